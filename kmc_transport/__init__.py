@@ -1,0 +1,53 @@
+"""Transport coefficients of ions and small polarons in solids, from first-principles barriers.
+
+Internal units: eV, Å, s, K, e. Results are in SI. The names below load their modules on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "build_catalog": "rates",
+    "fit_arrhenius": "observables",
+    "load_model": "model",
+    "open_results": "store",
+    "plot_results": "plots",
+    "run": "simulation",
+    "sensitivity": "exact",
+    "solve_exact": "exact",
+}
+
+__all__ = [
+    "__version__",
+    "build_catalog",
+    "fit_arrhenius",
+    "load_model",
+    "open_results",
+    "plot_results",
+    "run",
+    "sensitivity",
+    "solve_exact",
+]
+
+if TYPE_CHECKING:
+    from .exact import sensitivity, solve_exact
+    from .model import load_model
+    from .observables import fit_arrhenius
+    from .plots import plot_results
+    from .rates import build_catalog
+    from .simulation import run
+    from .store import open_results
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,384 @@
+"""One registry of every array in a result file: name, type, dimensions, unit, one-line meaning.
+
+It feeds the attributes in the file, the check before a file is written, and the reference page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import Problem, StoreError
+
+__all__ = [
+    "ARRAYS",
+    "CATALOG_ARRAYS",
+    "ArraySpec",
+    "attributes",
+    "base_name",
+    "check_dataset",
+    "render_markdown_table",
+]
+
+SUFFIXES = ("_stderr", "_exact")
+CONDITIONS = ("temperature", "field", "direction")
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """What one stored array is.
+
+    dtype : ``float``, ``int``, ``bool`` or ``str``. unit : in the spelling of UDUNITS, as CF wants it.
+    origin : ``coordinate``; ``point`` (from the simulation of one condition) or ``grid`` (from all of them).
+    per_direction : at zero field, one run serves every direction. Most arrays are then the same for all of
+        them; an array with this mark is a projection and has its own value for each direction.
+    """
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    unit: str
+    long_name: str
+    meaning: str
+    definition: str = ""
+    has_stderr: bool = False
+    has_exact: bool = False
+    origin: str = "point"
+    per_direction: bool = False
+
+    @property
+    def point_dims(self) -> tuple[str, ...]:
+        """Dimensions of the array in the record of one point."""
+        inner = tuple(d for d in self.dims if d not in CONDITIONS)
+        return ("direction", *inner) if self.per_direction else inner
+
+    @property
+    def names(self) -> Iterator[str]:
+        """Own name, then those of the standard error and the exact value where there are such."""
+        yield self.name
+        if self.has_stderr:
+            yield f"{self.name}_stderr"
+        if self.has_exact:
+            yield f"{self.name}_exact"
+
+
+def _registry(*specs: ArraySpec) -> dict[str, ArraySpec]:
+    registry = {s.name: s for s in specs}
+    if len(registry) != len(specs):
+        raise ValueError("two arrays of one name")
+    return registry
+
+
+_TFD = CONDITIONS
+_PER_CARRIER = (*_TFD, "carrier")
+_AXES = (*_TFD, "axis", "axis_2")
+
+
+def _coordinate(name: str, dtype: str, unit: str, long_name: str, meaning: str, *dims: str) -> ArraySpec:
+    return ArraySpec(name, dtype, dims or (name,), unit, long_name, meaning, origin="coordinate")
+
+
+def _estimate(
+    name: str, dims: tuple[str, ...], unit: str, meaning: str, definition: str, *, per_direction: bool = False
+) -> ArraySpec:
+    long_name = name.replace("_", " ").replace("einstein", "Einstein").replace("haven", "Haven")
+    return ArraySpec(
+        name,
+        "float",
+        dims,
+        unit,
+        long_name,
+        meaning,
+        definition,
+        has_stderr=True,
+        has_exact=True,
+        per_direction=per_direction,
+    )
+
+
+def _fitted(name: str, unit: str, long_name: str, meaning: str, *, has_stderr: bool = True) -> ArraySpec:
+    return ArraySpec(
+        name,
+        "float",
+        ("direction", "carrier"),
+        unit,
+        long_name,
+        meaning,
+        "mu T = A exp(-E_a/kT)",
+        has_stderr=has_stderr,
+        has_exact=has_stderr,
+        origin="grid",
+    )
+
+
+ARRAYS: dict[str, ArraySpec] = _registry(
+    _coordinate("temperature", "float", "K", "temperature", "Temperatures of the grid."),
+    _coordinate(
+        "field", "float", "V m-1", "electric field strength", "Internal macroscopic field, magnitude."
+    ),
+    _coordinate("direction", "str", "1", "field direction", "Field direction, as the input wrote it."),
+    _coordinate("carrier", "str", "1", "carrier", "Name of the species of carrier."),
+    _coordinate("axis", "str", "1", "Cartesian axis", "x, y, z."),
+    _coordinate("carrier_2", "str", "1", "second carrier", "Second index of matrices over carriers."),
+    _coordinate("axis_2", "str", "1", "second Cartesian axis", "Second index of tensors."),
+    _coordinate("hop_class", "str", "1", "hop class", "Hops that symmetry makes equivalent, by saddle."),
+    _coordinate(
+        "direction_vector",
+        "float",
+        "1",
+        "unit vector of the field direction",
+        "Cartesian unit vector e of each direction.",
+        "direction",
+        "axis",
+    ),
+    _coordinate("carrier_charge", "float", "C", "charge of one carrier", "Transported charge q.", "carrier"),
+    _coordinate(
+        "carrier_count", "int", "1", "number of carriers", "Carriers N of each species, supercell.", "carrier"
+    ),
+    _estimate(
+        "drift_velocity",
+        (*_PER_CARRIER, "axis"),
+        "m s-1",
+        "Mean velocity of one carrier.",
+        "v_a = <X_a>/(N_a t)",
+    ),
+    _estimate(
+        "mobility",
+        _PER_CARRIER,
+        "m2 V-1 s-1",
+        "Drift velocity along the field over the field, signed as the carrier; NaN at zero field.",
+        "mu_a = v_a·e/E",
+    ),
+    _estimate(
+        "mobility_einstein",
+        _PER_CARRIER,
+        "m2 V-1 s-1",
+        "Weak-field mobility from fluctuations at zero field, all species in the field; NaN at other fields.",
+        "mu_a = sum_b q_b <(X_a·e)(X_b·e)>/(2 N_a kT t) (Einstein relation)",
+        per_direction=True,
+    ),
+    _estimate(
+        "tracer_diffusivity",
+        (*_PER_CARRIER, "axis", "axis_2"),
+        "m2 s-1",
+        "Diffusion tensor of one tagged carrier.",
+        "D*_a = <dr dr>/(2t)",
+    ),
+    _estimate(
+        "collective_diffusivity",
+        (*_TFD, "carrier", "axis", "carrier_2", "axis_2"),
+        "m2 s-1",
+        "Fluctuations of the summed displacements of two species; the diagonal in carriers is the collective "
+        "diffusivity of one.",
+        "D_ab = <dX_a dX_b>/(2 sqrt(N_a N_b) t)",
+    ),
+    _estimate(
+        "charge_diffusivity",
+        _AXES,
+        "m2 s-1",
+        "Diffusion tensor of charge per carrier; differs from the tracer's by correlations.",
+        "D_sigma = sum_ab q_a q_b <X_a X_b>/(2 t sum_a N_a q_a²)",
+    ),
+    _estimate(
+        "conductivity",
+        _AXES,
+        "S m-1",
+        "Conductivity tensor from fluctuations; absent when the cell has no volume.",
+        "sigma = sum_ab q_a q_b <X_a X_b>/(2 kT V t) (Kubo)",
+    ),
+    _estimate(
+        "haven_ratio",
+        (*_PER_CARRIER, "axis"),
+        "1",
+        "Tracer over collective diffusivity of the same species, along each axis.",
+        "H_R = D*_a/D_aa",
+    ),
+    _estimate(
+        "correlation_factor",
+        (*_PER_CARRIER, "axis"),
+        "1",
+        "Tracer diffusivity over that of a random walk with the same hop rates, along each axis.",
+        "f = D*_a/D_uncorrelated",
+    ),
+    ArraySpec(
+        "effective_samples",
+        "float",
+        _TFD,
+        "1",
+        "effective number of samples",
+        "Independent samples behind the target observable, autocorrelation taken into account.",
+    ),
+    ArraySpec("executed_hops", "int", _TFD, "1", "executed hops", "Hops carried out in all replicas."),
+    ArraySpec(
+        "executed_hops_by_class",
+        "int",
+        (*_TFD, "hop_class"),
+        "1",
+        "executed hops of each class",
+        "Hops carried out, both directions of a class together.",
+    ),
+    ArraySpec(
+        "simulated_time", "float", _TFD, "s", "simulated time", "Physical time of all replicas together."
+    ),
+    ArraySpec("wall_time", "float", _TFD, "s", "wall time", "Time that the simulation took."),
+    ArraySpec(
+        "clamped_share",
+        "float",
+        _TFD,
+        "1",
+        "share of executed hops with a clamped barrier",
+        "A strong field would have made these barriers negative; see the theory page on the field.",
+    ),
+    ArraySpec("exit_reason", "str", _TFD, "1", "exit reason", "Why the simulation of this point stopped."),
+    ArraySpec("converged", "bool", _TFD, "1", "accuracy reached", "Whether the asked accuracy was reached."),
+    ArraySpec(
+        "complete", "bool", _TFD, "1", "point finished", "Whether this point was simulated.", origin="grid"
+    ),
+    ArraySpec(
+        "einstein_deviation",
+        "float",
+        ("temperature", "direction", "carrier"),
+        "1",
+        "deviation from the Einstein relation in standard errors",
+        "Mobility at the lowest nonzero field minus Einstein mobility, over their combined standard error.",
+        "z = (mu(E) - mu_Einstein)/sqrt(s² + s_Einstein²)",
+        origin="grid",
+    ),
+    _fitted(
+        "arrhenius_activation_energy",
+        "eV",
+        "activation energy of mobility times temperature",
+        "Activation energy E_a of mu T at zero field.",
+    ),
+    _fitted(
+        "arrhenius_prefactor",
+        "K m2 V-1 s-1",
+        "prefactor of mobility times temperature",
+        "Prefactor A of mu T at zero field, signed as the carrier.",
+    ),
+    _fitted(
+        "arrhenius_covariance",
+        "eV",
+        "covariance of activation energy and ln prefactor",
+        "Covariance of E_a and ln|A| in the fit.",
+        has_stderr=False,
+    ),
+)
+"""Arrays of the root group, by name."""
+
+
+def _column(name: str, dtype: str, unit: str, long_name: str, meaning: str, *dims: str) -> ArraySpec:
+    return ArraySpec(name, dtype, dims or ("hop",), unit, long_name, meaning, origin="grid")
+
+
+_T_HOP = ("temperature", "hop")
+CATALOG_ARRAYS: dict[str, ArraySpec] = _registry(
+    _coordinate("temperature", "float", "K", "temperature", "Temperatures of the catalog."),
+    _coordinate("axis", "str", "1", "Cartesian axis", "x, y, z."),
+    _column("hop_class", "str", "1", "hop class", "Name of the hop's class."),
+    _column("carrier", "str", "1", "carrier", "Species that hops."),
+    _column("origin", "str", "1", "label of the first site", "Label of the site that is left."),
+    _column("target", "str", "1", "label of the last site", "Label of the site that is reached."),
+    _column("origin_site", "int", "1", "index of the first site", "Site of the cell that is left, from 0."),
+    _column("target_site", "int", "1", "index of the last site", "Site of the cell that is reached, from 0."),
+    _column("orientation", "int", "1", "orientation", "+1 forward hop of the class, -1 its reverse."),
+    _column("reverse", "int", "1", "index of the reverse hop", "Row of the reverse hop, from 0."),
+    _column("channels", "int", "1", "channels", "Equivalent saddles that join the two sites."),
+    _column("vector", "float", "m", "hop vector", "Displacement of the charge centre.", "hop", "axis"),
+    _column("barrier", "float", "eV", "barrier", "Barrier without field.", *_T_HOP),
+    _column(
+        "attempt_frequency", "float", "s-1", "attempt frequency", "Attempt frequency of one channel.", *_T_HOP
+    ),
+    _column(
+        "log_rate", "float", "1", "ln of the rate in 1/s", "ln(k s), channels included, no field.", *_T_HOP
+    ),
+    _column("source", "str", "1", "source", "Where the numbers of the hop come from."),
+)
+"""Arrays of the group ``catalog``, by name; one row per directed hop of the cell."""
+
+
+def base_name(name: str) -> str:
+    """Name without ``_stderr`` or ``_exact``: ``mobility_stderr`` gives ``mobility``."""
+    for suffix in SUFFIXES:
+        if name.endswith(suffix) and name not in ARRAYS:
+            return name.removesuffix(suffix)
+    return name
+
+
+def attributes(name: str, registry: Mapping[str, ArraySpec] = ARRAYS) -> dict[str, str]:
+    """Attributes in the file of an array, of its ``_stderr`` or of its ``_exact``.
+
+    KeyError when the registry has no such array.
+    """
+    base = base_name(name)
+    spec = registry[base]
+    if name not in spec.names:
+        raise KeyError(name)
+    attrs = {"units": spec.unit, "long_name": spec.long_name}
+    if name != base:
+        kind = "standard error" if name.endswith("_stderr") else "exact value (master equation)"
+        attrs["long_name"] = f"{kind} of the {spec.long_name}"
+        return attrs
+    attrs["comment"] = spec.meaning
+    if spec.definition:
+        attrs["definition"] = spec.definition
+    if spec.has_stderr:
+        attrs["ancillary_variables"] = f"{name}_stderr"
+    return attrs
+
+
+_KINDS = {"float": "f", "int": "iu", "bool": "b", "str": "UOT"}
+
+
+def check_dataset(dataset: Any, registry: Mapping[str, ArraySpec] = ARRAYS) -> None:
+    """Check names, dimensions, types and attributes of an ``xarray.Dataset`` against the registry.
+
+    Raises StoreError that lists everything that does not fit.
+    """
+    problems = []
+    present = set(dataset.variables)
+    for name, variable in dataset.variables.items():
+        try:
+            expected = attributes(name, registry)
+        except KeyError:
+            problems.append(
+                Problem(
+                    "is not in the registry of arrays", name, remedy="define it in kmc_transport/arrays.py"
+                )
+            )
+            continue
+        spec = registry[base_name(name)]
+        if tuple(variable.dims) != spec.dims:
+            problems.append(Problem("has other dimensions", name, variable.dims, str(spec.dims)))
+        if variable.dtype.kind not in _KINDS[spec.dtype]:
+            problems.append(Problem("has another type", name, variable.dtype, spec.dtype))
+        for key in ("units", "long_name", "ancillary_variables"):
+            if variable.attrs.get(key) != expected.get(key):
+                problems.append(
+                    Problem(
+                        f"has another attribute {key}", name, variable.attrs.get(key), str(expected.get(key))
+                    )
+                )
+        if name in registry and spec.has_stderr and f"{name}_stderr" not in present:
+            problems.append(Problem("has no standard error beside it", name, allowed=f"{name}_stderr"))
+    if problems:
+        raise StoreError(problems)
+
+
+def render_markdown_table(registry: Mapping[str, ArraySpec] = ARRAYS) -> str:
+    """Reference of the arrays as a Markdown table."""
+
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|")
+
+    lines = [
+        "| name | dimensions | unit | beside it | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for spec in registry.values():
+        beside = ", ".join(f"`{n.removeprefix(spec.name)}`" for n in spec.names if n != spec.name)
+        meaning = f"{spec.meaning} `{spec.definition}`" if spec.definition else spec.meaning
+        dims = ", ".join(spec.dims)
+        lines.append(f"| `{spec.name}` | {dims} | {spec.unit} | {beside} | {cell(meaning)} |")
+    return "\n".join(lines) + "\n"

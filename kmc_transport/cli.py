@@ -1,0 +1,419 @@
+"""The command line: load, one call, show. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import InputError, KmcTransportError, Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .model.model import Model
+    from .report import Table
+    from .simulation import PointProgress
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="kmc-transport",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From first-principles barriers to mobilities of ions and small polarons, "
+    "by kinetic Monte Carlo and exactly.",
+    epilog="Exit codes: 0 done, 1 ran but did not reach the asked accuracy, 2 bad input, 130 interrupted.",
+)
+
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Input file (YAML).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON instead of tables.")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; turns errors of this package into one screen of text and an exit code."""
+    try:
+        app(args=arguments)
+    except KmcTransportError as e:
+        print(f"kmc-transport: {e}", file=sys.stderr)
+        sys.exit(e.exit_code)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from . import __version__
+
+        print(f"kmc-transport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    input: Input,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Result file. Default: the input's name with .h5, here.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start over: delete what an earlier run left at the output.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads. Default: all processors. Changes no result.")
+    ] = None,
+    plot: Annotated[bool, typer.Option(help="Draw mobility and drift velocity to NAME.png.")] = True,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate every condition of the input: a table, an HDF5 file, a picture.
+
+    Running it again goes on where it was stopped, or does nothing when all is there.
+    """
+    model = _load(input)
+    target = output or Path(input.with_suffix(".h5").name)
+    from .simulation import run as simulate
+
+    try:
+        with _Bar(quiet or as_json) as bar:
+            dataset = simulate(
+                model,
+                output=target,
+                overwrite=overwrite,
+                workers=workers,
+                on_progress=bar.update,
+                command=shlex.join(["kmc-transport", *sys.argv[1:]]),
+            )
+    except KeyboardInterrupt:
+        print(f"kmc-transport: interrupted; what was done is kept in {target}, run again to go on", file=sys.stderr)
+        raise typer.Exit(130) from None
+    picture = target.with_suffix(".png")
+    if plot:
+        from .plots import plot_results
+
+        plot_results(dataset, picture)
+    converged = bool(dataset["converged"].all())
+    if as_json or not quiet:
+        from .report import arrhenius_table, results_table
+
+        tables = [results_table(dataset), arrhenius_table(dataset)]
+        shown = [t for t in tables if t is not None]
+        if as_json:
+            _print_json(
+                {
+                    "title": model.title,
+                    "output": str(target),
+                    "seed": dataset.attrs["seed"],
+                    "converged": converged,
+                    "results": shown[0].data,
+                    "arrhenius": shown[1].data if len(shown) > 1 else [],
+                    "notes": [*model.notes, *shown[0].notes],
+                }
+            )
+        else:
+            shown[0].notes.extend(model.notes)
+            _print_tables(*shown)
+            print(f"\nResults: {target}" + (f"   Picture: {picture}" if plot else ""))
+    if not converged:
+        n = int((~dataset["converged"]).sum())
+        print(f"kmc-transport: {n} of the conditions did not reach the asked accuracy", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(input: Input, as_json: Json = False) -> None:
+    """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
+    from .rates import build_catalog
+    from .report import carrier_table, class_table, summary
+
+    model = _load(input)
+    c = model.conditions
+    lowest, highest = float(c.temperature.min()), float(c.temperature.max())
+    # the strongest field and the extreme temperatures show every error that a rate can have
+    spans = []
+    for temperature in dict.fromkeys((lowest, highest)):
+        for direction in c.direction:
+            rate = build_catalog(model, temperature=temperature, field=direction * c.field.max()).rate
+            spans.append((temperature, float(rate.min()), float(rate.max())))
+    facts = summary(model)
+    tables = [carrier_table(model), class_table(model)]
+    if as_json:
+        _print_json({**facts, "carriers": tables[0].data, "hop_classes": tables[1].data})
+        return
+    print(model.title)
+    for reference in model.references:
+        print(f"  {reference}")
+    rows = {
+        "space group": facts["spacegroup"],
+        "periodic along": ", ".join(x for x, p in zip("abc", facts["periodic"], strict=True) if p),
+        "sites per cell": ", ".join(f"{n} {label}" for label, n in facts["sites_per_cell"].items()),
+        "supercell": f"{' x '.join(map(str, facts['supercell']))} cells, {facts['sites']} sites",
+        "temperature": _listing(facts["temperatures_K"], "K"),
+        "field": _listing(facts["fields_V_per_m"], "V/m") + " along " + "; ".join(facts["directions"]),
+        "points": str(facts["points"]),
+        "sampling": ", ".join(f"{k} {v}" for k, v in facts["sampling"].items()),
+        "rates": "; ".join(f"{a:.3g} to {b:.3g} 1/s at {t:g} K" for t, a, b in dict.fromkeys(spans)),
+    }
+    print()
+    for key, text in rows.items():
+        print(f"{key:>15}: {text}")
+    _print_tables(*tables)
+    for note in model.notes:
+        print(f"note: {note}")
+    print("\nThe input is sound: detailed balance and the loop rule hold. Nothing was simulated.")
+
+
+@app.command()
+def catalog(
+    input: Input,
+    temperature: Annotated[
+        float | None, typer.Option("-T", "--temperature", help="K. Default: the first of the input.")
+    ] = None,
+    field: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
+    ] = None,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print every directed hop as CSV.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show every rate, with the barrier and attempt frequency behind it and where they come from."""
+    from .rates import build_catalog
+    from .report import catalog_rows, catalog_table
+
+    model = _load(input)
+    kelvin = float(model.conditions.temperature[0]) if temperature is None else temperature
+    vector = [1e-10 * x for x in field or (0.0, 0.0, 0.0)]
+    built = build_catalog(model, temperature=kelvin, field=vector)
+    if as_json:
+        _print_json(catalog_rows(built))
+    elif csv:
+        _print_csv(catalog_rows(built))
+    else:
+        _print_tables(catalog_table(built))
+
+
+@app.command()
+def exact(
+    input: Input,
+    sensitivity: Annotated[
+        bool,
+        typer.Option("--sensitivity", help="Also which hop limits transport, and what the barriers' errors do."),
+    ] = False,
+    dilute: Annotated[
+        bool | None,
+        typer.Option(
+            "--dilute/--all-carriers",
+            help="One carrier alone in the crystal, or all configurations of the supercell. "
+            "Default: all configurations where there are few enough.",
+        ),
+    ] = None,
+    max_states: Annotated[int, typer.Option(min=1, help="Largest number of configurations to solve.")] = 20_000,
+    as_json: Json = False,
+) -> None:
+    """Solve the same conditions by linear algebra on the master equation, without simulation."""
+    from .exact import applies, sensitivity as sensitivity_of, solve_exact
+    from .rates import build_catalog
+    from .report import exact_table, sensitivity_table
+
+    model = _load(input)
+    alone = dilute
+    if alone is None and applies(model, max_states) is None:
+        alone = True
+        print(
+            f"note: the supercell has more than {max_states} configurations; shown is one carrier alone "
+            "(dilute limit)",
+            file=sys.stderr,
+        )
+    solved, sensitivities = [], []
+    for kelvin, size, label, unit in _conditions(model):
+        built = build_catalog(model, temperature=kelvin, field=unit * size)
+        solved.append((built, label, unit, solve_exact(built, dilute=alone, max_states=max_states)))
+        if sensitivity:
+            result = sensitivity_of(model, temperature=kelvin, field=size, direction=unit)
+            sensitivities.append((kelvin, size * 1e10, label, result))
+    tables = [exact_table(model, solved)]
+    if sensitivity:
+        tables.append(sensitivity_table(sensitivities, model))
+    if as_json:
+        _print_json({"results": tables[0].data, "sensitivity": tables[1].data if sensitivity else []})
+    else:
+        _print_tables(*tables)
+
+
+@app.command()
+def plot(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS.h5", help="Result file.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here.")
+    ] = None,
+) -> None:
+    """Draw mobility and drift velocity against temperature and field."""
+    from .plots import plot_results
+    from .store import open_results
+
+    picture = output or Path(results.with_suffix(".png").name)
+    plot_results(open_results(results), picture)
+    print(f"Picture: {picture}")
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the study; NAME.yaml is written here.", show_default=False)],
+) -> None:
+    """Write a commented starter input."""
+    from importlib.resources import files
+
+    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    text = files("kmc_transport.model").joinpath("starter.yaml").read_text(encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(
+            Problem("exists already", file=str(path), remedy="choose another name, or move it away")
+        ) from None
+    except OSError as e:
+        raise InputError(
+            Problem(f"cannot be written: {e.strerror}", file=str(path), remedy="choose another place")
+        ) from None
+    print(f"Wrote {path}. Next: kmc-transport check {shlex.quote(str(path))}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the input file, for editors."""
+    from .model import input_schema
+
+    _print_json(input_schema())
+
+
+def _load(path: Path) -> Model:
+    from .model import load_model
+
+    return load_model(path)
+
+
+def _conditions(model: Model) -> list[tuple[float, float, str, np.ndarray]]:
+    """(temperature K, field V/Å, label, unit vector) of the grid."""
+    c = model.conditions
+    return [
+        (float(t), float(f), label, unit)
+        for t in c.temperature
+        for f in c.field
+        for label, unit in zip(c.direction_label, c.direction, strict=True)
+    ]
+
+
+def _listing(values: list[float], unit: str) -> str:
+    text = ", ".join(f"{v:g}" for v in values[:12])
+    return f"{text}{', …' if len(values) > 12 else ''} {unit}"
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=1, ensure_ascii=False))
+
+
+def _print_csv(rows: list[dict[str, Any]]) -> None:
+    import csv
+
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: " ".join(map(repr, v)) if isinstance(v, list) else v for k, v in row.items()})
+
+
+def _print_tables(*tables: Table) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    # a pipe or a file has no width to fit into
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    for table in tables:
+        shown = RichTable(title=table.title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        for k, (header, unit) in enumerate(table.columns):
+            numeric = all(row[k][:1].isdigit() or row[k][:1] in "+-–" for row in table.cells)
+            shown.add_column(
+                Text(f"{header}\n{unit}" if unit else header),
+                justify="right" if numeric else "left",
+                overflow="fold",
+            )
+        for row in table.cells:
+            shown.add_row(*(Text(cell) for cell in row))
+        console.print(shown)
+        for note in table.notes:
+            console.print(Text(note))
+
+
+class _Bar:
+    """Progress on standard error: points, hops per second, error against the error asked for, time left."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.shown = not quiet and sys.stderr.isatty()
+        self.share: dict[int, float] = {}
+        self.events: dict[int, int] = {}
+        self.error: dict[int, float] = {}
+
+    def __enter__(self) -> _Bar:
+        if self.shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            self.progress = Progress(
+                TextColumn("{task.fields[points]}"),
+                BarColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TextColumn("{task.fields[error]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self.progress.start()
+            self.task = self.progress.add_task("", total=1.0, points="starting", rate="", error="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            self.progress.stop()
+
+    def update(self, state: PointProgress) -> None:
+        """Called by the workers."""
+        if not self.shown:
+            return
+        p, ratio = state.point, state.state.ratio
+        self.events[p] = state.state.events
+        # the error falls as the square root of the work
+        self.share[p] = 1.0 if state.done else 0.0 if not ratio else min(0.99, ratio**-2)
+        if state.state.relative_error is not None and not state.done:
+            self.error[p] = state.state.relative_error
+        if state.done:
+            self.error.pop(p, None)
+        done = sum(1 for s in self.share.values() if s == 1.0)
+        elapsed = self.progress.tasks[0].elapsed or 0.0
+        rate = sum(self.events.values()) / elapsed if elapsed > 0.5 else 0.0
+        worst = max(self.error.values(), default=0.0)
+        self.progress.update(
+            self.task,
+            completed=sum(self.share.values()) / state.n_points,
+            points=f"{done}/{state.n_points} points",
+            rate=f"{rate / 1e6:.0f} million hops/s" if rate else "",
+            error=f"error {100 * worst:.2g} %" if worst else "",
+        )

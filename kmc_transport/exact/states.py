@@ -1,0 +1,217 @@
+"""Configurations of carriers in a small periodic cell, counted and enumerated, and the jumps between them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import TooManyStates
+from ..model.model import Model, frozen_array
+from .chain import connected_components
+
+__all__ = ["StateSpace", "count_states", "enumerate_states"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+COUNT_CEILING = 10**15
+"""Counts beyond this are not worked out, only bounded from below."""
+
+
+@dataclass(frozen=True, eq=False)
+class StateSpace:
+    """States of a cell with site exclusion, and the jumps between them.
+
+    With an anchor (a species) one of its carriers is tagged and the states are those seen from the cell that
+    the tagged carrier is in: translations of the whole cell are one state.
+
+    Attributes
+    ----------
+    numbers : (S,) carriers of each species. anchor : species of the tagged carrier, or None.
+    origin, target : (n_jumps,) states. hop : (n_jumps,) directed hop of ``model.network``.
+    tagged : (n_jumps,) whether the tagged carrier jumps.
+    component : (n_states,) label of the class of states that can reach each other.
+    site_count : (n_states, S, n_sites) carriers of each species on the sites of the cell, summed over the
+        cells of the supercell.
+    """
+
+    numbers: tuple[int, ...]
+    anchor: int | None
+    origin: IntArray
+    target: IntArray
+    hop: IntArray
+    tagged: npt.NDArray[np.bool_]
+    component: IntArray
+    site_count: IntArray
+
+    @property
+    def n_states(self) -> int:
+        return len(self.component)
+
+    @cached_property
+    def n_components(self) -> int:
+        return int(self.component.max()) + 1
+
+
+def count_states(
+    model: Model, numbers: tuple[int, ...], anchor: int | None, supercell: tuple[int, int, int]
+) -> int:
+    """Number of states that `enumerate_states` would list; above 1e15 only a lower bound."""
+    n_cells = math.prod(supercell)
+    kinds = Counter(tuple(bool(x) for x in column) for column in model.allowed_sites.T)
+    if anchor is None:
+        return _ways({k: m * n_cells for k, m in kinds.items()}, numbers)
+    rest = tuple(n - (a == anchor) for a, n in enumerate(numbers))
+    total = 0
+    for kind, m in kinds.items():
+        if kind[anchor]:
+            sites = {k: other * n_cells - (k == kind) for k, other in kinds.items()}
+            total += m * _ways(sites, rest)
+    return total
+
+
+def _ways(sites: dict[tuple[bool, ...], int], numbers: tuple[int, ...]) -> int:
+    """Ways to put the carriers on sites, one at most on each; ``sites[kind]``: how many allow which species."""
+    capacity = [sum(m for kind, m in sites.items() if kind[a]) for a in range(len(numbers))]
+    log_bound, placed = 0.0, Counter[int]()
+    for a in sorted(range(len(numbers)), key=lambda a: capacity[a]):
+        taken = sum(n for b, n in placed.items() if any(kind[a] and kind[b] for kind in sites))
+        free = capacity[a] - taken
+        if 0 <= numbers[a] <= free:
+            log_bound += math.lgamma(free + 1) - math.lgamma(numbers[a] + 1) - math.lgamma(free - numbers[a] + 1)
+        placed[a] = numbers[a]
+    if log_bound > math.log(COUNT_CEILING) + 1:
+        return 10 ** min(int(log_bound / math.log(10)), 300)
+    ways: Counter[tuple[int, ...]] = Counter({tuple(numbers): 1})
+    kinds = list(sites)
+    for i, kind in enumerate(kinds):
+        later = [sum(sites[k] for k in kinds[i + 1 :] if k[a]) for a in range(len(numbers))]
+        fresh: Counter[tuple[int, ...]] = Counter()
+        for left, count in ways.items():
+            partial: Counter[tuple[tuple[int, ...], int]] = Counter({(left, sites[kind]): count})
+            for a in range(len(numbers)):
+                grown: Counter[tuple[tuple[int, ...], int]] = Counter()
+                for (numbers_left, free), c in partial.items():
+                    most = min(numbers_left[a], free) if kind[a] else 0
+                    for k in range(max(0, numbers_left[a] - later[a]), most + 1):
+                        key = (*numbers_left[:a], numbers_left[a] - k, *numbers_left[a + 1 :])
+                        grown[(key, free - k)] += c * math.comb(free, k)
+                partial = grown
+            for (numbers_left, _), c in partial.items():
+                fresh[numbers_left] += c
+        ways = fresh
+    return ways[tuple(0 for _ in numbers)]
+
+
+@lru_cache(maxsize=16)
+def enumerate_states(
+    model: Model,
+    numbers: tuple[int, ...],
+    anchor: int | None,
+    supercell: tuple[int, int, int],
+    max_states: int,
+) -> StateSpace:
+    """All configurations of ``numbers`` carriers on the sites of ``supercell``, and the jumps between them.
+
+    A carrier may hop onto its own periodic image, which changes no state. Raises TooManyStates, before
+    anything is enumerated.
+    """
+    n = count_states(model, numbers, anchor, supercell)
+    if n > max_states:
+        cells = " x ".join(map(str, supercell))
+        raise TooManyStates(n, max_states, f"the cell of {cells} with {sum(numbers)} carriers")
+    net, n_sites = model.network, model.structure.n_sites
+    n_species = len(numbers)
+    shape = np.array(supercell)
+    cells = np.indices(supercell).reshape(3, -1).T
+    occupation = _configurations(model, numbers, anchor, len(cells))
+
+    def shifted(cell: IntArray) -> IntArray:
+        """(n_cells,) index of the cell ``cell`` away from each."""
+        return np.ravel_multi_index(((cells + cell) % shape).T, supercell)
+
+    # a configuration is found again by the sum of random 64-bit words, one for each (occupant, site)
+    word = np.random.default_rng(20240607).integers(0, 2**64, (n_species + 2, occupation.shape[1]), np.uint64)
+    word[0] = 0
+    columns = np.arange(occupation.shape[1])
+    key = word[occupation, columns].sum(axis=1, dtype=np.uint64)
+    order = np.argsort(key)
+    ranked = key[order]
+    assert (ranked[1:] != ranked[:-1]).all(), "two configurations share a key"
+
+    parts: list[tuple[IntArray, IntArray, int, bool]] = []
+    for hop in range(net.n_hops):
+        species, site, end = int(net.carrier[hop]), int(net.origin[hop]), int(net.target[hop])
+        neighbour = shifted(net.cell[hop])
+        for cell in range(len(cells)):
+            o, t = cell * n_sites + site, int(neighbour[cell]) * n_sites + end
+            free = np.ones(len(key), bool) if o == t else occupation[:, t] == 0
+            before = np.flatnonzero(free & (occupation[:, o] == species + 1))
+            if len(before):
+                after = key[before] - word[species + 1, o] + word[species + 1, t]
+                parts.append((before, order[np.searchsorted(ranked, after)], hop, False))
+            if species == anchor and cell == 0:
+                before = np.flatnonzero(free & (occupation[:, o] == n_species + 1))
+                moved = occupation[before]
+                moved[:, o] = 0
+                moved[:, t] = n_species + 1
+                view = (neighbour[:, None] * n_sites + np.arange(n_sites)).reshape(-1)
+                after = word[moved[:, view], columns].sum(axis=1, dtype=np.uint64)
+                parts.append((before, order[np.searchsorted(ranked, after)], hop, True))
+    origin, target = (
+        np.concatenate([p[i] for p in parts]) if parts else np.zeros(0, np.int64) for i in (0, 1)
+    )
+    sizes = [len(p[0]) for p in parts]
+    per_site = occupation.reshape(len(key), len(cells), n_sites)
+    site_count = np.stack(
+        [
+            ((per_site == a + 1) | ((per_site == n_species + 1) & (a == anchor))).sum(axis=1)
+            for a in range(n_species)
+        ],
+        axis=1,
+    )
+    return StateSpace(
+        numbers,
+        anchor,
+        frozen_array(origin, np.int64),
+        frozen_array(target, np.int64),
+        frozen_array(np.repeat([p[2] for p in parts], sizes) if parts else [], np.int64),
+        frozen_array(np.repeat([p[3] for p in parts], sizes) if parts else [], np.bool_),
+        frozen_array(connected_components(len(key), origin, target), np.int64),
+        frozen_array(site_count, np.int64),
+    )
+
+
+def _configurations(
+    model: Model, numbers: tuple[int, ...], anchor: int | None, n_cells: int
+) -> npt.NDArray[np.int16]:
+    """(n_states, n_cells * n_sites): 0 empty, a + 1 species a, S + 1 the tagged carrier in cell 0."""
+    n_sites = model.structure.n_sites
+    allowed = [np.tile(row, n_cells) for row in model.allowed_sites]
+    empty = np.zeros(n_cells * n_sites, np.int16)
+    rows = [empty]
+    left = list(numbers)
+    if anchor is not None:
+        left[anchor] -= 1
+        rows = []
+        for site in np.flatnonzero(model.allowed_sites[anchor]):
+            row = empty.copy()
+            row[site] = len(numbers) + 1
+            rows.append(row)
+    for a, number in enumerate(left):
+        if number == 0:
+            continue
+        grown = []
+        for row in rows:
+            for chosen in combinations(np.flatnonzero(allowed[a] & (row == 0)).tolist(), number):
+                new = row.copy()
+                new[list(chosen)] = a + 1
+                grown.append(new)
+        rows = grown
+    return np.array(rows).reshape(len(rows), len(empty))

@@ -1,0 +1,1 @@
+"""What the user describes: input file, structure, hop network; built, then frozen into arrays."""

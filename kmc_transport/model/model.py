@@ -1,0 +1,246 @@
+"""What the user described, frozen: structure, carriers, hop network, conditions, sampling.
+
+Units inside the package: Å, eV, s, K, e. Arrays are read-only (`frozen_array`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Carrier",
+    "Conditions",
+    "HopClass",
+    "HopNetwork",
+    "InputSource",
+    "Model",
+    "Sampling",
+    "Structure",
+    "frozen_array",
+]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def frozen_array(values: object, dtype: npt.DTypeLike) -> np.ndarray:
+    """Copy of ``values`` as a C-contiguous array that cannot be written."""
+    array = np.array(values, dtype=dtype, order="C")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Crystal with labelled sites, and the operations of its space group.
+
+    Attributes
+    ----------
+    lattice : (3, 3) rows are the cell vectors, Å. Axes that are not periodic still have a vector.
+    periodic : (3,) whether the crystal repeats along each cell vector.
+    labels : (n_sites,) label of each site; several sites may share one.
+    frac : (n_sites, 3) fractional coordinates.
+    rotations, translations : (n_ops, 3, 3) integer and (n_ops, 3) fractional, acting on fractional
+        coordinates; the identity first; only operations that keep labels and the periodic axes.
+    cross_section : area normal to a 1D conductor (Å²), or thickness of a 2D one (Å), or None. Without it
+        a cell that is not periodic in 3D has no volume, and so no conductivity.
+    """
+
+    lattice: FloatArray
+    periodic: BoolArray
+    labels: tuple[str, ...]
+    frac: FloatArray
+    rotations: IntArray
+    translations: FloatArray
+    spacegroup: str
+    """International symbol found, for display."""
+    cross_section: float | None = None
+
+    @property
+    def n_sites(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def cart(self) -> FloatArray:
+        """(n_sites, 3) Cartesian site positions in the cell, Å."""
+        return frozen_array(self.frac @ self.lattice, np.float64)
+
+    @cached_property
+    def cell_volume(self) -> float | None:
+        """Volume per cell, Å³: of the 3D cell, or length x cross-section (1D), area x thickness (2D); else None."""
+        n = int(self.periodic.sum())
+        if n == 3:
+            return float(abs(np.linalg.det(self.lattice)))
+        if self.cross_section is None:
+            return None
+        vectors = self.lattice[self.periodic]
+        extent = np.sqrt(np.linalg.det(vectors @ vectors.T))
+        return float(extent * self.cross_section)
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A species of carrier: an ion, a vacancy or a polaron.
+
+    ``sites`` are the labels of the sites it may occupy; ``count`` is its number in the supercell, resolved
+    from ``count`` or ``fraction`` of the input; ``charge`` is the transported charge in e.
+    """
+
+    name: str
+    charge: float
+    sites: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class HopClass:
+    """Hops that symmetry makes equivalent, one of their saddles, and the numbers the user gave for it.
+
+    Two saddles that join the same two sites are two classes. ``forward`` is the direction of the input's
+    ``between: [from, to]``; a hop with ``orientation`` -1 in the network is the reverse of the class.
+    """
+
+    name: str
+    """Unique, such as ``oxygen_vacancy:O-O#1`` or ``hole_polaron:O1_pair-O1_pair#1:3NN_a``."""
+    carrier: int
+    """Index into ``Model.carriers``."""
+    distance: float
+    """Length of the hop, Å."""
+    barrier_forward: float
+    """Zero-field barrier, eV."""
+    barrier_reverse: float
+    """Zero-field barrier of the reverse hop, eV."""
+    barrier_stderr: float | None
+    """Standard uncertainty of the barrier (both directions move together), eV, if the user gave one."""
+    attempt_frequency_forward: float | None
+    """Hz; None means Eyring, kT/h."""
+    attempt_frequency_reverse: float | None
+    channels: int
+    """Number of equivalent saddles that join the same two sites; multiplies the rate."""
+    saddle_fraction: float
+    """Place of the saddle's charge centre along the forward hop vector; 0.5 is the midpoint."""
+    source: str
+    """Where the numbers come from: input file, line and key."""
+
+
+@dataclass(frozen=True, eq=False)
+class HopNetwork:
+    """All directed hops that start in one cell; the crystal repeats them.
+
+    Every hop has its reverse in the network: ``reverse[reverse[h]] == h``.
+
+    Attributes (first axis: directed hop)
+    ----------
+    carrier : (n_hops,) index of the carrier.
+    origin, target : (n_hops,) site index in the cell.
+    cell : (n_hops, 3) cell offset of the target; 0 along axes that are not periodic.
+    vector : (n_hops, 3) displacement of the charge centre, Å, Cartesian.
+    hop_class : (n_hops,) index into ``Model.hop_classes``.
+    orientation : (n_hops,) +1 forward, -1 reverse.
+    reverse : (n_hops,) index of the reverse hop (same class, other direction).
+    operation : (n_hops,) index of the space-group operation that made it from the class's first hop, -1 when
+        given explicitly.
+    """
+
+    carrier: IntArray
+    origin: IntArray
+    target: IntArray
+    cell: IntArray
+    vector: FloatArray
+    hop_class: IntArray
+    orientation: IntArray
+    reverse: IntArray
+    operation: IntArray
+
+    @property
+    def n_hops(self) -> int:
+        return len(self.origin)
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """Grid of conditions: every temperature x every field magnitude x every direction.
+
+    temperature : (n_temperatures,) K. field : (n_fields,) V/Å, magnitudes >= 0, ascending.
+    direction : (n_directions, 3) Cartesian unit vectors. direction_label : as the user wrote them.
+    """
+
+    temperature: FloatArray
+    field: FloatArray
+    direction: FloatArray
+    direction_label: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How long to simulate each point. At least one of the error targets, ``events`` or ``time`` is set."""
+
+    target: str = "mobility"
+    """Observable that the error targets apply to; see `kmc_transport.observables.TARGETS`."""
+    relative_error: float | None = 0.01
+    absolute_error: float | None = None
+    """In the SI unit of the target observable."""
+    events: int | None = None
+    """Stop after this many executed hops per point (all replicas together)."""
+    time: float | None = None
+    """Stop after this simulated time per replica, s."""
+    min_effective_samples: int = 64
+    equilibration: float | None = None
+    """Executed hops per carrier that are thrown away first; None lets the runner choose."""
+    replicas: int = 4
+    seed: int | None = None
+    """Root seed; drawn and recorded when None."""
+    wall_time: float | None = None
+    """Stop each point after this many seconds of wall time, s."""
+    algorithm: str = "auto"
+    """``auto``, ``null_event`` or ``rejection_free``."""
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """The input as the user wrote it."""
+
+    path: str
+    """Path as given, or ``<string>``."""
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Everything the input file says, checked and frozen."""
+
+    title: str
+    references: tuple[str, ...]
+    structure: Structure
+    supercell: tuple[int, int, int]
+    carriers: tuple[Carrier, ...]
+    site_energy: FloatArray
+    """(n_carriers, n_sites) eV; NaN where the carrier may not sit."""
+    hop_classes: tuple[HopClass, ...]
+    network: HopNetwork
+    conditions: Conditions
+    sampling: Sampling
+    source: InputSource
+    notes: tuple[str, ...] = field(default=())
+    """Remarks for the reader (`check` prints them): what was derived, symmetrised, left out."""
+
+    @property
+    def n_cells(self) -> int:
+        return int(np.prod(self.supercell))
+
+    @cached_property
+    def allowed_sites(self) -> BoolArray:
+        """(n_carriers, n_sites) whether the carrier may sit on the site of the cell."""
+        labels = np.array(self.structure.labels)
+        return frozen_array([np.isin(labels, c.sites) for c in self.carriers], np.bool_)
+
+    @cached_property
+    def volume(self) -> float | None:
+        """Volume of the supercell, Å³, or None (see `Structure.cell_volume`)."""
+        cell = self.structure.cell_volume
+        return None if cell is None else cell * self.n_cells

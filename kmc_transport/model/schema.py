@@ -1,0 +1,729 @@
+"""Shape of the input file (pydantic). Every key with its meaning, unit, bounds and an example.
+
+What one key alone can tell is checked here; whatever needs several keys is checked in `build`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ..units import DIMENSIONS, QuantityError, parse_quantity
+
+__all__ = [
+    "BarrierPair",
+    "CarrierInput",
+    "ClassNumbers",
+    "ConditionsInput",
+    "DistanceWindow",
+    "FieldInput",
+    "FieldRange",
+    "FrequencyPair",
+    "HopInput",
+    "HopNumbers",
+    "HopVectorCartesian",
+    "HopVectorSites",
+    "Input",
+    "LatticeInput",
+    "Measured",
+    "SaddleInput",
+    "SamplingInput",
+    "StructureInput",
+    "TemperatureRange",
+    "expanded",
+    "input_schema",
+]
+
+FORMAT = 1
+MAX_GRID = 100_000
+
+
+class Measured(NamedTuple):
+    """A value with its standard uncertainty (None: not given), internal units."""
+
+    value: float
+    stderr: float | None
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Annotation: a number in the documented unit or a text with a unit, kept in internal units.
+
+    Bounds are in the documented unit (V/m for fields). ``uncertain`` keeps ``± ...`` and gives `Measured`.
+    """
+
+    dimension: str
+    gt: float | None = None
+    ge: float | None = None
+    le: float | None = None
+    uncertain: bool = False
+    words: tuple[str, ...] = ()
+    """Texts that are allowed instead of a quantity."""
+
+    @property
+    def allowed(self) -> str:
+        unit = DIMENSIONS[self.dimension].unit
+        low = f"> {self.gt:g}" if self.gt is not None else f">= {self.ge:g}" if self.ge is not None else ""
+        high = f"<= {self.le:g}" if self.le is not None else ""
+        text = " and ".join(t for t in (low, high) if t) + (f" {unit}" if unit else "")
+        return " or ".join([text, *(f"'{w}'" for w in self.words)])
+
+    def parse(self, given: object) -> object:
+        if given in self.words:
+            return given
+        dim = DIMENSIONS[self.dimension]
+        try:
+            value, stderr = parse_quantity(given, self.dimension)
+        except QuantityError as error:
+            allowed = " or ".join([error.allowed, *(f"'{w}'" for w in self.words)])
+            raise _error(error.message, allowed, error.remedy) from None
+        shown = value * float(dim.per_internal)
+        if (
+            (self.gt is not None and not shown > self.gt)
+            or (self.ge is not None and not shown >= self.ge)
+            or (self.le is not None and not shown <= self.le * (1 + 1e-12))
+        ):
+            low = self.gt if self.gt is not None else self.ge
+            sign = "negative" if shown < 0 and low == 0 else "outside the allowed range"
+            remedy = "" if shown <= 0 else f"write the unit with the number, such as '{dim.example}'"
+            raise _error(f"the {dim.name} is {sign}", self.allowed, remedy)
+        if self.uncertain:
+            return Measured(value, stderr)
+        if stderr is not None:
+            raise _error(
+                "an uncertainty is not used here, so it would be lost",
+                self.allowed,
+                "uncertainties belong to barriers; write the value alone",
+            )
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Callable[..., Any]) -> dict[str, Any]:
+        dim = DIMENSIONS[self.dimension]
+        number: dict[str, Any] = {"type": "number"}
+        for key, bound in (("exclusiveMinimum", self.gt), ("minimum", self.ge), ("maximum", self.le)):
+            if bound is not None:
+                number[key] = bound
+        text = {"type": "string", "examples": [dim.example, *self.words]}
+        return {"anyOf": [number, text], "unit": dim.unit or "1"}
+
+
+def _error(message: str, allowed: str = "", remedy: str = "") -> PydanticCustomError:
+    # the words travel in the context: pydantic's own template would read braces in them
+    return PydanticCustomError(
+        "input", "{message}", {"message": message, "allowed": allowed, "remedy": remedy}
+    )
+
+
+def _coordinate(given: object) -> float:
+    """A number, or a fraction such as ``1/3``."""
+    if isinstance(given, str):
+        try:
+            return float(Fraction(given.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            pass
+    elif isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
+        return float(given)
+    raise _error("must be a fractional coordinate", "a number or a fraction such as 1/3")
+
+
+Energy = Annotated[float, Quantity("energy", ge=-50, le=50)]
+UncertainBarrier = Annotated[Measured, Quantity("energy", ge=0, le=50, uncertain=True)]
+PlainBarrier = Annotated[float, Quantity("energy", ge=0, le=50)]
+Frequency = Annotated[float, Quantity("frequency", gt=1e3, le=1e17)]
+FrequencyOrEyring = Annotated[
+    float | Literal["eyring"], Quantity("frequency", gt=1e3, le=1e17, words=("eyring",))
+]
+Length = Annotated[float, Quantity("length", gt=0, le=1e5)]
+Area = Annotated[float, Quantity("area", gt=0, le=1e10)]
+Angle = Annotated[float, Quantity("angle", gt=0, le=179.999)]
+Temperature = Annotated[float, Quantity("temperature", gt=0, le=1e5)]
+FieldMagnitude = Annotated[float, Quantity("field", ge=0, le=1e12)]
+Duration = Annotated[float, Quantity("time", gt=0)]
+Coordinate = Annotated[
+    float,
+    BeforeValidator(_coordinate, json_schema_input_type=float | Annotated[str, Field(examples=["1/3"])]),
+]
+Position = Annotated[list[Coordinate], Field(min_length=3, max_length=3)]
+CellOffset = Annotated[list[int], Field(min_length=3, max_length=3)]
+Vector = Annotated[list[float], Field(min_length=3, max_length=3)]
+Name = Annotated[str, Field(pattern=r"^[^\s:#\[\]]+$", min_length=1, max_length=64)]
+
+
+def _shape(**tags: type | tuple[type, ...]) -> Discriminator:
+    """Chooses the member of a union by the shape of what was given, so that one error is reported, not many."""
+
+    def choose(given: object) -> str | None:
+        for tag, kinds in tags.items():
+            if isinstance(given, kinds) and not isinstance(given, bool):
+                return tag
+        return next(iter(tags))  # its own message says what is wrong
+
+    return Discriminator(choose)
+
+
+def _is_nested(given: object) -> str:
+    nested = isinstance(given, list) and bool(given) and isinstance(given[0], list)
+    return "several_vectors" if nested else "one_vector"
+
+
+Directions = Annotated[
+    Annotated[Vector, Tag("one_vector")]
+    | Annotated[list[Vector], Field(min_length=1), Tag("several_vectors")],
+    Discriminator(_is_nested),
+]
+
+
+class Section(BaseModel):
+    """Base: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+
+
+# --------------------------------------------------------------------------------------------- structure
+
+
+class LatticeInput(Section):
+    """Cell: lengths and angles (a along x, b in the xy plane), or its three vectors."""
+
+    a: Length | None = Field(
+        None, description="Length of the first cell vector.", examples=[2.665, "4.165 Å"]
+    )
+    b: Length | None = Field(
+        None,
+        description="Length of the second cell vector. May be left out where the space group fixes it, or "
+        "along an axis that is not periodic.",
+        examples=[6.01],
+    )
+    c: Length | None = Field(None, description="Length of the third cell vector, as for b.", examples=[4.70])
+    alpha: Angle | None = Field(None, description="Angle between b and c; 90 by default.", examples=[90])
+    beta: Angle | None = Field(None, description="Angle between a and c; 90 by default.", examples=[101.5])
+    gamma: Angle | None = Field(
+        None,
+        description="Angle between a and b; 90 by default (120 in hexagonal space groups).",
+        examples=[120],
+    )
+    vectors: Annotated[list[Vector], Field(min_length=3, max_length=3)] | None = Field(
+        None,
+        description="The three cell vectors, Cartesian, in Å; instead of lengths and angles.",
+        examples=[[[4.2, 0, 0], [0, 4.2, 0], [0, 0, 4.2]]],
+    )
+
+
+LabelChoice = Annotated[
+    Annotated[Literal["element", "orbit", "file"], Tag("word")]
+    | Annotated[dict[Name, list[int]], Tag("mapping")],
+    _shape(word=str, mapping=dict),
+]
+
+
+class StructureInput(Section):
+    """Crystal and its labelled sites: a file, or a space group with a basis, or an explicit cell."""
+
+    file: str | None = Field(
+        None,
+        description="Structure file that pymatgen reads (CIF, POSCAR, ...), relative to the input file. "
+        "A CIF cell is placed with a along x and b in the xy plane; other files keep their vectors.",
+        examples=["LiFePO4.cif"],
+    )
+    labels: LabelChoice | None = Field(
+        None,
+        description="With `file`: what the sites are called. `element`: by element (default); `orbit`: element "
+        "and number of the set of symmetry-equivalent sites (O1, O2, ...); `file`: labels of the file; or a "
+        "mapping from a label to site indices in the file (from 0), all others keep their element.",
+        examples=["orbit", {"Fe_a": [4, 5]}],
+    )
+    spacegroup: str | int | None = Field(
+        None,
+        description="International symbol or number of the space group; `sites` then list one site per "
+        "orbit. A setting may follow a colon (`Fd-3m:1`, `R-3m:R`); without it the standard setting holds, "
+        "origin choice 2 and hexagonal axes.",
+        examples=["Fm-3m", 225, "Fd-3m:1"],
+    )
+    lattice: LatticeInput | None = Field(
+        None, description="The cell; not with `file`.", examples=[{"a": 4.165}]
+    )
+    sites: dict[Name, Annotated[list[Position], Field(min_length=1)]] | None = Field(
+        None,
+        description="Label -> list of fractional positions; fractions such as 1/3 are allowed. Not with `file`.",
+        examples=[{"Mg": [[0, 0, 0]], "O": [[0.5, 0.5, 0.5]]}],
+    )
+    periodic: Annotated[list[bool], Field(min_length=3, max_length=3)] = Field(
+        [True, True, True],
+        description="Whether the crystal repeats along a, b, c: three true for a crystal, two for a layer, one "
+        "for a chain.",
+        examples=[[True, False, False]],
+    )
+    cross_section: Area | None = Field(
+        None,
+        description="For a chain: area per chain, needed for a conductivity only.",
+        examples=["52 Å^2"],
+    )
+    thickness: Length | None = Field(
+        None,
+        description="For a layer: its thickness, needed for a conductivity only.",
+        examples=[3.35],
+    )
+    symmetry: bool = Field(
+        True,
+        description="Whether hops are grouped with the space group of the labelled sites. False: each pair of "
+        "sites is a class of its own.",
+        examples=[False],
+    )
+    symprec: Annotated[float, Quantity("length", gt=0, le=1)] = Field(
+        1e-3,
+        description="Tolerance of the symmetry search. Raise it for relaxed structures that are slightly off.",
+        examples=[0.01],
+    )
+
+
+# --------------------------------------------------------------------------------------------- carriers
+
+
+class CarrierInput(Section):
+    """A species of carrier: an ion, a vacancy or a polaron. Give `count` or `fraction`."""
+
+    charge: Annotated[float, Quantity("charge", ge=-100, le=100)] = Field(
+        description="Charge that one carrier transports, in e; not zero.", examples=[1, -1, 2]
+    )
+    sites: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="Labels of the sites that the carrier may occupy.", examples=[["O"]]
+    )
+    count: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Number of carriers in the supercell.", examples=[1]
+    )
+    fraction: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+        None,
+        description="Share of its sites in the supercell that are occupied; rounded to a whole number, at "
+        "least 1.",
+        examples=[0.001, "0.1 %"],
+    )
+
+
+# --------------------------------------------------------------------------------------------- hops
+
+
+class BarrierPair(Section):
+    """Barriers of the two directions of `between: [from, to]`."""
+
+    forward: UncertainBarrier = Field(
+        description="Barrier of the hop from the first label to the second, in eV; its uncertainty holds for "
+        "both directions.",
+        examples=["0.30 ± 0.05 eV"],
+    )
+    reverse: PlainBarrier = Field(description="Barrier of the reverse hop, in eV.", examples=["0.20 eV"])
+
+
+class FrequencyPair(Section):
+    """Attempt frequencies of the two directions of `between: [from, to]`."""
+
+    forward: Frequency = Field(description="Attempt frequency of the forward hop, in Hz.", examples=["6 THz"])
+    reverse: Frequency = Field(description="Attempt frequency of the reverse hop, in Hz.", examples=["5 THz"])
+
+
+Barrier = Annotated[
+    Annotated[UncertainBarrier, Tag("value")] | Annotated[BarrierPair, Tag("pair")],
+    _shape(value=(int, float, str), pair=dict),
+]
+AttemptFrequency = Annotated[
+    Annotated[FrequencyOrEyring, Tag("value")] | Annotated[FrequencyPair, Tag("pair")],
+    _shape(value=(int, float, str), pair=dict),
+]
+Channels = Annotated[int, Field(ge=1, le=1000)]
+SaddlePlace = Annotated[float, Quantity("fraction", ge=0, le=1)]
+
+_BARRIER = "Barrier without field, in eV: one number for the forward hop (the reverse follows from the site \
+energies), or `{forward, reverse}`. An uncertainty (`242 ± 30 meV`) moves both directions together."
+_FREQUENCY = "Attempt frequency in Hz, `eyring` for kT/h, or `{forward, reverse}`."
+_CHANNELS = "Number of equivalent saddles that join the same two sites; multiplies the rate."
+_SADDLE = "Place of the saddle's charge centre along the forward hop, 0 to 1; the midpoint 0.5 is right \
+whenever symmetry swaps the two ends."
+_BARRIER_EXAMPLES: list[Any] = ["242 meV", "242 ± 30 meV", {"forward": 0.3, "reverse": 0.2}]
+_FREQUENCY_EXAMPLES: list[Any] = ["6.12 THz", "eyring"]
+
+
+class HopNumbers(Section):
+    """Numbers of a hop; what is left out is taken from the hop entry that it belongs to."""
+
+    barrier: Barrier | None = Field(None, description=_BARRIER, examples=_BARRIER_EXAMPLES)
+    attempt_frequency: AttemptFrequency | None = Field(
+        None, description=_FREQUENCY, examples=_FREQUENCY_EXAMPLES
+    )
+    channels: Channels | None = Field(None, description=_CHANNELS + " Default 1.", examples=[2])
+    saddle: SaddlePlace | None = Field(None, description=_SADDLE + " Default 0.5.", examples=[0.4])
+
+
+class SaddleInput(HopNumbers):
+    """One of several saddles that join the same two sites; their rates add up."""
+
+    name: Name = Field(description="Name of the saddle, part of the hop class's name.", examples=["3NN_a"])
+
+
+Saddles = Annotated[list[SaddleInput], Field(min_length=1)]
+_SADDLES = "Alternative saddles between the same two sites, each with what differs from the entry."
+
+
+class ClassNumbers(HopNumbers):
+    """What differs for one of several symmetry-distinct classes of a hop entry."""
+
+    saddles: Saddles | None = Field(None, description=_SADDLES, examples=[[{"name": "a", "barrier": 0.3}]])
+    omit: bool = Field(False, description="Leave this class out; it is listed in the notes.", examples=[True])
+
+
+class DistanceWindow(NamedTuple):
+    """Shortest and longest hop, Å."""
+
+    low: float
+    high: float
+
+
+HopLength = Annotated[float, Quantity("length", gt=0, le=200)]
+
+
+class HopVectorSites(Section):
+    """A hop between two named sites of the cell."""
+
+    from_: Annotated[int, Field(ge=0)] = Field(
+        0, alias="from", description="Index of the site among those of the first label, from 0.", examples=[0]
+    )
+    to: Annotated[int, Field(ge=0)] = Field(
+        0, description="Index of the site among those of the second label, from 0.", examples=[1]
+    )
+    cell: CellOffset = Field(
+        [0, 0, 0], description="Cell of the target, counted from the origin's.", examples=[[1, 0, 0]]
+    )
+
+
+class HopVectorCartesian(Section):
+    """A hop along a Cartesian vector; a site of the second label must lie at its end."""
+
+    from_: Annotated[int, Field(ge=0)] = Field(
+        0, alias="from", description="Index of the site among those of the first label, from 0.", examples=[0]
+    )
+    cartesian: Vector = Field(
+        description="Vector from the first site to the second, in Å.", examples=[[0, 2.945, 0]]
+    )
+
+
+def _vector_shape(given: object) -> str:
+    if isinstance(given, dict):
+        return "cartesian_vector" if "cartesian" in given else "site_to_site"
+    return "cell_offset"
+
+
+HopVector = Annotated[
+    Annotated[CellOffset, Tag("cell_offset")]
+    | Annotated[HopVectorSites, Tag("site_to_site")]
+    | Annotated[HopVectorCartesian, Tag("cartesian_vector")],
+    Discriminator(_vector_shape),
+]
+
+
+class HopInput(HopNumbers):
+    """Hops of one carrier between two labels, and how the pairs of sites are found."""
+
+    carrier: Name = Field(description="Name of the carrier.", examples=["oxygen_vacancy"])
+    between: Annotated[list[Name], Field(min_length=2, max_length=2)] = Field(
+        description="Labels [from, to] of the forward hop. The reverse hop is always made too.",
+        examples=[["O", "O"]],
+    )
+    distance: (
+        Annotated[
+            Annotated[HopLength, Tag("value")]
+            | Annotated[list[HopLength], Field(min_length=2, max_length=2), Tag("window")],
+            _shape(value=(int, float, str), window=list),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Length of the hops, or a window [shortest, longest], in Å. All periodic images within it "
+        "are found and grouped into classes by symmetry. Give `distance` or `vectors`.",
+        examples=[2.945, [2.6, 2.7]],
+    )
+    tolerance: Annotated[float, Quantity("length", gt=0, le=5)] = Field(
+        0.02, description="With a single `distance`: how far a hop may be off it, in Å.", examples=[0.05]
+    )
+    vectors: Annotated[list[HopVector], Field(min_length=1)] | None = Field(
+        None,
+        description="Explicit hops: a cell offset [i, j, k] between the first sites of the two labels, or "
+        "`{from, to, cell}` with site indices within the labels, or `{from, cartesian}`. They are taken as they "
+        "stand, symmetry adds none.",
+        examples=[[[1, 0, 0]], [{"from": 0, "to": 1, "cell": [0, 0, 0]}]],
+    )
+    saddles: Saddles | None = Field(
+        None,
+        description=_SADDLES,
+        examples=[[{"name": "3NN_a"}, {"name": "3NN_b"}]],
+    )
+    classes: dict[str, ClassNumbers] | None = Field(
+        None,
+        description="Numbers for single classes when the pairs fall into several: key 1 is the shortest of this "
+        "entry, or the full name that `check` shows.",
+        examples=[{"1": {"barrier": 0.2}, "2": {"barrier": 0.3}}],
+    )
+
+
+# --------------------------------------------------------------------------------------------- conditions
+
+
+def _grid(low: float, high: float, step: float | None, points: int | None, scale: str) -> list[float]:
+    """Points from ``low`` to ``high``, both included. Raises PydanticCustomError."""
+    if (step is None) == (points is None):
+        raise _error("give either 'step' or 'points'", "one of the two")
+    if not high > low:
+        raise _error("'to' must be greater than 'from'", remedy="swap them")
+    if scale == "log":
+        if points is None:
+            raise _error("a log range needs 'points'", remedy="give points instead of step")
+        if low <= 0:
+            raise _error("a log range must start above 0", remedy="start above 0, or use scale: linear")
+        values = np.geomspace(low, high, points)
+    elif points is not None:
+        values = np.linspace(low, high, points)
+    else:
+        assert step is not None
+        count = (high - low) / step
+        if count > MAX_GRID:
+            raise _error(f"the range has more than {MAX_GRID} points", remedy="use a larger step")
+        if abs(count - round(count)) > 1e-6 * max(1.0, count):
+            raise _error(
+                "the step does not lead from 'from' to 'to'", remedy="change 'to' or 'step', or use 'points'"
+            )
+        values = np.linspace(low, high, round(count) + 1)
+    return [float(f"{v:.12g}") for v in values]
+
+
+Points = Annotated[int, Field(ge=2, le=MAX_GRID)]
+_FROM, _TO = "First value.", "Last value, included."
+_STEP, _POINTS = "Distance of neighbouring values; or give `points`.", "Number of values, both ends included."
+_SCALE = "Whether the values are spaced evenly (`linear`) or by a constant factor (`log`)."
+
+
+class TemperatureRange(Section):
+    """Range of temperatures."""
+
+    from_: Temperature = Field(alias="from", description=_FROM, examples=["200 K"])
+    to: Temperature = Field(description=_TO, examples=["500 K"])
+    step: Annotated[float, Quantity("temperature", gt=0)] | None = Field(
+        None, description=_STEP, examples=[25]
+    )
+    points: Points | None = Field(None, description=_POINTS, examples=[13])
+    scale: Literal["linear", "log"] = Field("linear", description=_SCALE, examples=["log"])
+
+    def values(self) -> list[float]:
+        return _grid(self.from_, self.to, self.step, self.points, self.scale)
+
+
+class FieldRange(Section):
+    """Range of field magnitudes."""
+
+    from_: FieldMagnitude = Field(alias="from", description=_FROM, examples=["1e6 V/m"])
+    to: FieldMagnitude = Field(description=_TO, examples=["1 MV/cm"])
+    step: Annotated[float, Quantity("field", gt=0)] | None = Field(None, description=_STEP, examples=[1e7])
+    points: Points | None = Field(None, description=_POINTS, examples=[5])
+    scale: Literal["linear", "log"] = Field("linear", description=_SCALE, examples=["log"])
+
+    def values(self) -> list[float]:
+        return _grid(self.from_, self.to, self.step, self.points, self.scale)
+
+
+def expanded(given: Any) -> list[float]:
+    """One value, a list or a range as a list of floats."""
+    if isinstance(given, TemperatureRange | FieldRange):
+        return given.values()
+    return list(given) if isinstance(given, list) else [given]
+
+
+Temperatures = Annotated[
+    Annotated[Temperature, Tag("value")]
+    | Annotated[list[Temperature], Field(min_length=1), Tag("list")]
+    | Annotated[TemperatureRange, Tag("range")],
+    _shape(value=(int, float, str), list=list, range=dict),
+]
+FieldMagnitudes = Annotated[
+    Annotated[FieldMagnitude, Tag("value")]
+    | Annotated[list[FieldMagnitude], Field(min_length=1), Tag("list")]
+    | Annotated[FieldRange, Tag("range")],
+    _shape(value=(int, float, str), list=list, range=dict),
+]
+
+
+class FieldInput(Section):
+    """Electric field: every magnitude along every direction."""
+
+    along: Directions | None = Field(
+        None,
+        description="Direction of the field, a Cartesian vector of any length, or a list of them.",
+        examples=[[1, 0, 0], [[1, 0, 0], [0, 0, 1]]],
+    )
+    along_crystal: Directions | None = Field(
+        None,
+        description="Direction u a + v b + w c along lattice vectors, [u, v, w], or a list of them.",
+        examples=[[1, 1, 0]],
+    )
+    magnitude: FieldMagnitudes = Field(
+        description="Magnitudes in V/m: one, a list, or a range `{from, to, step}` or "
+        "`{from, to, points, scale: log}`.",
+        examples=[[0, 1e7, 1e8], {"from": "1e6 V/m", "to": "1 MV/cm", "points": 5, "scale": "log"}],
+    )
+
+
+class ConditionsInput(Section):
+    """Grid of conditions: every temperature with every field."""
+
+    temperature: Temperatures = Field(
+        description="Temperatures in K: one, a list, or a range `{from, to, step}` or `{from, to, points}`.",
+        examples=["298 K", [200, 300, 400], {"from": 200, "to": 500, "step": 50}],
+    )
+    field: FieldInput | None = Field(
+        None,
+        description="Electric field; none by default.",
+        examples=[{"along": [1, 0, 0], "magnitude": [0, 1e7]}],
+    )
+
+
+# --------------------------------------------------------------------------------------------- sampling
+
+
+class SamplingInput(Section):
+    """How long to simulate each point. Without any goal: until the target has 1 % error."""
+
+    target: Literal[
+        "mobility",
+        "mobility_einstein",
+        "drift_velocity",
+        "tracer_diffusivity",
+        "collective_diffusivity",
+        "charge_diffusivity",
+        "haven_ratio",
+        "conductivity",
+    ] = Field("mobility", description="Observable that the errors apply to.", examples=["charge_diffusivity"])
+    relative_error: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+        None, description="Stop at this relative standard error of the target.", examples=["1 %"]
+    )
+    absolute_error: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Stop at this standard error of the target, in its SI unit; needed when symmetry makes the "
+        "target zero.",
+        examples=[1e-12],
+    )
+    events: Annotated[int, Field(ge=1, le=10**18)] | None = Field(
+        None, description="Stop after this many executed hops per point.", examples=[1e8]
+    )
+    time: Duration | None = Field(
+        None, description="Stop after this simulated time per replica, in s.", examples=["1 us"]
+    )
+    min_effective_samples: Annotated[int, Field(ge=2, le=10**9)] = Field(
+        64,
+        description="Never stop on an error with fewer independent samples than this: stopping early on a "
+        "lucky error estimate makes intervals too narrow.",
+        examples=[64],
+    )
+    equilibration: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Executed hops per carrier that are thrown away first; chosen by the program when left "
+        "out.",
+        examples=[100],
+    )
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        4, description="Independent simulations of each point; they run on threads.", examples=[4]
+    )
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+        None, description="Root of all random numbers; drawn and recorded when left out.", examples=[7]
+    )
+    wall_time: Duration | None = Field(
+        None, description="Stop each point after this wall-clock time, in s.", examples=["10 min"]
+    )
+    algorithm: Literal["auto", "null_event", "rejection_free"] = Field(
+        "auto",
+        description="How hops are selected; both are exact, `auto` takes the faster.",
+        examples=["rejection_free"],
+    )
+
+
+# --------------------------------------------------------------------------------------------- the whole
+
+SiteEnergy = Annotated[
+    Annotated[Energy, Tag("value")] | Annotated[dict[Name, Energy], Tag("per_carrier")],
+    _shape(value=(int, float, str), per_carrier=dict),
+]
+
+
+def _known_format(given: object) -> object:
+    if given != FORMAT or isinstance(given, bool):
+        raise _error(
+            f"the format version {given!r} is not known to this release, which reads version {FORMAT}",
+            str(FORMAT),
+            f"write `format: {FORMAT}`, or install a newer kmc_transport",
+        )
+    return given
+
+
+class Input(Section):
+    """Input file of kmc_transport, format 1."""
+
+    format: Annotated[Literal[1], BeforeValidator(_known_format)] = Field(
+        1, description="Version of this format.", examples=[1]
+    )
+    title: str = Field("", description="One line that says what is simulated.", examples=["Li in LiFePO4"])
+    references: list[str] = Field(
+        default_factory=list, description="Where the numbers come from.", examples=[["Phys. Rev. B 1, 1"]]
+    )
+    structure: StructureInput = Field(
+        description="Crystal and its labelled sites.",
+        examples=[{"spacegroup": "Fm-3m", "lattice": {"a": 4.165}, "sites": {"O": [[0, 0, 0]]}}],
+    )
+    supercell: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = Field(
+        None,
+        description="Number of cells along a, b, c; 1 along axes that are not periodic. May be left out when "
+        "every carrier is given by `fraction`: a cell of about equal sides that holds the fractions within 5 % "
+        "is then chosen.",
+        examples=[[10, 10, 10]],
+    )
+    carriers: Annotated[dict[Name, CarrierInput], Field(min_length=1)] = Field(
+        description="Name -> carrier; several species are allowed.",
+        examples=[{"hole": {"charge": 1, "sites": ["O"], "count": 1}}],
+    )
+    site_energies: dict[Name, SiteEnergy] = Field(
+        default_factory=dict,
+        description="Label -> energy of a carrier on such a site, in eV, for all carriers or by carrier; 0 for "
+        "labels left out, unless forward and reverse barriers tell it.",
+        examples=[{"O1": 0, "O2": "0.1 eV"}, {"O2": {"hole": 0.1}}],
+    )
+    hops: Annotated[list[HopInput], Field(min_length=1)] = Field(
+        description="The hops of all carriers.",
+        examples=[
+            [
+                {
+                    "carrier": "hole",
+                    "between": ["O", "O"],
+                    "distance": 2.945,
+                    "barrier": "242 meV",
+                    "attempt_frequency": "6.12 THz",
+                }
+            ]
+        ],
+    )
+    conditions: ConditionsInput = Field(
+        description="Temperatures and fields.", examples=[{"temperature": [300, 400]}]
+    )
+    sampling: SamplingInput = Field(
+        default_factory=lambda: SamplingInput.model_validate({}),
+        description="When to stop, and how to simulate.",
+        examples=[{"relative_error": "1 %", "seed": 7}],
+    )
+
+
+def input_schema() -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of the input file, for editors and for the reference page."""
+    schema = Input.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

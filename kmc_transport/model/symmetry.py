@@ -1,0 +1,111 @@
+"""Operations of the labelled sites that respect the axes along which the crystal repeats."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .inputfile import Document
+from .model import Structure
+from .schema import StructureInput
+from .spacegroups import find_operations
+
+__all__ = ["find_symmetry", "site_images"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def find_symmetry(
+    lattice: FloatArray,
+    labels: list[str],
+    frac: FloatArray,
+    periodic: npt.NDArray[np.bool_],
+    given: StructureInput,
+    doc: Document,
+) -> tuple[IntArray, FloatArray, str]:
+    """Operations that keep labels, sites and the periodic axes; the identity first."""
+    identity = np.eye(3, dtype=np.int64)[None], np.zeros((1, 3))
+    if not given.symmetry:
+        return *identity, "P1"
+    kinds = {label: i + 1 for i, label in enumerate(dict.fromkeys(labels))}
+    found = find_operations(lattice, frac, [kinds[x] for x in labels], given.symprec)
+    if found is None:
+        doc.add(
+            ("structure",),
+            "the symmetry search failed",
+            remedy="change 'symprec', or switch it off with symmetry: false",
+        )
+        return *identity, ""
+    rotations, translations, symbol = found
+    keep_rotations, keep_translations = [identity[0][0]], [identity[1][0]]
+    for rotation, translation in zip(rotations, translations, strict=True):
+        if np.any(rotation[np.ix_(periodic, ~periodic)]) or np.any(rotation[np.ix_(~periodic, periodic)]):
+            continue
+        shifted = _without_wrapping(rotation, translation, labels, frac, lattice, periodic, given.symprec)
+        if shifted is None:
+            continue
+        if np.array_equal(rotation, identity[0][0]) and np.allclose(shifted, np.round(shifted), atol=1e-6):
+            continue  # the identity is there already
+        keep_rotations.append(rotation)
+        keep_translations.append(shifted)
+    return np.array(keep_rotations), np.array(keep_translations), symbol
+
+
+def _without_wrapping(
+    rotation: IntArray,
+    translation: FloatArray,
+    labels: list[str],
+    frac: FloatArray,
+    lattice: FloatArray,
+    periodic: npt.NDArray[np.bool_],
+    symprec: float,
+) -> FloatArray | None:
+    """Translation with which the operation maps sites on sites without wrapping round an axis that does not repeat.
+
+    spglib sees every axis as periodic. None when there is no such translation.
+    """
+    if periodic.all():
+        return translation
+    images = frac @ rotation.T + translation
+    shift: FloatArray | None = None
+    for label, image in zip(labels, images, strict=True):
+        same = [k for k, other in enumerate(labels) if other == label]
+        difference = image - frac[same]
+        offsets = np.round(difference)
+        lengths = np.linalg.norm((difference - offsets) @ lattice, axis=1)
+        offset = offsets[int(np.argmin(lengths))][~periodic]
+        if shift is None:
+            shift = offset
+        elif np.any(shift != offset):
+            return None
+    shifted = translation.copy()
+    if shift is not None:
+        shifted[~periodic] -= shift
+    return shifted
+
+
+def site_images(structure: Structure) -> tuple[IntArray, IntArray]:
+    """Where the operations take the sites.
+
+    Returns
+    -------
+    site : (n_ops, n_sites) site of the cell on whose image site i lands.
+    cell : (n_ops, n_sites, 3) cell in which that image lies.
+    """
+    labels = np.array(structure.labels)
+    n_ops, n_sites = len(structure.rotations), structure.n_sites
+    site = np.empty((n_ops, n_sites), np.int64)
+    cell = np.empty((n_ops, n_sites, 3), np.int64)
+    for label in dict.fromkeys(structure.labels):
+        same = np.flatnonzero(labels == label)
+        frac = structure.frac[same]
+        for g in range(n_ops):
+            images = frac @ structure.rotations[g].T + structure.translations[g]
+            difference = images[:, None] - frac[None]
+            offset = np.round(difference)
+            length = np.linalg.norm((difference - offset) @ structure.lattice, axis=2)
+            nearest = np.argmin(length, axis=1)
+            site[g, same] = same[nearest]
+            cell[g, same] = offset[np.arange(len(same)), nearest].astype(np.int64)
+    return site, cell

@@ -1,0 +1,249 @@
+"""From what was counted to transport coefficients, each with its standard error, in SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import Unconverged
+from ..records import Estimate, Tallies
+from ..units import ANGSTROM, E_CHARGE, K_B
+from .batches import MIN_BATCHES, autocorrelated, jackknife, leave_one_out
+from .diffusion import block_means, plateau_level, slopes
+
+__all__ = ["Evaluation", "System", "evaluate"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """What the estimators must know of the simulated point.
+
+    temperature : K. field : (3,) V/Å. charge : (S,) e. volume : Å³ or None.
+    hop_carrier, hop_vector, clamped : (n_hops,), (n_hops, 3) Å, (n_hops,) of the directed hops counted.
+    direction : (n_directions, 3) unit vectors along which mobilities at zero field are given.
+    """
+
+    temperature: float
+    field: FloatArray
+    charge: FloatArray
+    volume: float | None
+    hop_carrier: npt.NDArray[np.int64]
+    hop_vector: FloatArray
+    clamped: npt.NDArray[np.bool_]
+    direction: FloatArray
+
+    @property
+    def driven(self) -> bool:
+        return bool(np.any(self.field != 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Estimates by name (see `kmc_transport.arrays`), and how far the statistics can be trusted.
+
+    batches : number of independent batches behind the error bars. plateau : whether the diffusion
+    coefficients have reached their long-time value.
+    """
+
+    estimates: dict[str, Estimate]
+    batches: int
+    plateau: bool
+
+    def require(self, name: str) -> Estimate:
+        """The estimate, or `Unconverged` (holding it) when the statistics behind it are too weak."""
+        estimate = self.estimates[name]
+        if self.batches < MIN_BATCHES:
+            raise Unconverged(f"{name}: only {self.batches} batches, {MIN_BATCHES} are needed", estimate)
+        if not self.plateau and name not in ("drift_velocity", "mobility"):
+            raise Unconverged(f"{name}: the carriers' memory is longer than the longest block", estimate)
+        return estimate
+
+
+def evaluate(system: System, replicas: Sequence[Tallies]) -> Evaluation:
+    """All transport coefficients of one simulated point.
+
+    With X_a the summed displacement of the N_a carriers of species a, r that of one carrier, V the volume:
+
+    ======================  ===================================================================
+    drift_velocity          <X_a>/(N_a t), (S, 3) m/s
+    mobility                drift_velocity.E/E², (S,) m²/(V s); only with a field
+    tracer_diffusivity      <Δr Δr>/2t, (S, 3, 3) m²/s
+    collective_diffusivity  <ΔX_a ΔX_b>/(2 sqrt(N_a N_b) t), (S, 3, S, 3) m²/s
+    charge_diffusivity      sum_ab q_a q_b <ΔX_a ΔX_b>/(2 t sum_a N_a q_a²), (3, 3) m²/s
+    mobility_einstein       sum_b q_b <X_a X_b>/(2 N_a kT t) along each direction, (n_directions, S);
+                            only without field
+    conductivity            sum_ab q_a q_b <X_a X_b>/(2 kT V t), (3, 3) S/m; only without field
+    haven_ratio             tracer over collective diffusivity of the species, (S, 3)
+    correlation_factor      tracer diffusivity over that of uncorrelated hops at the same rate, (S, 3)
+    ======================  ===================================================================
+
+    Components that no hop can move along are exactly zero (ratios: NaN) with zero error.
+
+    Source: A. R. Allnatt & A. B. Lidiard, Atomic Transport in Solids (1993), chs. 5-6 (coefficients and
+    correlation factors); M. P. Allen & D. J. Tildesley (2017), ch. 8 (batches).
+    """
+    tallies = Tallies.concatenate(list(replicas))
+    while True:
+        result, parts = _evaluate(system, tallies)
+        if tallies.n_rows < 2 * MIN_BATCHES or not autocorrelated(parts):
+            return result
+        # neighbouring batches are alike: join them, or the error bar comes out too small
+        tallies = tallies.rows(slice(0, tallies.n_rows - tallies.n_rows % 2)).coarsened()
+
+
+def _evaluate(system: System, tallies: Tallies) -> tuple[Evaluation, FloatArray]:
+    """Estimates from the rows as they are, and their leave-one-out values (n, k)."""
+    velocity, collective, tracer = block_means(tallies)
+    n, n_species = velocity.shape[:2]
+    number = tallies.number.astype(float)
+    if n < 2:
+        raise Unconverged(f"{n} batches are too few for an error bar")
+
+    loo_velocity = leave_one_out(velocity)
+    per_carrier = 1 / np.sqrt(number)
+    collective = collective * per_carrier[:, None, None, None] * per_carrier[:, None]
+
+    def drift_products(v: FloatArray) -> tuple[FloatArray, FloatArray] | tuple[None, None]:
+        if not system.driven:  # detailed balance: no drift to subtract
+            return None, None
+        scaled = v * per_carrier[:, None]
+        mean = v / number[:, None]
+        return (
+            scaled[:, :, :, None, None] * scaled[:, None, None, :, :],
+            mean[:, :, :, None] * mean[:, :, None, :],
+        )
+
+    lag = tallies.sample_interval
+    both, own = drift_products(loo_velocity)
+    diagonal_c = np.einsum("nlaiai->nlai", slopes(leave_one_out(collective), both, lag))
+    diagonal_t = np.einsum("nlaii->nlai", slopes(leave_one_out(tracer), own, lag))
+    levels = tallies.levels
+    found_c = plateau_level(diagonal_c.reshape(n, levels, -1))
+    found_t = plateau_level(diagonal_t.reshape(n, levels, -1))
+    level_c = levels - 1 if found_c is None else found_c
+    level_t = levels - 1 if found_t is None else found_t
+
+    moves = np.zeros((n_species, 3), dtype=bool)
+    for a in range(n_species):
+        moves[a] = np.any(system.hop_vector[system.hop_carrier == a] != 0, axis=0)
+    event_rate = tallies.events / tallies.row_time
+
+    charge, kt = system.charge, K_B * system.temperature
+    weight = charge * np.sqrt(number)  # so that sum_ab w_a w_b D_ab = sum q q <XX>/2t
+    names: list[str] = []
+    shapes: list[tuple[int, ...]] = []
+
+    def derive(v: FloatArray, c: FloatArray, t: FloatArray, rate: FloatArray) -> FloatArray:
+        """All coefficients of each set of averages (leading axis), flattened side by side, in Å, s, e, V."""
+        both, own = drift_products(v)
+        d_c = slopes(c, both, lag * 2**level_c)[:, 0]
+        d_t = slopes(t, own, lag * 2**level_t)[:, 0]
+        drift = v / number[:, None]
+        total = np.einsum("a,naibj,b->nij", weight, d_c, weight)
+        # uncorrelated hops: half the mean square hop length per unit time
+        free = np.stack(
+            [
+                0.5
+                * rate[:, system.hop_carrier == a]
+                @ (system.hop_vector[system.hop_carrier == a] ** 2)
+                / number[a]
+                for a in range(n_species)
+            ],
+            axis=1,
+        )
+        own_c = np.einsum("naiai->nai", d_c)
+        own_t = np.einsum("naii->nai", d_t)
+        out: dict[str, FloatArray] = {
+            "drift_velocity": drift,
+            "tracer_diffusivity": d_t,
+            "collective_diffusivity": d_c,
+            "charge_diffusivity": total / (number * charge**2).sum(),
+        }
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out["haven_ratio"] = np.where(moves, own_t / own_c, np.nan)
+            out["correlation_factor"] = np.where(moves, own_t / free, np.nan)
+        if system.driven:
+            size = np.linalg.norm(system.field)
+            out["mobility"] = drift @ (system.field / size) / size
+        else:
+            tensor = np.einsum("naibj,b->naij", d_c, weight) / (np.sqrt(number) * kt)[:, None, None]
+            out["mobility_einstein"] = np.einsum(
+                "naij,di,dj->nda", tensor, system.direction, system.direction
+            )
+            if system.volume is not None:
+                out["conductivity"] = total / (kt * system.volume)
+        if not names:
+            names.extend(out)
+            shapes.extend(x.shape[1:] for x in out.values())
+        return np.concatenate([x.reshape(len(x), -1) for x in out.values()], axis=1)
+
+    pair_c, pair_t = collective[:, level_c : level_c + 2], tracer[:, level_t : level_t + 2]
+    value, stderr, parts = jackknife(derive, velocity, pair_c, pair_t, event_rate)
+
+    rows = f"{n} batches, jackknife"
+    methods = {
+        "drift_velocity": rows,
+        "mobility": rows,
+        "tracer_diffusivity": f"slope of <r r> from {lag * 2**level_t:.3g} to {lag * 2 ** (level_t + 1):.3g} s, {rows}",
+    }
+    from_collective = (
+        f"slope of <X X> from {lag * 2**level_c:.3g} to {lag * 2 ** (level_c + 1):.3g} s, {rows}"
+    )
+    spread = np.einsum("naiai->ai", collective[:, 0]) / n * number[:, None]  # <X_a X_a> of one sample
+    estimates: dict[str, Estimate] = {}
+    start = 0
+    for name, shape in zip(names, shapes, strict=True):
+        size = int(np.prod(shape))
+        factor, unit = SI[name]
+        v = value[start : start + size].reshape(shape)
+        s = stderr[start : start + size].reshape(shape)
+        start += size
+        if name in ("drift_velocity", "mobility"):
+            error = estimates["drift_velocity"].stderr if name == "mobility" else s * factor
+            mean = estimates["drift_velocity"].value if name == "mobility" else v * factor
+            ess = _samples_of_mean(mean, error, spread, number, lag)
+        else:
+            ess = _samples_of_variance(v, s)
+        estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
+    return Evaluation(estimates, n, found_c is not None and found_t is not None), parts
+
+
+SI: dict[str, tuple[float, str]] = {
+    "drift_velocity": (ANGSTROM, "m s-1"),
+    "mobility": (ANGSTROM**2, "m2 V-1 s-1"),
+    "mobility_einstein": (ANGSTROM**2, "m2 V-1 s-1"),
+    "tracer_diffusivity": (ANGSTROM**2, "m2 s-1"),
+    "collective_diffusivity": (ANGSTROM**2, "m2 s-1"),
+    "charge_diffusivity": (ANGSTROM**2, "m2 s-1"),
+    "conductivity": (E_CHARGE / ANGSTROM, "S m-1"),  # e/(V s Å) is E_CHARGE A/V per Å
+    "haven_ratio": (1.0, "1"),
+    "correlation_factor": (1.0, "1"),
+}
+"""From the package's units (Å, s, e, V) to SI."""
+
+
+def _samples_of_mean(
+    mean: FloatArray, stderr: FloatArray, spread: FloatArray, number: FloatArray, lag: float
+) -> float:
+    """Independent samples behind a mean velocity: variance of one sample over variance of the mean."""
+    alive = stderr > 0
+    if not alive.any():
+        return float("inf")
+    step = number[:, None] * lag / ANGSTROM
+    variance = spread - (mean * step) ** 2
+    return float((variance[alive] / (stderr * step)[alive] ** 2).min())
+
+
+def _samples_of_variance(value: FloatArray, stderr: FloatArray) -> float:
+    """Normal samples whose variance would be known as well: 2 (value/stderr)²; least of the large components."""
+    alive = np.isfinite(value) & (stderr > 0)
+    if not alive.any():
+        return float("inf")
+    size = np.abs(value[alive])
+    large = size > 0.1 * size.max()
+    return float((2 * (size / stderr[alive]) ** 2)[large].min())

@@ -1,0 +1,277 @@
+"""One point of the grid (a temperature and a field): replicas, simulated until they are accurate enough."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .engine import Replica
+from .errors import Unconverged
+from .model.model import Model
+from .observables import Accuracy, Evaluation, System, accuracy, evaluate
+from .rates import build_catalog
+from .records import ExitReason, Tallies
+from .seeds import replica_stream
+
+__all__ = ["PointSimulation", "Progress", "system_of"]
+
+HOPS_PER_SAMPLE = 2.0
+"""Executed hops per carrier between two samples, to start with; longer when the hops remember for longer."""
+PILOT_ROWS, FIRST_ROWS, FIXED_ROWS, MAX_ROWS = 8, 16, 64, 128
+"""Rows per replica: of a trial of the sample interval, of the first look at the accuracy, of a run of fixed
+length, kept at the most."""
+LONGER = 4.0
+"""Factor on the sample interval when the longest block does not outlive the memory of the hops."""
+MAX_PILOTS = 10
+CHUNK_EVENTS = 4e6
+"""Hops between two looks at the clock and at Ctrl-C."""
+MAX_EVENTS = 1e11
+"""Executed hops after which a point gives up on an accuracy that it does not reach."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a point stands. ratio: error over the error asked for (None before the first look)."""
+
+    events: int
+    seconds: float
+    ratio: float | None
+    relative_error: float | None
+
+
+def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
+    """What the estimators must know of a point."""
+    catalog = build_catalog(model, temperature=temperature, field=field)
+    net = model.network
+    return System(
+        catalog.temperature,
+        catalog.field,
+        np.array([c.charge for c in model.carriers], dtype=np.float64),
+        model.volume,
+        net.carrier,
+        net.vector,
+        catalog.clamped,
+        model.conditions.direction,
+    )
+
+
+class PointSimulation:
+    """Replicas of one point, run in rounds; the state between two chunks can be saved and taken up again.
+
+    Parameters
+    ----------
+    temperature : K. field : (3,) V/Å. root : root seed.
+    """
+
+    def __init__(self, model: Model, temperature: float, field: npt.ArrayLike, *, root: int) -> None:
+        self.model, self.sampling = model, model.sampling
+        self.catalog = build_catalog(model, temperature=temperature, field=field)
+        self.system = system_of(model, temperature, field)
+        self.replicas: list[Replica] = []
+        self.seconds = 0.0
+        self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
+        self.windows_per_row, self.interval = 1, 0.0
+        self.last: Accuracy | None = None
+        self.evaluation: Evaluation | None = None
+        streams = [
+            replica_stream(root, temperature, self.catalog.field, k) for k in range(self.sampling.replicas)
+        ]
+        self.replicas = [
+            Replica(self.catalog, seed=s, sample_interval=1.0, algorithm=self.sampling.algorithm)
+            for s in streams
+        ]
+        hop_rate = float(np.mean([r.total_rate() for r in self.replicas])) / self._n_carriers
+        self.blocked = not hop_rate > 0
+        if not self.blocked:
+            self._start_rows(HOPS_PER_SAMPLE / hop_rate)
+
+    @property
+    def _n_carriers(self) -> int:
+        return sum(c.count for c in self.model.carriers)
+
+    @property
+    def events(self) -> int:
+        """Executed hops of all replicas, those thrown away for equilibration included."""
+        return sum(r.executed for r in self.replicas)
+
+    def tallies(self) -> list[Tallies]:
+        return [r.tallies for r in self.replicas]
+
+    def run(
+        self,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        pool: Executor | None = None,
+    ) -> ExitReason:
+        """Go on until accurate, out of time, blocked, or told to stop; may be called again after a stop."""
+        start, before = time.monotonic(), self.seconds
+
+        def stop() -> ExitReason | None:
+            self.seconds = before + time.monotonic() - start
+            if should_stop():
+                return ExitReason.INTERRUPTED
+            limit = self.sampling.wall_time
+            return ExitReason.TIME_LIMIT if limit is not None and self.seconds > limit else None
+
+        def report() -> None:
+            last = self.last
+            on_progress(
+                Progress(
+                    self.events,
+                    self.seconds,
+                    None if last is None else last.ratio,
+                    None if last is None else last.relative_error,
+                )
+            )
+
+        while True:
+            reason = ExitReason.BLOCKED_LATTICE if self.blocked else self._round(stop, report, pool)
+            if reason is None:
+                reason = self._decide()
+            if reason is not None:
+                if reason is not ExitReason.INTERRUPTED:
+                    self._look()
+                stop()
+                return reason
+
+    def _round(
+        self,
+        stop: Callable[[], ExitReason | None],
+        report: Callable[[], None],
+        pool: Executor | None,
+    ) -> ExitReason | None:
+        """Bring every replica to ``self.rows`` rows."""
+
+        def advance(replica: Replica) -> ExitReason | None:
+            goal = self.rows * self.windows_per_row * 2**replica.levels
+            per_sample = max(1.0, replica.total_rate() * self.interval)
+            chunk = max(1, int(CHUNK_EVENTS / per_sample))
+            while replica.samples < goal:
+                reason = stop()
+                if reason is not None:
+                    return reason
+                if replica.advance(min(chunk, goal - replica.samples)) is ExitReason.BLOCKED_LATTICE:
+                    self.blocked = True
+                    return ExitReason.BLOCKED_LATTICE
+                report()
+            return None
+
+        reasons = list(map(advance, self.replicas) if pool is None else pool.map(advance, self.replicas))
+        return next((r for r in reasons if r is not None), None)
+
+    def _decide(self) -> ExitReason | None:
+        """After a round: longer samples, more rows, or done."""
+        self._look()
+        if self.stage == "pilot":
+            self._after_pilot()
+            return None
+        s = self.sampling
+        if self._fixed_length:
+            return ExitReason.DONE
+        assert self.last is not None
+        assert self.evaluation is not None
+        if self.last.reached:
+            return ExitReason.ACCURACY_REACHED
+        simulated = self.tallies()[0].time
+        if self.events >= (s.events or MAX_EVENTS) or (s.time is not None and simulated >= s.time):
+            return ExitReason.DONE
+        if self.evaluation.plateau or self.pilots >= MAX_PILOTS:
+            self._more_rows(self.last.ratio)
+        else:  # better statistics show a memory that the pilot did not see
+            self.pilots += 1
+            self.rows = FIRST_ROWS
+            self._start_rows(self.interval * LONGER)
+        return None
+
+    def _after_pilot(self) -> None:
+        """Choose the sample interval; what a pilot counted is thrown away, as equilibration."""
+        s = self.sampling
+        self.pilots += 1
+        assert self.evaluation is not None
+        if not (self.evaluation.plateau or self._fixed_length or self.pilots >= MAX_PILOTS):
+            self._start_rows(self.interval * LONGER)
+            return
+        carriers = self._n_carriers * len(self.replicas)
+        if s.equilibration is not None and self.events < s.equilibration * carriers:
+            self._start_rows(self.interval)
+            return
+        interval, self.rows, self.stage = self.interval, FIRST_ROWS, "production"
+        if self._fixed_length:
+            self.rows = FIXED_ROWS
+            spans = [s.time] if s.time is not None else []
+            if s.events is not None:
+                tallies = self.tallies()
+                spans.append(s.events * tallies[0].time / sum(int(t.events.sum()) for t in tallies))
+            interval = min(spans) / (FIXED_ROWS * 2 ** self.replicas[0].levels)
+        self._start_rows(interval)
+
+    @property
+    def _fixed_length(self) -> bool:
+        """Whether only a length is asked for; beside an error target a length is a cap."""
+        s = self.sampling
+        return s.relative_error is None and s.absolute_error is None
+
+    def _more_rows(self, ratio: float) -> None:
+        """As many rows as the error needs to fall to what was asked, within a factor of 4 at a time."""
+        wanted = self.rows * min(4.0, max(1.25, 1.1 * ratio**2 if math.isfinite(ratio) else 4.0))
+        self.rows = 2 * math.ceil(wanted / 2)
+        while self.rows > MAX_ROWS:
+            for replica in self.replicas:
+                replica.coarsen()
+            self.windows_per_row *= 2
+            self.rows = 2 * math.ceil(self.rows / 4)
+
+    def _start_rows(self, interval: float) -> None:
+        """Drop what was counted; keep the lattice and the random streams."""
+        self.interval, self.windows_per_row = interval, 1
+        for replica in self.replicas:
+            replica.reset(sample_interval=interval, windows_per_row=1)
+
+    def _look(self) -> None:
+        """Evaluate what there is."""
+        s = self.sampling
+        rows = min((t.n_rows for t in self.tallies()), default=0)
+        if rows * len(self.replicas) < 2:
+            return
+        try:
+            self.evaluation = evaluate(self.system, [t.rows(slice(0, rows)) for t in self.tallies()])
+        except Unconverged:
+            return
+        self.last = accuracy(
+            self.evaluation, self.system, s.target, s.relative_error, s.absolute_error, s.min_effective_samples
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, as arrays, numbers and strings."""
+        state: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked")
+        }
+        for k, replica in enumerate(self.replicas):
+            state |= {f"replica{k}/{name}": value for name, value in replica.snapshot().items()}
+        return state
+
+    @classmethod
+    def restore(
+        cls, model: Model, temperature: float, field: npt.ArrayLike, state: dict[str, Any], *, root: int
+    ) -> PointSimulation:
+        """The point as it was when `snapshot` was taken."""
+        point = cls(model, temperature, field, root=root)
+        for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked"):
+            setattr(point, name, type(getattr(point, name))(state[name]))
+        point.replicas = [
+            Replica.restore(
+                point.catalog,
+                {n.removeprefix(f"replica{k}/"): v for n, v in state.items() if n.startswith(f"replica{k}/")},
+            )
+            for k in range(len(point.replicas))
+        ]
+        return point

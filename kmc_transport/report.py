@@ -1,0 +1,510 @@
+"""What the commands show, as tables that print and as the same numbers for ``--json``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .model.model import Model
+from .units import SI_DIFFUSIVITY, SI_MOBILITY, SI_VELOCITY
+
+if TYPE_CHECKING:
+    import xarray
+
+    from .exact import ExactTransport, Sensitivity
+    from .rates import RateCatalog
+
+__all__ = [
+    "Table",
+    "arrhenius_table",
+    "carrier_table",
+    "catalog_rows",
+    "catalog_table",
+    "class_table",
+    "exact_table",
+    "format_estimate",
+    "results_table",
+    "sensitivity_table",
+    "summary",
+]
+
+CM2 = 1e4  # cm² per m²
+
+
+@dataclass
+class Table:
+    """Columns (header, unit), cells as text, and the same rows as plain data."""
+
+    title: str
+    columns: list[tuple[str, str]]
+    cells: list[list[str]] = field(default_factory=list)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, cells: Iterable[str], data: dict[str, Any]) -> None:
+        self.cells.append(list(cells))
+        self.data.append(data)
+
+
+def format_estimate(value: float, stderr: float) -> str:
+    """Value with the uncertainty of its last digits in parentheses: ``1.3673(42)e-05``; two digits of error."""
+    if not math.isfinite(value):
+        return "–"
+    if not math.isfinite(stderr):
+        return f"{value:.4g} (no error bar)"
+    if stderr == 0:
+        return f"{value:.5g}"
+    exponent = math.floor(math.log10(max(abs(value), stderr)))
+    digits = max(0, exponent - math.floor(math.log10(stderr)) + 1)
+    mantissa = f"{value / 10.0**exponent:.{digits}f}"
+    error = round(stderr / 10.0 ** (exponent - digits))
+    if -3 <= exponent < 4 and digits - exponent >= 0:
+        return f"{value:.{digits - exponent}f}({_error_digits(stderr, digits - exponent)})"
+    return f"{mantissa}({error})e{exponent:+03d}"
+
+
+def _error_digits(stderr: float, decimals: int) -> str:
+    scaled = round(stderr * 10.0**decimals)
+    return str(scaled) if stderr < 1 else f"{scaled / 10.0**decimals:.{decimals}f}"
+
+
+def _number(x: float, digits: int = 5) -> str:
+    return f"{x:.{digits}g}" if math.isfinite(x) else "–"
+
+
+def _plain(x: Any) -> Any:
+    """For JSON: not-a-number becomes null."""
+    if isinstance(x, np.ndarray):
+        return [_plain(v) for v in x]
+    if isinstance(x, (np.floating, float)):
+        return float(x) if math.isfinite(x) else None
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def results_table(dataset: xarray.Dataset) -> Table:
+    """Mobility (along the field) and charge diffusivity at every condition, beside the exact values."""
+    table = Table(
+        str(dataset.attrs.get("title", "")),
+        [
+            ("T", "K"),
+            ("field", "V/m"),
+            ("along", ""),
+            ("carrier", ""),
+            ("mobility", "cm²/(V s)"),
+            ("exact", "cm²/(V s)"),
+            ("dev.", "s.e."),
+            ("drift velocity", "m/s"),
+            ("D tracer", "cm²/s"),
+            ("hops", ""),
+            ("", ""),
+        ],
+    )
+    d = {str(n): v.values for n, v in dataset.variables.items()}
+    nan = np.full(d["mobility"].shape, np.nan)
+    for t, f, e, a in np.ndindex(*d["mobility"].shape):
+        zero = d["field"][f] == 0
+        name = "mobility_einstein" if zero else "mobility"
+        at = (t, f, e, a)
+        unit = d["direction_vector"][e]
+        value, stderr = d[name][at], d[f"{name}_stderr"][at]
+        exact = d.get(f"{name}_exact", nan)[at]
+        z = (value - exact) / stderr if stderr > 0 else math.nan
+        velocity = float(unit @ d["drift_velocity"][at])
+        # one component along e: no correlation between axes matters when the field is along an axis
+        v_stderr = float(np.sqrt(unit**2 @ d["drift_velocity_stderr"][at] ** 2)) if zero else math.nan
+        if not zero:
+            v_stderr = float(stderr * d["field"][f])
+            velocity = float(value * d["field"][f])
+        tracer = float(unit @ d["tracer_diffusivity"][at] @ unit)
+        axis = np.flatnonzero(np.isclose(np.abs(unit), 1))
+        tracer_stderr = (
+            float(d["tracer_diffusivity_stderr"][at][axis[0], axis[0]]) if len(axis) else math.nan
+        )
+        state = "" if d["converged"][t, f, e] else str(d["exit_reason"][t, f, e] or "missing")
+        table.add(
+            [
+                _number(d["temperature"][t]),
+                _number(d["field"][f], 3),
+                str(d["direction"][e]),
+                str(d["carrier"][a]),
+                format_estimate(value * CM2, stderr * CM2),
+                _number(exact * CM2),
+                f"{z:+.1f}" if math.isfinite(z) else "–",
+                "–" if zero else format_estimate(velocity, v_stderr),
+                format_estimate(tracer * CM2, tracer_stderr * CM2),
+                f"{float(d['executed_hops'][t, f, e]):.1e}",
+                state,
+            ],
+            {
+                "temperature_K": _plain(d["temperature"][t]),
+                "field_V_per_m": _plain(d["field"][f]),
+                "direction": str(d["direction"][e]),
+                "carrier": str(d["carrier"][a]),
+                "mobility_m2_per_Vs": _plain(value),
+                "mobility_stderr": _plain(stderr),
+                "mobility_exact": _plain(exact),
+                "mobility_from": "Einstein relation" if zero else "drift velocity",
+                "drift_velocity_m_per_s": _plain(d["drift_velocity"][at]),
+                "drift_velocity_stderr": _plain(d["drift_velocity_stderr"][at]),
+                "tracer_diffusivity_m2_per_s": _plain(d["tracer_diffusivity"][at]),
+                "tracer_diffusivity_stderr": _plain(d["tracer_diffusivity_stderr"][at]),
+                "converged": bool(d["converged"][t, f, e]),
+                "exit_reason": str(d["exit_reason"][t, f, e]),
+                "executed_hops": _plain(d["executed_hops"][t, f, e]),
+                "clamped_share": _plain(d["clamped_share"][t, f, e]),
+            },
+        )
+    if (d["field"] == 0).any():
+        table.notes.append(
+            "Mobility at zero field: Einstein relation from the fluctuations. Parentheses: standard "
+            "error of the last digits (sampling only, not the barriers' uncertainty)."
+        )
+    clamped = d["clamped_share"]
+    if np.nanmax(clamped, initial=0.0) > 0:
+        table.notes.append(
+            f"Warning: up to {100 * np.nanmax(clamped):.2g} % of the executed hops used a barrier that the "
+            "field would have made negative (clamped); the field is too strong for linear response."
+        )
+    deviation = d["einstein_deviation"]
+    if np.isfinite(deviation).any():
+        worst = float(np.nanmax(np.abs(deviation)))
+        table.notes.append(
+            f"Einstein check: mobility at the weakest field and from fluctuations differ by at most "
+            f"{worst:.1f} standard errors."
+        )
+    return table
+
+
+def arrhenius_table(dataset: xarray.Dataset) -> Table | None:
+    """Activation energies of mobility x temperature at zero field, or None where there is no fit."""
+    d = {str(n): v.values for n, v in dataset.variables.items()}
+    if not np.isfinite(d["arrhenius_activation_energy"]).any():
+        return None
+    table = Table(
+        "Arrhenius fit of mobility x temperature at zero field",
+        [
+            ("along", ""),
+            ("carrier", ""),
+            ("activation energy", "eV"),
+            ("prefactor", "K cm²/(V s)"),
+            ("correlation", ""),
+        ],
+    )
+    for e, a in np.ndindex(*d["arrhenius_activation_energy"].shape):
+        energy, s_energy = (d[f"arrhenius_activation_energy{s}"][e, a] for s in ("", "_stderr"))
+        prefactor, s_prefactor = (d[f"arrhenius_prefactor{s}"][e, a] for s in ("", "_stderr"))
+        if not math.isfinite(energy):
+            continue
+        correlation = d["arrhenius_covariance"][e, a] / (s_energy * s_prefactor / abs(prefactor))
+        table.add(
+            [
+                str(d["direction"][e]),
+                str(d["carrier"][a]),
+                format_estimate(energy, s_energy),
+                format_estimate(prefactor * CM2, s_prefactor * CM2),
+                f"{correlation:.3f}",
+            ],
+            {
+                "direction": str(d["direction"][e]),
+                "carrier": str(d["carrier"][a]),
+                "activation_energy_eV": _plain(energy),
+                "activation_energy_stderr": _plain(s_energy),
+                "prefactor_K_m2_per_Vs": _plain(prefactor),
+                "prefactor_stderr": _plain(s_prefactor),
+                "covariance_energy_log_prefactor_eV": _plain(d["arrhenius_covariance"][e, a]),
+            },
+        )
+    return table
+
+
+def summary(model: Model) -> dict[str, Any]:
+    """What would be simulated, in plain data."""
+    s, c = model.structure, model.conditions
+    n_sites = model.n_cells * s.n_sites
+    n_zero = int((c.field == 0).sum())
+    points = len(c.temperature) * (n_zero + (len(c.field) - n_zero) * len(c.direction))
+    return {
+        "title": model.title,
+        "references": list(model.references),
+        "input": model.source.path,
+        "spacegroup": s.spacegroup,
+        "lattice_angstrom": s.lattice.tolist(),
+        "periodic": [bool(p) for p in s.periodic],
+        "sites_per_cell": {label: s.labels.count(label) for label in dict.fromkeys(s.labels)},
+        "supercell": list(model.supercell),
+        "sites": n_sites,
+        "volume_angstrom3": model.volume,
+        "directed_hops_per_cell": model.network.n_hops,
+        "temperatures_K": c.temperature.tolist(),
+        "fields_V_per_m": [float(f"{1e10 * f:.12g}") for f in c.field],
+        "directions": list(c.direction_label),
+        "points": points,
+        "sampling": {k: v for k, v in vars(model.sampling).items() if v is not None},
+        "notes": list(model.notes),
+    }
+
+
+def carrier_table(model: Model) -> Table:
+    """Carriers with charge, number and concentration."""
+    table = Table(
+        "Carriers",
+        [("carrier", ""), ("charge", "e"), ("sites", ""), ("number", ""), ("share of sites", ""), ("per cm³", "")],
+    )
+    for a, carrier in enumerate(model.carriers):
+        sites = int(model.allowed_sites[a].sum()) * model.n_cells
+        density = carrier.count / model.volume * 1e24 if model.volume else math.nan
+        table.add(
+            [
+                carrier.name,
+                f"{carrier.charge:+g}",
+                ", ".join(carrier.sites),
+                str(carrier.count),
+                f"{carrier.count / sites:.4g}",
+                _number(density, 4),
+            ],
+            {
+                "carrier": carrier.name,
+                "charge_e": carrier.charge,
+                "sites": list(carrier.sites),
+                "count": carrier.count,
+                "fraction": carrier.count / sites,
+                "per_cm3": _plain(density),
+            },
+        )
+    return table
+
+
+def class_table(model: Model) -> Table:
+    """Hop classes as the input gives them."""
+    table = Table(
+        "Hop classes",
+        [
+            ("class", ""),
+            ("hops/cell", ""),
+            ("length", "Å"),
+            ("barrier", "eV"),
+            ("reverse", "eV"),
+            ("attempt frequency", "Hz"),
+            ("channels", ""),
+            ("from", ""),
+        ],
+    )
+    count = np.bincount(model.network.hop_class, minlength=len(model.hop_classes))
+    for k, c in enumerate(model.hop_classes):
+        barrier = f"{c.barrier_forward:.6g}"
+        if c.barrier_stderr:
+            barrier += f" ± {c.barrier_stderr:.2g}"
+        nu = "kT/h" if c.attempt_frequency_forward is None else f"{c.attempt_frequency_forward:.5g}"
+        if c.attempt_frequency_reverse != c.attempt_frequency_forward and c.attempt_frequency_reverse:
+            nu += f", reverse {c.attempt_frequency_reverse:.5g}"
+        table.add(
+            [
+                c.name,
+                str(count[k]),
+                f"{c.distance:.4f}",
+                barrier,
+                f"{c.barrier_reverse:.6g}",
+                nu,
+                str(c.channels),
+                c.source,
+            ],
+            {
+                "class": c.name,
+                "carrier": model.carriers[c.carrier].name,
+                "directed_hops_per_cell": int(count[k]),
+                "length_angstrom": c.distance,
+                "barrier_eV": c.barrier_forward,
+                "barrier_stderr_eV": c.barrier_stderr,
+                "barrier_reverse_eV": c.barrier_reverse,
+                "attempt_frequency_Hz": c.attempt_frequency_forward,
+                "attempt_frequency_reverse_Hz": c.attempt_frequency_reverse,
+                "channels": c.channels,
+                "saddle_fraction": c.saddle_fraction,
+                "source": c.source,
+            },
+        )
+    return table
+
+
+def catalog_rows(catalog: RateCatalog) -> list[dict[str, Any]]:
+    """Every directed hop of a catalog as plain data: eV, Å, Hz, 1/s."""
+    model, net = catalog.model, catalog.model.network
+    labels = model.structure.labels
+    rows = []
+    for h in range(net.n_hops):
+        c = model.hop_classes[net.hop_class[h]]
+        rows.append(
+            {
+                "class": c.name,
+                "carrier": model.carriers[net.carrier[h]].name,
+                "from": f"{labels[net.origin[h]]}[{net.origin[h]}]",
+                "to": f"{labels[net.target[h]]}[{net.target[h]}]",
+                "cell": [int(x) for x in net.cell[h]],
+                "vector_angstrom": [float(x) for x in net.vector[h]],
+                "direction": "forward" if net.orientation[h] > 0 else "reverse",
+                "barrier_eV": float(catalog.barrier[h]),
+                "effective_barrier_eV": float(catalog.effective_barrier[h]),
+                "work_eV": float(catalog.work[h]),
+                "saddle_work_eV": float(catalog.saddle_work[h]),
+                "saddle_dipole_e_angstrom": [float(x) for x in catalog.saddle_dipole[h]],
+                "clamped": bool(catalog.clamped[h]),
+                "attempt_frequency_Hz": float(catalog.attempt_frequency[h]),
+                "channels": c.channels,
+                "rate_per_s": float(catalog.rate[h]),
+                "temperature_K": catalog.temperature,
+                "field_V_per_m": [float(f"{1e10 * x:.12g}") for x in catalog.field],
+                "source": c.source,
+            }
+        )
+    return rows
+
+
+def catalog_table(catalog: RateCatalog) -> Table:
+    """Directed hops, those with the same class, barrier and rate on one line."""
+    strength = float(np.linalg.norm(catalog.field)) * 1e10
+    table = Table(
+        f"Rates at {catalog.temperature:g} K"
+        + (f" and {strength:.3g} V/m" if strength else ", no field"),
+        [
+            ("class", ""),
+            ("hop", ""),
+            ("number", ""),
+            ("length", "Å"),
+            ("barrier", "eV"),
+            ("with field", "eV"),
+            ("attempt frequency", "Hz"),
+            ("channels", ""),
+            ("rate", "1/s"),
+            ("from", ""),
+        ],
+    )
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in catalog_rows(catalog):
+        hop = f"{row['from'].split('[')[0]} → {row['to'].split('[')[0]}"
+        key = (row["class"], hop, row["direction"], f"{row['effective_barrier_eV']:.9f}", f"{row['rate_per_s']:.9e}")
+        groups.setdefault(key, []).append(row)
+    for (name, hop, _, _, _), rows in groups.items():
+        first = rows[0]
+        table.add(
+            [
+                name,
+                hop,
+                str(len(rows)),
+                f"{math.hypot(*first['vector_angstrom']):.4f}",
+                f"{first['barrier_eV']:.5g}",
+                f"{first['effective_barrier_eV']:.5g}" + (" (clamped)" if first["clamped"] else ""),
+                f"{first['attempt_frequency_Hz']:.5g}",
+                str(first["channels"]),
+                f"{first['rate_per_s']:.5g}",
+                first["source"],
+            ],
+            {},
+        )
+    table.data = catalog_rows(catalog)
+    return table
+
+
+def exact_table(model: Model, solved: Sequence[tuple[RateCatalog, str, np.ndarray, ExactTransport]]) -> Table:
+    """Exact mobilities and diffusivities; one row per condition, direction and carrier."""
+    table = Table(
+        f"{model.title}: exact (master equation, no simulation)",
+        [
+            ("T", "K"),
+            ("field", "V/m"),
+            ("along", ""),
+            ("carrier", ""),
+            ("mobility", "cm²/(V s)"),
+            ("drift velocity", "m/s"),
+            ("D collective", "cm²/s"),
+            ("states", ""),
+        ],
+    )
+    for catalog, label, unit, exact in solved:
+        strength = float(np.linalg.norm(catalog.field)) * 1e10
+        for a, carrier in enumerate(model.carriers):
+            if strength:
+                mobility = float(exact.drift_velocity[a] @ unit) * SI_VELOCITY / strength
+            else:
+                mobility = float(unit @ exact.mobility_einstein[a] @ unit) * SI_MOBILITY
+            velocity = exact.drift_velocity[a] * SI_VELOCITY
+            diffusivity = exact.collective_diffusivity[a, :, a] * SI_DIFFUSIVITY
+            along = float(unit @ diffusivity @ unit)
+            table.add(
+                [
+                    _number(catalog.temperature),
+                    _number(strength, 3),
+                    label,
+                    carrier.name,
+                    _number(mobility * CM2),
+                    _number(float(velocity @ unit)) if strength else "–",
+                    _number(along * CM2),
+                    str(exact.n_states),
+                ],
+                {
+                    "temperature_K": catalog.temperature,
+                    "field_V_per_m": _plain(strength),
+                    "direction": label,
+                    "carrier": carrier.name,
+                    "mobility_m2_per_Vs": mobility,
+                    "drift_velocity_m_per_s": _plain(velocity),
+                    "collective_diffusivity_m2_per_s": _plain(diffusivity),
+                    "n_states": exact.n_states,
+                    "method": exact.method,
+                },
+            )
+    return table
+
+
+def sensitivity_table(results: Sequence[tuple[float, float, str, Sensitivity]], model: Model) -> Table:
+    """d ln(mobility)/d barrier of each class, and what the barriers' own uncertainty does to the mobility."""
+    table = Table(
+        "Sensitivity of the mobility to the barriers",
+        [
+            ("T", "K"),
+            ("field", "V/m"),
+            ("along", ""),
+            ("carrier", ""),
+            ("class", ""),
+            ("d ln µ/d barrier", "1/eV"),
+            ("share", ""),
+            ("barrier's uncertainty", "eV"),
+            ("mobility uncertain by a factor", ""),
+        ],
+    )
+    for temperature, strength, label, result in results:
+        for a, carrier in enumerate(model.carriers):
+            for k, c in enumerate(model.hop_classes):
+                if c.carrier != a:
+                    continue
+                limits = result.limiting[a] == k
+                factor = float(result.error_factor[a])
+                table.add(
+                    [
+                        _number(temperature),
+                        _number(strength, 3),
+                        label,
+                        carrier.name,
+                        c.name + (" (limits transport)" if limits else ""),
+                        _number(float(result.dlnmu_dbarrier[a, k])),
+                        f"{float(result.share[a, k]):.3f}",
+                        "not given" if c.barrier_stderr is None else f"{c.barrier_stderr:.3g}",
+                        f"{factor:.3g}" if factor > 1 else "not known",
+                    ],
+                    {
+                        "temperature_K": temperature,
+                        "field_V_per_m": strength,
+                        "direction": label,
+                        "carrier": carrier.name,
+                        "class": c.name,
+                        "dlnmu_dbarrier_per_eV": _plain(result.dlnmu_dbarrier[a, k]),
+                        "share": _plain(result.share[a, k]),
+                        "limits_transport": bool(limits),
+                        "barrier_stderr_eV": c.barrier_stderr,
+                        "mobility_error_factor": _plain(factor),
+                    },
+                )
+    return table

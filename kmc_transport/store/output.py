@@ -1,0 +1,213 @@
+"""Who may write where: one run at a time, one input per output, nothing deleted that is not ours."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import Problem, StoreError
+from .atomic import TEMPORARY, write_text
+from .provenance import Provenance
+from .results import read_provenance
+
+__all__ = [
+    "OutputState",
+    "begin_run",
+    "check_output",
+    "lock_output",
+    "points_folder",
+    "read_run",
+    "start_over",
+]
+
+FORMAT = "kmc_transport_run"
+VERSION = 1
+_RUN, _LOCK = "run.json", ".lock"
+_OURS = re.compile(rf"[0-9a-f]{{8,64}}(\.partial)?\.h5|\..+{re.escape(TEMPORARY)}")
+_held: set[Path] = set()
+
+
+def points_folder(path: str | Path) -> Path:
+    """Folder of the points of a result file: ``NAME.points`` beside ``NAME.h5`` (links resolved)."""
+    path = Path(os.path.realpath(path))
+    return path.with_name(path.name.removesuffix(".h5") + ".points")
+
+
+@contextmanager
+def lock_output(path: str | Path) -> Iterator[None]:
+    """Keep other runs away from a result file and its points while the body runs.
+
+    The lock ends with the process, however that ends. Files left behind by a killed run are removed.
+    Raises StoreError when another run holds it, or the folder cannot be made.
+    """
+    path = Path(os.path.realpath(path))
+    folder = points_folder(path)
+    lock = folder / _LOCK
+    try:
+        while True:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+            except FileNotFoundError:
+                continue  # another run has just removed the empty folder
+            if _try_lock(fd, lock, path):
+                break
+    except OSError as e:
+        raise StoreError(
+            Problem(f"cannot be locked: {e}", file=str(folder), remedy="choose an -o in another folder")
+        ) from e
+    _held.add(folder)
+    try:
+        os.ftruncate(fd, 0)
+        os.write(fd, f"process {os.getpid()}".encode())
+        left = [*folder.glob(f".*{TEMPORARY}"), *path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}")]
+        for file in left:
+            file.unlink(missing_ok=True)
+        yield
+    finally:
+        _held.discard(folder)
+        lock.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
+        os.close(fd)
+
+
+def _try_lock(fd: int, lock: Path, path: Path) -> bool:
+    """Lock an open file. False, and closed, when it is no longer the one called ``lock``: open it again."""
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(fd), os.stat(lock)):
+            return True
+    except FileNotFoundError:
+        pass  # the last holder removed it before we had it
+    except BlockingIOError:
+        holder = os.read(fd, 100).decode(errors="replace").strip()
+        os.close(fd)
+        raise StoreError(
+            Problem(
+                "another run is writing to this output" + (f" ({holder})" if holder else ""),
+                file=str(path),
+                remedy="wait for it to end, or choose another -o",
+            )
+        ) from None
+    except OSError:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return False
+
+
+@dataclass(frozen=True)
+class OutputState:
+    """What is there of an earlier run of the same input."""
+
+    has_result: bool
+    """The result file."""
+    run: Provenance | None
+    """What `begin_run` noted in the folder of points; its seed is the one to go on with."""
+
+    @property
+    def fresh(self) -> bool:
+        """Nothing is there."""
+        return not self.has_result and self.run is None
+
+
+def begin_run(path: str | Path, provenance: Provenance) -> None:
+    """Note in the folder of points whose they are, before the first one is written."""
+    folder = points_folder(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise StoreError(
+            Problem(f"the folder cannot be made: {e}", file=str(folder), remedy="choose another -o")
+        ) from e
+    content = {FORMAT: VERSION, **asdict(provenance)}
+    content["seed"] = str(provenance.seed)
+    write_text(folder / _RUN, json.dumps(content, indent=1))
+
+
+def read_run(path: str | Path) -> Provenance | None:
+    """What `begin_run` noted for this result file, or None. StoreError when it is damaged or too new."""
+    file = points_folder(path) / _RUN
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content.pop(FORMAT)
+        if version > VERSION:
+            raise ValueError("it was written by a newer version of kmc_transport")
+        content["seed"] = int(content["seed"])
+        return Provenance(**content)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise StoreError(
+            Problem(f"cannot be read: {e}", file=str(file), remedy="choose another -o, or delete the folder")
+        ) from e
+
+
+def check_output(path: str | Path, identity: str) -> OutputState:
+    """Whether a run may write to ``path``: nothing there, or an earlier run of the same input.
+
+    identity : fingerprint of what the input means. Raises StoreError when a different input wrote there, or
+    something that is not ours lies there.
+    """
+    path = Path(path)
+    result = read_provenance(path) if path.exists() else None
+    run = read_run(path)
+    folder = points_folder(path)
+    if run is None and folder.exists():
+        _refuse_foreign(folder)
+    for found, where in ((result, path), (run, folder)):
+        if found is not None and found.identity != identity:
+            raise StoreError(
+                Problem(
+                    "a different input wrote this output",
+                    value=found.input_path or None,
+                    file=str(where),
+                    remedy="choose another -o, or start over with --overwrite",
+                )
+            )
+    return OutputState(result is not None, run)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """StoreError when a folder without our note holds anything but what a lock leaves."""
+    if not folder.is_dir() or any(p.name != _LOCK and p.suffix != TEMPORARY for p in folder.iterdir()):
+        raise StoreError(
+            Problem(
+                "holds files that kmc_transport did not write, or lost its run.json",
+                file=str(folder),
+                remedy="choose another -o, or move it away",
+            )
+        )
+
+
+def start_over(path: str | Path) -> None:
+    """Delete the result file and its points; files that are not ours stay.
+
+    Raises StoreError, before anything is deleted, when the file or the folder is not ours, or another run is
+    at work there. May be called with or without `lock_output` held.
+    """
+    if points_folder(path) not in _held:
+        if not Path(path).exists() and not points_folder(path).exists():
+            return
+        with lock_output(path):
+            start_over(path)
+        return
+    path, folder = Path(os.path.realpath(path)), points_folder(path)
+    if path.exists():
+        read_provenance(path)
+    if read_run(path) is None:
+        _refuse_foreign(folder)
+    path.unlink(missing_ok=True)
+    for file in folder.iterdir():
+        if _OURS.fullmatch(file.name):
+            file.unlink()
+    (folder / _RUN).unlink(missing_ok=True)  # last: until then the folder is known as ours

@@ -1,0 +1,77 @@
+"""Where a result comes from: enough to run it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = ["Provenance", "package_versions"]
+
+_PACKAGES = ("numpy", "numba", "scipy", "h5py", "h5netcdf", "xarray")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on; those not installed are left out."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from .. import __version__
+
+    found = {"python": platform.python_version(), "kmc_transport": __version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The input, the seed and the programs behind a result.
+
+    identity : fingerprint of what the input means; two inputs with the same one give the same numbers.
+    seed : root seed, any non-negative integer. time : UTC, ISO 8601.
+    """
+
+    identity: str
+    input_text: str
+    seed: int
+    input_path: str = ""
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=package_versions)
+    time: str = field(default_factory=_now)
+
+    def to_attributes(self) -> dict[str, str]:
+        """Attributes of the result file (strings only: a seed may have more than 64 bits)."""
+        return {
+            "model_identity": self.identity,
+            "input": self.input_text,
+            "input_sha256": hashlib.sha256(self.input_text.encode()).hexdigest(),
+            "input_path": self.input_path,
+            "seed": str(self.seed),
+            "command": self.command,
+            "package_versions": json.dumps(dict(self.versions), sort_keys=True),
+            "time": self.time,
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Provenance:
+        """Inverse of `to_attributes`. KeyError or ValueError when something is missing or damaged."""
+        return cls(
+            str(attributes["model_identity"]),
+            str(attributes["input"]),
+            int(attributes["seed"]),
+            str(attributes["input_path"]),
+            str(attributes["command"]),
+            json.loads(attributes["package_versions"]),
+            str(attributes["time"]),
+        )

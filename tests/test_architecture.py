@@ -1,0 +1,129 @@
+"""Who may import whom: data flows one way only. And heavy libraries stay out of the quick commands."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "kmc_transport"
+
+# each room may import the rooms named, and itself
+ALLOWED: dict[str, set[str]] = {
+    "errors": {"records"},  # for a type only
+    "units": {"errors"},
+    "seeds": set(),
+    "arrays": {"errors"},
+    "records": set(),
+    "model": {"errors", "units", "records"},
+    "rates": {"errors", "units", "records", "model"},
+    "engine": {"errors", "units", "records", "model", "rates"},
+    "exact": {"errors", "units", "records", "model", "rates"},
+    "observables": {"errors", "units", "arrays", "records"},
+    "store": {"errors", "units", "arrays", "records", "model", "rates"},
+    "plots": {"errors", "units", "arrays", "records", "store"},
+    "point": {"errors", "units", "records", "seeds", "model", "rates", "engine", "observables"},
+    "simulation": {
+        *("errors", "units", "arrays", "records", "seeds", "model", "rates", "engine", "exact"),
+        *("observables", "store", "point"),
+    },
+    "report": {"errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"},
+    "cli": {
+        *("errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"),
+        *("plots", "simulation", "report"),
+    },
+    "__main__": {"cli"},
+}
+# third-party libraries and the only rooms that may import them
+CONFINED: dict[str, set[str]] = {
+    "numba": {"engine"},
+    "pymatgen": {"model", "rates"},
+    "spglib": {"model"},
+    "pydantic": {"model"},
+    "ruamel": {"model"},
+    "pint": {"units"},
+    "h5py": {"store"},
+    "h5netcdf": {"store"},
+    "xarray": {"store"},
+    "matplotlib": {"plots"},
+    "typer": {"cli"},
+    "rich": {"cli", "report"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[tuple[str, str]]:
+    """(kind, name) of all imports of a file, those inside functions too; kind is "own" or "other"."""
+    found = []
+    package = ["kmc_transport", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                parts = package[: len(package) - node.level + 1] + (node.module or "").split(".")
+                names = [[*parts, a.name] for a in node.names] if not node.module else [parts]
+            else:
+                names = [(node.module or "").split(".")]
+        elif isinstance(node, ast.Import):
+            names = [a.name.split(".") for a in node.names]
+        else:
+            continue
+        for parts in names:
+            if parts[0] == "kmc_transport":
+                found.append(("own", parts[1] if len(parts) > 1 and parts[1] else "__init__"))
+            else:
+                found.append(("other", parts[0]))
+    return found
+
+
+def wrong_imports(path: Path) -> list[str]:
+    here, wrong = room(path), []
+    for kind, name in imports(path):
+        if kind == "own" and name != here and here != "__init__" and name not in ALLOWED[here]:
+            wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+        if kind == "other" and name in CONFINED and here not in CONFINED[name]:
+            wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+    return wrong
+
+
+def test_every_module_has_a_room() -> None:
+    assert {room(p) for p in PACKAGE.rglob("*.py")} - {"__init__"} <= set(ALLOWED)
+
+
+def test_imports_point_one_way() -> None:
+    assert [w for p in sorted(PACKAGE.rglob("*.py")) for w in wrong_imports(p)] == []
+
+
+def test_a_wrong_arrow_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "rates").mkdir()
+    bad = tmp_path / "rates" / "bad.py"
+    bad.write_text("def f():\n    from ..engine import Replica\n    import numba\n    from .. import store\n")
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    assert len(wrong_imports(bad)) == 3
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sorted(m.split('.')[0] for m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return set(out.split())
+
+
+HEAVY = {"numba", "pymatgen", "xarray", "matplotlib", "pint", "scipy", "h5py", "h5netcdf"}
+
+
+def test_importing_the_package_is_light() -> None:
+    assert modules_after("import kmc_transport") & (HEAVY | {"numpy", "pydantic"}) == set()
+
+
+def test_check_leaves_the_compiler_and_the_file_libraries_alone() -> None:
+    chain = PACKAGE.parent / "inputs" / "namn3o7.yaml"
+    loaded = modules_after(
+        "from kmc_transport.cli import main\ntry:\n"
+        f"    main(['check', {str(chain)!r}])\nexcept SystemExit as e:\n    assert not e.code"
+    )
+    assert loaded & (HEAVY - {"scipy"}) == set()
