@@ -276,8 +276,8 @@ _T_HOP = ("temperature", "hop")
 CATALOG_ARRAYS: dict[str, ArraySpec] = _registry(
     _coordinate("temperature", "float", "K", "temperature", "Temperatures of the catalog."),
     _coordinate("axis", "str", "1", "Cartesian axis", "x, y, z."),
-    _column("hop_class", "str", "1", "hop class", "Name of the hop's class."),
-    _column("carrier", "str", "1", "carrier", "Species that hops."),
+    _column("class_name", "str", "1", "hop class", "Name of the hop's class."),
+    _column("carrier_name", "str", "1", "carrier", "Species that hops."),
     _column("origin", "str", "1", "label of the first site", "Label of the site that is left."),
     _column("target", "str", "1", "label of the last site", "Label of the site that is reached."),
     _column("origin_site", "int", "1", "index of the first site", "Site of the cell that is left, from 0."),
@@ -295,7 +295,10 @@ CATALOG_ARRAYS: dict[str, ArraySpec] = _registry(
     ),
     _column("source", "str", "1", "source", "Where the numbers of the hop come from."),
 )
-"""Arrays of the group ``catalog``, by name; one row per directed hop of the cell."""
+"""Arrays of the group ``catalog``, by name; one row per directed hop of the cell.
+
+No column has the name of a coordinate of the root, which a group inherits.
+"""
 
 
 def base_name(name: str) -> str:

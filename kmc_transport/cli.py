@@ -244,7 +244,9 @@ def exact(
         built = build_catalog(model, temperature=kelvin, field=unit * size)
         solved.append((built, label, unit, solve_exact(built, dilute=alone, max_states=max_states)))
         if sensitivity:
-            result = sensitivity_of(model, temperature=kelvin, field=size, direction=unit)
+            result = sensitivity_of(
+                model, temperature=kelvin, field=size, direction=unit, dilute=alone, max_states=max_states
+            )
             sensitivities.append((kelvin, size * 1e10, label, result))
     tables = [exact_table(model, solved)]
     if sensitivity:

@@ -22,8 +22,9 @@ from .seeds import replica_stream
 
 __all__ = ["PointSimulation", "Progress", "system_of"]
 
-HOPS_PER_SAMPLE = 2.0
-"""Executed hops per carrier between two samples, to start with; longer when the hops remember for longer."""
+HOPS_PER_SAMPLE, HOPS_OF_ALL = 2.0, 64.0
+"""Executed hops between two samples, to start with: at least so many per carrier, so that what carriers remember
+shows, and so many of all carriers together, so that sampling stays cheap beside hopping."""
 PILOT_ROWS, FIRST_ROWS, FIXED_ROWS, MAX_ROWS = 8, 16, 64, 128
 """Rows per replica: of a trial of the sample interval, of the first look at the accuracy, of a run of fixed
 length, kept at the most."""
@@ -84,13 +85,18 @@ class PointSimulation:
             replica_stream(root, temperature, self.catalog.field, k) for k in range(self.sampling.replicas)
         ]
         self.replicas = [
-            Replica(self.catalog, seed=s, sample_interval=1.0, algorithm=self.sampling.algorithm)
+            Replica(
+                self.catalog,
+                seed=s,
+                sample_interval=1 / float(self.catalog.rate.max()),
+                algorithm=self.sampling.algorithm,
+            )
             for s in streams
         ]
         hop_rate = float(np.mean([r.total_rate() for r in self.replicas])) / self._n_carriers
         self.blocked = not hop_rate > 0
         if not self.blocked:
-            self._start_rows(HOPS_PER_SAMPLE / hop_rate)
+            self._start_rows(max(HOPS_PER_SAMPLE, HOPS_OF_ALL / self._n_carriers) / hop_rate)
 
     @property
     def _n_carriers(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .model.model import Model
-from .units import SI_DIFFUSIVITY, SI_MOBILITY, SI_VELOCITY
+from .units import ANGSTROM
 
 if TYPE_CHECKING:
     import xarray
@@ -427,11 +427,11 @@ def exact_table(model: Model, solved: Sequence[tuple[RateCatalog, str, np.ndarra
         strength = float(np.linalg.norm(catalog.field)) * 1e10
         for a, carrier in enumerate(model.carriers):
             if strength:
-                mobility = float(exact.drift_velocity[a] @ unit) * SI_VELOCITY / strength
+                mobility = float(exact.drift_velocity[a] @ unit) * ANGSTROM / strength
             else:
-                mobility = float(unit @ exact.mobility_einstein[a] @ unit) * SI_MOBILITY
-            velocity = exact.drift_velocity[a] * SI_VELOCITY
-            diffusivity = exact.collective_diffusivity[a, :, a] * SI_DIFFUSIVITY
+                mobility = float(unit @ exact.mobility_einstein[a] @ unit) * ANGSTROM**2
+            velocity = exact.drift_velocity[a] * ANGSTROM
+            diffusivity = exact.collective_diffusivity[a, :, a] * ANGSTROM**2
             along = float(unit @ diffusivity @ unit)
             table.add(
                 [

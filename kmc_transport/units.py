@@ -177,6 +177,9 @@ _TERM = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>.*?)\s*\Z", re.DOTALL)
 _BRACKET = re.compile(r"\s*\((?P<inner>[^()]*)\)\s*(?P<unit>.*?)\s*\Z", re.DOTALL)
 _PLUS_MINUS = re.compile(r"±|\+\s*/\s*-|\+-")
 _MAX_LENGTH = 200
+# products of names with small exponents; pint would work out a tower of powers for ever
+_NAME = r"[^\W\d][\w°]*(?:\^-?\d)?"
+_PINT_TEXT = re.compile(rf"(?:1/)?{_NAME}(?:[*/·\s]\s*{_NAME})*\Z")
 
 
 def parse_quantity(value: object, dimension: str) -> tuple[float, float | None]:
@@ -281,6 +284,14 @@ def _registry() -> Any:
     return pint.UnitRegistry()
 
 
+def _unknown_unit(unit: str, dim: Dimension) -> QuantityError:
+    return QuantityError(
+        f"'{unit}' is not a unit that is known here",
+        f"a number in {dim.unit or '1'}, or one of {', '.join(dim.units)}, or another pint unit",
+        f"write {dim.described}, such as '{dim.example}'",
+    )
+
+
 _PINT_UNITS = {
     "area": "angstrom^2",
     "charge": "elementary_charge",
@@ -291,16 +302,14 @@ _PINT_UNITS = {
 
 
 def _convert_by_pint(number: float, unit: str, dim: Dimension) -> float:
+    if not _PINT_TEXT.match(unit):
+        raise _unknown_unit(unit, dim)
     registry = _registry()
     target = _PINT_UNITS.get(dim.name, dim.unit)
     try:
         parsed = registry.parse_units(unit)
     except Exception as error:  # pint raises errors of many families on texts that are no units
-        raise QuantityError(
-            f"'{unit}' is not a unit that is known here",
-            f"a number in {dim.unit or '1'}, or one of {', '.join(dim.units)}, or another pint unit",
-            f"write {dim.described}, such as '{dim.example}'",
-        ) from error
+        raise _unknown_unit(unit, dim) from error
     quantity = registry.Quantity(number, parsed)
     if not quantity.is_compatible_with(target):
         raise _wrong_dimension(unit, str(quantity.dimensionality) or "a pure number", dim)

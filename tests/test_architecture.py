@@ -61,11 +61,14 @@ def room(path: Path) -> str:
 def imports(path: Path) -> list[tuple[str, str]]:
     """(kind, name) of all imports of a file, those inside functions too; kind is "own" or "other"."""
     found = []
+    tree = ast.parse(path.read_text())
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    for_types_only = {id(n) for block in blocks for n in ast.walk(block)}
     package = ["kmc_transport", *path.relative_to(PACKAGE).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             if node.level:
-                parts = package[: len(package) - node.level + 1] + (node.module or "").split(".")
+                parts = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
                 names = [[*parts, a.name] for a in node.names] if not node.module else [parts]
             else:
                 names = [(node.module or "").split(".")]
@@ -76,7 +79,7 @@ def imports(path: Path) -> list[tuple[str, str]]:
         for parts in names:
             if parts[0] == "kmc_transport":
                 found.append(("own", parts[1] if len(parts) > 1 and parts[1] else "__init__"))
-            else:
+            elif id(node) not in for_types_only:
                 found.append(("other", parts[0]))
     return found
 
@@ -84,7 +87,12 @@ def imports(path: Path) -> list[tuple[str, str]]:
 def wrong_imports(path: Path) -> list[str]:
     here, wrong = room(path), []
     for kind, name in imports(path):
-        if kind == "own" and name != here and here != "__init__" and name not in ALLOWED[here]:
+        if (
+            kind == "own"
+            and name not in (here, "__init__")
+            and here != "__init__"
+            and name not in ALLOWED[here]
+        ):
             wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
         if kind == "other" and name in CONFINED and here not in CONFINED[name]:
             wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")

@@ -1,0 +1,6 @@
+"""The lattice kinetic Monte Carlo engine. Importing it loads numba."""
+
+from .replica import Events, Replica
+from .selection import ALGORITHMS, LAYOUTS
+
+__all__ = ["ALGORITHMS", "LAYOUTS", "Events", "Replica"]

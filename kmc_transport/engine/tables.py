@@ -166,7 +166,10 @@ def build_tables(catalog: RateCatalog) -> Tables:
     for h in range(net.n_hops):
         hops[type_of[int(net.carrier[h]), basis_of[int(net.origin[h])]]].append(h)
     total = [fsum(catalog.rate[h] for h in hs) for hs in hops]
-    bound = [max((t for t, (s, _) in zip(total, types, strict=True) if s == a), default=0.0) for a in range(n_species)]
+    bound = [
+        max((t for t, (s, _) in zip(total, types, strict=True) if s == a), default=0.0)
+        for a in range(n_species)
+    ]
     # a null slot only where the type's total falls short of the bound
     width = max(
         1,

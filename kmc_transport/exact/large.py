@@ -12,22 +12,25 @@ estimate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError
-from .chain import DENSE_LIMIT, balance_residual, dense_rates, gth_factor, relative_difference
+from .chain import DENSE_LIMIT, balance_residual
+from .elimination import relative_difference
+from .gth import dense_rates, gth_factor, not_connected
 
-__all__ = ["corrector_diffusion", "sparse_law"]
+__all__ = ["SparseSystem", "corrector_diffusion", "error_bound", "sparse_law"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 BALANCE = 1e-9
 """Largest flux-relative imbalance of a law that is accepted."""
+SWEEPS = 20
+"""Sums over incoming fluxes after a sparse solve."""
 LAW_ACCURACY = 1e-6
 """Largest bound of the relative error of a probability that is accepted."""
 
@@ -40,17 +43,17 @@ def corrector_diffusion(
     move: FloatArray,
     law: FloatArray,
     drift: FloatArray,
-    sparse: bool,
+    system: SparseSystem | None,
 ) -> tuple[FloatArray, float, str]:
-    """Diffusion tensor (k, k), its estimated relative error, and the method's name."""
+    """Diffusion tensor (k, k), its estimated relative error, and the method's name; dense without ``system``."""
     local = np.stack([np.bincount(origin, rate * m, n) for m in move.T], axis=1)
-    order = np.argsort(-law, kind="stable")  # the likeliest state is the reference, h = 0
-    if not sparse:
+    if system is None:
+        order = np.argsort(-law, kind="stable")  # the likeliest state is the reference, h = 0
         corrector = _dense_corrector(n, origin, target, rate, local - drift, order)
         method = "dense GTH factors, corrector equation"
     else:
-        solve, method = _sparse_solver(n, origin, target, rate, int(order[0]), transposed=False)
-        corrector = np.stack([solve(g) for g in (local - drift).T], axis=1)
+        corrector = np.stack([system.solve(g, transposed=False) for g in (local - drift).T], axis=1)
+        method = "sparse corrector equation"
     flux = law[origin] * rate
     step = move + corrector[target] - corrector[origin]
     diffusion = 0.5 * (step.T * flux) @ step
@@ -77,7 +80,7 @@ def _dense_corrector(
 
 
 def sparse_law(
-    n: int,
+    system: SparseSystem,
     origin: IntArray,
     target: IntArray,
     rate: FloatArray,
@@ -89,25 +92,28 @@ def sparse_law(
     Verified state by state by the balance of fluxes and, unless detailed balance vouches for the candidate,
     by a bound of the error of every probability. Raises KmcTransportError when it does not hold.
     """
+    n = system.n
     for guess in (candidate, np.full(n, 1.0 / n)):
         if guess is None or not (np.isfinite(guess).all() and (guess > 0).all()):
             continue
         guess = guess / guess.sum()
         if balance_residual(guess, origin, target, rate) < 1e-12 and (
-            reversible or _error_bound(guess, origin, target, rate) < LAW_ACCURACY
+            reversible or error_bound(system, guess, origin, target, rate) < LAW_ACCURACY
         ):
             return guess
-    exits = np.bincount(origin, rate, n)
-    reference = int(np.argmin(exits))
-    solve, _ = _sparse_solver(n, origin, target, rate, reference, transposed=True)
-    source = np.bincount(target, np.where(origin == reference, rate, 0.0), n)
-    law = solve(source)
-    law[reference] = 1.0
+    from_reference: FloatArray = np.bincount(
+        target, np.where(origin == system.reference, rate, 0.0), n
+    ).astype(np.float64)
+    law = system.solve(from_reference, transposed=True)
+    law[system.reference] = 1.0
+    link = origin != target
+    for _ in range(SWEEPS):  # rare states get from their neighbours the relative accuracy that these have
+        law = np.bincount(target[link], law[origin[link]] * rate[link], n) / system.exits
     if (law > 0).all():
         law /= law.sum()
         if (
             balance_residual(law, origin, target, rate) < BALANCE
-            and _error_bound(law, origin, target, rate) < LAW_ACCURACY
+            and error_bound(system, law, origin, target, rate) < LAW_ACCURACY
         ):
             return law
     raise KmcTransportError(
@@ -116,60 +122,74 @@ def sparse_law(
     )
 
 
-def _error_bound(law: FloatArray, origin: IntArray, target: IntArray, rate: FloatArray) -> float:
+def error_bound(
+    system: SparseSystem, law: FloatArray, origin: IntArray, target: IntArray, rate: FloatArray
+) -> float:
     """Bound of the largest relative error of ``law``: the inverse of an M-matrix applied to |imbalance|."""
-    n = len(law)
     flux = law[origin] * rate
-    into, out = np.bincount(target, flux, n), np.bincount(origin, flux, n)
-    reference = int(np.argmax(law))
-    solve, _ = _sparse_solver(n, origin, target, rate, reference, transposed=True)
-    error = solve(np.abs(into - out) + np.finfo(float).eps * (into + out))
+    into, out = np.bincount(target, flux, system.n), np.bincount(origin, flux, system.n)
+    error = system.solve(np.abs(into - out) + np.finfo(float).eps * (into + out), transposed=True)
     return float(np.max(np.abs(error) / law))
 
 
-def _sparse_solver(
-    n: int, origin: IntArray, target: IntArray, rate: FloatArray, reference: int, *, transposed: bool
-) -> tuple[Callable[[FloatArray], FloatArray], str]:
-    """Solver of ``-Q x = b`` (or ``-Q' x = b``) with ``x[reference] = 0`` and that state's equation left out.
+class SparseSystem:
+    """Solver of ``-Q x = b`` and ``-Q' x = b`` with ``x[reference] = 0`` and that state's equation left out.
 
-    Each state's equation is divided by its exit rate. Stabilised biconjugate gradients; sparse LU with
-    refinement where they do not converge.
+    Each state's equation is divided by its exit rate. Stabilised biconjugate gradients; where they do not
+    converge, one sparse LU (kept) with refinement.
     """
-    from scipy import sparse
-    from scipy.sparse import linalg
 
-    link = origin != target
-    exits = np.bincount(origin[link], rate[link], n)
-    kept = np.flatnonzero(np.arange(n) != reference)
-    jump = sparse.coo_array(((rate / exits[origin])[link], (origin[link], target[link])), (n, n)).tocsr()
-    matrix = (sparse.eye_array(n, format="csr") - (jump.T if transposed else jump)).tocsr()[kept][:, kept]
-    factors: list[Any] = []
+    def __init__(
+        self, n: int, origin: IntArray, target: IntArray, rate: FloatArray, candidate: FloatArray | None
+    ) -> None:
+        from scipy import sparse
 
-    def solve(b: FloatArray) -> FloatArray:
-        rhs = (b if transposed else b / exits)[kept]
-        x = np.zeros(n)
+        link = origin != target
+        self.n = n
+        self.exits: FloatArray = np.bincount(origin[link], rate[link], n).astype(np.float64)
+        if not (self.exits > 0).all():
+            raise not_connected()
+        # a likely state: the others reach it soon
+        likely = 1 / self.exits if candidate is None else np.nan_to_num(candidate)
+        self.reference = int(np.argmax(likely))
+        self._kept = np.flatnonzero(np.arange(n) != self.reference)
+        jump = sparse.coo_matrix(
+            (rate[link] / self.exits[origin[link]], (origin[link], target[link])), (n, n)
+        )
+        matrix = (sparse.identity(n, format="csr") - jump.tocsr()).tocsr()
+        self._matrix = matrix[self._kept][:, self._kept]
+        self._transposed = self._matrix.T.tocsr()
+        self._factors: Any = None
+
+    def solve(self, b: FloatArray, *, transposed: bool) -> FloatArray:
+        """(n,) solution x for the right-hand side ``b`` (n,)."""
+        from scipy.sparse import linalg
+
+        matrix = self._transposed if transposed else self._matrix
+        rhs = (b if transposed else b / self.exits)[self._kept]
+        x = np.zeros(self.n)
         if not rhs.any():
             return x
-        norm = np.linalg.norm(rhs)
+        norm = size = float(np.linalg.norm(rhs))
         y, rest = np.zeros_like(rhs), rhs
-        for _ in range(4):  # refined: each round gains some eight digits
-            step, failed = linalg.bicgstab(matrix, rest, rtol=1e-8, atol=0.0, maxiter=500)
-            y = y + step
-            rest = rhs - matrix @ y
-            if failed or np.linalg.norm(rest) < 1e-14 * norm:
-                break
-        if not np.linalg.norm(rest) < 1e-11 * norm:
-            if not factors:
-                options = {"SymmetricMode": True}
-                factors.append(
-                    linalg.splu(
-                        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options
-                    )
+        if self._factors is None:
+            for _ in range(4):  # refined: each round gains some eight digits; scaled, for absolute thresholds
+                step, failed = linalg.bicgstab(matrix, rest / size, rtol=1e-8, atol=0.0, maxiter=500)
+                y = y + size * step
+                rest = rhs - matrix @ y
+                size = float(np.linalg.norm(rest))
+                if failed or size < 1e-14 * norm:
+                    break
+            if not size < 1e-11 * norm:
+                self._factors = linalg.splu(
+                    self._matrix.tocsc(),
+                    permc_spec="MMD_AT_PLUS_A",
+                    diag_pivot_thresh=0.0,
+                    options={"SymmetricMode": True},
                 )
-            y = factors[0].solve(rhs)
-            for _ in range(3):
-                y = y + factors[0].solve(rhs - matrix @ y)
-        x[kept] = y / exits[kept] if transposed else y
+        if self._factors is not None:
+            y = np.zeros_like(rhs)
+            for _ in range(4):
+                y = y + self._factors.solve(rhs - matrix @ y, trans="T" if transposed else "N")
+        x[self._kept] = y / self.exits[self._kept] if transposed else y
         return x
-
-    return solve, "sparse corrector equation"

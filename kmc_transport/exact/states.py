@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 COUNT_CEILING = 10**15
-"""Counts beyond this are not worked out, only bounded from below."""
+"""Counts beyond this are not worked out: a lower bound, 1e18 at most, stands for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +84,12 @@ def _ways(sites: dict[tuple[bool, ...], int], numbers: tuple[int, ...]) -> int:
         taken = sum(n for b, n in placed.items() if any(kind[a] and kind[b] for kind in sites))
         free = capacity[a] - taken
         if 0 <= numbers[a] <= free:
-            log_bound += math.lgamma(free + 1) - math.lgamma(numbers[a] + 1) - math.lgamma(free - numbers[a] + 1)
+            log_bound += (
+                math.lgamma(free + 1) - math.lgamma(numbers[a] + 1) - math.lgamma(free - numbers[a] + 1)
+            )
         placed[a] = numbers[a]
     if log_bound > math.log(COUNT_CEILING) + 1:
-        return 10 ** min(int(log_bound / math.log(10)), 300)
+        return 10 ** min(int(log_bound / math.log(10)), 18)
     ways: Counter[tuple[int, ...]] = Counter({tuple(numbers): 1})
     kinds = list(sites)
     for i, kind in enumerate(kinds):
@@ -124,8 +126,8 @@ def enumerate_states(
     """
     n = count_states(model, numbers, anchor, supercell)
     if n > max_states:
-        cells = " x ".join(map(str, supercell))
-        raise TooManyStates(n, max_states, f"the cell of {cells} with {sum(numbers)} carriers")
+        size = " x ".join(map(str, supercell))
+        raise TooManyStates(n, max_states, f"the supercell {size} with {sum(numbers)} carriers")
     net, n_sites = model.network, model.structure.n_sites
     n_species = len(numbers)
     shape = np.array(supercell)
@@ -134,7 +136,7 @@ def enumerate_states(
 
     def shifted(cell: IntArray) -> IntArray:
         """(n_cells,) index of the cell ``cell`` away from each."""
-        return np.ravel_multi_index(((cells + cell) % shape).T, supercell)
+        return np.asarray(np.ravel_multi_index(tuple(((cells + cell) % shape).T), supercell))
 
     # a configuration is found again by the sum of random 64-bit words, one for each (occupant, site)
     word = np.random.default_rng(20240607).integers(0, 2**64, (n_species + 2, occupation.shape[1]), np.uint64)
@@ -143,7 +145,15 @@ def enumerate_states(
     key = word[occupation, columns].sum(axis=1, dtype=np.uint64)
     order = np.argsort(key)
     ranked = key[order]
-    assert (ranked[1:] != ranked[:-1]).all(), "two configurations share a key"
+
+    def find(wanted: npt.NDArray[np.uint64]) -> IntArray:
+        place = np.minimum(np.searchsorted(ranked, wanted), len(ranked) - 1)
+        if (ranked[place] != wanted).any():
+            raise RuntimeError("a jump leads out of the enumerated configurations")
+        return order[place]
+
+    if (ranked[1:] == ranked[:-1]).any():
+        raise RuntimeError("two configurations share a key")
 
     parts: list[tuple[IntArray, IntArray, int, bool]] = []
     for hop in range(net.n_hops):
@@ -155,7 +165,7 @@ def enumerate_states(
             before = np.flatnonzero(free & (occupation[:, o] == species + 1))
             if len(before):
                 after = key[before] - word[species + 1, o] + word[species + 1, t]
-                parts.append((before, order[np.searchsorted(ranked, after)], hop, False))
+                parts.append((before, find(after), hop, False))
             if species == anchor and cell == 0:
                 before = np.flatnonzero(free & (occupation[:, o] == n_species + 1))
                 moved = occupation[before]
@@ -163,7 +173,7 @@ def enumerate_states(
                 moved[:, t] = n_species + 1
                 view = (neighbour[:, None] * n_sites + np.arange(n_sites)).reshape(-1)
                 after = word[moved[:, view], columns].sum(axis=1, dtype=np.uint64)
-                parts.append((before, order[np.searchsorted(ranked, after)], hop, True))
+                parts.append((before, find(after), hop, True))
     origin, target = (
         np.concatenate([p[i] for p in parts]) if parts else np.zeros(0, np.int64) for i in (0, 1)
     )

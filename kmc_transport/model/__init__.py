@@ -1,1 +1,30 @@
 """What the user describes: input file, structure, hop network; built, then frozen into arrays."""
+
+from .build import load_model, load_model_text
+from .model import (
+    Carrier,
+    Conditions,
+    HopClass,
+    HopNetwork,
+    InputSource,
+    Model,
+    Sampling,
+    Structure,
+    frozen_array,
+)
+from .schema import input_schema
+
+__all__ = [
+    "Carrier",
+    "Conditions",
+    "HopClass",
+    "HopNetwork",
+    "InputSource",
+    "Model",
+    "Sampling",
+    "Structure",
+    "frozen_array",
+    "input_schema",
+    "load_model",
+    "load_model_text",
+]

@@ -34,7 +34,9 @@ def dotted(path: KeyPath) -> str:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Remedy that names the known word nearest to ``word``, or nothing."""
-    match = get_close_matches(word, known, 1, 0.6) or [k for k in known if k.lower() == word.lower()]
+    match = get_close_matches(word, known, 1, 0.6) or [
+        k for k in known if len(word) > 1 and (word.lower() in k.lower() or k.lower() in word.lower())
+    ]
     return f"did you mean '{match[0]}'?" if match else ""
 
 

@@ -208,6 +208,8 @@ class InputSource:
     path: str
     """Path as given, or ``<string>``."""
     text: str
+    files: tuple[tuple[str, str], ...] = ()
+    """Structure files that the input names, (name, text); with them `load_model_text` needs no other file."""
 
 
 @dataclass(frozen=True, eq=False)

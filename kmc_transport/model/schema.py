@@ -93,6 +93,8 @@ class Quantity:
             low = self.gt if self.gt is not None else self.ge
             sign = "negative" if shown < 0 and low == 0 else "outside the allowed range"
             remedy = "" if shown <= 0 else f"write the unit with the number, such as '{dim.example}'"
+            if self.dimension == "temperature" and shown <= 0:
+                remedy = f"write '{shown:g} degC' if degrees Celsius are meant"
             raise _error(f"the {dim.name} is {sign}", self.allowed, remedy)
         if self.uncertain:
             return Measured(value, stderr)
@@ -155,7 +157,8 @@ Coordinate = Annotated[
 ]
 Position = Annotated[list[Coordinate], Field(min_length=3, max_length=3)]
 CellOffset = Annotated[list[int], Field(min_length=3, max_length=3)]
-Vector = Annotated[list[float], Field(min_length=3, max_length=3)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+Vector = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
 Name = Annotated[str, Field(pattern=r"^[^\s:#\[\]]+$", min_length=1, max_length=64)]
 
 
@@ -242,7 +245,12 @@ class StructureInput(Section):
         "mapping from a label to site indices in the file (from 0), all others keep their element.",
         examples=["orbit", {"Fe_a": [4, 5]}],
     )
-    spacegroup: str | int | None = Field(
+    spacegroup: (
+        Annotated[
+            Annotated[str, Tag("symbol")] | Annotated[int, Tag("number")], _shape(symbol=str, number=int)
+        ]
+        | None
+    ) = Field(
         None,
         description="International symbol or number of the space group; `sites` then list one site per "
         "orbit. A setting may follow a colon (`Fd-3m:1`, `R-3m:R`); without it the standard setting holds, "
@@ -386,7 +394,7 @@ class DistanceWindow(NamedTuple):
     high: float
 
 
-HopLength = Annotated[float, Quantity("length", gt=0, le=200)]
+HopLength = Annotated[float, Quantity("length", gt=0, le=50)]
 
 
 class HopVectorSites(Section):
@@ -599,13 +607,10 @@ class SamplingInput(Section):
 
     target: Literal[
         "mobility",
-        "mobility_einstein",
         "drift_velocity",
         "tracer_diffusivity",
         "collective_diffusivity",
         "charge_diffusivity",
-        "haven_ratio",
-        "conductivity",
     ] = Field("mobility", description="Observable that the errors apply to.", examples=["charge_diffusivity"])
     relative_error: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
         None, description="Stop at this relative standard error of the target.", examples=["1 %"]
@@ -685,7 +690,7 @@ class Input(Section):
     supercell: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = Field(
         None,
         description="Number of cells along a, b, c; 1 along axes that are not periodic. May be left out when "
-        "every carrier is given by `fraction`: a cell of about equal sides that holds the fractions within 5 % "
+        "every carrier is given by `fraction`: a cell of about equal sides that holds the fractions within 1 % "
         "is then chosen.",
         examples=[[10, 10, 10]],
     )

@@ -99,7 +99,7 @@ def find_setting(symbol: str | int) -> Setting | None:
 
 
 def symbols() -> list[str]:
-    """The short symbols of the 230 groups."""
+    """The short symbols of all settings, for suggestions."""
     return sorted({s.symbol for s in _table().values()})
 
 

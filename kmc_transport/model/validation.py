@@ -199,7 +199,7 @@ def _report(doc: Document, error: Any) -> None:
         doc.add(path, "outside the allowed range", value=value, allowed=f"{sign} {ctx[key]}")
     elif kind in ("too_short", "too_long"):
         low, high = ctx.get("min_length"), ctx.get("max_length")
-        number = f"at least {low}" if high is None else f"{high}"
+        number = f"at least {low}" if high is None else f"at most {high}"
         doc.add(path, f"must have {number} entries", value=value, allowed=number, remedy=_example(last, info))
     elif kind == "literal_error":
         words = [w.strip(" '") for w in str(ctx["expected"]).replace(" or ", ",").split(",")]

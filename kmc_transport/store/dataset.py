@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["build_dataset", "catalog_dataset"]
 
 ANGSTROM = 1e-10
-"""m; also V/m in V/Å times 1e-20, that is 1 V/Å = 1e10 V/m."""
+"""m."""
 _AXES = ["x", "y", "z"]
 _EMPTY: dict[str, tuple[Any, Any]] = {
     "float": (np.float64, np.nan),
@@ -215,8 +215,8 @@ def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
     columns: dict[str, Any] = {
         "temperature": np.array([c.temperature for c in catalogs]),
         "axis": np.array(_AXES),
-        "hop_class": np.array([c.name for c in classes], dtype=str),
-        "carrier": np.array([model.carriers[c].name for c in net.carrier], dtype=str),
+        "class_name": np.array([c.name for c in classes], dtype=str),
+        "carrier_name": np.array([model.carriers[c].name for c in net.carrier], dtype=str),
         "origin": np.array([labels[i] for i in net.origin], dtype=str),
         "target": np.array([labels[i] for i in net.target], dtype=str),
         "origin_site": np.array(net.origin),

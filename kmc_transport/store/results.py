@@ -39,14 +39,18 @@ def write_results(
 
     Parameters
     ----------
-    catalogs : of each temperature without field, for the group ``catalog``.
+    catalogs : one at each temperature of the dataset, without field, for the group ``catalog``.
 
     Raises
     ------
+    ValueError
+        When the catalogs are at other temperatures.
     StoreError
         When the dataset does not fit the registry of arrays, or the file cannot be written.
     """
     check_dataset(dataset)
+    if catalogs and [c.temperature for c in catalogs] != dataset["temperature"].values.tolist():
+        raise ValueError("one catalog is needed at each temperature of the dataset, in the same order")
     dataset = dataset.assign_attrs(
         {"Conventions": "CF-1.11", FORMAT: VERSION, "source": "kmc_transport"} | provenance.to_attributes()
     )

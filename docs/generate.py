@@ -1,0 +1,535 @@
+"""Write the pages of docs/reference from the code: input.md, results.md, cli.md, api.md.
+
+Run it after a change of the input schema, the array registry, the commands or a public docstring:
+
+    python docs/generate.py
+
+tests/test_docs.py fails while a committed page differs from what this script writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import typer
+
+FOLDER = Path(__file__).resolve().parent / "reference"
+GENERATED = "<!-- Written by docs/generate.py. Change the code, then run: python docs/generate.py -->"
+
+INPUT_SECTIONS = {
+    "StructureInput": "`structure`",
+    "LatticeInput": "`structure.lattice`",
+    "CarrierInput": "`carriers.NAME`",
+    "HopInput": "`hops[]`",
+    "BarrierPair": "Barriers of both directions",
+    "FrequencyPair": "Attempt frequencies of both directions",
+    "HopVectorSites": "`hops[].vectors[]`, between two sites",
+    "HopVectorCartesian": "`hops[].vectors[]`, Cartesian",
+    "SaddleInput": "`saddles[]`",
+    "ClassNumbers": "`hops[].classes.CLASS`",
+    "ConditionsInput": "`conditions`",
+    "TemperatureRange": "Range of temperatures",
+    "FieldInput": "`conditions.field`",
+    "FieldRange": "Range of field magnitudes",
+    "SamplingInput": "`sampling`",
+}
+"""Headings of the parts of the schema, in the order of the page; parts not named here follow at the end."""
+
+API: list[tuple[str, str, list[str]]] = [
+    (
+        "The model",
+        "kmc_transport.model",
+        [
+            "load_model",
+            "load_model_text",
+            "Model",
+            "Structure",
+            "Carrier",
+            "HopClass",
+            "HopNetwork",
+            "Conditions",
+            "Sampling",
+        ],
+    ),
+    ("Rates", "kmc_transport.rates", ["build_catalog", "RateCatalog"]),
+    ("Exact answers", "kmc_transport.exact", ["solve_exact", "ExactTransport", "sensitivity", "Sensitivity"]),
+    ("Simulation", "kmc_transport.simulation", ["run", "PointProgress"]),
+    (
+        "Results",
+        "kmc_transport.store",
+        ["open_results", "read_catalog", "read_provenance", "Provenance"],
+    ),
+    ("", "kmc_transport.plots", ["plot_results"]),
+    ("Observables", "kmc_transport.observables", ["fit_arrhenius", "ArrheniusFit"]),
+    ("", "kmc_transport.records", ["Estimate", "ExitReason"]),
+    (
+        "Errors",
+        "kmc_transport.errors",
+        [
+            "KmcTransportError",
+            "InputError",
+            "Problem",
+            "RateError",
+            "StoreError",
+            "TooManyStates",
+            "Unconverged",
+            "BlockedLattice",
+        ],
+    ),
+]
+
+
+def pages() -> dict[str, str]:
+    """File name in docs/reference → text of the page."""
+    return {
+        "input.md": input_page(),
+        "results.md": results_page(),
+        "cli.md": cli_page(),
+        "api.md": api_page(),
+    }
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(f"wrote {FOLDER / name}")
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = ["| " + " | ".join(header) + " |"]
+    lines.append("|" + " --- |" * (lines[0].count("|") - 1))
+    for row in rows:
+        lines.append("| " + " | ".join(cell.replace("\n", " ").replace("|", "\\|") for cell in row) + " |")
+    return lines
+
+
+def anchor(heading: str) -> str:
+    """GitHub's anchor of a heading."""
+    kept = "".join(c for c in heading.lower() if c.isalnum() or c in " -_")
+    return "#" + kept.replace(" ", "-")
+
+
+# ------------------------------------------------------------------------------------------------- input
+
+
+def number(value: float) -> str:
+    """1e+07 as 1e7."""
+    return f"{value:g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+
+
+def flow(value: Any) -> str:
+    """``value`` as one line of YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(flow(v) for v in value) + "]"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, str):
+        return (
+            value
+            if value and not set(value) & set("#%{}[],:&*!|>'\"@`")
+            else json.dumps(value, ensure_ascii=False)
+        )
+    return json.dumps(value)
+
+
+def bounds(node: dict[str, Any]) -> str:
+    words = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    return ", ".join(f"{sign} {number(node[key])}" for key, sign in words.items() if key in node)
+
+
+def described(name: str, node: dict[str, Any]) -> str:
+    text = bounds(node)
+    return f"{name}, {text}" if text else name
+
+
+def kind(node: dict[str, Any]) -> str:
+    """What a value may be, in words."""
+    if "$ref" in node:
+        heading = INPUT_SECTIONS.get(name := node["$ref"].rpartition("/")[2], name)
+        return f"[{heading}]({anchor(heading)})"
+    if "const" in node:
+        return f"`{flow(node['const'])}`"
+    if "enum" in node:
+        return ", ".join(f"`{flow(v)}`" for v in node["enum"])
+    members = [m for m in node.get("anyOf", node.get("oneOf", [])) if m.get("type") != "null"]
+    if "unit" in node:
+        unit = f" in {node['unit']}" if node["unit"] != "1" else ""
+        words = members[1].get("examples", [])[1:]
+        return " or ".join([described(f"quantity{unit}", members[0]), *(f"`{w}`" for w in words)])
+    if members:
+        return " or ".join(dict.fromkeys(kind(m) for m in members))
+    match node.get("type"):
+        case "array":
+            low, high = node.get("minItems"), node.get("maxItems")
+            count = f"{low} × " if low is not None and low == high else ""
+            return f"list of {count}{kind(node.get('items', {}))}"
+        case "object":
+            patterns = list(node.get("patternProperties", {}).values())
+            inner: Any = node.get("additionalProperties") or (patterns[0] if patterns else {})
+            return f"name → {kind(inner)}" if isinstance(inner, dict) else "mapping"
+        case "integer":
+            return described("whole number", node)
+        case "number":
+            return described("number", node)
+        case "boolean":
+            return "`true` or `false`"
+        case "string":
+            return "text"
+    return "anything"
+
+
+def key_rows(part: dict[str, Any], name: str) -> Iterable[list[str]]:
+    """Rows of one mapping; ``name`` is its class in the schema (which keeps the order within examples)."""
+    from kmc_transport.model import schema
+
+    fields = {f.alias or n: f for n, f in getattr(schema, name).model_fields.items()}
+    required = part.get("required", [])
+    for key, node in part["properties"].items():
+        default = node.get("default")
+        examples = ", ".join(f"`{flow(e)}`" for e in fields[key].examples or [])
+        if key in required:
+            said = "required"
+        elif default in (None, "", [], {}) and default is not False and default != 0:
+            said = ""
+        else:
+            said = f"`{flow(default)}`"
+        yield [f"`{key}`", kind(node), said, node.get("description", ""), examples]
+
+
+def input_page() -> str:
+    from kmc_transport.model import input_schema
+    from kmc_transport.units import DIMENSIONS
+
+    schema = input_schema()
+    header = ["key", "value", "default", "meaning", "examples"]
+    lines = [
+        "# The input file",
+        "",
+        GENERATED,
+        "",
+        "YAML 1.2, in UTF-8. Unknown and repeated keys are errors. `kmc-transport new NAME` writes a commented "
+        "starter, `kmc-transport check INPUT` says what an input means, and `kmc-transport schema` prints the JSON "
+        "schema that this page is made from. How to write one: [how-to](../how-to/write-an-input.md).",
+        "",
+        "A *quantity* is a number in the unit shown, or a text with a unit, such as `242 meV`; "
+        "[units](#units) lists those known.",
+        "",
+        "## The whole file",
+        "",
+        *table(header, key_rows(schema, "Input")),
+    ]
+    parts = schema["$defs"]
+    for name in [*INPUT_SECTIONS, *sorted(set(parts) - set(INPUT_SECTIONS))]:
+        part = parts[name]
+        lines += ["", f"## {INPUT_SECTIONS.get(name, name)}", "", part.get("description", ""), ""]
+        lines += table(header, key_rows(part, name))
+    lines += [
+        "",
+        "## Units",
+        "",
+        "A bare number is in the first unit. Other spellings and units are tried with pint.",
+        "",
+        *table(
+            ["quantity", "unit of a number", "also", "example"],
+            [
+                [d.name, d.unit or "1", ", ".join(f"`{u}`" for u in d.units if u != d.unit), f"`{d.example}`"]
+                for d in DIMENSIONS.values()
+            ],
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# ----------------------------------------------------------------------------------------------- results
+
+RESULTS_TEXT = """\
+# The result file
+
+{generated}
+
+`kmc-transport run INPUT` writes `NAME.h5` (`-o` chooses the name). It is HDF5 in the layout of netCDF4:
+`xarray.open_dataset("NAME.h5", engine="h5netcdf")`, h5py and netCDF tools open it without this package;
+`kmc_transport.open_results` does the same and checks that the file is ours. All numbers are in SI units, energies
+in eV. The file is written under a temporary name, synced and renamed: there is never half a file.
+
+How to work with it: [how-to](../how-to/read-the-results.md). What the observables mean and when they are NaN:
+[theory](../theory/observables.md).
+
+```text
+NAME.h5
+├── (root)              the arrays of the first table, and the attributes below
+└── catalog             the hop table: the arrays of the second table
+NAME.points/            one file per finished point; running the same input again goes on from here
+├── run.json            whose points these are: input, seed, versions
+├── KEY.h5              a finished point: estimates, standard errors, exact values, tallies of each replica
+└── KEY.partial.h5      an interrupted point: state of the lattice, random streams, tallies so far
+```
+
+`NAME.points` may be deleted when the result file is complete; a later run of the same input then
+simulates every point again.
+
+## Arrays
+
+A name with `_stderr` holds the standard error, one with `_exact` the exact answer. `_exact` arrays exist where the
+exact solver was applied. `ancillary_variables` of an array names its `_stderr`.
+
+{arrays}
+## Hop table
+
+Group `catalog`; one row per directed hop of the cell, at each temperature without field. From Python:
+`kmc_transport.store.read_catalog`.
+
+{catalog}
+## Attributes of the root
+
+| attribute | meaning |
+| --- | --- |
+{attributes}
+"""
+
+ATTRIBUTES = {
+    "title": "title of the input",
+    "Conventions": "`CF-1.11`",
+    "source": "the program",
+    "model_identity": "fingerprint of structure, carriers, hops and their numbers; a run with another one is refused",
+    "input": "text of the input file",
+    "input_sha256": "its checksum",
+    "input_path": "where it was",
+    "structure_files": "texts of the structure files that the input names, by name (JSON)",
+    "seed": "root of all random numbers",
+    "command": "command line, empty from Python",
+    "package_versions": "Python and packages (JSON)",
+    "time": "when the run started, UTC",
+}
+"""Meaning of the attributes; `results_page` checks that it names those that the code writes."""
+
+
+def results_page() -> str:
+    from kmc_transport.arrays import ARRAYS, CATALOG_ARRAYS, render_markdown_table
+    from kmc_transport.store import Provenance, results
+
+    written = set(Provenance("", "", 0).to_attributes()) | {"title", "Conventions", "source"}
+    if missing := written - set(ATTRIBUTES):
+        raise SystemExit(f"docs/generate.py does not explain these attributes of the result file: {missing}")
+    rows = [f"| `{results.FORMAT}` | version of the format, {results.VERSION} |"]
+    rows += [f"| `{name}` | {meaning} |" for name, meaning in ATTRIBUTES.items() if name in written]
+    return RESULTS_TEXT.format(
+        generated=GENERATED,
+        arrays=render_markdown_table(ARRAYS),
+        catalog=render_markdown_table(CATALOG_ARRAYS),
+        attributes="\n".join(rows),
+    )
+
+
+# -------------------------------------------------------------------------------------------------- cli
+
+
+def options_of(function: Callable[..., Any]) -> Iterable[tuple[bool, str, str]]:
+    """(is an argument, how it is written, meaning) of each parameter of a command, from its annotations."""
+    hints = get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        of, info = get_args(hints[name])[:2]
+        meaning = " ".join((info.help or "").split())
+        if isinstance(info, typer.models.ArgumentInfo):
+            yield True, info.metavar or name.upper(), meaning
+            continue
+        members = [t for t in get_args(of) if t is not type(None)] or [of]
+        dashed = "--" + name.replace("_", "-")
+        first = (
+            [info.default] if isinstance(info.default, str) else []
+        )  # typer keeps the first spelling there
+        spelled = [*first, *(info.param_decls or [])]
+        if members == [bool]:
+            if not spelled:
+                spelled = [dashed, "--no-" + dashed[2:]]
+            if parameter.default is True:
+                meaning += f" Default: `{dashed}`."
+            value = ""
+        else:
+            word = {Path: "FILE", int: "N", float: "NUMBER"}.get(members[0], "TEXT")
+            value = " " + (info.metavar or word)
+            if parameter.default is not None and "Default" not in meaning:
+                meaning += f" Default: {parameter.default}."
+        names = [n for decl in spelled or [dashed] for n in decl.split("/")]
+        yield False, ", ".join(f"`{n}{value}`" for n in names), meaning
+
+
+def cli_page() -> str:
+    from kmc_transport.cli import app
+
+    callbacks = {(c.name or c.callback.__name__): c.callback for c in app.registered_commands if c.callback}
+    texts = {name: inspect.cleandoc(callback.__doc__ or "") for name, callback in callbacks.items()}
+    root = app.registered_callback
+    assert root is not None
+    assert root.callback is not None
+    lines = [
+        "# The command line",
+        "",
+        GENERATED,
+        "",
+        f"{app.info.help} `kmc-transport COMMAND --help` shows the same as this page.",
+        "",
+        *table(
+            ["command", ""],
+            [[f"[`{n}`](#kmc-transport-{n})", text.partition("\n\n")[0]] for n, text in texts.items()],
+        ),
+        "",
+        *table(["option", ""], [row[1:] for row in options_of(root.callback)]),
+        "",
+        "## Exit codes",
+        "",
+        *table(
+            ["code", "meaning"],
+            [
+                ["0", "done"],
+                [
+                    "1",
+                    "ran, but some condition did not reach the asked accuracy; or a failure that is not the input's",
+                ],
+                ["2", "bad input or bad arguments"],
+                ["130", "interrupted with Ctrl-C; what was done is kept, running again goes on"],
+            ],
+        ),
+        "",
+        "Tables go to standard output, progress and warnings to standard error. The progress bar shows on a terminal "
+        "only.",
+    ]
+    for name, callback in callbacks.items():
+        rows = list(options_of(callback))
+        usage = ["kmc-transport", name, *(["[OPTIONS]"] if not all(r[0] for r in rows) else [])]
+        usage += [written for is_argument, written, _ in rows if is_argument]
+        lines += ["", f"## `kmc-transport {name}`", "", "```text", " ".join(usage), "```", "", texts[name]]
+        if rows:
+            shown = [[f"`{w}`" if is_argument else w, meaning] for is_argument, w, meaning in rows]
+            lines += ["", *table(["", "meaning"], shown)]
+    return "\n".join(lines) + "\n"
+
+
+# -------------------------------------------------------------------------------------------------- api
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """The call, one parameter per line when it is long; annotations as written."""
+    sign = inspect.signature(function)
+    parts: list[str] = []
+    for p in sign.parameters.values():
+        if p.kind is p.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        default = "" if p.default is p.empty else f" = {p.default!r}"
+        parts.append(f"{p.name}: {p.annotation}{default}")
+    flat = f"{function.__name__}({', '.join(parts)}) -> {sign.return_annotation}"
+    if len(flat) <= 100:
+        return flat
+    return (
+        f"{function.__name__}(\n" + "".join(f"    {p},\n" for p in parts) + f") -> {sign.return_annotation}"
+    )
+
+
+def docstring(thing: Any) -> list[str]:
+    """First paragraph as prose, the rest as it stands."""
+    text = inspect.cleandoc(thing.__doc__ or "")
+    head, _, rest = text.partition("\n\n")
+    lines = [head.replace("\n", " ").replace("``", "`")]
+    if rest.strip():
+        lines += ["", "```text", rest.strip(), "```"]
+    return lines
+
+
+def field_notes(cls: type) -> dict[str, str]:
+    """Strings that stand under the fields of a class."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    notes = {}
+    for node, after in zip(tree.body, tree.body[1:], strict=False):
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            notes[node.target.id] = inspect.cleandoc(after.value.value)
+    return notes
+
+
+def class_lines(cls: type) -> list[str]:
+    lines = docstring(cls)
+    own = vars(cls)
+    if issubclass(cls, enum.Enum):
+        return [*lines, "", *table(["member", "value"], [[f"`{m.name}`", f"`{m.value}`"] for m in cls])]
+    if dataclasses.is_dataclass(cls):
+        notes = field_notes(cls)
+        rows = []
+        for f in dataclasses.fields(cls):
+            default = "" if f.default is dataclasses.MISSING else f"`{f.default!r}`"
+            rows.append([f"`{f.name}`", f"`{f.type}`", default, notes.get(f.name, "")])
+        lines += ["", *table(["field", "type", "default", ""], rows)]
+    rows = []
+    for name, member in own.items():
+        if name.startswith("_"):
+            continue
+        function = getattr(member, "fget", None) or getattr(member, "func", None)
+        call = ""
+        if function is None and inspect.isfunction(member):
+            function = member
+            call = "(" + ", ".join(list(inspect.signature(member).parameters)[1:]) + ")"
+        if function is not None and function.__doc__:
+            rows.append(
+                [f"`{name}{call}`", " ".join(inspect.cleandoc(function.__doc__).split()).replace("``", "`")]
+            )
+    if rows:
+        lines += ["", *table(["property or method", ""], rows)]
+    return lines
+
+
+def api_page() -> str:
+    import kmc_transport
+
+    lines = [
+        "# Python",
+        "",
+        GENERATED,
+        "",
+        "`import kmc_transport` gives, loaded on first use: "
+        + ", ".join(f"[`{n}`]({anchor(n)})" for n in kmc_transport.__all__ if n != "__version__")
+        + ". What else is named here is imported from the module shown.",
+        "",
+        "Units of the functions: eV, Å, s, K, e, V/Å (1 V/m = 1e-10 V/Å). Result files and the datasets of `run` and "
+        "`open_results` are in SI.",
+    ]
+    listed = {name for _, _, names in API for name in names}
+    if missing := set(kmc_transport.__all__) - listed - {"__version__"}:
+        raise SystemExit(f"docs/generate.py does not list these public names: {missing}")
+    for heading, module, names in API:
+        if heading:
+            lines += ["", f"## {heading}"]
+        for name in names:
+            thing = find(module, name)
+            where = "kmc_transport" if name in kmc_transport.__all__ else module
+            lines += ["", f"### `{name}`", "", "```python", f"from {where} import {name}"]
+            if inspect.isclass(thing):
+                lines += ["```", "", *class_lines(thing)]
+            else:
+                lines += ["", signature(thing), "```", "", *docstring(thing)]
+    return "\n".join(lines) + "\n"
+
+
+def find(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,395 @@
+"""The compiled backend: arrays of the kernels in one of two memory layouts, made, run, and read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import kernels as k
+from .rows import RawRows
+from .tables import NULL, Tables
+
+__all__ = ["Compiled", "bit_field", "fits_bits"]
+
+IntArray = npt.NDArray[np.int64]
+
+SAVED = [
+    "rng",
+    "record",
+    "pending_counts",
+    "events",
+    "pending",
+    "pending_base",
+    "last_base",
+    "home",
+    "collective",
+    "tracer",
+    "clock",
+    "members",
+    "where",
+    "length",
+]
+"""Arrays that a snapshot needs; the others follow from them."""
+
+LONGEST_WINDOW = 2**30
+"""Cells that a carrier may travel within a window (its displacement is kept in 32 bits)."""
+
+
+def bit_field(tables: Tables) -> int:
+    """Bits of one field of the packed record: a cell coordinate, for the last axis with the basis site, and a guard."""
+    first, second, last = tables.size
+    return max(max(first, second).bit_length(), last.bit_length() + basis_bits(tables)) + 1
+
+
+def basis_bits(tables: Tables) -> int:
+    """Bits of a basis site."""
+    return (tables.n_basis - 1).bit_length()
+
+
+def fits_bits(tables: Tables) -> bool:
+    """Whether coordinates and base row of a carrier fit 64 bits."""
+    return 3 * bit_field(tables) + (tables.n_rows - 1).bit_length() <= 64
+
+
+def bit_geometry(tables: Tables) -> list[int]:
+    """Field width, second size, last size, sizes, bias (2**(width-1) - size), guard bits, bits of the place.
+
+    Sizes, biases and guards are in the packed form; the last size counts the basis sites (a power of two).
+    """
+    field = bit_field(tables)
+    sizes = [tables.size[0], tables.size[1], tables.size[2] << basis_bits(tables)]
+    half = 1 << (field - 1)
+    return [
+        field,
+        sizes[1],
+        sizes[2],
+        _packed(tables, sizes),
+        _packed(tables, [half - s for s in sizes]),
+        _packed(tables, [half] * 3),
+        3 * field,
+    ]
+
+
+def _packed(tables: Tables, fields: Any) -> Any:
+    width = bit_field(tables)
+    return (fields[0] << 2 * width) + (fields[1] << width) + fields[2]
+
+
+class Compiled:
+    """State of one replica in the kernels' arrays.
+
+    cell, kind : (N,) cell number and type of each carrier. words : the four words of the hop stream.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        algorithm: str,
+        layout: str,
+        levels: int,
+        cell: IntArray,
+        kind: IntArray,
+        words: npt.NDArray[np.uint64],
+    ) -> None:
+        self.tables, self.algorithm, self.layout, self.levels = tables, algorithm, layout, levels
+        self.n = len(cell)
+        self.shift = bit_geometry(tables)[6] if layout == "bitset" else 32
+        self._arrays: dict[str, Any] = {**self._network(), **self._empty_state(words)}
+        index = np.stack(np.unravel_index(cell, tables.size)) if self.n else np.zeros((3, 0), np.int64)
+        self["home"][:] = index
+        base = kind * tables.width
+        self["record"][0::2] = self._place(index, kind) | (base.astype(np.uint64) << np.uint64(self.shift))
+        if not tables.integer_steps:
+            self["last_base"][:] = base
+        self._occupy()
+
+    def __getitem__(self, name: str) -> Any:
+        """One of the kernels' arrays."""
+        return self._arrays[name]
+
+    def _tuple(self, kind: type) -> Any:
+        return kind(**{name: self._arrays[name] for name in kind._fields})  # type: ignore[attr-defined]
+
+    # ---- making the arrays
+
+    def _network(self) -> dict[str, Any]:
+        t, bits = self.tables, self.layout == "bitset"
+        rows = np.zeros((t.n_rows, 1 << int(k.ROW)), np.uint64)
+        rows[:, int(k.THRESHOLD)] = t.threshold
+        rows[:, int(k.ALIAS)] = t.alias << int(k.ROW)
+        rows[:, int(k.LINK)] = t.link
+        rows[:, int(k.MAY)] = np.where(t.hop == NULL, 0, np.where(t.to_itself, 3, 1))
+        rows[:, int(k.STEP)] = (t.cell[:, 0] + (t.cell[:, 1] << 21) + (t.cell[:, 2] << 42)).astype(np.uint64)
+        if bits:
+            after, before = t.type_basis[t.target_type], np.repeat(t.type_basis, t.width)
+            step = (t.cell % np.array(t.size)).T
+            move = _packed(t, [step[0], step[1], (step[2] << basis_bits(t)) + after - before])
+            base = (
+                t.target_type * t.width - np.repeat(np.arange(t.n_types), t.width) * t.width
+            ) << self.shift
+            rows[:, int(k.MOVE)] = np.where(t.hop == NULL, 0, move + base).astype(np.uint64)
+        else:
+            rows[:, int(k.NEXT)] = (t.target_type * t.width) << self.shift
+        weight = t.number * t.bound
+        cut = np.array(
+            [int(x * 2.0**64) if x < 1 else 2**64 - 1 for x in np.cumsum(weight) / max(weight.sum(), 1e-300)],
+            np.uint64,
+        )
+        incoming = [
+            (link, t.first[s], t.first[s + 1], slot) for entries in t.incoming for link, s, slot in entries
+        ]
+        geometry = bit_geometry(t) if bits else [0] * 7
+        return {
+            "setup": np.array([*geometry, n_links(t), t.width, t.two_draws], np.uint64),
+            "rows": rows.reshape(-1),
+            "neighbour": np.zeros(1, np.uint32) if bits else neighbour_table(t),
+            "first": t.first[:-1].astype(np.uint64),
+            "number": t.number.astype(np.uint64),
+            "cut": cut,
+            "vector": t.vector.copy(),
+            "species": np.repeat(t.type_species, t.width),
+            "centre": np.repeat(t.centre, t.width, axis=0),
+            "lattice": np.array(t.model.structure.lattice, np.float64, order="C"),
+            "incoming_start": np.cumsum([0] + [len(x) for x in t.incoming]).astype(np.int64),
+            "incoming": np.array(incoming, np.int64).reshape(-1, 4),
+            "rate_class": t.rate_class.copy(),
+            "class_start": np.cumsum(np.concatenate([[0], self._class_room()])).astype(np.int64),
+        }
+
+    def _empty_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
+        t, n, levels = self.tables, self.n, self.levels
+        bits, lists = self.layout == "bitset", self.algorithm == "rejection_free"
+        n_classes, n_total = len(t.class_rate), 3 * t.n_species
+        several = 0 if t.integer_steps else n
+        record = np.zeros(2 * n, np.uint64)
+        record[1::2] = k.STEP_ZERO
+        state: dict[str, np.ndarray] = {
+            "rng": np.array(words, np.uint64),
+            "record": record,
+            "bytes": np.zeros(1 if bits or lists else t.n_sites, np.uint8),
+            "bits": np.zeros(((t.n_cells << basis_bits(t)) + 63) // 64 if bits else 1, np.uint64),
+            "counts": np.zeros(t.n_rows, np.int64),
+            "held": np.zeros((3, n), np.int32),
+            "clock": np.zeros(5, np.int64),
+            "batch": np.zeros((3, k.BATCH), np.uint64),
+            "pending_counts": np.zeros((levels, t.n_rows), np.int64),
+            "pending": np.zeros((levels, 3, n), np.int32),
+            "pending_base": np.zeros((levels, several), np.int32),
+            "last_base": np.zeros(several, np.int32),
+            "home": np.zeros((3, n), np.int64),
+            "events": np.zeros(t.n_rows, np.int64),
+            "collective": np.zeros((levels + 1, n_total, n_total)),
+            "tracer": np.zeros((levels + 1, t.n_species, 6)),
+            "total": np.zeros(n_total),
+            "moments": np.zeros((levels + 1, 6)),
+            "cell_moments": np.zeros((levels + 1, 6), np.int64),
+            "scratch": np.zeros((3, k.BLOCK), np.int32),
+            "before": np.zeros(k.BLOCK, np.int32),
+        }
+        if lists:
+            state |= {
+                "carrier_at": np.full(t.n_sites, -1, np.int32),
+                "members": np.zeros(int(self._class_room().sum()), np.uint32),
+                "where": np.full(n * t.width, k.ABSENT, np.uint32),
+                "length": np.zeros(n_classes, np.int64),
+                "tree": np.zeros(2 << max(0, n_classes - 1).bit_length()),
+                "remaining": np.ones(1),
+            }
+        return state
+
+    def _class_room(self) -> IntArray:
+        """(C,) most hops of each class that can be open at once."""
+        t = self.tables
+        room = np.zeros(len(t.class_rate), np.int64)
+        for s in range(t.n_species):  # a carrier has at most so many hops of a class
+            most = np.zeros_like(room)
+            for kind in np.flatnonzero(t.type_species == s):
+                own = t.rate_class[kind * t.width : (kind + 1) * t.width]
+                most = np.maximum(most, np.bincount(own[own >= 0], minlength=len(room)))
+            room += most * t.number[s]
+        return room
+
+    def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
+        t = self.tables
+        if self.layout == "bitset":
+            place = _packed(t, [index[0], index[1], (index[2] << basis_bits(t)) + t.type_basis[kind]])
+        else:
+            place = np.ravel_multi_index(tuple(index), t.size) * t.n_basis + t.type_basis[kind]
+        return np.asarray(place, np.uint64)
+
+    def _occupy(self) -> None:
+        sites = self.sites()
+        if self.algorithm == "rejection_free":
+            self["carrier_at"][sites] = np.arange(self.n, dtype=np.int32)
+        elif self.layout == "bitset":
+            number = (self.cells() << basis_bits(self.tables)) + self.tables.type_basis[self.kinds()]
+            np.bitwise_or.at(self["bits"], number >> 6, np.uint64(1) << (number & 63).astype(np.uint64))
+        else:
+            self["bytes"][sites] = 1
+
+    # ---- running
+
+    def configure(self, sample_interval: float, windows_per_row: int) -> None:
+        """Set the sampling. Raises ValueError when a carrier could travel too far between two samples."""
+        t = self.tables
+        reach = int(np.abs(t.cell).max(initial=1)) or 1
+        weight = float(t.number @ t.bound)
+        fastest = float(t.bound[t.number > 0].max(initial=0.0))
+        farthest = 2 * reach * (fastest * sample_interval * 2**self.levels + 1000)
+        if self.algorithm == "null_event":
+            most = int(t.number.max(initial=0))
+            if farthest > LONGEST_WINDOW or (t.integer_steps and most * farthest**2 > 2.0**62):
+                raise ValueError(
+                    f"sample interval {sample_interval:g} s is too long: up to {farthest:.3g} cells in a window"
+                )
+            # at most 2**16 cells a carrier on average, so that 2**20 are out of reach
+            self._fold_after = max(1, int(min(2.0**62, 2**16 / reach * weight / fastest))) if fastest else 1
+        self._arrays["class_weight"] = t.class_rate * sample_interval
+        self._arrays["plan"] = np.array([self.levels, windows_per_row, t.integer_steps, self.shift], np.int64)
+        if self.algorithm == "rejection_free":
+            lists, leaves = self._tuple(k.Lists), len(self["tree"]) // 2
+            if not self["length"].any():
+                k.list_open_hops(lists)
+            tree = self["tree"]
+            tree[leaves : leaves + len(self["length"])] = self["length"] * self["class_weight"]
+            for node in range(leaves - 1, 0, -1):
+                tree[node] = tree[2 * node] + tree[2 * node + 1]
+
+    def run(self, n_samples: int, attempts: IntArray, log: npt.NDArray[np.float64] | None = None) -> RawRows:
+        """``n_samples`` samples with (for null events) the given numbers of attempts.
+
+        ``log`` (n, 4) receives the executed hops from row ``logged`` on: sample or attempt, carrier, row, time.
+        A full log stops the rejection-free kernel; `unfinished` then says how many samples are left.
+        """
+        t, levels, clock = self.tables, self.levels, self["clock"]
+        windows_per_row = int(self["plan"][k.WINDOWS_PER_ROW])
+        begun = int(clock[k.WINDOW]) * 2**levels + int(clock[k.SAMPLE])
+        rows = RawRows.empty(
+            (begun + n_samples) // (2**levels * windows_per_row), t.n_rows, levels, t.n_species
+        )
+        n = len(rows)
+        out = k.Rows(
+            rows.events,
+            rows.attempts,
+            rows.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
+            rows.tracer.reshape(n, (levels + 1) * 6 * t.n_species),
+            np.zeros(1, int),
+        )
+        logging = log is not None
+        buffer = np.zeros((1, 4)) if log is None else log
+        clock[k.LOGGED] = 0
+        tally = self._tuple(k.Tally)
+        with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
+            if self.algorithm == "null_event":
+                bits, hops = self.layout == "bitset", self._tuple(k.Hops)
+                k.run_null_event(attempts, self._fold_after, bits, hops, tally, out, buffer, logging)
+                self.unfinished = 0
+            else:
+                lists = self._tuple(k.Lists)
+                self.unfinished = int(k.run_rejection_free(n_samples, lists, tally, out, buffer, logging))
+        self.logged = int(clock[k.LOGGED])
+        return rows.head(int(out.finished[0]))
+
+    # ---- the unfinished row
+
+    @property
+    def executed_in_row(self) -> int:
+        """Hops executed in the unfinished row."""
+        waiting = [c for level, c in enumerate(self["pending_counts"]) if self._sample >> level & 1]
+        return int(self["events"].sum() + sum(int(c.sum()) for c in waiting))
+
+    @property
+    def attempts_in_row(self) -> int:
+        """Attempts in the unfinished row."""
+        return int(self["clock"][k.ATTEMPTS])
+
+    @property
+    def _sample(self) -> int:
+        return int(self["clock"][k.SAMPLE])
+
+    def take_back(self, row: RawRows, windows: int) -> None:
+        """Make a finished row (the last one) part of the unfinished one."""
+        self["events"][:] += row.events[0]
+        self["collective"][:] += row.collective[0]
+        self["tracer"][:] += row.tracer[0]
+        self["clock"][k.ATTEMPTS] += row.attempts[0]
+        self["clock"][k.WINDOW] += windows
+
+    def clear(self) -> None:
+        """Forget everything tallied; the next sample begins a window."""
+        self["home"][:] = self.unwrapped().T
+        if not self.tables.integer_steps:
+            self["last_base"][:] = self.kinds() * self.tables.width
+        for name in ("events", "collective", "tracer", "clock"):
+            self[name][...] = 0
+
+    # ---- reading the state
+
+    def kinds(self) -> IntArray:
+        """(N,) type of each carrier."""
+        base = self["record"][0::2] >> np.uint64(self.shift)
+        return base.astype(np.int64) // self.tables.width
+
+    def cells(self) -> IntArray:
+        """(N,) cell number of each carrier."""
+        t = self.tables
+        place = (self["record"][0::2] & np.uint64((1 << self.shift) - 1)).astype(np.int64)
+        if self.layout != "bitset":
+            return place // t.n_basis
+        field = bit_field(t)
+        mask = (1 << field) - 1
+        index = (place >> 2 * field, (place >> field) & mask, (place & mask) >> basis_bits(t))
+        return np.ravel_multi_index(index, t.size)
+
+    def sites(self) -> IntArray:
+        """(N,) engine's site number, cell * B + basis site, of each carrier."""
+        return self.cells() * self.tables.n_basis + self.tables.type_basis[self.kinds()]
+
+    def unwrapped(self) -> IntArray:
+        """(N, 3) cell of each carrier, counted on across the periodic boundaries."""
+        cell = self["home"].copy()
+        for level in range(self.levels):
+            if self._sample >> level & 1:
+                cell += self["pending"][level]
+        return cell.T
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the kernels' arrays."""
+        return sum(a.nbytes for a in self._arrays.values())
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Arrays from which `load` continues bit for bit (taken between samples)."""
+        return {f"state_{name}": self[name].copy() for name in SAVED if name in self._arrays}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take over what `save` gave, for the same tables, algorithm, layout and levels."""
+        self["bytes"][:] = 0
+        self["bits"][:] = 0
+        if self.algorithm == "rejection_free":
+            self["carrier_at"][:] = -1
+        for name in SAVED:
+            if name in self._arrays:
+                self[name][...] = saved[f"state_{name}"]
+        self._occupy()
+
+
+def n_links(t: Tables) -> int:
+    """Columns of the neighbour table."""
+    return max((len(x) for x in t.links), default=1) or 1
+
+
+def neighbour_table(t: Tables) -> npt.NDArray[np.uint32]:
+    """(n_sites * L,) site that each link of each site leads to; unused links lead back to the site."""
+    table = np.empty((*t.size, t.n_basis, n_links(t)), np.uint32)
+    table[:] = np.arange(t.n_sites, dtype=np.uint32).reshape(*t.size, t.n_basis, 1)
+    axes = [np.arange(s) for s in t.size]
+    for b, links in enumerate(t.links):
+        for column, (target, offset) in enumerate(links):
+            x, y, z = ((a + o) % s for a, o, s in zip(axes, offset, t.size, strict=True))
+            cell = (x[:, None, None] * t.size[1] + y[None, :, None]) * t.size[2] + z[None, None, :]
+            table[:, :, :, b, column] = cell * t.n_basis + target
+    return table.reshape(-1)

@@ -1,0 +1,382 @@
+"""One simulated copy of the system: state, random streams, tallies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..rates.catalog import RateCatalog
+from ..records import ExitReason, Tallies
+from .compiled import Compiled
+from .initial import place_carriers
+from .rows import RawRows
+from .selection import expected_acceptance, pick_algorithm, pick_layout
+from .tables import NULL, build_tables
+from .twin import Twin
+
+__all__ = ["Events", "Replica"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+INITIAL, HOPS, ATTEMPTS, TIMES = range(4)
+"""Purposes of the random streams: last entry of the spawn key."""
+
+SNAPSHOT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Executed hops in the order of time; all arrays (n,)."""
+
+    time: FloatArray
+    """s, since the last `Replica.reset`."""
+    carrier: IntArray
+    """Carriers are numbered species by species."""
+    hop: IntArray
+    """Index of the directed hop in the catalog."""
+
+
+class Replica:
+    """Kinetic Monte Carlo of all carriers in the model's supercell at one temperature and field.
+
+    Parameters
+    ----------
+    seed : every random number comes from children of it (one for each purpose), whatever ran before.
+    sample_interval : simulated time between samples, s, > 0.
+    levels, windows_per_row : see `kmc_transport.records.Tallies`.
+    algorithm : ``null_event`` (uniformisation: attempts at the rate of the fastest site, thinned),
+        ``rejection_free`` (n-fold way: A. B. Bortz, M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975))
+        or ``auto``. Both are exact in law.
+    layout : ``table``, ``bitset`` or ``auto``: memory layout of the null-event kernel. It changes no result.
+    twin : run the plain-Python twin instead: same random numbers, same trajectory, some thousand times slower.
+
+    Raises ValueError for arguments out of range.
+    """
+
+    def __init__(
+        self,
+        catalog: RateCatalog,
+        *,
+        seed: np.random.SeedSequence,
+        sample_interval: float,
+        levels: int = 7,
+        windows_per_row: int = 1,
+        algorithm: str = "auto",
+        layout: str = "auto",
+        twin: bool = False,
+    ) -> None:
+        if not 0 <= levels <= 30:
+            raise ValueError(f"levels must be 0 to 30, not {levels}")
+        self.catalog = catalog
+        self._tables = build_tables(catalog)
+        self.acceptance_estimate = expected_acceptance(catalog, self._tables)
+        self.algorithm = pick_algorithm(algorithm, self._tables, self.acceptance_estimate)
+        self.layout = pick_layout(layout, self._tables, self.algorithm)
+        self.levels = levels
+        self.is_twin = twin
+
+        def child(purpose: int) -> np.random.SeedSequence:
+            return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, purpose))
+
+        cell, kind = place_carriers(
+            self._tables, catalog.temperature, np.random.Generator(np.random.PCG64(child(INITIAL)))
+        )
+        words = child(HOPS).generate_state(4, np.uint64)
+        self._attempts = np.random.Generator(np.random.PCG64(child(ATTEMPTS)))
+        self._times = np.random.Generator(np.random.PCG64(child(TIMES)))
+        self._backend: Compiled | Twin
+        if twin:
+            self._backend = Twin(
+                self._tables, algorithm=self.algorithm, levels=levels, cell=cell, kind=kind, words=words
+            )
+        else:
+            self._backend = Compiled(
+                self._tables,
+                algorithm=self.algorithm,
+                layout=self.layout,
+                levels=levels,
+                cell=cell,
+                kind=kind,
+                words=words,
+            )
+        self._executed_before = self._attempted_before = 0
+        self._can_move = False
+        self._begin(sample_interval, windows_per_row)
+
+    def _begin(self, sample_interval: float, windows_per_row: int) -> None:
+        if not (0 < sample_interval < np.inf and windows_per_row >= 1):
+            raise ValueError(
+                f"need a positive sample interval and row length, not {sample_interval} s, {windows_per_row}"
+            )
+        self._backend.configure(sample_interval, windows_per_row)
+        self.sample_interval, self.windows_per_row = float(sample_interval), int(windows_per_row)
+        self._mean_attempts = float(self._tables.number @ self._tables.bound) * sample_interval
+        self._samples = 0
+        self._parts: list[RawRows] = []
+
+    # ---- running
+
+    def advance(self, n_samples: int) -> ExitReason:
+        """Simulate ``n_samples`` more sample intervals; how they are split over calls changes nothing.
+
+        Comes back with `ExitReason.DONE`, or `ExitReason.BLOCKED_LATTICE` at once when no carrier can hop.
+        (Every hop has its reverse, so that a lattice on which anything has moved cannot be blocked.)
+        """
+        if not self._mobile():
+            return ExitReason.BLOCKED_LATTICE
+        self._run(n_samples, self._draw_attempts(n_samples))
+        return ExitReason.DONE
+
+    def _mobile(self) -> bool:
+        self._can_move = self._can_move or self._any_open()
+        return self._can_move
+
+    def _draw_attempts(self, n_samples: int) -> IntArray:
+        if self.algorithm == "rejection_free":
+            return np.zeros(0, np.int64)
+        return self._attempts.poisson(self._mean_attempts, n_samples)
+
+    def _run(self, n_samples: int, attempts: IntArray, log: FloatArray | None = None) -> None:
+        rows = self._backend.run(n_samples, attempts, log)
+        self._samples += n_samples
+        if len(rows):
+            self._parts.append(rows)
+
+    def record_events(self, n_samples: int, max_events: int = 10_000_000) -> Events:
+        """Advance by ``n_samples`` samples (tallied as always) and list the executed hops.
+
+        Null events get their times from a stream of their own, so that recording does not change the
+        trajectory. Raises ValueError beyond ``max_events`` hops or attempts a call.
+        """
+        start = self._samples
+        if not self._mobile():
+            return Events(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        if self.algorithm == "null_event":
+            attempts = self._draw_attempts(n_samples)
+            if attempts.sum() > max_events:
+                raise ValueError(f"{attempts.sum()} attempts are too many to record at once")
+            listed = []
+            for i, n in enumerate(attempts):
+                log = np.zeros((int(n), 4))
+                self._run(1, attempts[i : i + 1], log)
+                log = log[: self._backend.logged]
+                when = np.sort(self._times.random(int(n)))
+                log[:, 3] = (start + i + when[log[:, 0].astype(np.int64)]) * self.sample_interval
+                listed.append(log)
+            events = np.concatenate(listed) if listed else np.zeros((0, 4))
+        else:
+            listed, left = [], n_samples
+            while left:
+                log = np.zeros((min(max_events, 65536), 4))
+                self._run(left, np.zeros(0, np.int64), log)
+                left, done = self._backend.unfinished, left - self._backend.unfinished
+                self._samples -= left
+                log = log[: self._backend.logged]
+                log[:, 3] = (start + log[:, 0] + log[:, 3]) * self.sample_interval
+                start += done
+                listed.append(log)
+                if sum(map(len, listed)) > max_events:
+                    raise ValueError(f"more than {max_events} hops to record at once")
+            events = np.concatenate(listed) if listed else np.zeros((0, 4))
+        hop = self._tables.hop[events[:, 2].astype(np.int64)]
+        return Events(events[:, 3].copy(), events[:, 1].astype(np.int64), hop)
+
+    # ---- tallies
+
+    @property
+    def tallies(self) -> Tallies:
+        """The complete rows since the last `reset`; an unfinished row stays inside."""
+        t, rows = self._tables, self._rows()
+        n, s, levels = len(rows), t.n_species, self.levels
+        events = np.zeros((n, len(self.catalog.rate)), np.int64)
+        real = np.flatnonzero(t.hop != NULL)
+        events[:, t.hop[real]] = rows.events[:, real]
+        displacement = np.zeros((n, s, 3))
+        species = t.type_species[real // t.width]
+        for a in range(s):
+            own = real[species == a]
+            displacement[:, a] = rows.events[:, own] @ t.vector[own]
+        tracer = rows.tracer[..., [[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+        if t.integer_steps:
+            lattice = t.model.structure.lattice
+            tracer = lattice.T @ tracer @ lattice
+        return Tallies(
+            self.sample_interval,
+            levels,
+            self.windows_per_row,
+            np.array(t.number),
+            events,
+            rows.attempts.copy(),
+            displacement,
+            rows.collective.reshape(n, levels + 1, s, 3, s, 3).copy(),
+            tracer,
+        )
+
+    def _rows(self) -> RawRows:
+        if len(self._parts) != 1:
+            none = RawRows.empty(0, self._tables.n_rows, self.levels, self._tables.n_species)
+            self._parts = [RawRows.concatenate([none, *self._parts])]
+        return self._parts[0]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of complete rows."""
+        return sum(map(len, self._parts))
+
+    def coarsen(self) -> None:
+        """Rows twice as long from now on; complete ones are added up in pairs, an odd one is continued."""
+        rows = self._rows()
+        even = len(rows) // 2 * 2
+        if len(rows) > even:
+            self._backend.take_back(rows.part(slice(even, None)), self.windows_per_row)
+        self._parts = [rows.head(even).pairs()]
+        self.windows_per_row *= 2
+        self._backend.configure(self.sample_interval, self.windows_per_row)
+
+    def reset(self, sample_interval: float | None = None, windows_per_row: int | None = None) -> None:
+        """Drop all tallies and start the clock anew, with the carriers and random streams as they are."""
+        self._executed_before, self._attempted_before = self.executed, self.attempted
+        self._backend.clear()
+        self._begin(
+            self.sample_interval if sample_interval is None else sample_interval,
+            self.windows_per_row if windows_per_row is None else windows_per_row,
+        )
+
+    # ---- where it stands
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the last `reset`, s: a whole number of intervals, so that nothing drifts."""
+        return self._samples * self.sample_interval
+
+    @property
+    def samples(self) -> int:
+        """Samples since the last `reset`."""
+        return self._samples
+
+    @property
+    def executed(self) -> int:
+        """Hops executed since the start, those before a `reset` included."""
+        return self._executed_before + int(self._rows().events.sum()) + self._backend.executed_in_row
+
+    @property
+    def attempted(self) -> int:
+        """Attempts since the start, those before a `reset` included."""
+        return self._attempted_before + int(self._rows().attempts.sum()) + self._backend.attempts_in_row
+
+    @property
+    def n_carriers(self) -> int:
+        return int(self._tables.number.sum())
+
+    @property
+    def species(self) -> IntArray:
+        """(n_carriers,) species of each carrier."""
+        return np.repeat(np.arange(self._tables.n_species), self._tables.number)
+
+    def occupation(self) -> IntArray:
+        """(n_carriers,) site of each carrier: ``n_sites * ((i L1 + j) L2 + k) + site of the cell``."""
+        t = self._tables
+        site = t.basis_site[t.type_basis[self._backend.kinds()]]
+        return self._backend.cells() * t.model.structure.n_sites + site
+
+    def positions(self) -> FloatArray:
+        """(n_carriers, 3) unwrapped positions of the charge centres, Å."""
+        t = self._tables
+        return t.centre[self._backend.kinds()] + self._backend.unwrapped() @ t.model.structure.lattice
+
+    def open_rates(self) -> FloatArray:
+        """(n_hops,) total rate of the open hops of each kind in the present state, from scratch, 1/s."""
+        t = self._tables
+        cell, kind = self._backend.cells(), self._backend.kinds()
+        taken = np.zeros(t.n_sites, np.bool_)
+        taken[cell * t.n_basis + t.type_basis[kind]] = True
+        total = np.zeros(len(self.catalog.rate))
+        for a in range(t.n_types):
+            index = np.unravel_index(cell[kind == a], t.size)
+            for row in range(a * t.width, a * t.width + int(t.n_hops[a])):
+                target = np.ravel_multi_index(
+                    tuple((x + o) % s for x, o, s in zip(index, t.cell[row], t.size, strict=True)), t.size
+                )
+                free = ~taken[target * t.n_basis + t.type_basis[t.target_type[row]]]
+                n = len(free) if t.to_itself[row] else int(free.sum())
+                total[t.hop[row]] = n * t.rate[row]
+        return total
+
+    def total_rate(self) -> float:
+        """Sum of the rates of all open hops in the present state, from scratch, 1/s."""
+        return float(self.open_rates().sum())
+
+    def _any_open(self) -> bool:
+        return bool(np.any(self.open_rates() > 0))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that the simulation keeps."""
+        return self._backend.nbytes
+
+    # ---- stopping and going on
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that `restore` needs to go on bit for bit: numpy arrays, numbers and strings."""
+        if isinstance(self._backend, Twin):
+            raise ValueError("the twin keeps no snapshots")
+        rows = self._rows()
+        return {
+            "version": SNAPSHOT_VERSION,
+            "algorithm": self.algorithm,
+            "layout": self.layout,
+            "sample_interval": self.sample_interval,
+            "levels": self.levels,
+            "windows_per_row": self.windows_per_row,
+            "samples": self._samples,
+            "executed_before": self._executed_before,
+            "attempted_before": self._attempted_before,
+            "attempts_stream": json.dumps(self._attempts.bit_generator.state),
+            "times_stream": json.dumps(self._times.bit_generator.state),
+            "rows_events": rows.events.copy(),
+            "rows_attempts": rows.attempts.copy(),
+            "rows_collective": rows.collective.copy(),
+            "rows_tracer": rows.tracer.copy(),
+            **self._backend.save(),
+        }
+
+    @classmethod
+    def restore(cls, catalog: RateCatalog, snapshot: dict[str, Any]) -> Replica:
+        """The replica that `snapshot` was taken of; ``catalog`` must be the same.
+
+        Raises ValueError for a snapshot of another version or shape.
+        """
+        if int(snapshot["version"]) != SNAPSHOT_VERSION:
+            raise ValueError(f"snapshot of version {snapshot['version']}, this is {SNAPSHOT_VERSION}")
+        replica = cls(
+            catalog,
+            seed=np.random.SeedSequence(0),
+            sample_interval=float(snapshot["sample_interval"]),
+            levels=int(snapshot["levels"]),
+            windows_per_row=int(snapshot["windows_per_row"]),
+            algorithm=str(snapshot["algorithm"]),
+            layout=str(snapshot["layout"]),
+        )
+        backend = replica._backend
+        assert isinstance(backend, Compiled)
+        backend.load(snapshot)
+        backend.configure(replica.sample_interval, replica.windows_per_row)
+        replica._samples = int(snapshot["samples"])
+        replica._executed_before = int(snapshot["executed_before"])
+        replica._attempted_before = int(snapshot["attempted_before"])
+        replica._attempts.bit_generator.state = json.loads(str(snapshot["attempts_stream"]))
+        replica._times.bit_generator.state = json.loads(str(snapshot["times_stream"]))
+        replica._parts = [
+            RawRows(
+                *(
+                    np.array(snapshot[f"rows_{name}"])
+                    for name in ("events", "attempts", "collective", "tracer")
+                )
+            )
+        ]
+        return replica

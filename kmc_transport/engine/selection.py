@@ -1,0 +1,68 @@
+"""Which algorithm and memory layout suit a case."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..rates.catalog import RateCatalog
+from ..units import K_B
+from .compiled import fits_bits
+from .tables import Tables
+
+__all__ = ["ALGORITHMS", "LAYOUTS", "expected_acceptance", "pick_algorithm", "pick_layout"]
+
+ALGORITHMS = ("null_event", "rejection_free")
+LAYOUTS = ("table", "bitset")
+
+WORTHWHILE_ACCEPTANCE = 0.1
+"""Null events are taken above this share of executed attempts; an attempt costs about a tenth of a
+rejection-free hop at all sizes measured (docs/development/performance.md)."""
+
+TABLE_BYTES = 4_000_000
+"""Largest neighbour table that is faster than arithmetic."""
+
+
+def expected_acceptance(catalog: RateCatalog, tables: Tables) -> float:
+    """Mean-field estimate of the share of null-event attempts that execute a hop; nan without any rate.
+
+    Each species is spread over its basis sites by ``exp(-site energy/kT)``, and targets are taken to be occupied
+    at random.
+    """
+    t, kt = tables, K_B * catalog.temperature
+    weight = float(t.number @ t.bound)
+    if weight == 0:
+        return float("nan")
+    energy = np.asarray(t.model.site_energy)[t.type_species, t.basis_site[t.type_basis]]
+    share = np.zeros(t.n_types)
+    for s in range(t.n_species):
+        own = t.type_species == s
+        p = np.exp(-(energy[own] - energy[own].min()) / kt)
+        share[own] = t.number[s] * p / p.sum()
+    occupied = np.minimum(np.bincount(t.type_basis, share, t.n_basis) / t.n_cells, 1.0)
+    origin = np.repeat(np.arange(t.n_types), t.width)
+    free = np.where(t.to_itself, 1.0, 1.0 - occupied[t.type_basis[t.target_type]])
+    return float(np.sum(share[origin] * t.rate * free)) / weight
+
+
+def pick_algorithm(wanted: str, tables: Tables, acceptance: float) -> str:
+    """``wanted``, or for ``auto`` null events where enough attempts succeed. Raises ValueError when unknown."""
+    if wanted == "auto":
+        return "rejection_free" if acceptance < WORTHWHILE_ACCEPTANCE else "null_event"
+    if wanted not in ALGORITHMS:
+        raise ValueError(f"algorithm must be auto or one of {ALGORITHMS}, not {wanted!r}")
+    return wanted
+
+
+def pick_layout(wanted: str, tables: Tables, algorithm: str) -> str:
+    """``wanted``, or for ``auto`` the faster one at this size. Raises ValueError when it cannot be had."""
+    if wanted not in ("auto", *LAYOUTS):
+        raise ValueError(f"layout must be auto or one of {LAYOUTS}, not {wanted!r}")
+    if algorithm == "rejection_free":
+        return "table"
+    if wanted == "bitset" and not fits_bits(tables):
+        raise ValueError("the supercell is too large in one direction for the bit-set layout")
+    if wanted == "auto":
+        n_links = max((len(x) for x in tables.links), default=1)
+        small = 4 * tables.n_sites * n_links <= TABLE_BYTES
+        return "table" if small or not fits_bits(tables) else "bitset"
+    return wanted

@@ -1,0 +1,161 @@
+"""One space of states solved under one catalog: classes of states solved apart, their equal answers merged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, KmcTransportError, Problem
+from ..rates.catalog import RateCatalog
+from ..units import K_B
+from .chain import ChainSolution, solve_chain
+from .states import StateSpace, enumerate_states
+
+__all__ = ["Averages", "site_law_of", "solve_space"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+SAME_ANSWER = 1e-8
+"""Classes of states that do not reach each other must agree to this relative accuracy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Averages:
+    """Of the summed displacements X_a, Cartesian: drift (S, 3), diffusion (S, 3, S, 3); tracer (3, 3).
+
+    Per carrier: uncorrelated diffusivity (S, 3), occupation (S, n_sites).
+    """
+
+    drift: FloatArray
+    diffusion: FloatArray
+    tracer: FloatArray
+    free: FloatArray
+    occupation: FloatArray
+    n_states: int
+    residual: float
+
+
+def solve_space(
+    space: StateSpace, catalog: RateCatalog, site_law: FloatArray | None, *, with_tracer: bool
+) -> Averages:
+    """Solve every class of states that reach each other, and merge their equal answers."""
+    net = catalog.model.network
+    n_species = len(space.numbers)
+    windings = np.zeros((len(space.hop), n_species + 1, 3))
+    windings[np.arange(len(space.hop)), net.carrier[space.hop]] = net.cell[space.hop]
+    if with_tracer:
+        windings[space.tagged, n_species] = net.cell[space.hop[space.tagged]]
+    flat = windings.reshape(len(space.hop), 3 * n_species + 3)
+    used = np.flatnonzero(flat.any(axis=0))
+    # displacement of a component: integers times cell vectors; what a state holds within cells drops out
+    basis = np.kron(np.eye(n_species + 1), catalog.model.structure.lattice)[used]
+    guess = None if site_law is None else np.einsum("nas,as->n", space.site_count, site_law)
+
+    first: tuple[FloatArray, FloatArray] | None = None
+    occupation = np.zeros((n_species, space.site_count.shape[2]))
+    square, free = 0.5 * net.vector**2, np.zeros((n_species, 3))
+    log_weight = _log_weight(space, catalog)
+    total, residual = 0.0, 0.0
+    for label in range(space.n_components):
+        states, solution = _solve_component(space, catalog, label, flat[:, used], guess)
+        drift, diffusion = solution.drift @ basis, basis.T @ solution.diffusion @ basis
+        if first is None:
+            first = drift, diffusion
+        elif not (_same(drift, first[0]) and _same(diffusion, first[1])):
+            raise _ambiguous(space, catalog, states)
+        weight = float(np.exp(log_weight[states]).sum())
+        occupation += weight * np.einsum("n,nas->as", solution.law, space.site_count[states])
+        law = np.zeros(space.n_states)
+        law[states] = weight * solution.law
+        often = np.bincount(space.hop, law[space.origin] * catalog.rate[space.hop], net.n_hops)
+        np.add.at(free, net.carrier, often[:, None] * square)
+        total += weight
+        residual = max(residual, solution.residual)
+    if first is None:
+        raise InputError(
+            Problem("there is no place for the carriers", remedy="check their sites and numbers")
+        )
+    numbers = np.maximum(space.numbers, 1)[:, None]
+    tensor = first[1].reshape(n_species + 1, 3, n_species + 1, 3)
+    return Averages(
+        first[0].reshape(-1, 3)[:n_species],
+        tensor[:n_species, :, :n_species],
+        tensor[n_species, :, n_species],
+        free / total / numbers,
+        occupation / total / numbers,
+        space.n_states,
+        residual,
+    )
+
+
+def _log_weight(space: StateSpace, catalog: RateCatalog) -> FloatArray:
+    """ln of the Boltzmann weight of each state, largest 0: how classes of equal transport share the carriers."""
+    energy = np.nan_to_num(catalog.model.site_energy)
+    weight = -np.einsum("nas,as->n", space.site_count, energy) / (K_B * catalog.temperature)
+    return weight - weight.max(initial=-math.inf)
+
+
+def _solve_component(
+    space: StateSpace, catalog: RateCatalog, label: int, windings: FloatArray, log_guess: FloatArray | None
+) -> tuple[IntArray, ChainSolution]:
+    """States of one class and the solution of its chain."""
+    reversible = not catalog.field.any()
+    if space.n_components == 1:
+        states, jumps = np.arange(space.n_states), slice(None)
+        origin, target = space.origin, space.target
+    else:
+        states = np.flatnonzero(space.component == label)
+        place = np.full(space.n_states, -1)
+        place[states] = np.arange(len(states))
+        jumps = np.flatnonzero(space.component[space.origin] == label)  # type: ignore[assignment]
+        origin, target = place[space.origin[jumps]], place[space.target[jumps]]
+    guess = None
+    if log_guess is not None:
+        guess = np.exp(log_guess[states] - log_guess[states].max())
+    return states, solve_chain(
+        len(states),
+        origin,
+        target,
+        catalog.log_rate[space.hop[jumps]],
+        windings[jumps],
+        reversible=reversible,
+        candidate=guess,
+    )
+
+
+def _same(a: FloatArray, b: FloatArray) -> bool:
+    return bool(np.abs(a - b).max(initial=0.0) <= SAME_ANSWER * max(np.abs(a).max(), np.abs(b).max()))
+
+
+def _ambiguous(space: StateSpace, catalog: RateCatalog, states: IntArray) -> KmcTransportError:
+    def where(count: IntArray) -> str:
+        names = catalog.model.carriers
+        return ", ".join(
+            f"{names[a].name} on site {s} ({catalog.model.structure.labels[s]})"
+            for a, s in zip(*np.nonzero(count), strict=True)
+        )
+
+    return KmcTransportError(
+        f"the states fall into {space.n_components} classes that never reach each other and transport "
+        f"differently, so that there is no single answer: [{where(space.site_count[0])}] and "
+        f"[{where(space.site_count[states[0]])}]; add the hops that link them, or describe each part by itself"
+    )
+
+
+def site_law_of(catalog: RateCatalog, max_states: int) -> FloatArray:
+    """(S, n_sites) ln of the probability of each site for a carrier alone; a guess for many (exact at rest)."""
+    model = catalog.model
+    log_law = np.zeros((len(model.carriers), model.structure.n_sites))
+    for a in range(len(model.carriers)):
+        one = tuple(int(b == a) for b in range(len(model.carriers)))
+        space = enumerate_states(model, one, a, (1, 1, 1), max_states)
+        for label in range(space.n_components):
+            states, solution = _solve_component(space, catalog, label, np.zeros((len(space.hop), 0)), None)
+            sites = space.site_count[states, a].argmax(axis=1)
+            with np.errstate(divide="ignore"):
+                log_law[a, sites] = np.log(solution.law)
+    return log_law

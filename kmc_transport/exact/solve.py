@@ -1,0 +1,214 @@
+"""Transport coefficients of a rate catalog by linear algebra on its master equation: no simulation, no noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, Problem
+from ..model.model import Model, frozen_array
+from ..rates.catalog import RateCatalog
+from ..rates.checks import site_function_residual
+from ..units import K_B
+from .ensemble import Averages, site_law_of, solve_space
+from .states import count_states, enumerate_states
+
+__all__ = ["ExactTransport", "applies", "solve_exact"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+MAX_STATES = 20000
+
+
+@dataclass(frozen=True, eq=False)
+class ExactTransport:
+    """Exact transport coefficients at one temperature and field; S species, Å, s, eV, e.
+
+    temperature : K. field : (3,) V/Å. dilute : each carrier alone, else all configurations of the supercell.
+    number : (S,) carriers N_a of each species.
+    drift_velocity : (S, 3) <X_a>/(N_a t), Å/s.
+    collective_diffusivity : (S, 3, S, 3) <ΔX_a ΔX_b>/(2 sqrt(N_a N_b) t), Å²/s, fluctuations about the mean
+        drift; zero between species when dilute.
+    tracer_diffusivity : (S, 3, 3) <Δr Δr>/(2t) of one carrier, Å²/s; None where it was not asked for.
+    mobility : (S, 3) v/|E|, Å²/(V s); its component along the field is the mobility, signed as the carrier.
+        None without field.
+    mobility_einstein : (S, 3, 3) sum_b q_b sqrt(N_b/N_a) D_ab / kT, Å²/(V s): response of species a with all
+        species in the field.
+    uncorrelated_diffusivity : (S, 3) sum of hop rate x (hop vector)²/2 per carrier along each axis, Å²/s: what D
+        would be if no hop knew of the last one.
+    occupation : (S, n_sites) where a carrier sits: share of its time on each site of the cell; sums to 1.
+    n_states : number of states solved (the largest system). method : how. residual : estimated relative error.
+    """
+
+    temperature: float
+    field: FloatArray
+    dilute: bool
+    number: IntArray
+    drift_velocity: FloatArray
+    collective_diffusivity: FloatArray
+    tracer_diffusivity: FloatArray | None
+    mobility: FloatArray | None
+    mobility_einstein: FloatArray
+    uncorrelated_diffusivity: FloatArray
+    occupation: FloatArray
+    charge: FloatArray
+    """(S,) e."""
+    n_states: int
+    method: str
+    residual: float
+
+    @property
+    def mobility_along_field(self) -> FloatArray | None:
+        """(S,) v.E/E², Å²/(V s); None without field."""
+        if self.mobility is None:
+            return None
+        return self.mobility @ (self.field / np.linalg.norm(self.field))
+
+    @property
+    def charge_diffusivity(self) -> FloatArray:
+        """(3, 3) D_sigma = sum_ab q_a q_b sqrt(N_a N_b) D_ab / sum_a N_a q_a², Å²/s."""
+        weight = self.charge * np.sqrt(self.number)
+        return np.einsum("a,aibj,b->ij", weight, self.collective_diffusivity, weight) / (weight @ weight)
+
+
+def applies(catalog_or_model: RateCatalog | Model, max_states: int = MAX_STATES) -> int | None:
+    """Number of states that `solve_exact` needs, or None if more than ``max_states``. Quick: only counts."""
+    model = catalog_or_model.model if isinstance(catalog_or_model, RateCatalog) else catalog_or_model
+    numbers = tuple(c.count for c in model.carriers)
+    if sum(numbers) == 1:
+        n = max(int(row.sum()) for row, k in zip(model.allowed_sites, numbers, strict=True) if k)
+    else:
+        n = _best_anchor(model, numbers)[1]
+    return n if n <= max_states else None
+
+
+def solve_exact(
+    catalog: RateCatalog, *, dilute: bool | None = None, max_states: int = MAX_STATES, tracer: bool = False
+) -> ExactTransport:
+    """Drift velocity and diffusion tensors from the master equation of ``catalog``.
+
+    Parameters
+    ----------
+    dilute : True: each carrier alone on the periodic network of the primitive cell. False: all configurations
+        of the supercell, one carrier at most on a site. None: True when there is one carrier in all.
+    max_states : refuse beyond this many states.
+    tracer : also tag one carrier of each species (`tracer_diffusivity` of this finite cell). It is given
+        anyway where each species has one carrier.
+
+    Raises
+    ------
+    TooManyStates
+        Found by counting, before anything is enumerated.
+    KmcTransportError
+        When separate parts of the network (or of the configurations) would give different answers, so that
+        the answer depends on where carriers start; or when the digits do not survive.
+    InputError
+        When hop vectors are not consistent with the cell.
+
+    Group-inverse formula of Koza, J. Phys. A 32, 7637 (1999), evaluated as `chain.solve_chain` says.
+    """
+    model = catalog.model
+    _check_vectors(model)
+    numbers = tuple(c.count for c in model.carriers)
+    if dilute is None:
+        dilute = sum(numbers) == 1
+    present = [a for a, n in enumerate(numbers) if n]
+    n_species = len(numbers)
+    drift = np.full((n_species, 3), np.nan)
+    collective = np.full((n_species, 3, n_species, 3), np.nan)
+    tracer_tensor = np.full((n_species, 3, 3), np.nan)
+    occupation = np.full((n_species, model.structure.n_sites), np.nan)
+    free = np.full((n_species, 3), np.nan)
+    has_tracer = dilute or tracer or all(numbers[a] == 1 for a in present)
+    solved: list[Averages] = []
+    if dilute:
+        collective[np.ix_(present, range(3), present, range(3))] = 0.0
+        for a in present:
+            one = tuple(int(b == a) for b in range(n_species))
+            space = enumerate_states(model, one, a, (1, 1, 1), max_states)
+            part = solve_space(space, catalog, None, with_tracer=False)
+            solved.append(part)
+            drift[a] = part.drift[a]
+            collective[a, :, a] = tracer_tensor[a] = part.diffusion[a, :, a]
+            occupation[a], free[a] = part.occupation[a], part.free[a]
+    else:
+        site_law = site_law_of(catalog, max_states)
+        anchors: list[int | None] = [a for a in present if numbers[a] > 1] if tracer else []
+        if not anchors:
+            anchors = [_best_anchor(model, numbers)[0]]
+        for anchor in anchors:
+            space = enumerate_states(model, numbers, anchor, model.supercell, max_states)
+            part = solve_space(space, catalog, site_law, with_tracer=tracer)
+            solved.append(part)
+            if tracer and anchor is not None:
+                tracer_tensor[anchor] = part.tracer
+        part = solved[0]
+        drift[present] = part.drift[present] / np.array(numbers)[present, None]
+        root = np.sqrt(np.array(numbers, float))
+        for a in present:
+            for b in present:
+                collective[a, :, b] = part.diffusion[a, :, b] / (root[a] * root[b])
+            if numbers[a] == 1:
+                tracer_tensor[a] = collective[a, :, a]
+        occupation[present], free[present] = part.occupation[present], part.free[present]
+    charge = np.array([c.charge for c in model.carriers])
+    size = float(np.linalg.norm(catalog.field))
+    return ExactTransport(
+        catalog.temperature,
+        catalog.field,
+        dilute,
+        frozen_array(numbers, np.int64),
+        frozen_array(drift, np.float64),
+        frozen_array(collective, np.float64),
+        frozen_array(tracer_tensor, np.float64) if has_tracer else None,
+        frozen_array(drift / size, np.float64) if size > 0 else None,
+        frozen_array(_einstein(collective, charge, numbers, catalog.temperature), np.float64),
+        frozen_array(free, np.float64),
+        frozen_array(occupation, np.float64),
+        frozen_array(charge, np.float64),
+        max(p.n_states for p in solved),
+        "single carrier" if dilute else "all configurations",
+        max(p.residual for p in solved),
+    )
+
+
+def _einstein(
+    collective: FloatArray, charge: FloatArray, numbers: tuple[int, ...], temperature: float
+) -> FloatArray:
+    root = np.sqrt(np.array(numbers, float))
+    weight = np.nan_to_num(charge * root)
+    summed = np.einsum("aibj,b->aij", np.where(root[None, None, :, None] > 0, collective, 0.0), weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return summed / root[:, None, None] / (K_B * temperature)
+
+
+def _best_anchor(model: Model, numbers: tuple[int, ...]) -> tuple[int | None, int]:
+    """Species whose tagged carrier makes the fewest states, or None for plain configurations; their number."""
+    choices: list[int | None] = [None, *(a for a, n in enumerate(numbers) if n)]
+    counts = [count_states(model, numbers, a, model.supercell) for a in choices]
+    best = int(np.argmin(np.array(counts, dtype=object)))
+    return choices[best], counts[best]
+
+
+def _check_vectors(model: Model) -> None:
+    """Refuse hop vectors that do not add up to the cell vectors that their loops wind by."""
+    net, structure = model.network, model.structure
+    step = structure.cart[net.target] + net.cell @ structure.lattice - structure.cart[net.origin]
+    if np.allclose(net.vector, step, rtol=0, atol=1e-6):
+        return
+    for axis in range(3):  # a site may carry a dipole: only loops count
+        residual = site_function_residual(net, net.vector[:, axis] - step[:, axis])
+        if np.abs(residual).max() > 1e-6:
+            hop = int(np.abs(residual).argmax())
+            raise InputError(
+                Problem(
+                    "hop vectors round a loop do not add up to the cell vectors it winds by",
+                    key=model.hop_classes[net.hop_class[hop]].source,
+                    value=net.vector[hop].tolist(),
+                    allowed=f"{step[hop].tolist()} up to a function of the sites",
+                    remedy="make the vectors and the cell offsets of this hop agree",
+                )
+            )

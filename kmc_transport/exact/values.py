@@ -1,0 +1,69 @@
+"""Exact values to stand beside simulated ones: names, shapes and SI units of the result file."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import KmcTransportError, TooManyStates
+from ..rates.catalog import RateCatalog
+from ..units import ANGSTROM, E_CHARGE, K_B
+from .solve import MAX_STATES, ExactTransport, applies, solve_exact
+
+__all__ = ["exact_values"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def exact_values(
+    catalog: RateCatalog, direction: npt.ArrayLike, max_states: int = MAX_STATES
+) -> dict[str, FloatArray]:
+    """What a simulation of this supercell must find, by array name of `kmc_transport.arrays`, in SI units.
+
+    direction : (n_directions, 3) unit vectors for ``mobility_einstein`` (n_directions, S).
+
+    Empty when the system needs more than ``max_states`` states or has no single answer; without the tracer's
+    coefficients when only those need too many.
+    """
+    if applies(catalog, max_states) is None:
+        return {}
+    try:
+        try:
+            exact = solve_exact(catalog, max_states=max_states, tracer=True)
+        except TooManyStates:
+            exact = solve_exact(catalog, max_states=max_states)
+    except KmcTransportError:
+        return {}
+    square = ANGSTROM**2
+    values = {
+        "drift_velocity": exact.drift_velocity * ANGSTROM,
+        "collective_diffusivity": exact.collective_diffusivity * square,
+        "charge_diffusivity": exact.charge_diffusivity * square,
+    }
+    if exact.tracer_diffusivity is not None:
+        tracer = np.einsum("aii->ai", exact.tracer_diffusivity)
+        collective = np.einsum("aiai->ai", exact.collective_diffusivity)
+        values["tracer_diffusivity"] = exact.tracer_diffusivity * square
+        values["haven_ratio"] = _ratio(tracer, collective)
+        values["correlation_factor"] = _ratio(tracer, exact.uncorrelated_diffusivity)
+    if exact.mobility_along_field is not None:
+        values["mobility"] = exact.mobility_along_field * square
+        return values
+    axes = np.asarray(direction, float).reshape(-1, 3)
+    values["mobility_einstein"] = np.einsum("di,aij,dj->da", axes, exact.mobility_einstein, axes) * square
+    conductivity = _conductivity(exact, catalog.model.volume)
+    if conductivity is not None:
+        values["conductivity"] = conductivity
+    return values
+
+
+def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.divide(a, b, out=np.full_like(a, np.nan), where=b != 0)
+
+
+def _conductivity(exact: ExactTransport, volume: float | None) -> FloatArray | None:
+    """(3, 3) S/m: sum_ab q_a q_b <X_a X_b>/(2 kT V t)."""
+    if volume is None:
+        return None
+    charges = float(np.sum(exact.number * exact.charge**2))
+    return exact.charge_diffusivity * (charges / (K_B * exact.temperature * volume) * E_CHARGE / ANGSTROM)

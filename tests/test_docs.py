@@ -1,0 +1,176 @@
+"""The documentation is true: its Python runs, its inputs load, its links lead somewhere, its reference is current."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from kmc_transport.errors import InputError
+from kmc_transport.model import load_model_text
+from kmc_transport.model.inputfile import parse_yaml
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+RUNNABLE = [
+    ROOT / "README.md",
+    *sorted((DOCS / "tutorials").glob("*.md")),
+    *sorted((DOCS / "how-to").glob("*.md")),
+]
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+INPUT = re.compile(r"^<!-- (input|part of an input) -->\n```yaml\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """(line before the first of the block, code) of the ```python blocks."""
+    return [(text[: m.start()].count("\n") + 1, m[2]) for m in FENCE.finditer(text) if m[1] == "python"]
+
+
+def execute(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the page's Python in order, in one namespace, in a folder that has the shipped inputs."""
+    shutil.copytree(ROOT / "inputs", folder / "inputs")
+    monkeypatch.chdir(folder)
+    namespace: dict[str, object] = {"__name__": "docs"}
+    for line, code in python_blocks(page.read_text(encoding="utf-8")):
+        # the line numbers of a traceback are those of the page
+        exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=name)
+def test_python_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(page, tmp_path, monkeypatch)
+
+
+def test_python_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nx = 1\n```\n\n```text\nno python\n```\n\n```python\nassert x == 2\n```\n")
+    with pytest.raises(AssertionError):
+        execute(page, tmp_path, monkeypatch)
+
+
+def inputs_of(text: str) -> list[str]:
+    """Inputs of a page: whole ones, and parts put in place of the same keys of the last whole one before them.
+
+    A page without a whole one speaks of the NaMn3O7 job.
+    """
+    whole: dict[str, object] = parse_yaml((ROOT / "inputs" / "namn3o7.yaml").read_text(encoding="utf-8")).data
+    found = []
+    for match in INPUT.finditer(text):
+        data = parse_yaml(match[2]).data
+        if match[1] == "input":
+            whole = data
+        found.append(json.dumps({**whole, **data}))
+    return found
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if INPUT.search(p.read_text(encoding="utf-8"))], ids=name)
+def test_inputs_of_the_page_load(page: Path) -> None:
+    for text in inputs_of(page.read_text(encoding="utf-8")):
+        assert load_model_text(text).network.n_hops > 0
+
+
+def test_a_part_that_does_not_fit_is_noticed() -> None:
+    text = (DOCS / "how-to" / "write-an-input.md").read_text(encoding="utf-8")
+    bad = inputs_of(text + "\n<!-- part of an input -->\n```yaml\nsampling: {relative_eror: 1 %}\n```\n")[-1]
+    with pytest.raises(InputError, match="relative_error"):
+        load_model_text(bad)
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors that GitHub gives the headings of a page."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.M):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        base = "".join(c for c in plain if c.isalnum() or c in " -_").replace(" ", "-")
+        label, n = base, 0
+        while label in found:
+            n += 1
+            label = f"{base}-{n}"
+        found.add(label)
+    return found
+
+
+def dead_links(page: Path) -> list[str]:
+    dead = []
+    for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text(encoding="utf-8"))):
+            dead.append(f"{name(page) if page.is_relative_to(ROOT) else page.name}: {target}")
+    return dead
+
+
+def test_links_lead_somewhere() -> None:
+    assert [link for page in PAGES for link in dead_links(page)] == []
+
+
+def test_dead_links_are_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One `two`\n[a](page.md) [b](#one-two) [c](none.md) [d](page.md#three) [e](https://x.org)\n"
+    )
+    assert dead_links(page) == ["page.md: none.md", "page.md: page.md#three"]
+
+
+def test_every_page_is_on_the_map() -> None:
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    linked = {(DOCS / target.partition("#")[0]).resolve() for target in LINK.findall(index)}
+    assert set(DOCS.rglob("*.md")) - linked == {DOCS / "index.md"}
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_current(generate: ModuleType) -> None:
+    stale = [
+        page
+        for page, text in generate.pages().items()
+        if (DOCS / "reference" / page).read_text(encoding="utf-8") != text
+    ]
+    assert not stale, f"docs/reference is out of date ({', '.join(stale)}); run: python docs/generate.py"
+
+
+def test_the_reference_has_every_key_of_the_input(generate: ModuleType) -> None:
+    page = generate.input_page()
+
+    def keys(node: object) -> set[str]:
+        if isinstance(node, dict):
+            own = set(node["properties"]) if isinstance(node.get("properties"), dict) else set()
+            return own.union(*map(keys, node.values()))
+        return set().union(*map(keys, node)) if isinstance(node, list) else set()
+
+    from kmc_transport.model import input_schema
+
+    assert {k for k in keys(input_schema()) if f"| `{k}` |" not in page} == set()
+
+
+def test_the_page_on_the_architecture_has_the_arrows_that_are_tested() -> None:
+    from .test_architecture import ALLOWED
+
+    text = (DOCS / "development" / "architecture.md").read_text(encoding="utf-8")
+    text = text[text.index("## Who may import whom") : text.index("## How a point runs")]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ?([\w, ]*?) ?\|$", text, re.M))
+    assert {room: set(filter(None, others.split(", "))) for room, others in rows.items()} == ALLOWED
