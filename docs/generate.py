@@ -308,7 +308,7 @@ ATTRIBUTES = {
     "input": "text of the input file",
     "input_sha256": "its checksum",
     "input_path": "where it was",
-    "structure_files": "texts of the structure files that the input names, by name (JSON)",
+    "input_files": "texts of the structure files that the input names, by name (JSON)",
     "seed": "root of all random numbers",
     "command": "command line, empty from Python",
     "package_versions": "Python and packages (JSON)",

@@ -152,7 +152,9 @@ def run(
             if root is None and earlier is not None:
                 root = earlier.seed
             root = draw_root() if root is None else root
-            provenance = Provenance(identity, model.source.text, root, model.source.path, command)
+            provenance = Provenance(
+                identity, model.source.text, root, model.source.path, command, dict(model.source.files)
+            )
             if earlier is None:
                 begin_run(path, provenance)
             store = PointStore(points_folder(path))

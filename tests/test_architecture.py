@@ -68,7 +68,9 @@ def imports(path: Path) -> list[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             if node.level:
-                parts = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+                parts = package[: len(package) - node.level + 1] + (
+                    node.module.split(".") if node.module else []
+                )
                 names = [[*parts, a.name] for a in node.names] if not node.module else [parts]
             else:
                 names = [(node.module or "").split(".")]
@@ -78,7 +80,9 @@ def imports(path: Path) -> list[tuple[str, str]]:
             continue
         for parts in names:
             if parts[0] == "kmc_transport":
-                found.append(("own", parts[1] if len(parts) > 1 and parts[1] else "__init__"))
+                found.append(
+                    ("own", "__init__" if len(parts) == 1 or parts[1].startswith("__") else parts[1])
+                )
             elif id(node) not in for_types_only:
                 found.append(("other", parts[0]))
     return found

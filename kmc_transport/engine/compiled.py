@@ -48,6 +48,11 @@ def basis_bits(tables: Tables) -> int:
     return (tables.n_basis - 1).bit_length()
 
 
+def slot_bits(tables: Tables) -> int:
+    """Bits of a slot."""
+    return (tables.width - 1).bit_length()
+
+
 def fits_bits(tables: Tables) -> bool:
     """Whether coordinates and base row of a carrier fit 64 bits."""
     return 3 * bit_field(tables) + (tables.n_rows - 1).bit_length() <= 64
@@ -122,6 +127,7 @@ class Compiled:
         rows[:, int(k.ALIAS)] = t.alias << int(k.ROW)
         rows[:, int(k.LINK)] = t.link
         rows[:, int(k.MAY)] = np.where(t.hop == NULL, 0, np.where(t.to_itself, 3, 1))
+        rows[:, int(k.CLASS)] = np.where(t.rate_class < 0, int(k.NO_CLASS), t.rate_class)
         rows[:, int(k.STEP)] = (t.cell[:, 0] + (t.cell[:, 1] << 21) + (t.cell[:, 2] << 42)).astype(np.uint64)
         if bits:
             after, before = t.type_basis[t.target_type], np.repeat(t.type_basis, t.width)
@@ -141,9 +147,10 @@ class Compiled:
         incoming = [
             (link, t.first[s], t.first[s + 1], slot) for entries in t.incoming for link, s, slot in entries
         ]
+        start = np.cumsum([0] + [len(x) for x in t.incoming])
         geometry = bit_geometry(t) if bits else [0] * 7
         return {
-            "setup": np.array([*geometry, n_links(t), t.width, t.two_draws], np.uint64),
+            "setup": np.array([*geometry, n_links(t), t.width, t.two_draws, slot_bits(t)], np.uint64),
             "rows": rows.reshape(-1),
             "neighbour": np.zeros(1, np.uint32) if bits else neighbour_table(t),
             "first": t.first[:-1].astype(np.uint64),
@@ -153,10 +160,11 @@ class Compiled:
             "species": np.repeat(t.type_species, t.width),
             "centre": np.repeat(t.centre, t.width, axis=0),
             "lattice": np.array(t.model.structure.lattice, np.float64, order="C"),
-            "incoming_start": np.cumsum([0] + [len(x) for x in t.incoming]).astype(np.int64),
-            "incoming": np.array(incoming, np.int64).reshape(-1, 4),
-            "rate_class": t.rate_class.copy(),
-            "class_start": np.cumsum(np.concatenate([[0], self._class_room()])).astype(np.int64),
+            "incoming_span": np.repeat(np.stack([start[:-1], start[1:]], 1)[t.type_basis], t.width, 0)
+            .reshape(-1)
+            .astype(np.uint64),
+            "incoming": np.array(incoming, np.uint64).reshape(-1),
+            "class_start": np.cumsum([0, *self._class_room()]).astype(np.uint64),
         }
 
     def _empty_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
@@ -191,10 +199,10 @@ class Compiled:
         }
         if lists:
             state |= {
-                "carrier_at": np.full(t.n_sites, -1, np.int32),
+                "carrier_at": np.full(t.n_sites, k.ABSENT, np.uint32),
                 "members": np.zeros(int(self._class_room().sum()), np.uint32),
-                "where": np.full(n * t.width, k.ABSENT, np.uint32),
-                "length": np.zeros(n_classes, np.int64),
+                "where": np.full(n << slot_bits(t), k.ABSENT, np.uint32),
+                "length": np.zeros(n_classes, np.uint64),
                 "tree": np.zeros(2 << max(0, n_classes - 1).bit_length()),
                 "remaining": np.ones(1),
             }
@@ -223,7 +231,7 @@ class Compiled:
     def _occupy(self) -> None:
         sites = self.sites()
         if self.algorithm == "rejection_free":
-            self["carrier_at"][sites] = np.arange(self.n, dtype=np.int32)
+            self["carrier_at"][sites] = np.arange(self.n, dtype=np.uint32)
         elif self.layout == "bitset":
             number = (self.cells() << basis_bits(self.tables)) + self.tables.type_basis[self.kinds()]
             np.bitwise_or.at(self["bits"], number >> 6, np.uint64(1) << (number & 63).astype(np.uint64))
@@ -370,7 +378,7 @@ class Compiled:
         self["bytes"][:] = 0
         self["bits"][:] = 0
         if self.algorithm == "rejection_free":
-            self["carrier_at"][:] = -1
+            self["carrier_at"][:] = k.ABSENT
         for name in SAVED:
             if name in self._arrays:
                 self[name][...] = saved[f"state_{name}"]

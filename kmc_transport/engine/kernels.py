@@ -15,13 +15,13 @@ import numpy as np
 from .accelerate import jit, part, prefetch, wide_multiply
 
 U = np.uint64
-U0, U1, U3, U6, U11, U17, U19, U21 = U(0), U(1), U(3), U(6), U(11), U(17), U(19), U(21)
+U0, U1, U2, U3, U6, U11, U17, U19, U21 = U(0), U(1), U(2), U(3), U(6), U(11), U(17), U(19), U(21)
 U23, U32, U41, U42, U45, U63 = U(23), U(32), U(41), U(42), U(45), U(63)
 LOW32 = U(0xFFFFFFFF)
 LOW21 = U((1 << 21) - 1)
 
 # Columns of a row of `Net.rows`; rows are 8 numbers (one cache line) apart.
-THRESHOLD, ALIAS, LINK, MAY, STEP, MOVE, NEXT = (U(i) for i in range(7))
+THRESHOLD, ALIAS, LINK, MAY, STEP, MOVE, NEXT, CLASS = (U(i) for i in range(8))
 ROW = U3
 # A hop may be executed if bit 0 of MAY is set and its target empty, or bit 1 and the target occupied (that is
 # by the carrier itself, through the periodic boundary).
@@ -33,6 +33,7 @@ STEP_QUARTER, STEP_GUARD = STEP_ZERO >> U1, STEP_ZERO
 # A counter in the middle half of its range is safe: a quarter of the range less leaves its top bit clear.
 
 ABSENT = np.uint32(0xFFFFFFFF)
+NO_CLASS = U(0xFFFFFFFF)
 BATCH = 32
 """Attempts that the bit-set kernel chooses ahead."""
 
@@ -44,7 +45,7 @@ SAMPLE, WINDOW, ATTEMPTS, FOLDED, LOGGED = range(5)
 
 
 # Entries of `Hops.setup`, after the geometry of the packed record.
-GEOMETRY, LINKS, WIDTH, TWO_DRAWS = 7, 7, 8, 9
+LINKS, WIDTH, TWO_DRAWS, ENTRY_SHIFT = 7, 8, 9, 10
 
 # Entries of `Tally.plan`.
 LEVELS, WINDOWS_PER_ROW, INTEGER_STEPS, BASE_SHIFT = range(4)
@@ -53,7 +54,8 @@ LEVELS, WINDOWS_PER_ROW, INTEGER_STEPS, BASE_SHIFT = range(4)
 class Hops(NamedTuple):
     """Arrays of the null-event kernels. N carriers, R rows, S species."""
 
-    setup: np.ndarray  # (10,) uint64: see `compiled.bit_geometry`; links a site, width, whether two draws
+    setup: np.ndarray  # (11,) uint64: see `compiled.bit_geometry`; links a site, width, whether two draws,
+    # bits of the slot in an entry of the lists
     rows: np.ndarray  # (8 R,) uint64
     neighbour: np.ndarray  # (n_sites * links,) uint32; length 1 where the bit set is used
     first: np.ndarray  # (S,) uint64: number of the species' first carrier
@@ -80,15 +82,16 @@ class Lists(NamedTuple):
     counts: np.ndarray
     held: np.ndarray
     clock: np.ndarray
-    incoming_start: np.ndarray  # (B + 1,) int64
-    incoming: np.ndarray  # (n, 4) int64: link, first and last carrier of the species, slot
-    rate_class: np.ndarray  # (R,) int64, -1 for null
+    incoming_span: np.ndarray  # (2 R,) uint64: for each base row, part of `incoming` about its site
+    incoming: (
+        np.ndarray
+    )  # (4 n,) uint64: link back to the origin, first and last carrier of the species, slot
     class_weight: np.ndarray  # (C,) float64: rate times sample interval
-    class_start: np.ndarray  # (C + 1,) int64: part of `members` that belongs to each class
-    carrier_at: np.ndarray  # (n_sites,) int32, -1 empty
-    members: np.ndarray  # (...,) uint32: open hops (carrier * width + slot) of each class
-    where: np.ndarray  # (N W,) uint32: their place in the class, or ABSENT
-    length: np.ndarray  # (C,) int64
+    class_start: np.ndarray  # (C + 1,) uint64: part of `members` that belongs to each class
+    carrier_at: np.ndarray  # (n_sites,) uint32, or ABSENT
+    members: np.ndarray  # (...,) uint32: entries of the open hops of each class: carrier and slot, packed
+    where: np.ndarray  # by entry, uint32: its place in the class, or ABSENT
+    length: np.ndarray  # (C,) uint64
     tree: np.ndarray  # (2 P,) float64: sums of class weight times length, P the power of two that holds C
     remaining: np.ndarray  # (1,) float64: part of the sample interval that is left
 
@@ -256,11 +259,11 @@ def hops_bits(n, h):
 @part
 def fold(h, carrier):
     """Move a carrier's displacement out of its packed counter before that can overflow."""
-    v = h.record[2 * carrier + 1]
+    v = h.record[(carrier << U1) | U1]
     h.held[0, carrier] += np.int32(v & LOW21) - OFFSET
     h.held[1, carrier] += np.int32((v >> U21) & LOW21) - OFFSET
     h.held[2, carrier] += np.int32(v >> U42) - OFFSET
-    h.record[2 * carrier + 1] = STEP_ZERO
+    h.record[(carrier << U1) | U1] = STEP_ZERO
     h.clock[FOLDED] = 1
 
 
@@ -471,7 +474,7 @@ def run_null_event(attempts, fold_after, use_bits, h, t, rows, log, logging):
                 h.clock[LOGGED] = entry + 1
             done += m
             if done % fold_after == 0 and done < n:
-                for carrier in range(h.held.shape[1]):
+                for carrier in range(U(h.held.shape[1])):
                     fold(h, carrier)
         h.clock[ATTEMPTS] += n
         sample(t, rows)
@@ -482,91 +485,74 @@ def set_length(f, c, n):
     """New length of the list of class ``c``; the sums above are made anew, so that no rounding accumulates."""
     tree = f.tree
     f.length[c] = n
-    node = len(tree) // 2 + c
-    tree[node] = n * f.class_weight[c]
-    while node > 1:
-        node >>= 1
-        tree[node] = tree[2 * node] + tree[2 * node + 1]
+    node = U(len(tree) >> 1) + c
+    tree[node] = np.int64(n) * f.class_weight[c]
+    while node > U1:
+        node >>= U1
+        tree[node] = tree[node << U1] + tree[(node << U1) | U1]
 
 
 @part
-def open_hop(f, entry, c):
-    """Put a hop on the list of its class."""
-    n = f.length[c]
-    f.members[f.class_start[c] + n] = np.uint32(entry)
-    f.where[entry] = np.uint32(n)
-    set_length(f, c, n + 1)
+def set_open(f, entry, before, after):
+    """Move a hop from the list of class ``before`` to that of ``after`` (`NO_CLASS`: it is not open).
+
+    Where it leaves a list, the last one of that list fills the gap.
+    """
+    if before != NO_CLASS:
+        n = f.length[before] - U1
+        place = f.where[entry]
+        last = f.members[f.class_start[before] + n]
+        f.members[f.class_start[before] + U(place)] = last
+        f.where[U(last)] = place
+        f.where[entry] = ABSENT
+        set_length(f, before, n)
+    if after != NO_CLASS:
+        n = f.length[after]
+        f.members[f.class_start[after] + n] = np.uint32(entry)
+        f.where[entry] = np.uint32(n)
+        set_length(f, after, n + U1)
 
 
 @part
-def close_hop(f, entry, c):
-    """Take a hop off the list of its class; the last one of the list fills the gap."""
-    n = f.length[c] - 1
-    place = f.where[entry]
-    last = f.members[f.class_start[c] + n]
-    f.members[f.class_start[c] + np.int64(place)] = last
-    f.where[np.int64(last)] = place
-    f.where[entry] = ABSENT
-    set_length(f, c, n)
-
-
-@part
-def open_own_hops(f, carrier):
-    """List the hops that ``carrier`` can make from where it sits."""
-    width, links = np.int64(f.setup[WIDTH]), np.int64(f.setup[LINKS])
-    site, base = np.int64(f.record[2 * carrier] & LOW32), np.int64(f.record[2 * carrier] >> U32)
+def update_own_hops(f, carrier, base_before):
+    """List the hops that ``carrier`` can make from where it sits, instead of those of ``base_before``."""
+    width, links, shift = f.setup[WIDTH], f.setup[LINKS], f.setup[ENTRY_SHIFT]
+    here = f.record[carrier << U1]
+    site, base = here & LOW32, here >> U32
     for slot in range(width):
-        c = f.rate_class[base + slot]
-        if c >= 0:
-            link = np.int64(f.rows[U(base + slot) << ROW | LINK])
-            target = np.int64(f.neighbour[site * links + link])
-            if target == site or f.carrier_at[target] < 0:
-                open_hop(f, carrier * width + slot, c)
+        entry = carrier << shift | slot
+        before = f.rows[(base_before + slot) << ROW | CLASS] if f.where[entry] != ABSENT else NO_CLASS
+        row = (base + slot) << ROW
+        after = f.rows[row | CLASS]
+        if after != NO_CLASS:
+            target = U(f.neighbour[site * links + f.rows[row | LINK]])
+            if target != site and f.carrier_at[target] != ABSENT:
+                after = NO_CLASS
+        if before != after:
+            set_open(f, entry, before, after)
 
 
 @jit
 def list_open_hops(f):
     """Fill the empty lists, carrier by carrier."""
-    for carrier in range(len(f.record) // 2):
-        open_own_hops(f, carrier)
+    for carrier in range(U(len(f.record) >> 1)):
+        update_own_hops(f, carrier, f.record[carrier << U1] >> U32)
 
 
 @part
-def update_hops_into(f, site, carrier, opened):
-    """Other carriers may (``opened``) or may not any more hop to ``site``."""
-    width, links = np.int64(f.setup[WIDTH]), np.int64(f.setup[LINKS])
-    basis = site % (len(f.incoming_start) - 1)
-    for i in range(f.incoming_start[basis], f.incoming_start[basis + 1]):
-        other = np.int64(f.carrier_at[np.int64(f.neighbour[site * links + f.incoming[i, 0]])])
-        if f.incoming[i, 1] <= other < f.incoming[i, 2] and other != carrier:
-            slot = f.incoming[i, 3]
-            c = f.rate_class[np.int64(f.record[2 * other] >> U32) + slot]
+def update_hops_into(f, site, base, carrier, opened):
+    """Other carriers may (``opened``) or may not any more hop to ``site``, where ``base`` was or is."""
+    links, shift, incoming = f.setup[LINKS], f.setup[ENTRY_SHIFT], f.incoming
+    for i in range(f.incoming_span[base << U1], f.incoming_span[(base << U1) | U1]):
+        j = i << U2
+        other = f.carrier_at[U(f.neighbour[site * links + incoming[j]])]
+        if other != ABSENT and U(other) != carrier and incoming[j | U1] <= U(other) < incoming[j | U2]:
+            slot = incoming[j | U3]
+            c = f.rows[((f.record[U(other) << U1] >> U32) + slot) << ROW | CLASS]
             if opened:
-                open_hop(f, other * width + slot, c)
+                set_open(f, U(other) << shift | slot, NO_CLASS, c)
             else:
-                close_hop(f, other * width + slot, c)
-
-
-@part
-def choose_open_hop(f, s0, s1, s2, s3):
-    """An open hop with the probability of its rate: class by the sum tree, then evenly within the class."""
-    tree = f.tree
-    leaves = len(tree) // 2
-    node = 1
-    if leaves > 1:
-        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        x = np.float64(r >> U11) * 2.0**-53 * tree[1]
-        while node < leaves:
-            node *= 2
-            # rounding must not lead into an empty branch
-            if tree[node + 1] > 0.0 and x >= tree[node]:
-                x -= tree[node]
-                node += 1
-    c = node - leaves
-    r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-    place, r = wide_multiply(r, U(f.length[c]))
-    entry = np.int64(f.members[f.class_start[c] + np.int64(place)])
-    return entry, s0, s1, s2, s3
+                set_open(f, U(other) << shift | slot, c, NO_CLASS)
 
 
 @part
@@ -582,8 +568,14 @@ def run_rejection_free(n_samples, f, t, rows, log, logging):
     The waiting time is drawn anew at each sample, which the exponential law allows. With ``logging`` the kernel
     comes back when the log is full; called again it goes on. Returns the number of samples that are left.
     """
-    width, links = np.int64(f.setup[WIDTH]), np.int64(f.setup[LINKS])
-    record, carrier_at = f.record, f.carrier_at
+    links, shift, record, carrier_at, tree = (
+        f.setup[LINKS],
+        f.setup[ENTRY_SHIFT],
+        f.record,
+        f.carrier_at,
+        f.tree,
+    )
+    slot_mask, leaves = (U1 << shift) - U1, U(len(f.tree) >> 1)
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
     done = 0
     logged = f.clock[LOGGED]
@@ -591,42 +583,52 @@ def run_rejection_free(n_samples, f, t, rows, log, logging):
         if logging and logged == len(log):
             break
         r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        wait = -math.log1p(-(np.float64(r >> U11) * 2.0**-53)) / f.tree[1]
+        wait = -math.log1p(-(np.float64(r >> U11) * 2.0**-53)) / tree[1]
         if wait >= f.remaining[0]:
             f.remaining[0] = 1.0
             sample(t, rows)
             done += 1
             continue
         f.remaining[0] -= wait
-        entry, s0, s1, s2, s3 = choose_open_hop(f, s0, s1, s2, s3)
-        carrier, slot = entry // width, entry % width
-        here = record[2 * carrier]
-        base = np.int64(here >> U32)
-        row = base + slot
-        site = np.int64(here & LOW32)
-        target = np.int64(f.neighbour[site * links + np.int64(f.rows[U(row) << ROW | LINK])])
-        record[2 * carrier] = U(target) | f.rows[U(row) << ROW | NEXT]
-        record[2 * carrier + 1] += f.rows[U(row) << ROW | STEP]
-        if far(record[2 * carrier + 1]):
+
+        # class by the sum tree, then evenly within the class
+        node = U1
+        if leaves > U1:
+            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            x = np.float64(r >> U11) * 2.0**-53 * tree[1]
+            while node < leaves:
+                node <<= U1
+                # rounding must not lead into an empty branch
+                if tree[node | U1] > 0.0 and x >= tree[node]:
+                    x -= tree[node]
+                    node |= U1
+        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        place, r = wide_multiply(r, f.length[node - leaves])
+        entry = U(f.members[f.class_start[node - leaves] + place])
+
+        carrier = entry >> shift
+        here = record[carrier << U1]
+        base, site = here >> U32, here & LOW32
+        row = (base + (entry & slot_mask)) << ROW
+        target = U(f.neighbour[site * links + f.rows[row | LINK]])
+        record[carrier << U1] = target | f.rows[row | NEXT]
+        record[(carrier << U1) | U1] += f.rows[row | STEP]
+        if far(record[(carrier << U1) | U1]):
             fold(f, carrier)
-        f.counts[row] += 1
+        f.counts[row >> ROW] += 1
         f.clock[ATTEMPTS] += 1
         if logging:
             log[logged, 0] = done
             log[logged, 1] = carrier
-            log[logged, 2] = row
+            log[logged, 2] = row >> ROW
             log[logged, 3] = 1.0 - f.remaining[0]
             logged += 1
         if target != site:
-            for old in range(width):
-                entry = carrier * width + old
-                if f.where[entry] != ABSENT:
-                    close_hop(f, entry, f.rate_class[base + old])
-            carrier_at[site] = -1
-            carrier_at[target] = np.int32(carrier)
-            update_hops_into(f, site, carrier, True)
-            update_hops_into(f, target, carrier, False)
-            open_own_hops(f, carrier)
+            carrier_at[site] = ABSENT
+            carrier_at[target] = np.uint32(carrier)
+            update_own_hops(f, carrier, base)
+            update_hops_into(f, site, base, carrier, True)
+            update_hops_into(f, target, f.rows[row | NEXT] >> U32, carrier, False)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
     f.clock[LOGGED] = logged
     return n_samples - done

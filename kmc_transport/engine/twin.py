@@ -168,18 +168,26 @@ class Twin:
         if self.target(carrier, row) == self.site(carrier):
             self.move(carrier, row)
             return
-        for own in self.rows_of(carrier):
-            if self.is_open(carrier, own):
-                self.close(carrier, own)
         before = self.site(carrier)
+        listed = {own % self.tables.width: own for own in self.rows_of(carrier) if self.is_open(carrier, own)}
         self.move(carrier, row)
+        possible = {
+            own % self.tables.width: own for own in self.rows_of(carrier) if self.may_hop(carrier, own)
+        }
+        rate_class = self.tables.rate_class
+        for own in range(self.tables.width):
+            old, new = listed.get(own), possible.get(own)
+            if old is None or new is None or rate_class[old] != rate_class[new]:
+                if old is not None:
+                    self.close(carrier, old)
+                if new is not None:
+                    self.open(carrier, new)
         for other, hop in self.hops_into(before):
             if other != carrier:
                 self.open(other, hop)
         for other, hop in self.hops_into(self.site(carrier)):
             if other != carrier:
                 self.close(other, hop)
-        self.open_own(carrier)
 
     # ---- lists of open hops: an entry is (carrier, slot)
 

@@ -39,7 +39,8 @@ class Provenance:
     """The input, the seed and the programs behind a result.
 
     identity : fingerprint of what the input means; two inputs with the same one give the same numbers.
-    seed : root seed, any non-negative integer. time : UTC, ISO 8601.
+    seed : root seed, any non-negative integer. time : UTC, ISO 8601. files : texts of the structure files that
+    the input names; ``load_model_text(input_text, files=files)`` is the model again.
     """
 
     identity: str
@@ -47,6 +48,7 @@ class Provenance:
     seed: int
     input_path: str = ""
     command: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=package_versions)
     time: str = field(default_factory=_now)
 
@@ -59,6 +61,7 @@ class Provenance:
             "input_path": self.input_path,
             "seed": str(self.seed),
             "command": self.command,
+            "input_files": json.dumps(dict(self.files)),
             "package_versions": json.dumps(dict(self.versions), sort_keys=True),
             "time": self.time,
         }
@@ -72,6 +75,7 @@ class Provenance:
             int(attributes["seed"]),
             str(attributes["input_path"]),
             str(attributes["command"]),
+            json.loads(attributes["input_files"]),
             json.loads(attributes["package_versions"]),
             str(attributes["time"]),
         )
