@@ -82,7 +82,6 @@ API: list[tuple[str, str, list[str]]] = [
             "StoreError",
             "TooManyStates",
             "Unconverged",
-            "BlockedLattice",
         ],
     ),
 ]

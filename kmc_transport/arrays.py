@@ -245,6 +245,17 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "z = (mu(E) - mu_Einstein)/sqrt(s² + s_Einstein²)",
         origin="grid",
     ),
+    ArraySpec(
+        "barrier_error_factor",
+        "float",
+        ("temperature", "direction", "carrier"),
+        "1",
+        "factor by which the uncertainty of the barriers makes the weak-field mobility uncertain",
+        "From the barriers' own standard uncertainties, apart from the sampling error, for one carrier alone; "
+        "NaN where the input gives none.",
+        "exp(sqrt(sum_c (d ln mu/dE_c s_c)²))",
+        origin="grid",
+    ),
     _fitted(
         "arrhenius_activation_energy",
         "eV",

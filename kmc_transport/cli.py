@@ -67,7 +67,8 @@ def _root(
 def run(
     input: Input,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Result file. Default: the input's name with .h5, here.")
+        Path | None,
+        typer.Option("-o", "--output", help="Result file. Default: the input's name with .h5, here."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over: delete what an earlier run left at the output.")
@@ -98,7 +99,10 @@ def run(
                 command=shlex.join(["kmc-transport", *sys.argv[1:]]),
             )
     except KeyboardInterrupt:
-        print(f"kmc-transport: interrupted; what was done is kept in {target}, run again to go on", file=sys.stderr)
+        print(
+            f"kmc-transport: interrupted; what was done is kept in {target}, run again to go on",
+            file=sys.stderr,
+        )
         raise typer.Exit(130) from None
     picture = target.with_suffix(".png")
     if plot:
@@ -124,7 +128,7 @@ def run(
                 }
             )
         else:
-            shown[0].notes.extend(model.notes)
+            shown[0].notes.extend(f"Note: {note}" for note in model.notes)
             _print_tables(*shown)
             print(f"\nResults: {target}" + (f"   Picture: {picture}" if plot else ""))
     if not converged:
@@ -186,9 +190,7 @@ def catalog(
         tuple[float, float, float] | None,
         typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
     ] = None,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Print every directed hop as CSV.")
-    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print every directed hop as CSV.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show every rate, with the barrier and attempt frequency behind it and where they come from."""
@@ -212,7 +214,9 @@ def exact(
     input: Input,
     sensitivity: Annotated[
         bool,
-        typer.Option("--sensitivity", help="Also which hop limits transport, and what the barriers' errors do."),
+        typer.Option(
+            "--sensitivity", help="Also which hop limits transport, and what the barriers' errors do."
+        ),
     ] = False,
     dilute: Annotated[
         bool | None,
@@ -222,11 +226,14 @@ def exact(
             "Default: all configurations where there are few enough.",
         ),
     ] = None,
-    max_states: Annotated[int, typer.Option(min=1, help="Largest number of configurations to solve.")] = 20_000,
+    max_states: Annotated[
+        int, typer.Option(min=1, help="Largest number of configurations to solve.")
+    ] = 20_000,
     as_json: Json = False,
 ) -> None:
     """Solve the same conditions by linear algebra on the master equation, without simulation."""
-    from .exact import applies, sensitivity as sensitivity_of, solve_exact
+    from .exact import applies, solve_exact
+    from .exact import sensitivity as sensitivity_of
     from .rates import build_catalog
     from .report import exact_table, sensitivity_table
 
@@ -261,7 +268,8 @@ def exact(
 def plot(
     results: Annotated[Path, typer.Argument(metavar="RESULTS.h5", help="Result file.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here.")
+        Path | None,
+        typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here."),
     ] = None,
 ) -> None:
     """Draw mobility and drift velocity against temperature and field."""
@@ -275,7 +283,9 @@ def plot(
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the study; NAME.yaml is written here.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="Name of the study; NAME.yaml is written here.", show_default=False)
+    ],
 ) -> None:
     """Write a commented starter input."""
     from importlib.resources import files

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from .records import Estimate
 
 __all__ = [
-    "BlockedLattice",
     "InputError",
     "KmcTransportError",
     "Problem",
@@ -93,10 +92,6 @@ class TooManyStates(InputError):
 
 class StoreError(InputError):
     """A result file does not fit what is asked (other input, damaged, not ours)."""
-
-
-class BlockedLattice(KmcTransportError):
-    """No carrier can hop: the state has no way out."""
 
 
 class Unconverged(KmcTransportError):

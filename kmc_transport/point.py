@@ -252,7 +252,12 @@ class PointSimulation:
         except Unconverged:
             return
         self.last = accuracy(
-            self.evaluation, self.system, s.target, s.relative_error, s.absolute_error, s.min_effective_samples
+            self.evaluation,
+            self.system,
+            s.target,
+            s.relative_error,
+            s.absolute_error,
+            s.min_effective_samples,
         )
 
     def snapshot(self) -> dict[str, Any]:

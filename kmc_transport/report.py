@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
-from .model.model import Model
-from .units import ANGSTROM
+from .model.model import Model, Sampling
+from .units import ANGSTROM, K_B
 
 if TYPE_CHECKING:
     import xarray
@@ -50,8 +50,9 @@ class Table:
         self.data.append(data)
 
 
-def format_estimate(value: float, stderr: float) -> str:
+def format_estimate(value: SupportsFloat, stderr: SupportsFloat) -> str:
     """Value with the uncertainty of its last digits in parentheses: ``1.3673(42)e-05``; two digits of error."""
+    value, stderr = float(value), float(stderr)
     if not math.isfinite(value):
         return "–"
     if not math.isfinite(stderr):
@@ -72,8 +73,8 @@ def _error_digits(stderr: float, decimals: int) -> str:
     return str(scaled) if stderr < 1 else f"{scaled / 10.0**decimals:.{decimals}f}"
 
 
-def _number(x: float, digits: int = 5) -> str:
-    return f"{x:.{digits}g}" if math.isfinite(x) else "–"
+def _number(x: SupportsFloat, digits: int = 5) -> str:
+    return f"{float(x):.{digits}g}" if math.isfinite(x) else "–"
 
 
 def _plain(x: Any) -> Any:
@@ -121,9 +122,7 @@ def results_table(dataset: xarray.Dataset) -> Table:
             velocity = float(value * d["field"][f])
         tracer = float(unit @ d["tracer_diffusivity"][at] @ unit)
         axis = np.flatnonzero(np.isclose(np.abs(unit), 1))
-        tracer_stderr = (
-            float(d["tracer_diffusivity_stderr"][at][axis[0], axis[0]]) if len(axis) else math.nan
-        )
+        tracer_stderr = float(d["tracer_diffusivity_stderr"][at][axis[0], axis[0]]) if len(axis) else math.nan
         state = "" if d["converged"][t, f, e] else str(d["exit_reason"][t, f, e] or "missing")
         table.add(
             [
@@ -156,13 +155,14 @@ def results_table(dataset: xarray.Dataset) -> Table:
                 "exit_reason": str(d["exit_reason"][t, f, e]),
                 "executed_hops": _plain(d["executed_hops"][t, f, e]),
                 "clamped_share": _plain(d["clamped_share"][t, f, e]),
+                "barrier_error_factor": _plain(d["barrier_error_factor"][t, e, a]),
             },
         )
     if (d["field"] == 0).any():
-        table.notes.append(
-            "Mobility at zero field: Einstein relation from the fluctuations. Parentheses: standard "
-            "error of the last digits (sampling only, not the barriers' uncertainty)."
-        )
+        table.notes.append("Mobility at zero field: Einstein relation, from the fluctuations.")
+    table.notes.append(
+        "In parentheses: standard error of the last digits, of the sampling alone. " + _barrier_note(d)
+    )
     clamped = d["clamped_share"]
     if np.nanmax(clamped, initial=0.0) > 0:
         table.notes.append(
@@ -177,6 +177,21 @@ def results_table(dataset: xarray.Dataset) -> Table:
             f"{worst:.1f} standard errors."
         )
     return table
+
+
+def _barrier_note(d: dict[str, np.ndarray]) -> str:
+    """What the barriers' uncertainty does beside the sampling error."""
+    coldest = int(np.argmin(d["temperature"]))
+    kelvin, factor = float(d["temperature"][coldest]), d["barrier_error_factor"][coldest]
+    if np.isfinite(factor).any():
+        return (
+            "The barriers' own uncertainty makes the mobility uncertain by a factor of "
+            f"{np.nanmax(factor):.3g} at {kelvin:g} K."
+        )
+    return (
+        "The input gives no uncertainty of the barriers; 50 meV would be a factor of "
+        f"{math.exp(0.05 / (K_B * kelvin)):.2g} at {kelvin:g} K."
+    )
 
 
 def arrhenius_table(dataset: xarray.Dataset) -> Table | None:
@@ -243,7 +258,11 @@ def summary(model: Model) -> dict[str, Any]:
         "fields_V_per_m": [float(f"{1e10 * f:.12g}") for f in c.field],
         "directions": list(c.direction_label),
         "points": points,
-        "sampling": {k: v for k, v in vars(model.sampling).items() if v is not None},
+        "sampling": {
+            k: v
+            for k, v in vars(model.sampling).items()
+            if k in ("target", "seed", "replicas") or v != getattr(Sampling(relative_error=None), k)
+        },
         "notes": list(model.notes),
     }
 
@@ -252,7 +271,14 @@ def carrier_table(model: Model) -> Table:
     """Carriers with charge, number and concentration."""
     table = Table(
         "Carriers",
-        [("carrier", ""), ("charge", "e"), ("sites", ""), ("number", ""), ("share of sites", ""), ("per cm³", "")],
+        [
+            ("carrier", ""),
+            ("charge", "e"),
+            ("sites", ""),
+            ("number", ""),
+            ("share of sites", ""),
+            ("per cm³", ""),
+        ],
     )
     for a, carrier in enumerate(model.carriers):
         sites = int(model.allowed_sites[a].sum()) * model.n_cells
@@ -367,8 +393,7 @@ def catalog_table(catalog: RateCatalog) -> Table:
     """Directed hops, those with the same class, barrier and rate on one line."""
     strength = float(np.linalg.norm(catalog.field)) * 1e10
     table = Table(
-        f"Rates at {catalog.temperature:g} K"
-        + (f" and {strength:.3g} V/m" if strength else ", no field"),
+        f"Rates at {catalog.temperature:g} K" + (f" and {strength:.3g} V/m" if strength else ", no field"),
         [
             ("class", ""),
             ("hop", ""),
@@ -385,7 +410,13 @@ def catalog_table(catalog: RateCatalog) -> Table:
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in catalog_rows(catalog):
         hop = f"{row['from'].split('[')[0]} → {row['to'].split('[')[0]}"
-        key = (row["class"], hop, row["direction"], f"{row['effective_barrier_eV']:.9f}", f"{row['rate_per_s']:.9e}")
+        key = (
+            row["class"],
+            hop,
+            row["direction"],
+            f"{row['effective_barrier_eV']:.9f}",
+            f"{row['rate_per_s']:.9e}",
+        )
         groups.setdefault(key, []).append(row)
     for (name, hop, _, _, _), rows in groups.items():
         first = rows[0]

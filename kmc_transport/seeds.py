@@ -22,7 +22,9 @@ def point_digest(temperature: float, field: npt.ArrayLike) -> bytes:
     return hashlib.sha256(numbers.tobytes()).digest()
 
 
-def replica_stream(root: int, temperature: float, field: npt.ArrayLike, replica: int) -> np.random.SeedSequence:
+def replica_stream(
+    root: int, temperature: float, field: npt.ArrayLike, replica: int
+) -> np.random.SeedSequence:
     """Stream of one replica of one point; a function of the conditions, not of their place in a grid."""
     words = np.frombuffer(point_digest(temperature, field)[:16], dtype="<u4")
     return np.random.SeedSequence(root, spawn_key=(*(int(w) for w in words), replica))

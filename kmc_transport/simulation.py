@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import BlockedLattice, InputError, KmcTransportError
-from .exact import exact_values
+from .errors import InputError, KmcTransportError
+from .exact import exact_values, sensitivity
 from .model import load_model
 from .model.model import Model
-from .observables import TARGETS, Evaluation, fit_arrhenius
+from .observables import Evaluation, fit_arrhenius
 from .point import PointSimulation, Progress
 from .rates import build_catalog
 from .records import ExitReason
@@ -48,7 +49,12 @@ FloatArray = npt.NDArray[np.float64]
 
 EXACT_STATES = 2000
 """Largest Markov chain that is solved beside each simulated point."""
-_FROM_FLUCTUATIONS = ("tracer_diffusivity", "collective_diffusivity", "charge_diffusivity", "mobility_einstein")
+_FROM_FLUCTUATIONS = (
+    "tracer_diffusivity",
+    "collective_diffusivity",
+    "charge_diffusivity",
+    "mobility_einstein",
+)
 _RATIOS = ("conductivity", "haven_ratio", "correlation_factor")
 
 
@@ -187,7 +193,7 @@ def _simulate(
     records: dict[int, PointRecord] = {}
     for i, point in enumerate(points):
         record = None if store is None else store.get(point.key)
-        if record is not None:
+        if record is not None and not _may_go_on(model, record):
             records[i] = record
     missing = [i for i in range(len(points)) if i not in records]
     if not missing:
@@ -195,9 +201,7 @@ def _simulate(
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(min(workers, len(missing))))
         # with fewer points than processors, the replicas of a point run side by side
-        inner = (
-            stack.enter_context(ThreadPoolExecutor(workers)) if workers > len(missing) else None
-        )
+        inner = stack.enter_context(ThreadPoolExecutor(workers)) if workers > len(missing) else None
 
         def work(i: int) -> PointRecord | None:
             def report(state: Progress, done: bool = False) -> None:
@@ -224,6 +228,14 @@ def _simulate(
     return [records[i] for i in range(len(points))]
 
 
+def _may_go_on(model: Model, record: PointRecord) -> bool:
+    """Whether a stored point ran into a limit on wall time that is longer now, or gone."""
+    if record.values["exit_reason"] != ExitReason.TIME_LIMIT.value:
+        return False
+    limit = model.sampling.wall_time
+    return limit is None or limit > float(record.values["wall_time"])
+
+
 def _simulate_point(
     model: Model,
     point: GridPoint,
@@ -248,7 +260,9 @@ def _simulate_point(
         return None
     record = make_record(model, simulation, reason, root)
     if store is not None:
-        store.save(point.key, record)
+        store.save(point.key, record, replace=True)
+        if reason is ExitReason.TIME_LIMIT:  # a longer limit takes it up again
+            store.save_partial(point.key, simulation.snapshot())
     last = simulation.last
     report(
         Progress(
@@ -335,11 +349,27 @@ def _effective_samples(model: Model, evaluation: Evaluation | None) -> float:
 
 
 def _dataset(model: Model, records: Sequence[PointRecord]) -> xarray.Dataset:
-    dataset = build_dataset(model, records)
-    return build_dataset(model, records, extra=_arrhenius(model, dataset))
+    extra = _arrhenius(model, build_dataset(model, records)) | {
+        "barrier_error_factor": _barrier_error_factor(model)
+    }
+    return build_dataset(model, records, extra=extra)
 
 
-def _arrhenius(model: Model, dataset: xarray.Dataset) -> Mapping[str, FloatArray]:
+def _barrier_error_factor(model: Model) -> FloatArray:
+    """(n_temperatures, n_directions, S): what the barriers' own uncertainty does to the weak-field mobility."""
+    c = model.conditions
+    factor = np.full((len(c.temperature), len(c.direction), len(model.carriers)), np.nan)
+    if all(h.barrier_stderr is None for h in model.hop_classes):
+        return factor
+    for t, d in np.ndindex(*factor.shape[:2]):
+        with contextlib.suppress(KmcTransportError):  # no single answer for one carrier alone
+            factor[t, d] = sensitivity(
+                model, temperature=float(c.temperature[t]), direction=c.direction[d], dilute=True
+            ).error_factor
+    return factor
+
+
+def _arrhenius(model: Model, dataset: xarray.Dataset) -> dict[str, FloatArray]:
     """Arrhenius fits of mobility x temperature at zero field, for each direction and carrier."""
     c = model.conditions
     shape = (len(c.direction), len(model.carriers))

@@ -101,6 +101,10 @@ class Compiled:
     ) -> None:
         self.tables, self.algorithm, self.layout, self.levels = tables, algorithm, layout, levels
         self.n = len(cell)
+        if max(tables.n_sites, self.n << slot_bits(tables)) >= 2**32 - 1 and layout == "table":
+            raise ValueError(
+                f"{tables.n_sites} sites with {self.n} carriers are too many for the table layout"
+            )
         self.shift = bit_geometry(tables)[6] if layout == "bitset" else 32
         self._arrays: dict[str, Any] = {**self._network(), **self._empty_state(words)}
         index = np.stack(np.unravel_index(cell, tables.size)) if self.n else np.zeros((3, 0), np.int64)
@@ -241,27 +245,27 @@ class Compiled:
     # ---- running
 
     def configure(self, sample_interval: float, windows_per_row: int) -> None:
-        """Set the sampling. Raises ValueError when a carrier could travel too far between two samples."""
+        """Set the sampling. Raises ValueError when a carrier could travel too far within a window."""
         t = self.tables
-        reach = int(np.abs(t.cell).max(initial=1)) or 1
-        weight = float(t.number @ t.bound)
-        fastest = float(t.bound[t.number > 0].max(initial=0.0))
+        reach = max(1, int(np.abs(t.cell).max(initial=0)))
+        moving = t.number > 0
+        fastest = float(t.bound[moving].max(initial=0.0))
+        # attempts of a carrier in a window are Poisson numbers of this mean at most; twice as many do not occur
         farthest = 2 * reach * (fastest * sample_interval * 2**self.levels + 1000)
-        if self.algorithm == "null_event":
-            most = int(t.number.max(initial=0))
-            if farthest > LONGEST_WINDOW or (t.integer_steps and most * farthest**2 > 2.0**62):
-                raise ValueError(
-                    f"sample interval {sample_interval:g} s is too long: up to {farthest:.3g} cells in a window"
-                )
-            # at most 2**16 cells a carrier on average, so that 2**20 are out of reach
-            self._fold_after = max(1, int(min(2.0**62, 2**16 / reach * weight / fastest))) if fastest else 1
+        self._may_go_far = farthest > LONGEST_WINDOW or int(t.number.max(initial=0)) * farthest**2 > 2.0**62
+        if self._may_go_far and self.algorithm == "null_event":
+            raise ValueError(
+                f"a sample interval of {sample_interval:g} s is too long: about {farthest / 2:.3g} steps in a window"
+            )
+        # the packed counters hold 2**20 cells: out of reach with 2**16 attempts a carrier on average
+        share = float(t.number @ t.bound) / fastest if fastest else 1.0
+        self._fold_after = max(1, int(min(2.0**62, 2**16 / reach * share)))
         self._arrays["class_weight"] = t.class_rate * sample_interval
         self._arrays["plan"] = np.array([self.levels, windows_per_row, t.integer_steps, self.shift], np.int64)
         if self.algorithm == "rejection_free":
-            lists, leaves = self._tuple(k.Lists), len(self["tree"]) // 2
             if not self["length"].any():
-                k.list_open_hops(lists)
-            tree = self["tree"]
+                k.list_open_hops(self._tuple(k.Lists))
+            tree, leaves = self["tree"], len(self["tree"]) // 2
             tree[leaves : leaves + len(self["length"])] = self["length"] * self["class_weight"]
             for node in range(leaves - 1, 0, -1):
                 tree[node] = tree[2 * node] + tree[2 * node + 1]
@@ -296,8 +300,13 @@ class Compiled:
                 k.run_null_event(attempts, self._fold_after, bits, hops, tally, out, buffer, logging)
                 self.unfinished = 0
             else:
-                lists = self._tuple(k.Lists)
+                lists, before = self._tuple(k.Lists), self.attempts_in_row
                 self.unfinished = int(k.run_rejection_free(n_samples, lists, tally, out, buffer, logging))
+                executed = self.attempts_in_row - before + int(rows.attempts.sum())
+                if self._may_go_far and executed * 2.0**levels > n_samples * LONGEST_WINDOW:
+                    raise ValueError(
+                        f"the sample interval is too long: {executed} hops in {n_samples} samples"
+                    )
         self.logged = int(clock[k.LOGGED])
         return rows.head(int(out.finished[0]))
 

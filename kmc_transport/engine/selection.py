@@ -7,19 +7,26 @@ import numpy as np
 from ..rates.catalog import RateCatalog
 from ..units import K_B
 from .compiled import fits_bits
-from .tables import Tables
+from .tables import Tables, build_tables
 
-__all__ = ["ALGORITHMS", "LAYOUTS", "expected_acceptance", "pick_algorithm", "pick_layout"]
+__all__ = [
+    "ALGORITHMS",
+    "LAYOUTS",
+    "expected_acceptance",
+    "expected_hop_rate",
+    "pick_algorithm",
+    "pick_layout",
+]
 
 ALGORITHMS = ("null_event", "rejection_free")
 LAYOUTS = ("table", "bitset")
 
-WORTHWHILE_ACCEPTANCE = 0.1
-"""Null events are taken above this share of executed attempts; an attempt costs about a tenth of a
-rejection-free hop at all sizes measured (docs/development/performance.md)."""
+WORTHWHILE_ACCEPTANCE = 0.07
+"""Null events are taken above this share of executed attempts: an attempt costs 0.04 to 0.09 of a rejection-free
+hop at all sizes and concentrations measured (docs/development/performance.md)."""
 
-TABLE_BYTES = 4_000_000
-"""Largest neighbour table that is faster than arithmetic."""
+TABLE_BYTES = 600_000
+"""Largest neighbour table that is faster than arithmetic (it shares the second-level cache with the carriers)."""
 
 
 def expected_acceptance(catalog: RateCatalog, tables: Tables) -> float:
@@ -28,10 +35,17 @@ def expected_acceptance(catalog: RateCatalog, tables: Tables) -> float:
     Each species is spread over its basis sites by ``exp(-site energy/kT)``, and targets are taken to be occupied
     at random.
     """
+    weight = float(tables.number @ tables.bound)
+    return _hop_rate(catalog, tables) / weight if weight else float("nan")
+
+
+def expected_hop_rate(catalog: RateCatalog) -> float:
+    """Mean-field estimate of the executed hops per second of all carriers; to choose a sample interval by."""
+    return _hop_rate(catalog, build_tables(catalog))
+
+
+def _hop_rate(catalog: RateCatalog, tables: Tables) -> float:
     t, kt = tables, K_B * catalog.temperature
-    weight = float(t.number @ t.bound)
-    if weight == 0:
-        return float("nan")
     energy = np.asarray(t.model.site_energy)[t.type_species, t.basis_site[t.type_basis]]
     share = np.zeros(t.n_types)
     for s in range(t.n_species):
@@ -41,7 +55,7 @@ def expected_acceptance(catalog: RateCatalog, tables: Tables) -> float:
     occupied = np.minimum(np.bincount(t.type_basis, share, t.n_basis) / t.n_cells, 1.0)
     origin = np.repeat(np.arange(t.n_types), t.width)
     free = np.where(t.to_itself, 1.0, 1.0 - occupied[t.type_basis[t.target_type]])
-    return float(np.sum(share[origin] * t.rate * free)) / weight
+    return float(np.sum(share[origin] * t.rate * free))
 
 
 def pick_algorithm(wanted: str, tables: Tables, acceptance: float) -> str:

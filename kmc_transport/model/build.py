@@ -120,7 +120,7 @@ def _build(
         conditions=conditions,
         sampling=build_sampling(sections.sampling),
         source=InputSource(doc.path, doc.text, tuple(used.items())),
-        notes=tuple(doc.notes),
+        notes=(*sections.notes, *doc.notes),
     )
 
 

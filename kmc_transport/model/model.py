@@ -229,7 +229,7 @@ class Model:
     sampling: Sampling
     source: InputSource
     notes: tuple[str, ...] = field(default=())
-    """Remarks for the reader (`check` prints them): what was derived, symmetrised, left out."""
+    """Remarks for the reader, printed below tables: the input's own, then what was derived or left out."""
 
     @property
     def n_cells(self) -> int:

@@ -683,6 +683,11 @@ class Input(Section):
     references: list[str] = Field(
         default_factory=list, description="Where the numbers come from.", examples=[["Phys. Rev. B 1, 1"]]
     )
+    notes: list[str] = Field(
+        default_factory=list,
+        description="Remarks for whoever reads the results; printed below every table.",
+        examples=[["The barrier is a placeholder."]],
+    )
     structure: StructureInput = Field(
         description="Crystal and its labelled sites.",
         examples=[{"spacegroup": "Fm-3m", "lattice": {"a": 4.165}, "sites": {"O": [[0, 0, 0]]}}],

@@ -41,10 +41,10 @@ def site_function_residual(network: HopNetwork, difference: FloatArray) -> Float
     """
     residual = np.zeros(network.n_hops)
     for carrier in np.unique(network.carrier):
-        hops = np.flatnonzero(network.carrier == carrier)
+        hops = np.flatnonzero(network.carrier == carrier).tolist()
         leaving: dict[int, list[int]] = {}
         for h in hops:
-            leaving.setdefault(int(network.origin[h]), []).append(int(h))
+            leaving.setdefault(int(network.origin[h]), []).append(h)
         value: dict[int, float] = {}
         for start in leaving:
             if start in value:

@@ -125,7 +125,7 @@ def test_shipped_chain_is_the_sample():
     for key in ("temperature", "field", "direction"):
         np.testing.assert_array_equal(getattr(shipped.conditions, key), getattr(sample.conditions, key))
     np.testing.assert_array_equal(shipped.network.vector, sample.network.vector)
-    assert shipped.hop_classes[0].source == "namn3o7.yaml:34 hops[0].barrier"
+    assert shipped.hop_classes[0].source == "namn3o7.yaml:38 hops[0].barrier"
 
 
 def test_both_diagonal_saddles():

@@ -274,3 +274,23 @@ def test_zero_field_serves_every_direction() -> None:
     np.testing.assert_allclose(zero[:, 0], zero[:, 1], rtol=1e-12)
     assert np.all(data["drift_velocity"].sel(field=1e8).values[:, 1, :, 0] < 0)
     assert np.all(data["mobility"].sel(field=1e8).values > 0)
+
+
+def test_a_longer_time_limit_goes_on_from_where_the_shorter_one_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    text = INPUT.replace("[300, 400]", "[300]").replace("[0, 1e8]", "[1e8]")
+    short = model_of(text.replace("relative_error: 10 %", "relative_error: 0.2 %, wall_time: 0.05 s"))
+    first = run(short, output=path)
+    assert first["exit_reason"].values.ravel().tolist() == ["time limit"]
+    again = run(short, output=path)  # the same limit: nothing to do
+    assert int(again["executed_hops"][0, 0, 0]) == int(first["executed_hops"][0, 0, 0])
+    free = model_of(text.replace("relative_error: 10 %", "relative_error: 0.2 %"))
+    resumed = run(free, output=path)
+    assert bool(resumed["converged"].all())
+    assert_same(resumed, run(free))
+
+
+def test_uncertain_barriers_are_shown_apart_from_the_sampling_error() -> None:
+    data = run(model_of(INPUT.replace("barrier: 0.3 eV", "barrier: 0.3 ± 0.05 eV")))
+    factor = data["barrier_error_factor"].values[:, 0, 0]
+    np.testing.assert_allclose(factor, np.exp(0.05 / (8.617333262e-5 * np.array([300, 400]))), rtol=1e-6)
