@@ -14,6 +14,7 @@ import dataclasses
 import enum
 import inspect
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -22,6 +23,7 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without an installed package too
 FOLDER = Path(__file__).resolve().parent / "reference"
 GENERATED = "<!-- Written by docs/generate.py. Change the code, then run: python docs/generate.py -->"
 

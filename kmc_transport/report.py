@@ -59,18 +59,17 @@ def format_estimate(value: SupportsFloat, stderr: SupportsFloat) -> str:
         return f"{value:.4g} (no error bar)"
     if stderr == 0:
         return f"{value:.5g}"
-    exponent = math.floor(math.log10(max(abs(value), stderr)))
-    digits = max(0, exponent - math.floor(math.log10(stderr)) + 1)
-    mantissa = f"{value / 10.0**exponent:.{digits}f}"
-    error = round(stderr / 10.0 ** (exponent - digits))
-    if -3 <= exponent < 4 and digits - exponent >= 0:
-        return f"{value:.{digits - exponent}f}({_error_digits(stderr, digits - exponent)})"
-    return f"{mantissa}({error})e{exponent:+03d}"
-
-
-def _error_digits(stderr: float, decimals: int) -> str:
-    scaled = round(stderr * 10.0**decimals)
-    return str(scaled) if stderr < 1 else f"{scaled / 10.0**decimals:.{decimals}f}"
+    last = math.floor(math.log10(stderr)) - 1  # power of ten of the last digit shown
+    if round(stderr / 10.0**last) == 100:
+        last += 1
+    digits, error = round(value / 10.0**last), round(stderr / 10.0**last)
+    exponent = len(str(max(abs(digits), error))) - 1 + last
+    if -4 < exponent < 4 and last <= 0:
+        shown = str(error) if last + 1 < 0 else f"{error * 10.0**last:.{-last}f}"
+        return f"{digits * 10.0**last:.{-last}f}({shown})"
+    decimals = exponent - last
+    shown = str(error) if decimals > 1 else f"{error * 10.0**-decimals:.{decimals}f}"
+    return f"{digits * 10.0**-decimals:.{decimals}f}({shown})e{exponent:+03d}"
 
 
 def _number(x: SupportsFloat, digits: int = 5) -> str:

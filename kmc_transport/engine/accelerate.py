@@ -35,7 +35,8 @@ def jit(function: F) -> F:
 
 def part(function: F) -> F:
     """Compile a part of a kernel, which Python itself never calls (its wrappers would cost compile time)."""
-    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
+    return numba.njit(**options)(function)
 
 
 def _wide_multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
@@ -74,8 +75,10 @@ def _jitted_prefetch(typing_context, array, index):  # type: ignore[no-untyped-d
     return types.void(array, types.uint64), generate
 
 
-wide_multiply: Callable[..., Any] = _wide_multiply if numba.config.DISABLE_JIT else _jitted_wide_multiply
+PLAIN = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009
+
+wide_multiply: Callable[..., Any] = _wide_multiply if PLAIN else _jitted_wide_multiply
 """(high, low) 64 bits of the product of two 64-bit numbers."""
 
-prefetch: Callable[..., Any] = _prefetch if numba.config.DISABLE_JIT else _jitted_prefetch
+prefetch: Callable[..., Any] = _prefetch if PLAIN else _jitted_prefetch
 """Tell the cache that ``array[index]`` (1-D, 64-bit numbers) is needed soon; has no other effect."""

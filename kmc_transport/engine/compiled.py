@@ -33,6 +33,9 @@ SAVED = [
 ]
 """Arrays that a snapshot needs; the others follow from them."""
 
+CALL_HOPS = 5_000_000
+"""Hops after which the rejection-free kernel comes back, so that Python can be interrupted."""
+
 LONGEST_WINDOW = 2**30
 """Cells that a carrier may travel within a window (its displacement is kept in 32 bits)."""
 
@@ -193,8 +196,8 @@ class Compiled:
             "last_base": np.zeros(several, np.int32),
             "home": np.zeros((3, n), np.int64),
             "events": np.zeros(t.n_rows, np.int64),
-            "collective": np.zeros((levels + 1, n_total, n_total)),
-            "tracer": np.zeros((levels + 1, t.n_species, 6)),
+            "collective": np.zeros((levels + 1) * n_total**2),
+            "tracer": np.zeros((levels + 1) * t.n_species * 6),
             "total": np.zeros(n_total),
             "moments": np.zeros((levels + 1, 6)),
             "cell_moments": np.zeros((levels + 1, 6), np.int64),
@@ -273,8 +276,9 @@ class Compiled:
     def run(self, n_samples: int, attempts: IntArray, log: npt.NDArray[np.float64] | None = None) -> RawRows:
         """``n_samples`` samples with (for null events) the given numbers of attempts.
 
-        ``log`` (n, 4) receives the executed hops from row ``logged`` on: sample or attempt, carrier, row, time.
-        A full log stops the rejection-free kernel; `unfinished` then says how many samples are left.
+        ``log`` (n, 4) receives the executed hops (`logged` of them): sample or attempt, carrier, row, time.
+        The rejection-free kernel comes back early after `CALL_HOPS` hops, or when the log is full; `unfinished` then
+        says how many samples are left.
         """
         t, levels, clock = self.tables, self.levels, self["clock"]
         windows_per_row = int(self["plan"][k.WINDOWS_PER_ROW])
@@ -301,7 +305,10 @@ class Compiled:
                 self.unfinished = 0
             else:
                 lists, before = self._tuple(k.Lists), self.attempts_in_row
-                self.unfinished = int(k.run_rejection_free(n_samples, lists, tally, out, buffer, logging))
+                most = CALL_HOPS if log is None else len(log)
+                self.unfinished = int(
+                    k.run_rejection_free(n_samples, most, lists, tally, out, buffer, logging)
+                )
                 executed = self.attempts_in_row - before + int(rows.attempts.sum())
                 if self._may_go_far and executed * 2.0**levels > n_samples * LONGEST_WINDOW:
                     raise ValueError(
@@ -330,8 +337,8 @@ class Compiled:
     def take_back(self, row: RawRows, windows: int) -> None:
         """Make a finished row (the last one) part of the unfinished one."""
         self["events"][:] += row.events[0]
-        self["collective"][:] += row.collective[0]
-        self["tracer"][:] += row.tracer[0]
+        self["collective"][:] += row.collective[0].reshape(-1)
+        self["tracer"][:] += row.tracer[0].reshape(-1)
         self["clock"][k.ATTEMPTS] += row.attempts[0]
         self["clock"][k.WINDOW] += windows
 

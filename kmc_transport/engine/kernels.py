@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# (whole numbers of unlike widths are told apart by numba, which mypy cannot follow)
 """All compiled kernels, in one module so that one cache covers them.
 
 Whole numbers that take part in the random choice are uint64: products wrap as they should, and numba then adds
@@ -118,8 +120,8 @@ class Tally(NamedTuple):
     last_base: np.ndarray  # (N,) int32: base row at the last sample
     home: np.ndarray  # (3, N) int64: unwrapped cell at the start of the window
     events: np.ndarray  # (R,) int64 executed in the complete windows of this row
-    collective: np.ndarray  # (L + 1, 3 S, 3 S) float64
-    tracer: np.ndarray  # (L + 1, S, 6) float64
+    collective: np.ndarray  # ((L + 1) 9 S S,) float64
+    tracer: np.ndarray  # ((L + 1) 6 S,) float64
     total: np.ndarray  # (3 S,) float64: scratch
     moments: np.ndarray  # (L + 1, 6) float64: scratch
     cell_moments: np.ndarray  # (L + 1, 6) int64: scratch
@@ -283,7 +285,7 @@ def sample_hops(t, k):
                     total[s + i] += counts[row] * t.vector[row, i]
         for i in range(n_total):
             for j in range(n_total):
-                collective[level, i, j] += total[i] * total[j]
+                collective[(level * n_total + i) * n_total + j] += total[i] * total[j]
         if level == levels:
             for row in range(n_rows):
                 t.events[row] += counts[row]
@@ -404,11 +406,9 @@ def sample_carriers(t, s, k):
                 break
             level += 1
     for level in range(levels + 1):
+        at = (level * len(t.number) + s) * 6
         for j in range(6):
-            if integer_steps:
-                t.tracer[level, s, j] += np.float64(cell_moments[level, j])
-            else:
-                t.tracer[level, s, j] += moments[level, j]
+            t.tracer[at + j] += np.float64(cell_moments[level, j]) if integer_steps else moments[level, j]
 
 
 @part
@@ -437,20 +437,12 @@ def sample(t, rows):
     for i in range(len(t.events)):
         rows.events[n, i] = t.events[i]
         t.events[i] = 0
-    m = 0
-    for level in range(len(t.collective)):
-        for i in range(len(t.total)):
-            for j in range(len(t.total)):
-                rows.collective[n, m] = t.collective[level, i, j]
-                t.collective[level, i, j] = 0.0
-                m += 1
-    m = 0
-    for level in range(len(t.tracer)):
-        for i in range(len(t.number)):
-            for j in range(6):
-                rows.tracer[n, m] = t.tracer[level, i, j]
-                t.tracer[level, i, j] = 0.0
-                m += 1
+    for i in range(len(t.collective)):
+        rows.collective[n, i] = t.collective[i]
+        t.collective[i] = 0.0
+    for i in range(len(t.tracer)):
+        rows.tracer[n, i] = t.tracer[i]
+        t.tracer[i] = 0.0
 
 
 @jit
@@ -562,11 +554,11 @@ def far(v):
 
 
 @jit
-def run_rejection_free(n_samples, f, t, rows, log, logging):
+def run_rejection_free(n_samples, most, f, t, rows, log, logging):
     """``n_samples`` samples; the time to the next one is kept in units of the interval.
 
-    The waiting time is drawn anew at each sample, which the exponential law allows. With ``logging`` the kernel
-    comes back when the log is full; called again it goes on. Returns the number of samples that are left.
+    The waiting time is drawn anew at each sample, which the exponential law allows. The kernel comes back after
+    ``most`` events, wherever it is; called again it goes on. Returns the number of samples that are left.
     """
     links, shift, record, carrier_at, tree = (
         f.setup[LINKS],
@@ -577,11 +569,8 @@ def run_rejection_free(n_samples, f, t, rows, log, logging):
     )
     slot_mask, leaves = (U1 << shift) - U1, U(len(f.tree) >> 1)
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
-    done = 0
-    logged = f.clock[LOGGED]
-    while done < n_samples:
-        if logging and logged == len(log):
-            break
+    done = events = 0
+    while done < n_samples and events < most:
         r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
         wait = -math.log1p(-(np.float64(r >> U11) * 2.0**-53)) / tree[1]
         if wait >= f.remaining[0]:
@@ -618,11 +607,11 @@ def run_rejection_free(n_samples, f, t, rows, log, logging):
         f.counts[row >> ROW] += 1
         f.clock[ATTEMPTS] += 1
         if logging:
-            log[logged, 0] = done
-            log[logged, 1] = carrier
-            log[logged, 2] = row >> ROW
-            log[logged, 3] = 1.0 - f.remaining[0]
-            logged += 1
+            log[events, 0] = done
+            log[events, 1] = carrier
+            log[events, 2] = row >> ROW
+            log[events, 3] = 1.0 - f.remaining[0]
+        events += 1
         if target != site:
             carrier_at[site] = ABSENT
             carrier_at[target] = np.uint32(carrier)
@@ -630,5 +619,5 @@ def run_rejection_free(n_samples, f, t, rows, log, logging):
             update_hops_into(f, site, base, carrier, True)
             update_hops_into(f, target, f.rows[row | NEXT] >> U32, carrier, False)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
-    f.clock[LOGGED] = logged
+    f.clock[LOGGED] = events
     return n_samples - done

@@ -28,6 +28,9 @@ INITIAL, HOPS, ATTEMPTS, TIMES = range(4)
 
 SNAPSHOT_VERSION = 1
 
+CALL_ATTEMPTS = 2**25
+"""Attempts of one call of the null-event kernel; in between Python can be interrupted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Events:
@@ -86,7 +89,7 @@ class Replica:
         cell, kind = place_carriers(
             self._tables, catalog.temperature, np.random.Generator(np.random.PCG64(child(INITIAL)))
         )
-        words = child(HOPS).generate_state(4, np.uint64)
+        words = np.asarray(child(HOPS).generate_state(4, np.uint64), np.uint64)
         self._attempts = np.random.Generator(np.random.PCG64(child(ATTEMPTS)))
         self._times = np.random.Generator(np.random.PCG64(child(TIMES)))
         self._backend: Compiled | Twin
@@ -126,10 +129,19 @@ class Replica:
 
         Comes back with `ExitReason.DONE`, or `ExitReason.BLOCKED_LATTICE` at once when no carrier can hop.
         (Every hop has its reverse, so that a lattice on which anything has moved cannot be blocked.)
+        The interpreter's lock is released, but taken again about every second, so that Ctrl-C works; after that
+        `tallies` holds the rows that were complete, and only a `snapshot` taken before can be continued.
         """
         if not self._mobile():
             return ExitReason.BLOCKED_LATTICE
-        self._run(n_samples, self._draw_attempts(n_samples))
+        if self.algorithm == "rejection_free":
+            while n_samples:
+                n_samples = self._run(n_samples, np.zeros(0, np.int64))
+            return ExitReason.DONE
+        chunk = max(1, int(CALL_ATTEMPTS / (1 + self._mean_attempts)))
+        for start in range(0, n_samples, chunk):
+            n = min(chunk, n_samples - start)
+            self._run(n, self._draw_attempts(n))
         return ExitReason.DONE
 
     def _mobile(self) -> bool:
@@ -141,11 +153,13 @@ class Replica:
             return np.zeros(0, np.int64)
         return self._attempts.poisson(self._mean_attempts, n_samples)
 
-    def _run(self, n_samples: int, attempts: IntArray, log: FloatArray | None = None) -> None:
+    def _run(self, n_samples: int, attempts: IntArray, log: FloatArray | None = None) -> int:
+        """Samples that are left (the rejection-free kernel may come back early)."""
         rows = self._backend.run(n_samples, attempts, log)
-        self._samples += n_samples
+        self._samples += n_samples - self._backend.unfinished
         if len(rows):
             self._parts.append(rows)
+        return self._backend.unfinished
 
     def record_events(self, n_samples: int, max_events: int = 10_000_000) -> Events:
         """Advance by ``n_samples`` samples (tallied as always) and list the executed hops.
@@ -173,9 +187,9 @@ class Replica:
             listed, left = [], n_samples
             while left:
                 log = np.zeros((min(max_events, 65536), 4))
-                self._run(left, np.zeros(0, np.int64), log)
-                left, done = self._backend.unfinished, left - self._backend.unfinished
-                self._samples -= left
+                done = left
+                left = self._run(left, np.zeros(0, np.int64), log)
+                done -= left
                 log = log[: self._backend.logged]
                 log[:, 3] = (start + log[:, 0] + log[:, 3]) * self.sample_interval
                 start += done

@@ -71,6 +71,7 @@ class Twin:
         self.species = [s for s in range(tables.n_species) for _ in range(int(tables.number[s]))]
         self.log: list[tuple[float, int, int, float]] = []
         self.unfinished = 0
+        self.finished: list[RawRows] = []
         self.open_hops: list[list[tuple[int, int]]] = [[] for _ in tables.class_rate]
         if algorithm == "rejection_free":
             for carrier in range(len(self.kind)):
@@ -111,7 +112,8 @@ class Twin:
 
     def run(self, n_samples: int, attempts: IntArray, log: npt.NDArray[np.float64] | None = None) -> RawRows:
         """See `Compiled.run`; the log must be long enough."""
-        self.log, self.finished = [], []
+        self.log = []
+        self.finished = []
         for i in range(n_samples):
             if self.algorithm == "null_event":
                 self.null_event(int(attempts[i]))
@@ -256,7 +258,7 @@ class Twin:
         self.counts = [[0] * t.n_rows for _ in range(self.levels + 1)]
         self.origin = [[(tuple(c), a) for c, a in zip(self.cell, self.kind, strict=True)]] * (self.levels + 1)
         self.row = RawRows.empty(1, t.n_rows, self.levels, t.n_species)
-        self.finished: list[RawRows] = []
+        self.finished = []
 
     @property
     def executed_in_row(self) -> int:
@@ -302,12 +304,15 @@ class Twin:
         t = self.tables
         lattice = np.asarray(t.model.structure.lattice)
         for s in range(t.n_species):
-            moments: list = [0] * 6
+            moments: list[float] = [0] * 6
             for c in range(int(t.first[s]), int(t.first[s + 1])):
                 start, a = self.origin[level][c]
-                u, v, w = (x - x0 for x, x0 in zip(self.cell[c], start, strict=True))
+                u, v, w = (now - then for now, then in zip(self.cell[c], start, strict=True))
+                x: float
+                y: float
+                z: float
                 if t.integer_steps:
-                    x, y, z = u, v, w
+                    x, y, z = u, v, w  # whole numbers: the sums are exact
                 else:
                     shift = t.centre[self.kind[c]] - t.centre[a]
                     x, y, z = (

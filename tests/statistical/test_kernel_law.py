@@ -54,16 +54,16 @@ def test_waiting_times_and_choice(algorithm: str) -> None:
     """From each site: exponential waiting times at the total escape rate, hops in proportion to their rates."""
     catalog = catalog_of(three_sites(), field=(0.01, 0.02, 0.005))
     net = catalog.model.network
-    events = run(catalog, algorithm, seed=8, sample_interval=2.0, levels=0).record_events(6000)
+    events = run(catalog, algorithm, seed=8, sample_interval=40.0, levels=0).record_events(2000)
     wait, origin = np.diff(events.time), net.origin[events.hop]
     np.testing.assert_array_equal(origin[1:], net.target[events.hop][:-1])
-    assert len(wait) > 5000
+    assert len(wait) > 40_000
     for site in range(3):
         hops = np.flatnonzero(net.origin == site)
         total = catalog.rate[hops].sum()
         own = wait[origin[1:] == site]
         assert stats.kstest(own * total, "expon").pvalue > 1e-4
-        assert stats.kstest(own * total * 1.15, "expon").pvalue < 1e-4  # a wrong rate is seen
+        assert stats.kstest(own * total * 1.1, "expon").pvalue < 1e-4  # a wrong rate is seen
         chosen = np.bincount(events.hop[origin == site], minlength=net.n_hops)[hops]
         expected = catalog.rate[hops] / total * chosen.sum()
         assert stats.chisquare(chosen, expected).pvalue > 1e-4

@@ -41,16 +41,12 @@ def networks(draw: st.DrawFn) -> Model:
     free = int(np.prod(supercell)) * allowed.any(axis=0).sum()
     for own in allowed:
         sites = np.flatnonzero(own)
-        edges.append(
-            [
-                (i, j, cell, rate)
-                for _ in range(rng.integers(1, 6))
-                for i, j, cell, rate in [
-                    (*rng.choice(sites, 2), rng.integers(-1, 2, size=3), 10 ** rng.uniform(-1.5, 0.7))
-                ]
-                if i != j or cell.any()
-            ]
-        )
+        hops = [(sites[0], sites[0], (1, 0, 0), 0.1)]
+        for _ in range(rng.integers(0, 6)):
+            i, j, cell = *rng.choice(sites, 2), rng.integers(-1, 2, size=3)
+            if i != j or cell.any():
+                hops.append((i, j, cell, 10 ** rng.uniform(-1.5, 0.7)))
+        edges.append(hops)
         room = int(np.prod(supercell)) * len(sites) - sum(counts)
         counts.append(int(rng.integers(0, max(1, min(room, free) + 1))))
     energy = rng.uniform(0, 0.08, (n_species, n_sites))
@@ -143,3 +139,21 @@ def test_twin_catches_a_changed_trajectory() -> None:
     b.advance(40)
     with pytest.raises(AssertionError):
         assert_equal(a, b)
+
+
+def test_a_random_number_each_for_carrier_and_slot() -> None:
+    """Rates too far apart for the left-over of one random number: another one is drawn."""
+    model = make_model(
+        np.eye(3),
+        [[0, 0, 0]],
+        [(0, 0, (1, 0, 0), 1.0), (0, 0, (0, 1, 0), 1e-13)],
+        counts=(3,),
+        supercell=(3, 2, 1),
+    )
+    twin = replica(model, "null_event", twin=True)
+    assert twin._tables.two_draws
+    twin.advance(40)
+    for layout in ("table", "bitset"):
+        kernel = replica(model, "null_event", layout=layout)
+        kernel.advance(40)
+        assert_equal(kernel, twin)
