@@ -297,14 +297,27 @@ CATALOG_ARRAYS: dict[str, ArraySpec] = _registry(
     _column("reverse", "int", "1", "index of the reverse hop", "Row of the reverse hop, from 0."),
     _column("channels", "int", "1", "channels", "Equivalent saddles that join the two sites."),
     _column("vector", "float", "m", "hop vector", "Displacement of the charge centre.", "hop", "axis"),
+    _column(
+        "saddle_dipole",
+        "float",
+        "C m",
+        "saddle dipole",
+        "Dipole change p_S - p_i up to the saddle.",
+        "hop",
+        "axis",
+    ),
+    _column("rule", "str", "1", "barrier rule", "Name of the rule that gives the barrier."),
+    _column("operation", "str", "1", "symmetry operation", "What made the hop from the first of its class."),
     _column("barrier", "float", "eV", "barrier", "Barrier without field.", *_T_HOP),
+    _column(
+        "effective_barrier", "float", "eV", "barrier in the field", "Barrier with field and clamp.", *_T_HOP
+    ),
     _column(
         "attempt_frequency", "float", "s-1", "attempt frequency", "Attempt frequency of one channel.", *_T_HOP
     ),
-    _column(
-        "log_rate", "float", "1", "ln of the rate in 1/s", "ln(k s), channels included, no field.", *_T_HOP
-    ),
-    _column("source", "str", "1", "source", "Where the numbers of the hop come from."),
+    _column("log_rate", "float", "1", "ln of the rate in 1/s", "ln(k s), channels included.", *_T_HOP),
+    _column("source", "str", "1", "source", "Place in the input that the numbers come from."),
+    _column("read_from", "str", "1", "read from", "Outputs of other codes that they were read from."),
 )
 """Arrays of the group ``catalog``, by name; one row per directed hop of the cell.
 

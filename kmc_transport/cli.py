@@ -191,22 +191,50 @@ def catalog(
         typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print every directed hop as CSV.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Save the catalog as .csv or .h5, at all temperatures of the input (or at -T).",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show every rate, with the barrier and attempt frequency behind it and where they come from."""
-    from .rates import build_catalog
-    from .report import catalog_rows, catalog_table
+    from .rates import build_catalog, hop_regimes, rank_candidates
+    from .report import candidates_table, catalog_rows, catalog_table, regime_table
 
     model = _load(input)
     kelvin = float(model.conditions.temperature[0]) if temperature is None else temperature
     vector = [1e-10 * x for x in field or (0.0, 0.0, 0.0)]
     built = build_catalog(model, temperature=kelvin, field=vector)
-    if as_json:
-        _print_json(catalog_rows(built))
-    elif csv:
+    if output is not None:
+        from .store import save_catalog
+
+        whole = [kelvin] if temperature is not None else model.conditions.temperature.tolist()
+        save_catalog(output, [build_catalog(model, temperature=t, field=vector) for t in whole])
+        print(f"Catalog: {output}")
+        return
+    if csv:
         _print_csv(catalog_rows(built))
-    else:
-        _print_tables(catalog_table(built))
+        return
+    candidates, regimes = rank_candidates(model, kelvin), hop_regimes(model, kelvin)
+    if as_json:
+        _print_json(
+            {
+                "hops": catalog_rows(built),
+                "candidates": candidates_table(candidates, kelvin).data,
+                "regimes": regime_table(regimes, kelvin).data,
+            }
+        )
+        return
+    tables = [catalog_table(built)]
+    if candidates:
+        tables.append(candidates_table(candidates, kelvin))
+    if regimes:
+        tables.append(regime_table(regimes, kelvin))
+    _print_tables(*tables)
 
 
 @app.command()

@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     import xarray
 
     from .exact import ExactTransport, Sensitivity
-    from .rates import RateCatalog
+    from .rates import Candidate, HopRegime, RateCatalog
 
 __all__ = [
     "Table",
     "arrhenius_table",
+    "candidates_table",
     "carrier_table",
     "catalog_rows",
     "catalog_table",
     "class_table",
     "exact_table",
     "format_estimate",
+    "regime_table",
     "results_table",
     "sensitivity_table",
     "summary",
@@ -313,40 +315,42 @@ def class_table(model: Model) -> Table:
             ("length", "Å"),
             ("barrier", "eV"),
             ("reverse", "eV"),
-            ("attempt frequency", "Hz"),
+            ("attempt frequency", ""),
             ("channels", ""),
             ("from", ""),
         ],
     )
     count = np.bincount(model.network.hop_class, minlength=len(model.hop_classes))
     for k, c in enumerate(model.hop_classes):
-        barrier = f"{c.barrier_forward:.6g}"
+        barrier = f"{c.barrier_forward:.6g}" if c.rule == "fixed" else c.rule
         if c.barrier_stderr:
             barrier += f" ± {c.barrier_stderr:.2g}"
-        nu = "kT/h" if c.attempt_frequency_forward is None else f"{c.attempt_frequency_forward:.5g}"
-        if c.attempt_frequency_reverse != c.attempt_frequency_forward and c.attempt_frequency_reverse:
-            nu += f", reverse {c.attempt_frequency_reverse:.5g}"
+        nu = "in the rule" if c.attempt_frequency is None else c.attempt_frequency.label
         table.add(
             [
                 c.name,
                 str(count[k]),
                 f"{c.distance:.4f}",
                 barrier,
-                f"{c.barrier_reverse:.6g}",
+                f"{c.barrier_reverse:.6g}" if c.rule == "fixed" else "",
                 nu,
                 str(c.channels),
-                c.source,
+                "; ".join(t for t in (c.source, c.read_from) if t),
             ],
             {
                 "class": c.name,
                 "carrier": model.carriers[c.carrier].name,
                 "directed_hops_per_cell": int(count[k]),
                 "length_angstrom": c.distance,
-                "barrier_eV": c.barrier_forward,
+                "rule": c.rule,
+                "rule_parameters": dict(c.rule_parameters),
+                "barrier_eV": _plain(c.barrier_forward),
                 "barrier_stderr_eV": c.barrier_stderr,
-                "barrier_reverse_eV": c.barrier_reverse,
-                "attempt_frequency_Hz": c.attempt_frequency_forward,
-                "attempt_frequency_reverse_Hz": c.attempt_frequency_reverse,
+                "barrier_reverse_eV": _plain(c.barrier_reverse),
+                "attempt_frequency": None if c.attempt_frequency is None else c.attempt_frequency.label,
+                "zero_point": c.zero_point,
+                "read_from": c.read_from,
+                "log": list(c.log),
                 "channels": c.channels,
                 "saddle_fraction": c.saddle_fraction,
                 "source": c.source,
@@ -379,10 +383,13 @@ def catalog_rows(catalog: RateCatalog) -> list[dict[str, Any]]:
                 "clamped": bool(catalog.clamped[h]),
                 "attempt_frequency_Hz": float(catalog.attempt_frequency[h]),
                 "channels": c.channels,
+                "rule": c.rule,
                 "rate_per_s": float(catalog.rate[h]),
+                "symmetry_operation": model.structure.operation_text(int(net.operation[h])),
                 "temperature_K": catalog.temperature,
                 "field_V_per_m": [float(f"{1e10 * x:.12g}") for x in catalog.field],
                 "source": c.source,
+                "read_from": c.read_from,
             }
         )
     return rows
@@ -412,12 +419,11 @@ def catalog_table(catalog: RateCatalog) -> Table:
         key = (
             row["class"],
             hop,
-            row["direction"],
             f"{row['effective_barrier_eV']:.9f}",
             f"{row['rate_per_s']:.9e}",
         )
         groups.setdefault(key, []).append(row)
-    for (name, hop, _, _, _), rows in groups.items():
+    for (name, hop, _, _), rows in groups.items():
         first = rows[0]
         table.add(
             [
@@ -430,11 +436,81 @@ def catalog_table(catalog: RateCatalog) -> Table:
                 f"{first['attempt_frequency_Hz']:.5g}",
                 str(first["channels"]),
                 f"{first['rate_per_s']:.5g}",
-                first["source"],
+                "; ".join(t for t in (first["source"], first["read_from"]) if t),
             ],
             {},
         )
     table.data = catalog_rows(catalog)
+    for c in catalog.model.hop_classes:
+        table.notes += [f"{c.name}: {line}" for line in c.log]
+    return table
+
+
+def candidates_table(candidates: Sequence[Candidate], temperature: float) -> Table:
+    """Saddles of each hop that has several, by falling rate."""
+    table = Table(
+        f"Candidate saddles at {temperature:g} K, no field",
+        [
+            ("hop", ""),
+            ("saddle", ""),
+            ("barrier", "eV"),
+            ("attempt frequency", "Hz"),
+            ("channels", ""),
+            ("rate", "1/s"),
+            ("share of the rate used", ""),
+            ("used", ""),
+            ("from", ""),
+        ],
+    )
+    for c in candidates:
+        rate = f"{10 ** (c.log_rate / math.log(10) % 1):.4g}e{math.floor(c.log_rate / math.log(10)):+03d}"
+        table.add(
+            [
+                c.group,
+                c.name,
+                f"{c.barrier:.5g}",
+                f"{c.attempt_frequency:.5g}",
+                str(c.channels),
+                rate,
+                f"{c.share:.3g}",
+                "yes" if c.used else "no",
+                c.source,
+            ],
+            {**vars(c), "temperature_K": temperature},
+        )
+    return table
+
+
+def regime_table(regimes: Sequence[HopRegime], temperature: float) -> Table:
+    """Whether the hops of small polarons are adiabatic."""
+    table = Table(
+        f"Small-polaron regimes at {temperature:g} K",
+        [
+            ("class", ""),
+            ("regime", ""),
+            ("P", ""),
+            ("V_AB", "eV"),
+            ("lambda", "eV"),
+            ("phonons", "Hz"),
+        ],
+    )
+    for r in regimes:
+        g = r.regime
+        table.add(
+            [
+                r.hop_class,
+                g.name,
+                f"{g.probability:.4g}",
+                f"{g.electronic_coupling:.4g}",
+                f"{g.reorganisation_energy:.4g}" + (" (derived)" if g.derived else ""),
+                f"{g.phonon_frequency:.4g}",
+            ],
+            {"class": r.hop_class, "warning": r.warning, **vars(g)},
+        )
+        if g.derived:
+            table.notes.append(f"{r.hop_class}: lambda is derived, {g.derived}.")
+        if r.warning:
+            table.notes.append(f"Warning: {r.hop_class}: {r.warning}.")
     return table
 
 

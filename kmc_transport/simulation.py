@@ -104,11 +104,20 @@ def model_identity(model: Model) -> str:
         "supercell": model.supercell,
         "carriers": [asdict(c) for c in model.carriers],
         "site_energy": [[None if np.isnan(e) else e for e in row] for row in model.site_energy],
-        "hop_classes": [{k: v for k, v in asdict(c).items() if k != "source"} for c in model.hop_classes],
+        "hop_classes": [
+            {k: v for k, v in vars(c).items() if k not in ("source", "read_from", "log")}
+            for c in model.hop_classes
+        ],
         "network": {name: getattr(net, name).tolist() for name in vars(net) if name != "operation"},
         "seed": model.sampling.seed,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    text = json.dumps(content, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Arrays and records (modes behind an attempt frequency) as JSON holds them."""
+    return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
 
 def run(

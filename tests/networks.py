@@ -18,6 +18,7 @@ from kmc_transport.model.model import (
     Structure,
     frozen_array,
 )
+from kmc_transport.vibrations import AttemptFrequency
 
 T0 = 300.0
 KT0 = 8.617333262145179e-05 * T0  # eV
@@ -77,8 +78,7 @@ def make_model(
                     BARRIER,
                     BARRIER - float(energy[c, j] - energy[c, i]),
                     None,
-                    nu,
-                    nu,
+                    AttemptFrequency.constant(nu),
                     1,
                     saddle_fraction,
                     "test",

@@ -216,10 +216,11 @@ class Compiled:
         return state
 
     def _class_room(self) -> IntArray:
-        """(C,) most hops of each class that can be open at once."""
+        """(C,) most hops of each class that can be listed at once."""
         t = self.tables
-        room = np.zeros(len(t.class_rate), np.int64)
-        for s in range(t.n_species):  # a carrier has at most so many hops of a class
+        # the carrier that hops has hops of its old and its new site listed for a moment
+        room = np.full(len(t.class_rate), t.width)
+        for s in range(t.n_species):  # any other one has at most so many hops of a class
             most = np.zeros_like(room)
             for kind in np.flatnonzero(t.type_species == s):
                 own = t.rate_class[kind * t.width : (kind + 1) * t.width]

@@ -21,8 +21,8 @@ __all__ = [
 ALGORITHMS = ("null_event", "rejection_free")
 LAYOUTS = ("table", "bitset")
 
-WORTHWHILE_ACCEPTANCE = 0.07
-"""Null events are taken above this share of executed attempts: an attempt costs 0.04 to 0.09 of a rejection-free
+WORTHWHILE_ACCEPTANCE = 0.06
+"""Null events are taken above this share of executed attempts: an attempt costs 0.035 to 0.10 of a rejection-free
 hop at all sizes and concentrations measured (docs/development/performance.md)."""
 
 TABLE_BYTES = 600_000

@@ -94,7 +94,7 @@ def _build(
         return None
     before = len(doc.problems)
     finder = BondFinder(structure)
-    groups = find_hops(sections.hops, carriers, finder, doc)
+    groups = find_hops(sections.hops, carriers, finder, doc, base)
     whole = None not in sections.hops and len(doc.problems) == before
     _note_classes(groups, doc)
     if sections.site_energies is None or not groups:
@@ -102,6 +102,7 @@ def _build(
     energies = given_energies(sections.site_energies, carriers, structure, doc)
     site_energy = site_energies(groups, carriers, structure, energies, doc)
     classes = hop_classes(groups, site_energy, finder.length, doc)
+    simulated = [c for c in classes if c.saddle.use]
     if whole:
         _check_reach(groups, carriers, structure, doc)
         if supercell is not None:
@@ -115,11 +116,12 @@ def _build(
         supercell=supercell,
         carriers=tuple(carriers),
         site_energy=frozen_array(site_energy, np.float64),
-        hop_classes=tuple(c.hop_class for c in classes),
-        network=_network(classes, finder),
+        hop_classes=tuple(c.hop_class for c in simulated),
+        network=_network(simulated, finder),
         conditions=conditions,
         sampling=build_sampling(sections.sampling),
         source=InputSource(doc.path, doc.text, tuple(used.items())),
+        candidates=tuple(c.hop_class for c in classes if not c.saddle.use),
         notes=(*sections.notes, *doc.notes),
     )
 

@@ -19,7 +19,7 @@ from .inputfile import Document, KeyPath, nearest
 from .model import Carrier, HopClass, Structure
 from .network import Bond
 from .potentials import Difference, solve_potential
-from .schema import BarrierPair, FrequencyPair
+from .schema import BarrierPair
 
 __all__ = ["SaddleHops", "given_energies", "hop_classes", "site_energies"]
 
@@ -167,8 +167,7 @@ def hop_classes(
     result = []
     for group, saddle, name in _saddles(groups):
         barriers = _barriers(group, saddle, name, energies[group.carrier], doc)
-        frequencies = _frequencies(group, saddle, name, doc)
-        if barriers is None or frequencies is None:
+        if barriers is None:
             continue
         hop_class = HopClass(
             name=name,
@@ -177,14 +176,19 @@ def hop_classes(
             barrier_forward=barriers[0],
             barrier_reverse=barriers[1],
             barrier_stderr=barriers[2],
-            attempt_frequency_forward=frequencies[0],
-            attempt_frequency_reverse=frequencies[1],
+            attempt_frequency=saddle.attempt_frequency,
             channels=saddle.channels,
             saddle_fraction=saddle.fraction,
             source=doc.source(saddle.barrier_path),
+            read_from=saddle.read_from,
+            zero_point=saddle.zero_point,
+            rule="fixed" if saddle.rule is None else saddle.rule.rule,
+            rule_parameters=() if saddle.rule is None else tuple((saddle.rule.model_extra or {}).items()),
+            polaron=saddle.polaron,
+            log=saddle.log,
         )
         result.append(SaddleHops(group, saddle, hop_class))
-    _check_frequency_loops(result, doc)
+    _check_frequency_loops([item for item in result if item.saddle.use], doc)
     return result
 
 
@@ -221,6 +225,8 @@ def _barriers(
         # within the tolerance the site energies hold exactly, so that detailed balance does
         closes = abs(forward - reverse - steps[0]) < 1e-12
         return forward, reverse if closes else forward - steps[0], stderr
+    if saddle.barrier is None:
+        return math.nan, math.nan, None
     forward, stderr = saddle.barrier
     reverse = forward - steps[0]
     if reverse < 0:
@@ -237,28 +243,6 @@ def _barriers(
     return forward, reverse, stderr
 
 
-def _frequencies(
-    group: HopGroup, saddle: Saddle, name: str, doc: Document
-) -> tuple[float | None, float | None] | None:
-    """Forward, reverse; None inside for Eyring."""
-    given = saddle.attempt_frequency
-    if not isinstance(given, FrequencyPair):
-        value = None if given == "eyring" else float(given)
-        return value, value
-    i, j, _ = group.bonds.forward[0]
-    if (group.bonds.own_reverse or i == j) and abs(math.log(given.forward / given.reverse)) > _LOG_TOLERANCE:
-        why = "symmetry turns it into its own reverse" if group.bonds.own_reverse else "it joins equal sites"
-        doc.add(
-            saddle.frequency_path,
-            f"{name} must have equal attempt frequencies both ways ({why})",
-            value=f"forward {given.forward:g} Hz, reverse {given.reverse:g} Hz",
-            allowed="forward = reverse",
-            remedy="give one number",
-        )
-        return None
-    return given.forward, given.reverse
-
-
 def _check_frequency_loops(classes: Sequence[SaddleHops], doc: Document) -> None:
     """ln(nu_f/nu_r) must be a difference of a function of the site: its sum round every loop is zero."""
     for carrier in sorted({c.group.carrier for c in classes}):
@@ -266,11 +250,11 @@ def _check_frequency_loops(classes: Sequence[SaddleHops], doc: Document) -> None
         for tag, item in enumerate(classes):
             if item.group.carrier != carrier:
                 continue
-            forward, reverse = (
-                item.hop_class.attempt_frequency_forward,
-                item.hop_class.attempt_frequency_reverse,
-            )
-            ratio = math.log(forward / reverse) if forward and reverse else 0.0
+            given = item.hop_class.attempt_frequency
+            if given is None or given.kind != "constant":
+                continue  # of spectra and rules the catalog knows, at each temperature
+            ahead, back = given.log_at(1.0)
+            ratio = ahead - back
             differences += [Difference(i, j, ratio, tag) for i, j, _ in item.group.bonds.forward]
         for tag, asked, found in solve_potential(differences, {}, _LOG_TOLERANCE)[2]:
             item = classes[tag]

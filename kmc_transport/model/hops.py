@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from ..vibrations import AttemptFrequency
 from .inputfile import Document, KeyPath, nearest
-from .model import Carrier
+from .model import Carrier, PolaronNumbers
 from .network import Bond, BondClass, BondFinder, reversed_bond
 from .schema import (
     BarrierPair,
+    BarrierPath,
+    BarrierRule,
     ClassNumbers,
     FrequencyPair,
     HopInput,
@@ -19,8 +24,10 @@ from .schema import (
     HopVectorCartesian,
     HopVectorSites,
     Measured,
+    PolaronInput,
     SaddleInput,
 )
+from .sources import Found, Sources
 
 __all__ = ["HopGroup", "Saddle", "find_hops"]
 
@@ -35,8 +42,16 @@ class Saddle:
 
     name: str
     """Empty when the class has one saddle without a name."""
-    barrier: Measured | BarrierPair
-    attempt_frequency: float | str | FrequencyPair
+    barrier: Measured | BarrierPair | None
+    """None where a rule gives it."""
+    attempt_frequency: AttemptFrequency | None
+    """None where the rule has its own prefactor."""
+    rule: BarrierRule | None
+    polaron: PolaronNumbers | None
+    use: bool
+    zero_point: str
+    read_from: str
+    log: tuple[str, ...]
     channels: int
     fraction: float
     barrier_path: KeyPath
@@ -56,9 +71,17 @@ class HopGroup:
 
 
 def find_hops(
-    entries: Sequence[HopInput | None], carriers: Sequence[Carrier], finder: BondFinder, doc: Document
+    entries: Sequence[HopInput | None],
+    carriers: Sequence[Carrier],
+    finder: BondFinder,
+    doc: Document,
+    base: Path,
 ) -> list[HopGroup]:
-    """Groups of all entries; problems go to ``doc``. An entry that is None had problems before."""
+    """Groups of all entries; problems go to ``doc``. An entry that is None had problems before.
+
+    base : folder that the files named by the entries are relative to.
+    """
+    sources = Sources(base, doc)
     groups: list[HopGroup] = []
     seen: dict[tuple[int, Bond], str] = {}
     numbers: dict[tuple[int, str], int] = {}
@@ -84,7 +107,7 @@ def find_hops(
                 continue
             _check_incomplete(title, bonds, doc)
             _check_doubled(title, carrier, bonds, seen, finder, doc, path)
-            saddles = _saddles(entry, override, title, doc, path, override_path)
+            saddles = _saddles(entry, override, title, bonds, sources, path, override_path)
             if saddles:
                 _note_direction(title, entry, bonds, saddles, finder, doc)
                 _check_saddle_places(title, bonds, saddles, doc)
@@ -327,11 +350,13 @@ def _saddles(
     entry: HopInput,
     override: ClassNumbers | None,
     title: str,
-    doc: Document,
+    bonds: BondClass,
+    sources: Sources,
     path: KeyPath,
     override_path: KeyPath,
 ) -> list[Saddle]:
     """Saddles of one class, with every number resolved."""
+    doc = sources.doc
     layers: list[tuple[HopNumbers, KeyPath]] = [(entry, path)]
     if override is not None:
         layers.insert(0, (override, override_path))
@@ -340,7 +365,7 @@ def _saddles(
     if override is not None and override.saddles is not None:
         listed, listed_path = override.saddles, (*override_path, "saddles")
     if listed is None:
-        resolved = _resolve("", layers, title, doc)
+        resolved = _resolve("", layers, title, bonds, sources)
         return [resolved] if resolved else []
     result, names = [], set()
     for k, saddle in enumerate(listed):
@@ -348,14 +373,20 @@ def _saddles(
             doc.add((*listed_path, k, "name"), f"two saddles are called '{saddle.name}'", remedy="rename one")
         names.add(saddle.name)
         resolved = _resolve(
-            saddle.name, [(saddle, (*listed_path, k)), *layers], f"{title}:{saddle.name}", doc
+            saddle.name, [(saddle, (*listed_path, k)), *layers], f"{title}:{saddle.name}", bonds, sources
         )
         if resolved:
             result.append(resolved)
+    if result and not any(s.use for s in result):
+        doc.add(listed_path, f"no saddle of {title} is used", remedy="remove 'use: false' from one of them")
     return result
 
 
-def _resolve(name: str, layers: list[tuple[HopNumbers, KeyPath]], title: str, doc: Document) -> Saddle | None:
+def _resolve(
+    name: str, layers: list[tuple[HopNumbers, KeyPath]], title: str, bonds: BondClass, sources: Sources
+) -> Saddle | None:
+    doc = sources.doc
+
     def first(key: str) -> tuple[object, KeyPath]:
         for numbers, path in layers:
             if getattr(numbers, key) is not None:
@@ -364,28 +395,72 @@ def _resolve(name: str, layers: list[tuple[HopNumbers, KeyPath]], title: str, do
 
     barrier, barrier_path = first("barrier")
     frequency, frequency_path = first("attempt_frequency")
+    ruled = isinstance(barrier, BarrierRule)
     for value, path, example in (
         (barrier, barrier_path, "barrier: 242 meV"),
         (frequency, frequency_path, "attempt_frequency: 6.12 THz"),
     ):
-        if value is None:
+        if value is None and not (
+            ruled and path[-1] == "attempt_frequency"
+        ):  # the rule may have its prefactor
             doc.add(path, f"the hop class {title} has no {path[-1]}", remedy=f"for example  {example}")
-    if barrier is None or frequency is None:
+    if barrier is None or (frequency is None and not ruled):
         return None
+    equal_ends = bonds.own_reverse or all(i == j for i, j, _ in bonds.forward)
+    found = Found()
+    if isinstance(barrier, BarrierPath):
+        sources.barrier(barrier, equal_ends, title, (*barrier_path, "path"), found)
+    elif not ruled:
+        assert isinstance(barrier, Measured | BarrierPair)
+        found.barrier = barrier
+    if frequency is not None:
+        if isinstance(frequency, FrequencyPair) and equal_ends and not _equal(frequency):
+            why = "symmetry turns it into its own reverse" if bonds.own_reverse else "it joins equal sites"
+            doc.add(
+                frequency_path,
+                f"{title} must have equal attempt frequencies both ways ({why})",
+                value=f"forward {frequency.forward:g} Hz, reverse {frequency.reverse:g} Hz",
+                allowed="forward = reverse",
+                remedy="give one number",
+            )
+            return None
+        sources.attempt(frequency, equal_ends, title, frequency_path, found)
+    if (found.barrier is None and not ruled) or (found.attempt_frequency is None and frequency is not None):
+        return None  # reported by the sources
+    zero_point, _ = first("zero_point")
+    if zero_point is None:
+        zero_point = "bare" if isinstance(barrier, BarrierPath) else "unknown"
     channels, _ = first("channels")
     fraction, fraction_path = first("saddle")
-    assert isinstance(barrier, Measured | BarrierPair)
-    assert isinstance(frequency, float | str | FrequencyPair)
     return Saddle(
         name,
-        barrier,
-        frequency,
+        found.barrier,
+        found.attempt_frequency,
+        barrier if isinstance(barrier, BarrierRule) else None,
+        _polaron(*first("polaron"), doc),
+        bool(getattr(layers[0][0], "use", True)),
+        str(zero_point),
+        "; ".join(dict.fromkeys(found.read_from)),
+        tuple(dict.fromkeys(found.log)),
         1 if channels is None else int(channels),  # type: ignore[call-overload]
         0.5 if fraction is None else float(fraction),  # type: ignore[arg-type]
         barrier_path,
         frequency_path,
         fraction_path,
     )
+
+
+def _polaron(given: object, path: KeyPath, doc: Document) -> PolaronNumbers | None:
+    if not isinstance(given, PolaronInput):
+        return None
+    if given.V_AB is not None and given.dE_12 is not None:
+        doc.add(path, "give one of 'V_AB' and 'dE_12', not both", remedy="V_AB is half of dE_12")
+    coupling = given.V_AB if given.dE_12 is None else given.dE_12 / 2
+    return PolaronNumbers(coupling, given.reorganisation_energy, given.phonon_frequency)
+
+
+def _equal(pair: FrequencyPair) -> bool:
+    return math.isclose(pair.forward, pair.reverse, rel_tol=1e-6)
 
 
 # ------------------------------------------------------------------------------------------- checks
@@ -411,7 +486,7 @@ def _note_direction(
     matters = any(
         s.fraction != 0.5
         or isinstance(s.barrier, BarrierPair)
-        or isinstance(s.attempt_frequency, FrequencyPair)
+        or (s.attempt_frequency is not None and not s.attempt_frequency.same_both_ways)
         for s in saddles
     )
     a, b = entry.between

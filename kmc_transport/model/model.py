@@ -6,10 +6,13 @@ Units inside the package: Å, eV, s, K, e. Arrays are read-only (`frozen_array`)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from ..vibrations import AttemptFrequency
 
 __all__ = [
     "Carrier",
@@ -18,6 +21,7 @@ __all__ = [
     "HopNetwork",
     "InputSource",
     "Model",
+    "PolaronNumbers",
     "Sampling",
     "Structure",
     "frozen_array",
@@ -65,6 +69,23 @@ class Structure:
     def n_sites(self) -> int:
         return len(self.labels)
 
+    def operation_text(self, index: int) -> str:
+        """Operation as a coordinate triplet, ``-x, y+1/2, -z``; empty for -1 (not made by an operation)."""
+        if index < 0:
+            return ""
+        rows = []
+        for rotation, shift in zip(self.rotations[index], self.translations[index], strict=True):
+            text = "".join(
+                ("+" if n > 0 else "-") + ("" if abs(n) == 1 else str(abs(int(n)))) + x
+                for n, x in zip(rotation, "xyz", strict=True)
+                if n
+            )
+            part = Fraction(float(shift)).limit_denominator(24)
+            if part:
+                text += f"{'+' if part > 0 else '-'}{abs(part)}"
+            rows.append(text.removeprefix("+") or "0")
+        return ", ".join(rows)
+
     @cached_property
     def cart(self) -> FloatArray:
         """(n_sites, 3) Cartesian site positions in the cell, Å."""
@@ -98,6 +119,18 @@ class Carrier:
 
 
 @dataclass(frozen=True)
+class PolaronNumbers:
+    """What tells whether a small polaron's hop is adiabatic."""
+
+    electronic_coupling: float | None
+    """V_AB, eV."""
+    reorganisation_energy: float | None
+    """lambda, eV."""
+    phonon_frequency: float | None
+    """Hz."""
+
+
+@dataclass(frozen=True)
 class HopClass:
     """Hops that symmetry makes equivalent, one of their saddles, and the numbers the user gave for it.
 
@@ -112,20 +145,30 @@ class HopClass:
     distance: float
     """Length of the hop, Å."""
     barrier_forward: float
-    """Zero-field barrier, eV."""
+    """Zero-field barrier, eV; NaN where a rule other than ``fixed`` gives it."""
     barrier_reverse: float
-    """Zero-field barrier of the reverse hop, eV."""
+    """Zero-field barrier of the reverse hop, eV; NaN likewise."""
     barrier_stderr: float | None
     """Standard uncertainty of the barrier (both directions move together), eV, if the user gave one."""
-    attempt_frequency_forward: float | None
-    """Hz; None means Eyring, kT/h."""
-    attempt_frequency_reverse: float | None
+    attempt_frequency: AttemptFrequency | None
+    """Of the hop and its reverse at any temperature; None where the rule holds its own prefactor."""
     channels: int
     """Number of equivalent saddles that join the same two sites; multiplies the rate."""
     saddle_fraction: float
     """Place of the saddle's charge centre along the forward hop vector; 0.5 is the midpoint."""
     source: str
     """Where the numbers come from: input file, line and key."""
+    read_from: str = ""
+    """Outputs of other codes that the numbers were read from."""
+    zero_point: str = "unknown"
+    """Whether the barrier holds the zero-point energy: ``bare``, ``included``, ``add`` or ``unknown``."""
+    rule: str = "fixed"
+    """Name of the barrier rule, see `kmc_transport.rates.rules`."""
+    rule_parameters: tuple[tuple[str, object], ...] = ()
+    """Key and value of the rule's parameters, as the user wrote them."""
+    polaron: PolaronNumbers | None = None
+    log: tuple[str, ...] = ()
+    """What was done to the numbers on the way: modes removed, barriers symmetrised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +271,8 @@ class Model:
     conditions: Conditions
     sampling: Sampling
     source: InputSource
+    candidates: tuple[HopClass, ...] = ()
+    """Saddles that the input lists beside the used ones, to be ranked but not simulated."""
     notes: tuple[str, ...] = field(default=())
     """Remarks for the reader, printed below tables: the input's own, then what was derived or left out."""
 

@@ -18,7 +18,12 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from ..units import DIMENSIONS, QuantityError, parse_quantity
 
 __all__ = [
+    "AttemptFromEyring",
+    "AttemptFromKoettgen",
+    "AttemptFromVineyard",
     "BarrierPair",
+    "BarrierPath",
+    "BarrierRule",
     "CarrierInput",
     "ClassNumbers",
     "ConditionsInput",
@@ -33,6 +38,7 @@ __all__ = [
     "Input",
     "LatticeInput",
     "Measured",
+    "PolaronInput",
     "SaddleInput",
     "SamplingInput",
     "StructureInput",
@@ -338,35 +344,232 @@ class FrequencyPair(Section):
     reverse: Frequency = Field(description="Attempt frequency of the reverse hop, in Hz.", examples=["5 THz"])
 
 
+class BarrierPath(Section):
+    """Barriers of both directions read from a path (NEB or interpolated) that a code wrote."""
+
+    path: str = Field(
+        description="File or folder, relative to the input file: VASP image folders, a NEBAnalysis JSON, neb.x "
+        "of Quantum ESPRESSO, an ASE trajectory or database, or a table.",
+        examples=["neb/", "pwscf.path", "hop1.traj"],
+    )
+    kind: Literal["auto", "vasp", "neb_analysis", "qe", "ase", "table"] = Field(
+        "auto", description="What wrote it; told from the content by default.", examples=["vasp"]
+    )
+    key: str | None = Field(
+        None, description="Which images of an ASE file: a slice or a selection.", examples=["path=hop1"]
+    )
+    saddle_by_symmetry: bool = Field(
+        False, description="The images are start and saddle alone; symmetry tells the rest.", examples=[True]
+    )
+    migrating_atom: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="Index of the migrating atom, from 0; by default the one that moves most.",
+        examples=[12],
+    )
+    uncertainty: PlainBarrier | None = Field(
+        None, description="Standard uncertainty of the barrier, in eV.", examples=["30 meV"]
+    )
+
+
+class BarrierRule(BaseModel):
+    """A barrier rule by name, with its parameters beside it (see the theory page on barrier rules)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    rule: Name = Field(
+        description="Name of the rule: kra, marcus_adiabatic, marcus_adiabatic_approximate, "
+        "marcus_nonadiabatic, landau_zener, or one registered by another package.",
+        examples=["marcus_adiabatic"],
+    )
+
+
 Barrier = Annotated[
-    Annotated[UncertainBarrier, Tag("value")] | Annotated[BarrierPair, Tag("pair")],
-    _shape(value=(int, float, str), pair=dict),
+    Annotated[UncertainBarrier, Tag("value")]
+    | Annotated[BarrierPair, Tag("pair")]
+    | Annotated[BarrierPath, Tag("from_path")]
+    | Annotated[BarrierRule, Tag("from_rule")],
+    Discriminator(lambda given: _keyed(given, {"path": "from_path", "rule": "from_rule"}, "pair")),
 ]
-AttemptFrequency = Annotated[
-    Annotated[FrequencyOrEyring, Tag("value")] | Annotated[FrequencyPair, Tag("pair")],
-    _shape(value=(int, float, str), pair=dict),
+
+
+def _keyed(given: object, tags: dict[str, str], otherwise: str) -> str:
+    """Member of a union of one value and several mappings, by a key that tells them apart."""
+    if not isinstance(given, dict):
+        return "value"
+    return next((tag for key, tag in tags.items() if key in given), otherwise)
+
+
+SpectrumSource = Annotated[
+    Annotated[str, Tag("file")] | Annotated[list[FiniteFloat], Field(min_length=1), Tag("list")],
+    _shape(file=str, list=list),
+]
+
+
+class VibrationsInput(Section):
+    """Phonon spectra of the ends and the saddle of a hop."""
+
+    initial: SpectrumSource = Field(
+        description="Initial state: mesh.yaml, mesh.hdf5, phonopy_params.yaml or phonopy_disp.yaml of phonopy, "
+        "relative to the input file, or a list of frequencies in THz (imaginary ones negative).",
+        examples=["ground_state/mesh.hdf5", [5, 8, 10]],
+    )
+    saddle: SpectrumSource = Field(description="Saddle, likewise.", examples=["saddle/mesh.hdf5", [6, 9]])
+    final: SpectrumSource | None = Field(
+        None,
+        description="End state, where it is not equivalent to the initial one.",
+        examples=["end/mesh.hdf5"],
+    )
+    mesh: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = Field(
+        None,
+        description="q-mesh, Gamma-centred; computed by phonopy from force constants.",
+        examples=[[8, 8, 8]],
+    )
+    imaginary: Literal["raise", "pair-drop", "floor", "abs"] = Field(
+        "raise",
+        description="What to do with imaginary modes other than the reaction mode: an error; drop each with the "
+        "lowest mode of the other side; set it to `floor`; or take its magnitude. Logged in the catalog.",
+        examples=["pair-drop"],
+    )
+    floor: Frequency | None = Field(
+        None, description="Frequency that `floor` sets, in Hz.", examples=["0.5 THz"]
+    )
+    reaction_mode: Literal["remove", "lowest"] = Field(
+        "remove",
+        description="`remove`: the saddle's one imaginary branch; `lowest`: its lowest mode, for a saddle that is a "
+        "constrained minimum.",
+        examples=["lowest"],
+    )
+
+
+class KoettgenInput(VibrationsInput):
+    """Koettgen's attempt frequency from all modes of the mesh."""
+
+    form: Literal["full", "approximate"] = Field(
+        "full",
+        description="`full` (sinh) holds the zero-point energy and needs a bare barrier; `approximate` dropped it "
+        "and needs a barrier that includes it.",
+        examples=["approximate"],
+    )
+    frozen_at: Temperature | None = Field(
+        None, description="Take the value at this temperature at all others too.", examples=["298 K"]
+    )
+
+
+class EyringInput(Section):
+    """kT/h."""
+
+    frozen_at: Temperature | None = Field(
+        None, description="Take the value at this temperature at all others too.", examples=["298 K"]
+    )
+
+
+class AttemptFromKoettgen(Section):
+    """Koettgen's attempt frequency."""
+
+    koettgen: KoettgenInput = Field(
+        description="Spectra and form.", examples=[{"initial": "gs/mesh.hdf5", "saddle": "ts/mesh.hdf5"}]
+    )
+
+
+class AttemptFromVineyard(Section):
+    """Vineyard's attempt frequency from the Gamma modes."""
+
+    vineyard: VibrationsInput = Field(
+        description="Spectra.", examples=[{"initial": [5, 8, 10], "saddle": [6, 9]}]
+    )
+
+
+class AttemptFromEyring(Section):
+    """kT/h, perhaps frozen."""
+
+    eyring: EyringInput = Field(description="At which temperature.", examples=[{"frozen_at": "298 K"}])
+
+
+AttemptFrequencyInput = Annotated[
+    Annotated[FrequencyOrEyring, Tag("value")]
+    | Annotated[FrequencyPair, Tag("pair")]
+    | Annotated[AttemptFromKoettgen, Tag("from_koettgen")]
+    | Annotated[AttemptFromVineyard, Tag("from_vineyard")]
+    | Annotated[AttemptFromEyring, Tag("from_eyring")],
+    Discriminator(
+        lambda given: _keyed(
+            given,
+            {"koettgen": "from_koettgen", "vineyard": "from_vineyard", "eyring": "from_eyring"},
+            "pair",
+        )
+    ),
 ]
 Channels = Annotated[int, Field(ge=1, le=1000)]
 SaddlePlace = Annotated[float, Quantity("fraction", ge=0, le=1)]
 
 _BARRIER = "Barrier without field, in eV: one number for the forward hop (the reverse follows from the site \
-energies), or `{forward, reverse}`. An uncertainty (`242 ± 30 meV`) moves both directions together."
-_FREQUENCY = "Attempt frequency in Hz, `eyring` for kT/h, or `{forward, reverse}`."
+energies), or `{forward, reverse}`, or `{path: ...}` to read it, or `{rule: ...}` with the rule's parameters. An \
+uncertainty (`242 ± 30 meV`) moves both directions together."
+_FREQUENCY = "Attempt frequency in Hz, `eyring` for kT/h, `{forward, reverse}`, or `{koettgen: ...}`, \
+`{vineyard: ...}`, `{eyring: ...}`. None beside a rule that has its own prefactor."
 _CHANNELS = "Number of equivalent saddles that join the same two sites; multiplies the rate."
 _SADDLE = "Place of the saddle's charge centre along the forward hop, 0 to 1; the midpoint 0.5 is right \
 whenever symmetry swaps the two ends."
-_BARRIER_EXAMPLES: list[Any] = ["242 meV", "242 ± 30 meV", {"forward": 0.3, "reverse": 0.2}]
-_FREQUENCY_EXAMPLES: list[Any] = ["6.12 THz", "eyring"]
+_BARRIER_EXAMPLES: list[Any] = [
+    "242 meV",
+    "242 ± 30 meV",
+    {"forward": 0.3, "reverse": 0.2},
+    {"path": "neb/"},
+    {"rule": "marcus_adiabatic", "lambda": "1.0 eV", "V_AB": "0.2 eV"},
+]
+_FREQUENCY_EXAMPLES: list[Any] = [
+    "6.12 THz",
+    "eyring",
+    {"koettgen": {"initial": "gs/mesh.hdf5", "saddle": "ts/mesh.hdf5"}},
+]
+
+
+class PolaronInput(Section):
+    """What tells whether a small polaron's hop is adiabatic; reported, not used for the rate."""
+
+    V_AB: PlainBarrier | None = Field(
+        None,
+        description="Electronic coupling of the two diabatic states, in eV; or give `dE_12`.",
+        examples=["0.2 eV"],
+    )
+    dE_12: PlainBarrier | None = Field(
+        None,
+        description="Splitting of the adiabatic states at the crossing, in eV: V_AB = dE_12/2 (Mulliken-Hush).",
+        examples=["1.73 eV"],
+    )
+    reorganisation_energy: PlainBarrier | None = Field(
+        None,
+        alias="lambda",
+        description="Reorganisation energy, in eV. Left out, it is derived from the barrier and V_AB.",
+        examples=["1.0 eV"],
+    )
+    phonon_frequency: Frequency | None = Field(
+        None,
+        description="Frequency of the phonon that drives the hop, in Hz; by default the attempt frequency.",
+        examples=["15 THz"],
+    )
 
 
 class HopNumbers(Section):
     """Numbers of a hop; what is left out is taken from the hop entry that it belongs to."""
 
     barrier: Barrier | None = Field(None, description=_BARRIER, examples=_BARRIER_EXAMPLES)
-    attempt_frequency: AttemptFrequency | None = Field(
+    attempt_frequency: AttemptFrequencyInput | None = Field(
         None, description=_FREQUENCY, examples=_FREQUENCY_EXAMPLES
     )
+    zero_point: Literal["bare", "included", "add"] | None = Field(
+        None,
+        description="Whether the barrier holds the zero-point energy: `bare`, `included`, or `add`: it is bare and "
+        "the program adds the difference (with the approximate form of koettgen). A barrier read from a path is "
+        "bare unless this says otherwise.",
+        examples=["bare"],
+    )
     channels: Channels | None = Field(None, description=_CHANNELS + " Default 1.", examples=[2])
+    polaron: PolaronInput | None = Field(
+        None,
+        description="For small polarons: coupling and phonons, from which the regime of the hop is reported.",
+        examples=[{"dE_12": "1.73 eV", "phonon_frequency": "15 THz"}],
+    )
     saddle: SaddlePlace | None = Field(None, description=_SADDLE + " Default 0.5.", examples=[0.4])
 
 
@@ -374,6 +577,11 @@ class SaddleInput(HopNumbers):
     """One of several saddles that join the same two sites; their rates add up."""
 
     name: Name = Field(description="Name of the saddle, part of the hop class's name.", examples=["3NN_a"])
+    use: bool = Field(
+        True,
+        description="False: a candidate that is not simulated, but ranked beside the others by `catalog`.",
+        examples=[False],
+    )
 
 
 Saddles = Annotated[list[SaddleInput], Field(min_length=1)]

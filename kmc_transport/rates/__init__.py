@@ -2,5 +2,14 @@
 
 from .catalog import RateCatalog, build_catalog
 from .checks import check_catalog
+from .judgement import Candidate, HopRegime, hop_regimes, rank_candidates
 
-__all__ = ["RateCatalog", "build_catalog", "check_catalog"]
+__all__ = [
+    "Candidate",
+    "HopRegime",
+    "RateCatalog",
+    "build_catalog",
+    "check_catalog",
+    "hop_regimes",
+    "rank_candidates",
+]

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Problem
-from ..model.model import Model, frozen_array
-from ..units import K_B, H
+from ..model.model import HopClass, Model, frozen_array
+from ..units import K_B
 from .checks import check_catalog
 from .field import effective_barrier, saddle_dipole
+from .rules import BarrierRule, make_rule
 
-__all__ = ["RateCatalog", "build_catalog"]
+__all__ = ["RateCatalog", "ZeroFieldRate", "build_catalog", "zero_field_rate"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,21 +84,41 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     def per_hop(ahead: list[float], back: list[float]) -> FloatArray:
         return np.where(forward, np.array(ahead)[net.hop_class], np.array(back)[net.hop_class])
 
-    barrier = per_hop([c.barrier_forward for c in classes], [c.barrier_reverse for c in classes])
-    eyring = kt / H
-    attempt = per_hop(
-        [eyring if c.attempt_frequency_forward is None else c.attempt_frequency_forward for c in classes],
-        [eyring if c.attempt_frequency_reverse is None else c.attempt_frequency_reverse for c in classes],
+    rules = [None if c.rule == "fixed" else _rule(c) for c in classes]
+    corrections = [_zero_point(c) for c in classes]
+    barrier = per_hop(
+        [c.barrier_forward + ahead for c, (ahead, _) in zip(classes, corrections, strict=True)],
+        [c.barrier_reverse + back for c, (_, back) in zip(classes, corrections, strict=True)],
     )
+    logs = [
+        (0.0, 0.0) if c.attempt_frequency is None else c.attempt_frequency.log_at(temperature)
+        for c in classes
+    ]
+    log_attempt = per_hop([ahead for ahead, _ in logs], [back for _, back in logs])
     fraction = per_hop([c.saddle_fraction for c in classes], [1 - c.saddle_fraction for c in classes])
     channels = np.array([c.channels for c in classes], dtype=np.float64)[net.hop_class]
     charge = np.array([c.charge for c in model.carriers])[net.carrier]
 
     dipole = saddle_dipole(charge, net.vector, fraction)
+    for index, rule in enumerate(rules):
+        if rule is not None and not rule.takes_saddle_dipole:
+            dipole[net.hop_class == index] = 0.0  # the field acts through the energies of the ends
     saddle_work = dipole @ e_field
     work = charge * (net.vector @ e_field)
     effective, clamped = effective_barrier(barrier, barrier[net.reverse], saddle_work, work)
-    log_rate = np.log(attempt) + np.log(channels) - effective / kt
+    difference = model.site_energy[net.carrier, net.target] - model.site_energy[net.carrier, net.origin]
+    for index, rule in enumerate(rules):
+        if rule is None:
+            continue
+        for sign, one in ((1, rule), (-1, rule.reversed())):
+            hops = np.flatnonzero((net.hop_class == index) & (net.orientation == sign))
+            barrier[hops] = one.activation_energy(difference[hops]).energy
+            effective[hops], clamped[hops] = one.activation_energy(
+                difference[hops], work[hops], saddle_work[hops]
+            )
+            given = None if one.own_prefactor else np.exp(log_attempt[hops])
+            log_attempt[hops] = np.log(one.prefactor(temperature, given))
+    log_rate = log_attempt + np.log(channels) - effective / kt
     with np.errstate(over="ignore", under="ignore"):
         rate = np.exp(log_rate)
 
@@ -112,7 +133,7 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
         keep(log_rate),
         keep(barrier),
         keep(effective),
-        keep(attempt),
+        keep(np.exp(log_attempt)),
         keep(dipole),
         keep(saddle_work),
         keep(work),
@@ -120,3 +141,46 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     )
     check_catalog(catalog)
     return catalog
+
+
+@dataclass(frozen=True)
+class ZeroFieldRate:
+    """Forward hop of a class without field: barrier (eV), attempt frequency (Hz), ln of the rate (1/s)."""
+
+    barrier: float
+    attempt_frequency: float
+    log_rate: float
+
+
+def zero_field_rate(hop_class: HopClass, temperature: float) -> ZeroFieldRate:
+    """Rate of one class at ``temperature`` (K), used in the network or a mere candidate; ends of equal energy for
+    a rule other than ``fixed``."""
+    nu = hop_class.attempt_frequency
+    log_attempt = 0.0 if nu is None else nu.log_at(temperature)[0]
+    if hop_class.rule == "fixed":
+        barrier = hop_class.barrier_forward + _zero_point(hop_class)[0]
+    else:
+        rule = _rule(hop_class)
+        barrier = float(rule.activation_energy(0.0).energy)
+        given = None if rule.own_prefactor else np.exp(log_attempt)
+        log_attempt = float(np.log(rule.prefactor(temperature, given)))
+    log_rate = log_attempt + np.log(hop_class.channels) - barrier / (K_B * temperature)
+    return ZeroFieldRate(barrier, float(np.exp(log_attempt)), float(log_rate))
+
+
+def _rule(hop_class: HopClass) -> BarrierRule:
+    """Rule of a hop class; refuses numbers beside it that the rule has already in it."""
+    rule = make_rule(hop_class.rule, dict(hop_class.rule_parameters), hop_class.source)
+    rule.check_companions(
+        attempt_frequency=hop_class.attempt_frequency,
+        saddle_dipole=None if hop_class.saddle_fraction == 0.5 else hop_class.saddle_fraction,
+        key=hop_class.source,
+    )
+    return rule
+
+
+def _zero_point(hop_class: HopClass) -> tuple[float, float]:
+    """What the zero-point energy adds to the forward and the reverse barrier, eV."""
+    if hop_class.attempt_frequency is None or hop_class.rule != "fixed":
+        return 0.0, 0.0
+    return hop_class.attempt_frequency.barrier_correction(hop_class.zero_point, key=hop_class.source)

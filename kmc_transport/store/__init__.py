@@ -1,5 +1,6 @@
 """HDF5 in and out: finished points, partial points, the result file, and who may write where."""
 
+from .catalogfile import load_catalog, save_catalog
 from .container import read_container, write_container
 from .dataset import build_dataset, catalog_dataset
 from .output import OutputState, begin_run, check_output, lock_output, points_folder, read_run, start_over
@@ -16,6 +17,7 @@ __all__ = [
     "build_dataset",
     "catalog_dataset",
     "check_output",
+    "load_catalog",
     "lock_output",
     "open_results",
     "package_versions",
@@ -25,6 +27,7 @@ __all__ = [
     "read_container",
     "read_provenance",
     "read_run",
+    "save_catalog",
     "start_over",
     "write_container",
     "write_results",

@@ -203,7 +203,7 @@ def _einstein_deviation(data: Mapping[str, np.ndarray], model: Model) -> np.ndar
 
 
 def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
-    """Hop table of catalogs of one model at several temperatures without field, for the group ``catalog``.
+    """Hop table of catalogs of one model at several temperatures and one field; the group ``catalog`` of results.
 
     One row per directed hop of the cell, order of ``model.network``.
     """
@@ -225,13 +225,19 @@ def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
         "reverse": np.array(net.reverse),
         "channels": np.array([c.channels for c in classes], np.int64),
         "vector": net.vector * ANGSTROM,
+        "saddle_dipole": catalogs[0].saddle_dipole * (E_CHARGE * ANGSTROM),
+        "rule": np.array([c.rule for c in classes], dtype=str),
+        "operation": np.array([model.structure.operation_text(int(o)) for o in net.operation], dtype=str),
         "barrier": np.stack([c.barrier for c in catalogs]),
+        "effective_barrier": np.stack([c.effective_barrier for c in catalogs]),
         "attempt_frequency": np.stack([c.attempt_frequency for c in catalogs]),
         "log_rate": np.stack([c.log_rate for c in catalogs]),
         "source": np.array([c.source for c in classes], dtype=str),
+        "read_from": np.array([c.read_from for c in classes], dtype=str),
     }
     variables = {
         n: xr.Variable(CATALOG_ARRAYS[n].dims, v, attributes(n, CATALOG_ARRAYS)) for n, v in columns.items()
     }
     coords = {n: variables.pop(n) for n in ("temperature", "axis")}
-    return xr.Dataset(variables, coords, {"title": f"Rates of {model.title} without field"})
+    title = {"title": f"Rates of {model.title}", "field_V_per_m": _field_si(catalogs[0].field)}
+    return xr.Dataset(variables, coords, title)

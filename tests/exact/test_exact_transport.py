@@ -18,6 +18,7 @@ from kmc_transport.exact import applies, exact_values, solve_exact
 from kmc_transport.exact.states import count_states, enumerate_states
 from kmc_transport.model.model import frozen_array
 from kmc_transport.rates import build_catalog
+from kmc_transport.vibrations import AttemptFrequency
 from tests.networks import KT0, LATTICES, T0, chain, lattice_gas, make_model
 
 from .reference import all_configurations, group_inverse
@@ -126,8 +127,7 @@ def lei_abate_chain(**kw):
         model.hop_classes[0],
         barrier_forward=0.242,
         barrier_reverse=0.242,
-        attempt_frequency_forward=6.12e12,
-        attempt_frequency_reverse=6.12e12,
+        attempt_frequency=AttemptFrequency.constant(6.12e12),
     )
     return replace(model, hop_classes=(hop,))
 

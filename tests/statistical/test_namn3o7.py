@@ -55,9 +55,7 @@ def test_all_points_reach_their_accuracy_and_agree_with_the_exact_answer(results
 
 def test_both_diagonal_channels_double_the_diffusivity() -> None:
     """Two 3NN saddles for each of the two neighbours, as explicit alternatives."""
-    two = load_model_text(
-        INPUT.replace("distance: 2.665 ", "saddles: [{name: 3NN_a}, {name: 3NN_b}]\n    distance: 2.665 ")
-    )
+    two = load_model_text(INPUT.replace("- {name: 3NN}", "- {name: 3NN_a}\n      - {name: 3NN_b}"))
     conditions = dataclasses.replace(two.conditions, temperature=np.array([298.0]), field=np.array([0.0]))
     data = run(dataclasses.replace(two, conditions=conditions)).isel(
         temperature=0, field=0, direction=0, carrier=0

@@ -60,6 +60,7 @@ def test_units_convert_to_si() -> None:
         "S m-1",
         "V m-1",
         "C",
+        "C m",
         "eV",
     }
     assert {s.unit for s in BOTH} <= known

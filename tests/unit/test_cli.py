@@ -131,7 +131,7 @@ def test_catalog_in_three_forms(chain: Path, capsys: pytest.CaptureFixture[str])
     assert len(rows) == 2
     assert float(rows[0]["rate_per_s"]) == pytest.approx(4.9437e8, rel=1e-4)
     assert call("catalog", chain, "-T", "298", "--json") == 0
-    data = json.loads(capsys.readouterr().out)
+    data = json.loads(capsys.readouterr().out)["hops"]
     assert [float(x) for x in rows[0]["vector_angstrom"].split()] == data[0]["vector_angstrom"]
 
 

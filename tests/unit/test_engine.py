@@ -338,3 +338,15 @@ def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba, "njit", njit)
     assert accelerate.jit(abs) is abs
     assert seen == [True, False]
+
+
+def test_lists_have_room_for_the_moment_of_a_hop() -> None:
+    """While the lists are brought up to date, hops of the old and of the new site are in them."""
+    model = make_model(np.eye(3), [[0, 0, 0], [0.5, 0, 0]], [(0, 0, (0, 1, 0), 0.5), (0, 1, (0, 0, 0), 2.0)])
+    r = replica(model, "rejection_free")
+    arrays = r._backend._arrays
+    own, sentinel = arrays["members"], 123456789
+    arrays["members"] = np.concatenate([own, np.full(8, sentinel, np.uint32)])
+    r.advance(50)
+    assert r.executed > 50
+    assert np.all(arrays["members"][len(own) :] == sentinel)

@@ -35,6 +35,7 @@ def networks(draw: st.DrawFn) -> Model:
     n_sites, n_species = draw(st.integers(1, 3)), draw(st.integers(1, 2))
     supercell = draw(st.tuples(*[st.integers(1, 3)] * 3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    few_rates = draw(st.booleans())  # many hops of the same rate, or all different
     allowed = rng.random((n_species, n_sites)) < 0.7
     allowed[np.arange(n_species), rng.integers(n_sites, size=n_species)] = True
     edges, counts = [], []
@@ -45,11 +46,13 @@ def networks(draw: st.DrawFn) -> Model:
         for _ in range(rng.integers(0, 6)):
             i, j, cell = *rng.choice(sites, 2), rng.integers(-1, 2, size=3)
             if i != j or cell.any():
-                hops.append((i, j, cell, 10 ** rng.uniform(-1.5, 0.7)))
+                hops.append(
+                    (i, j, cell, rng.choice([0.1, 2.0]) if few_rates else 10 ** rng.uniform(-1.5, 0.7))
+                )
         edges.append(hops)
         room = int(np.prod(supercell)) * len(sites) - sum(counts)
         counts.append(int(rng.integers(0, max(1, min(room, free) + 1))))
-    energy = rng.uniform(0, 0.08, (n_species, n_sites))
+    energy = rng.uniform(0, 0.0 if few_rates else 0.08, (n_species, n_sites))
     return make_model(
         np.eye(3) + rng.uniform(-0.2, 0.2, (3, 3)),
         rng.random((n_sites, 3)),

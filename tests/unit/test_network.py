@@ -319,8 +319,7 @@ def test_uncertainty_and_eyring():
         "chain", [hop(distance=2.665, barrier="242 ± 30 meV", attempt_frequency="eyring")]
     ).hop_classes
     assert (c.barrier_forward, c.barrier_reverse, c.barrier_stderr) == (0.242, 0.242, 0.03)
-    assert c.attempt_frequency_forward is None
-    assert c.attempt_frequency_reverse is None
+    assert c.attempt_frequency.label == "kT/h"
 
 
 def test_reverse_barrier_from_site_energies():
@@ -388,7 +387,7 @@ def test_attempt_frequencies_must_be_a_difference_of_site_functions():
     ratio = {"forward": "8 THz", "reverse": "4 THz"}
     model = load("two sites", [hop("AB", distance=3, attempt_frequency=ratio)])
     (c,) = model.hop_classes
-    assert (c.attempt_frequency_forward, c.attempt_frequency_reverse) == (8e12, 4e12)
+    assert c.attempt_frequency.at(300) == (8e12, 4e12)
     structure = {**STRUCTURES["two sites"], "sites": {"A": [[0, 0, 0]], "B": [[0.4, 0, 0]]}}
     hops = [hop("AB", distance=2.4, attempt_frequency=ratio), hop("AB", distance=3.6)]
     (problem,) = problems(structure, hops)

@@ -15,6 +15,7 @@ from kmc_transport.model.model import frozen_array
 from kmc_transport.rates import build_catalog, check_catalog
 from kmc_transport.rates.field import effective_barrier
 from kmc_transport.units import K_B, H
+from kmc_transport.vibrations import AttemptFrequency
 from tests.networks import BARRIER, KT0, T0, chain, lattice_gas
 
 
@@ -30,7 +31,7 @@ def test_rates_are_arrhenius_with_channels() -> None:
 
 def test_eyring_attempt_frequency() -> None:
     model = chain([1.0])
-    eyring = replace(model.hop_classes[0], attempt_frequency_forward=None, attempt_frequency_reverse=None)
+    eyring = replace(model.hop_classes[0], attempt_frequency=AttemptFrequency.eyring())
     catalog = build_catalog(replace(model, hop_classes=(eyring,)), temperature=298.0)
     np.testing.assert_allclose(catalog.attempt_frequency, K_B * 298 / H)
     assert catalog.attempt_frequency[0] == pytest.approx(6.209e12, rel=1e-4)

@@ -48,5 +48,7 @@ def test_what_is_printed_reads_back(value: float, relative: float) -> None:
     mantissa, error, exponent = match.group(1), match.group(2), match.group(3) or ""
     decimals = len(mantissa.partition(".")[2])
     scale = 1.0 if "." in error else 10.0**-decimals
-    assert float(mantissa + exponent) == pytest.approx(value, abs=0.51 * 10.0**-decimals * float("1" + exponent))
+    assert float(mantissa + exponent) == pytest.approx(
+        value, abs=0.51 * 10.0**-decimals * float("1" + exponent)
+    )
     assert float(error) * scale * float("1" + exponent) == pytest.approx(stderr, rel=0.06)

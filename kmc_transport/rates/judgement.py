@@ -1,0 +1,114 @@
+"""What to think of the rates: candidate saddles ranked, and whether a polaron's hop is adiabatic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..model.model import HopClass, Model
+from .catalog import zero_field_rate
+from .rules import (
+    Derived,
+    Regime,
+    contradiction,
+    derive_reorganisation_energy,
+    get_rule,
+    make_rule,
+    regime,
+)
+
+__all__ = ["Candidate", "HopRegime", "hop_regimes", "rank_candidates"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of several saddles of a hop. ``share`` is its rate over the summed rate of those that are used."""
+
+    group: str
+    name: str
+    used: bool
+    barrier: float
+    """eV, zero-point correction included where the program adds one."""
+    attempt_frequency: float
+    """Hz."""
+    channels: int
+    log_rate: float
+    """ln of the forward rate without field, 1/s, channels included."""
+    share: float
+    source: str
+
+
+@dataclass(frozen=True)
+class HopRegime:
+    """Regime of one hop class, and a warning when its rule is for another one (empty otherwise)."""
+
+    hop_class: str
+    regime: Regime
+    warning: str
+
+
+def rank_candidates(model: Model, temperature: float) -> list[Candidate]:
+    """Saddles of every hop that has several, used or not, by falling rate at ``temperature`` (K)."""
+    classes = [(c, True) for c in model.hop_classes] + [(c, False) for c in model.candidates]
+    groups: dict[str, list[tuple[HopClass, bool]]] = {}
+    for c, used in classes:
+        carrier, _, rest = c.name.partition(":")
+        groups.setdefault(f"{carrier}:{rest.partition(':')[0]}", []).append((c, used))
+    ranked = []
+    for group, members in groups.items():
+        if len(members) < 2:
+            continue
+        rates = [zero_field_rate(c, temperature) for c, _ in members]
+        top = max(r.log_rate for r in rates)
+        total = math.fsum(
+            math.exp(r.log_rate - top) for r, (_, used) in zip(rates, members, strict=True) if used
+        )
+        found = [
+            Candidate(
+                group,
+                c.name.removeprefix(group).lstrip(":") or c.name,
+                used,
+                r.barrier,
+                r.attempt_frequency,
+                c.channels,
+                r.log_rate,
+                math.exp(r.log_rate - top) / total if total else math.nan,
+                "; ".join(t for t in (c.source, c.read_from) if t),
+            )
+            for r, (c, used) in zip(rates, members, strict=True)
+        ]
+        ranked += sorted(found, key=lambda x: -x.log_rate)
+    return ranked
+
+
+def hop_regimes(model: Model, temperature: float) -> list[HopRegime]:
+    """Regime of every hop class whose electronic coupling is known, at ``temperature`` (K).
+
+    A reorganisation energy that is not given is derived from the barrier and labelled so; a phonon frequency that
+    is not given is taken as the attempt frequency.
+    """
+    found = []
+    for c in model.hop_classes:
+        rule = None if c.rule == "fixed" else make_rule(c.rule, dict(c.rule_parameters), c.source)
+        own = c.polaron
+        coupling = own.electronic_coupling if own and own.electronic_coupling else None
+        coupling = coupling or getattr(rule, "electronic_coupling", None)
+        if coupling is None:
+            continue
+        frequency = own.phonon_frequency if own and own.phonon_frequency else None
+        frequency = frequency or getattr(rule, "phonon_frequency", None)
+        if frequency is None and c.attempt_frequency is not None:
+            frequency = c.attempt_frequency.at(temperature)[0]
+        if frequency is None:
+            continue
+        energy: float | Derived | None = own.reorganisation_energy if own else None
+        energy = energy or getattr(rule, "reorganisation_energy", None)
+        if energy is None:
+            try:
+                energy = derive_reorganisation_energy(c.barrier_forward, coupling)
+            except InputError:
+                continue
+        seen = regime(coupling, energy, frequency, temperature)
+        found.append(HopRegime(c.name, seen, contradiction(rule or get_rule(c.rule), seen)))
+    return found

@@ -1,0 +1,170 @@
+"""Reads migration paths of several codes into one record."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from . import paths_ase, paths_qe
+from .paths_build import build_path
+from .paths_common import RawPath, fail
+from .paths_pymatgen import is_neb_analysis, load_json, read_neb_analysis
+from .paths_table import read_table
+from .paths_vasp import image_folders, read_vasp
+from .records import MigrationPath
+
+__all__ = ["PATH_KINDS", "read_path"]
+
+PATH_KINDS: dict[str, str] = {
+    "auto": "told from the folder, the ending and the content",
+    "vasp": "VASP: folder with the image folders 00, 01, … (OUTCAR or vasprun.xml, CONTCAR or POSCAR)",
+    "neb_analysis": "pymatgen: JSON of a NEBAnalysis",
+    "qe": "Quantum ESPRESSO neb.x: prefix.dat, .path, .axsf or .int, with those of the same prefix beside it",
+    "ase": "ASE: trajectory (.traj, .xyz) or database (.db, .json); key picks the images",
+    "table": "text or CSV: image or reaction coordinate, energy (eV, or as the heading says), perhaps its error",
+}
+"""Kinds of paths, with one line about each."""
+
+_TABLES = (".csv", ".txt", ".tsv")
+_QE_LINE = re.compile(r"(\s+-?\d+\.\d{10}){3}\s*\Z")
+
+
+def read_path(
+    source: str | Path,
+    *,
+    kind: str = "auto",
+    migrating_atom: int | None = None,
+    saddle_by_symmetry: bool = False,
+    key: str | None = None,
+) -> MigrationPath:
+    """Read the energy along a migration path, its barriers, and what each atom does.
+
+    Parameters
+    ----------
+    source : file or folder, as the kind says.
+    kind : one of `PATH_KINDS`.
+    migrating_atom : index (from 0) of the atom that migrates, where it is not the one with the largest displacement.
+    saddle_by_symmetry : the images are the start and the saddle alone, and symmetry tells the way down.
+    key : which images of an ASE file: slice of a trajectory (``"-7:"``), selection of a database (``"path=hop1"``).
+
+    Returns
+    -------
+    MigrationPath : barriers from the highest point of the interpolated energy, eV; how is in ``interpolation``.
+
+    Raises
+    ------
+    InputError : the kind cannot be told, the file is damaged, incomplete or mixed up, or the path has no saddle.
+    """
+    file = Path(source)
+    if kind not in PATH_KINDS:
+        raise fail(file, "there is no such kind of path", key="kind", value=kind, allowed=_listed())
+    if not file.exists():
+        raise fail(
+            file, "there is no such file or folder", "check the path; it is taken from the working directory"
+        )
+    if kind == "auto":
+        kind = _detect(file)
+    if key is not None and kind != "ase":
+        raise fail(
+            file,
+            f"a key picks images of an ASE file, this is of kind '{kind}'",
+            "leave it out",
+            key="key",
+            value=key,
+        )
+    if kind != "vasp" and file.is_dir():
+        raise fail(file, f"a path of kind '{kind}' is a file, this is a folder", "give the file")
+    raw: RawPath
+    if kind == "vasp":
+        raw = read_vasp(file)
+    elif kind == "neb_analysis":
+        raw = read_neb_analysis(file)
+    elif kind == "qe":
+        raw = paths_qe.read_qe(file)
+    elif kind == "ase":
+        raw = paths_ase.read_ase(file, key)
+    else:
+        raw = read_table(file)
+    return build_path(raw, migrating_atom=migrating_atom, saddle_by_symmetry=saddle_by_symmetry)
+
+
+def _listed() -> str:
+    return "; ".join(f"{name} ({line})" for name, line in PATH_KINDS.items())
+
+
+def _detect(file: Path) -> str:
+    """The kind of a source, or an error that names the kinds it may be."""
+    if file.is_dir():
+        return _detect_folder(file)
+    suffix = file.suffix.lower()
+    if suffix in (".traj", ".db", ".xyz", ".extxyz"):
+        return "ase"
+    if suffix in (".path", ".axsf", ".int"):
+        return "qe"
+    if suffix in _TABLES:
+        return "table"
+    if suffix == ".json":
+        return _detect_json(file)
+    if suffix == ".dat":
+        return _detect_dat(file)
+    if file.name.startswith(("OUTCAR", "vasprun.xml", "CONTCAR", "POSCAR")):
+        raise fail(
+            file,
+            "this is one image of a path",
+            "give the folder that holds the image folders 00, 01, …",
+            key="kind",
+        )
+    raise _untold(file, [k for k in PATH_KINDS if k not in ("auto", "vasp")])
+
+
+def _untold(file: Path, candidates: list[str]) -> Exception:
+    return fail(
+        file,
+        f"the kind of path cannot be told; it may be {' or '.join(candidates)}",
+        f"set kind to one of them, such as kind = '{candidates[0]}'",
+        key="kind",
+        allowed="; ".join(f"{c} ({PATH_KINDS[c]})" for c in candidates),
+    )
+
+
+def _detect_folder(folder: Path) -> str:
+    if len(image_folders(folder)) >= 2:
+        return "vasp"
+    files = sorted(
+        p.name for p in folder.iterdir() if p.suffix in (*paths_qe.SUFFIXES, *paths_ase.SUFFIXES, *_TABLES)
+    )
+    remedy = "give the folder that holds 00, 01, …"
+    if files:
+        remedy += f", or one of the files here: {', '.join(files[:8])}"
+    raise fail(folder, "there are no image folders (00, 01, …) here", remedy)
+
+
+def _detect_json(file: Path) -> str:
+    data = load_json(file)
+    if is_neb_analysis(data):
+        return "neb_analysis"
+    if isinstance(data, dict) and "ids" in data and "nextid" in data:
+        return "ase"
+    what = data.get("@class") if isinstance(data, dict) else type(data).__name__
+    raise fail(
+        file,
+        "this JSON is neither a NEBAnalysis of pymatgen nor a database of ASE",
+        "give one of these",
+        key="kind",
+        value=what,
+        allowed=f"neb_analysis ({PATH_KINDS['neb_analysis']}); ase ({PATH_KINDS['ase']})",
+    )
+
+
+def _detect_dat(file: Path) -> str:
+    """Files of neb.x beside it, or lines as neb.x writes them; two columns are a table."""
+    if any(file.with_suffix(s).is_file() for s in (".path", ".axsf", ".int")):
+        return "qe"
+    lines = [x for x in file.read_text(encoding="utf-8", errors="replace").splitlines() if x.strip()]
+    if lines and all(_QE_LINE.match(x) for x in lines):
+        return "qe"
+    plain = [x.split() for x in lines if not x.lstrip().startswith(("#", "!", "%"))]
+    if len(plain) == len(lines) and plain and all(len(x) == 3 for x in plain):
+        # three columns without a heading: the third is an energy in a table, a force in a file of neb.x
+        raise _untold(file, ["table", "qe"])
+    return "table"

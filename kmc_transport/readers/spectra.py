@@ -1,0 +1,143 @@
+"""`read_spectrum`: phonon frequencies from whatever file they are in."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, Problem
+from .records import Spectrum
+from .spectra_freeze import wrong
+from .spectra_list import read_inline, read_list
+from .spectra_mesh import read_mesh_hdf5, read_mesh_yaml
+from .spectra_phonopy import read_force_constants
+
+__all__ = ["read_spectrum"]
+
+_KINDS = (
+    "mesh.yaml, mesh.hdf5, phonopy_params.yaml, phonopy_disp.yaml (FORCE_SETS beside it), list of frequencies"
+)
+_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
+
+
+def read_spectrum(
+    source: str | Path | Sequence[float],
+    *,
+    mesh: Sequence[int] | None = None,
+    cell: str = "primitive",
+    born: bool | str | Path = False,
+    nac_direction: Sequence[float] | None = None,
+    acoustic: bool | None = None,
+    name: str = "inline list",
+) -> Spectrum:
+    """Phonon frequencies of one configuration.
+
+    Parameters
+    ----------
+    source : path of a mesh.yaml or mesh.hdf5 of phonopy (read without phonopy), of a phonopy_params.yaml or
+        phonopy_disp.yaml (phonopy computes the mesh), of a text file with a list of Gamma frequencies and a line
+        ``# unit: THz``; or the frequencies themselves, THz. The content tells the kind, not the name. Text may be
+        compressed (gz, xz, bz2).
+    mesh : three numbers of q-points, Gamma-centred, for phonopy to compute; chosen by length, with a note,
+        when None. A file that holds a mesh must hold this one.
+    cell : ``primitive`` (as phonopy has it) or ``unit``, whose phonons are computed. Two configurations need cells of
+        the same atoms.
+    born : use the Born charges in the file or in BORN beside it, or those of the file named here.
+    nac_direction : direction (reciprocal, fractional) along which Gamma is approached; with ``born`` only.
+    acoustic : whether a plain list contains the three acoustic modes; False when neither this nor the file says.
+    name : what to call an inline list in messages.
+
+    Returns
+    -------
+    Spectrum : THz, imaginary frequencies negative.
+
+    Raises
+    ------
+    InputError : no such file, unknown kind, cut off or mixed-up content, a unit that is missing, phonopy missing.
+    """
+    if cell not in ("primitive", "unit"):
+        raise InputError(
+            Problem("no such cell", "cell", cell, "primitive, unit", "say whose phonons are wanted")
+        )
+    if mesh is not None and (len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh)):
+        raise InputError(
+            Problem("is not a mesh", "mesh", list(mesh), "three integers >= 1", "give e.g. [4, 4, 4]")
+        )
+    if not isinstance(source, str | Path):
+        return read_inline(source, acoustic=bool(acoustic), name=name)
+    path, file = Path(source), str(source)
+    if path.is_dir():
+        held = sorted(p.name for p in path.iterdir() if p.suffix in (".yaml", ".hdf5"))
+        raise wrong(file, "is a folder", "name the file in it", value=", ".join(held) or None, allowed=_KINDS)
+    if not path.is_file():
+        raise wrong(file, "there is no such file", "check the path; it is relative to the input file")
+    with path.open("rb") as f:
+        first = f.read(8)
+    if first == b"\x89HDF\r\n\x1a\n":
+        return _with_mesh(read_mesh_hdf5(path, file), mesh, file)
+    data = _content(path, file)
+    kind = _kind(data[:65536])
+    if kind == "mesh":
+        return _with_mesh(read_mesh_yaml(data, file), mesh, file)
+    if kind == "phonopy":
+        return read_force_constants(path, file, mesh=mesh, cell=cell, born=born, nac_direction=nac_direction)
+    if kind:
+        raise wrong(file, kind, f"give one of: {_KINDS}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise wrong(
+            file, "is neither text nor HDF5", "it may be cut off or damaged", allowed=_KINDS
+        ) from error
+    return read_list(text, file, acoustic=acoustic)
+
+
+def _content(path: Path, file: str) -> bytes:
+    """The whole file, unpacked."""
+    try:
+        data = path.read_bytes()
+        for magic, opener in _PACKED.items():
+            if data.startswith(magic):
+                with opener(path, "rb") as f:
+                    data = f.read()
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise wrong(file, f"cannot be read ({error})", "it may be cut off; write it again") from error
+    if not data.strip():
+        raise wrong(file, "is empty", "write it again", allowed=_KINDS)
+    return data
+
+
+def _kind(head: bytes) -> str:
+    """``mesh``, ``phonopy``, "" for a list, or what is wrong with this kind of file."""
+
+    def has(key: bytes) -> bool:
+        return re.search(rb"^" + key + rb":", head, re.M) is not None
+
+    if has(b"mesh"):
+        return "mesh"
+    if has(b"segment_nqpoint") or has(b"npath"):
+        return "holds a band structure, whose q-points have no weights"
+    if has(b"phonopy") or has(b"unit_cell"):
+        return "phonopy"
+    if has(b"nqpoint") or has(b"phonon"):
+        return "holds phonons at q-points without weights"
+    if has(b"(?:displacements|thermal_properties|frequency_step|natom)"):
+        return "holds no phonon frequencies"
+    return ""
+
+
+def _with_mesh(spectrum: Spectrum, mesh: Sequence[int] | None, file: str) -> Spectrum:
+    if mesh is not None and spectrum.mesh != tuple(int(m) for m in mesh):
+        raise wrong(
+            file,
+            "holds another mesh than the one asked for",
+            "leave the mesh out, or give the phonopy_params.yaml so that phonopy can compute it",
+            value=" x ".join(map(str, spectrum.mesh or ())),
+            allowed=" x ".join(map(str, mesh)),
+        )
+    return spectrum

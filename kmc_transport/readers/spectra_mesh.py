@@ -1,0 +1,130 @@
+"""phonopy's mesh.yaml and mesh.hdf5, read without phonopy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .records import Spectrum
+from .spectra_freeze import freeze_spectrum, wrong
+
+__all__ = ["read_mesh_hdf5", "read_mesh_yaml"]
+
+_AGAIN = "write it again with phonopy (--mesh); it may be cut off"
+_VECTOR = rb"\[\s*([^\],]+),\s*([^\],]+),\s*([^\],]+)\]"
+_MESH = re.compile(rb"^mesh:\s*" + _VECTOR, re.M)
+_N_QPOINT = re.compile(rb"^nqpoint:\s*(\d+)", re.M)
+_N_ATOM = re.compile(rb"^natom:\s*(\d+)", re.M)
+_LATTICE = re.compile(rb"^lattice:[^\n]*\n" + rb"[^\n]*\n".join([rb"\s*-\s*" + _VECTOR] * 3), re.M)
+_BLOCK = b"\n- q-position:"
+_QPOINT = re.compile(_VECTOR)
+_WEIGHT = re.compile(rb"^\s+weight:\s*(\S+)", re.M)
+_FREQUENCY = re.compile(rb"frequency:[ \t]*(\S*)")
+
+# phonopy ends with a new line; without one, the last number must have all its digits or the last list its bracket
+_COMPLETE = re.compile(rb"(?:\n|\.\d{10}|\])\s*\Z")
+
+
+def read_mesh_yaml(data: bytes, file: str) -> Spectrum:
+    """Spectrum of a mesh.yaml, given its content.
+
+    A general YAML parser takes minutes for large meshes; phonopy's own layout is read line by line instead.
+
+    Raises
+    ------
+    InputError : cut off, blocks of different length, header and content that disagree.
+    """
+    starts = _positions(data, _BLOCK)
+    header = data[: starts[0]] if starts else data
+    mesh = _MESH.search(header)
+    n_qpoint, n_atom = _N_QPOINT.search(header), _N_ATOM.search(header)
+    missing = [k for k, m in (("mesh", mesh), ("nqpoint", n_qpoint), ("natom", n_atom)) if m is None]
+    if mesh is None or n_qpoint is None or n_atom is None:
+        raise wrong(file, f"mesh.yaml without {', '.join(missing)}", _AGAIN)
+    numbers = int(mesh[1]), int(mesh[2]), int(mesh[3])
+    n_q, n_atoms = int(n_qpoint[1]), int(n_atom[1])
+
+    if len(starts) != n_q:
+        raise wrong(file, f"{n_q} q-points are announced, {len(starts)} are there", _AGAIN)
+    frequency = np.empty((n_q, 3 * n_atoms))
+    weight, qpoint = np.empty(n_q), np.empty((n_q, 3))
+    for i, (a, b) in enumerate(zip(starts, [*starts[1:], len(data)], strict=True)):
+        block = data[a:b]
+        modes = _FREQUENCY.findall(block)
+        w, q = _WEIGHT.search(block), _QPOINT.search(block)
+        try:
+            if w is None or q is None or len(modes) != 3 * n_atoms:
+                raise ValueError(f"{len(modes)} of {3 * n_atoms} frequencies")
+            frequency[i] = [float(m) for m in modes]
+            weight[i], qpoint[i] = float(w[1]), [float(g) for g in q.groups()]
+        except ValueError as error:
+            raise wrong(
+                file, f"q-point {i + 1} of {n_q} is not complete", _AGAIN, line=data.count(b"\n", 0, a) + 2
+            ) from error
+    if not _COMPLETE.search(data[-256:]):
+        raise wrong(file, "ends in the middle of a number", _AGAIN)
+    lattice = _LATTICE.search(header)
+    cell = None if lattice is None else np.array([float(g) for g in lattice.groups()]).reshape(3, 3)
+    return freeze_spectrum(
+        frequency,
+        file=file,
+        source=f"{file} (mesh.yaml of phonopy)",
+        weight=weight,
+        qpoint=qpoint,
+        mesh=numbers,
+        cell=cell,
+        n_atoms=n_atoms,
+    )
+
+
+def _positions(data: bytes, word: bytes) -> list[int]:
+    found, at = [], data.find(word)
+    while at >= 0:
+        found.append(at)
+        at = data.find(word, at + 1)
+    return found
+
+
+def read_mesh_hdf5(path: Path, file: str) -> Spectrum:
+    """Spectrum of a mesh.hdf5; eigenvectors and velocities in it are not read.
+
+    Raises
+    ------
+    InputError : cut off, another file of phonopy, arrays that do not fit together.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as f:
+            missing = [k for k in ("mesh", "qpoint", "weight", "frequency") if k not in f]
+            if missing:
+                raise wrong(
+                    file,
+                    f"is not a mesh.hdf5 of phonopy: no {', '.join(missing)}",
+                    "give a mesh.hdf5, or the phonopy_params.yaml / phonopy_disp.yaml of the calculation",
+                    value=f"holds {', '.join(sorted(f)) or 'nothing'}",
+                )
+            mesh, qpoint, weight, frequency = (f[k][()] for k in ("mesh", "qpoint", "weight", "frequency"))
+    except (OSError, RuntimeError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise wrong(file, f"HDF5 cannot read it ({str(error)[:120]})", _AGAIN) from error
+    shapes = [np.ndim(mesh), np.ndim(qpoint), np.ndim(weight), np.ndim(frequency)]
+    if shapes != [1, 2, 1, 2] or len(mesh) != 3:
+        raise wrong(file, "mesh, qpoint, weight and frequency have other shapes than phonopy's", _AGAIN)
+    n_modes = frequency.shape[1]
+    whole = n_modes % 3 == 0
+    note = f"{file}: {n_modes} modes are no multiple of three, so the number of atoms is not known"
+    return freeze_spectrum(
+        frequency,
+        file=file,
+        source=f"{file} (mesh.hdf5 of phonopy)",
+        weight=weight,
+        qpoint=qpoint,
+        mesh=(int(mesh[0]), int(mesh[1]), int(mesh[2])),
+        n_atoms=n_modes // 3 if whole else None,
+        notes=() if whole else (note,),
+    )

@@ -1,0 +1,146 @@
+"""A catalog as a file of its own: HDF5, or CSV with one line per hop and temperature."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import CATALOG_ARRAYS, attributes, check_dataset
+from ..errors import Problem, StoreError
+from .atomic import atomic_path
+from .dataset import catalog_dataset
+
+if TYPE_CHECKING:
+    import xarray
+
+    from ..rates.catalog import RateCatalog
+
+__all__ = ["load_catalog", "save_catalog"]
+
+_AXES = ("x", "y", "z")
+_TYPES: dict[str, type] = {"float": np.float64, "int": np.int64}
+
+
+def save_catalog(path: str | Path, catalogs: Sequence[RateCatalog]) -> None:
+    """Write catalogs of one model and field at several temperatures; the suffix .csv or .h5 tells the format.
+
+    SI units and eV; names and units in `kmc_transport.arrays.CATALOG_ARRAYS`. `load_catalog` reads back the same
+    numbers to the last bit. Raises StoreError for another suffix or when the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in (".csv", ".h5"):
+        raise StoreError(
+            Problem(
+                "cannot tell the format of the catalog",
+                value=path.suffix,
+                file=str(path),
+                allowed=".csv, .h5",
+            )
+        )
+    table = catalog_dataset(catalogs)
+    check_dataset(table, CATALOG_ARRAYS)
+    with atomic_path(path) as temporary:
+        if path.suffix == ".h5":
+            table.to_netcdf(temporary, engine="h5netcdf")
+        else:
+            temporary.write_text(_to_csv(table), encoding="utf-8")
+
+
+def load_catalog(path: str | Path) -> xarray.Dataset:
+    """What `save_catalog` wrote. Raises StoreError when the file is missing, damaged or something else."""
+    import xarray as xr
+
+    path = Path(path)
+    try:
+        if path.suffix == ".csv":
+            table = _from_csv(path.read_text(encoding="utf-8"))
+        else:
+            table = xr.load_dataset(path, engine="h5netcdf")
+        check_dataset(table, CATALOG_ARRAYS)
+    except StoreError:
+        raise
+    except Exception as e:  # a damaged file can raise nearly anything
+        raise StoreError(
+            Problem(
+                f"is no catalog, or damaged: {e}",
+                file=str(path),
+                remedy="write it again: kmc-transport catalog -o",
+            )
+        ) from e
+    return table
+
+
+def _columns() -> list[tuple[str, str, str | None]]:
+    """(heading, array, axis) of every column."""
+    found: list[tuple[str, str, str | None]] = []
+    for name, spec in CATALOG_ARRAYS.items():
+        if name in ("temperature", "axis"):
+            continue
+        unit = f" [{spec.unit}]" if spec.unit != "1" else ""
+        if "axis" in spec.dims:
+            found += [(f"{name}_{a}{unit}", name, a) for a in _AXES]
+        else:
+            found.append((f"{name}{unit}", name, None))
+    return found
+
+
+def _to_csv(table: xarray.Dataset) -> str:
+    out = io.StringIO()
+    out.write(
+        "# "
+        + json.dumps({"title": table.attrs["title"], "field_V_per_m": list(table.attrs["field_V_per_m"])})
+    )
+    out.write("\n")
+    columns = _columns()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["temperature [K]", "hop", *(heading for heading, _, _ in columns)])
+    for t, kelvin in enumerate(table["temperature"].values):
+        for h in range(table.sizes["hop"]):
+            row: list[Any] = [repr(float(kelvin)), h]
+            for _, name, axis in columns:
+                values = table[name].values
+                if axis is not None:
+                    value = values[h, _AXES.index(axis)]
+                else:
+                    value = values[t, h] if values.ndim == 2 else values[h]
+                row.append(repr(value.item()) if isinstance(value, np.number) else str(value))
+            writer.writerow(row)
+    return out.getvalue()
+
+
+def _from_csv(text: str) -> xarray.Dataset:
+    import xarray as xr
+
+    head, _, body = text.partition("\n")
+    attrs = json.loads(head.removeprefix("# "))
+    lines = list(csv.DictReader(io.StringIO(body), strict=True))
+    temperature = list(dict.fromkeys(line["temperature [K]"] for line in lines))
+    n = len(lines) // len(temperature)
+    expected = [(t, str(h)) for t in temperature for h in range(n)]
+    if [(line["temperature [K]"], line["hop"]) for line in lines] != expected:
+        raise ValueError("lines are missing or out of order")
+    data: dict[str, Any] = {}
+    for heading, name, axis in _columns():
+        spec = CATALOG_ARRAYS[name]
+        raw = [line[heading] for line in lines]
+        values = np.array(raw, dtype=str) if spec.dtype == "str" else np.array(raw).astype(_TYPES[spec.dtype])
+        if "temperature" in spec.dims:
+            data[name] = values.reshape(len(temperature), n)
+        elif axis is None:
+            data[name] = values[:n]
+        else:
+            data.setdefault(name, np.empty((n, 3)))[:, _AXES.index(axis)] = values[:n]
+    data |= {"temperature": np.array(temperature, dtype=float), "axis": np.array(_AXES)}
+    variables = {
+        n: xr.Variable(CATALOG_ARRAYS[n].dims, v, attributes(n, CATALOG_ARRAYS)) for n, v in data.items()
+    }
+    coords = {n: variables.pop(n) for n in ("temperature", "axis")}
+    return xr.Dataset(
+        variables, coords, {"title": attrs["title"], "field_V_per_m": np.array(attrs["field_V_per_m"])}
+    )
