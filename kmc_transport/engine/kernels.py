@@ -22,7 +22,7 @@ U23, U32, U41, U42, U45, U63 = U(23), U(32), U(41), U(42), U(45), U(63)
 LOW32 = U(0xFFFFFFFF)
 LOW21 = U((1 << 21) - 1)
 
-# Columns of a row of `Net.rows`; rows are 8 numbers (one cache line) apart.
+# Columns of a row of `Hops.rows`; rows are 8 numbers (one cache line) apart.
 THRESHOLD, ALIAS, LINK, MAY, STEP, MOVE, NEXT, CLASS = (U(i) for i in range(8))
 ROW = U3
 # A hop may be executed if bit 0 of MAY is set and its target empty, or bit 1 and the target occupied (that is
