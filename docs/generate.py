@@ -33,7 +33,16 @@ INPUT_SECTIONS = {
     "CarrierInput": "`carriers.NAME`",
     "HopInput": "`hops[]`",
     "BarrierPair": "Barriers of both directions",
+    "BarrierPath": "Barrier from a path",
+    "BarrierRule": "Barrier from a rule",
     "FrequencyPair": "Attempt frequencies of both directions",
+    "AttemptFromKoettgen": "Koettgen's attempt frequency",
+    "KoettgenInput": "`koettgen`",
+    "AttemptFromVineyard": "Vineyard's attempt frequency",
+    "VibrationsInput": "`vineyard`",
+    "AttemptFromEyring": "Eyring's attempt frequency",
+    "EyringInput": "`eyring`",
+    "PolaronInput": "`polaron`",
     "HopVectorSites": "`hops[].vectors[]`, between two sites",
     "HopVectorCartesian": "`hops[].vectors[]`, Cartesian",
     "SaddleInput": "`saddles[]`",
@@ -62,13 +71,65 @@ API: list[tuple[str, str, list[str]]] = [
             "Sampling",
         ],
     ),
-    ("Rates", "kmc_transport.rates", ["build_catalog", "RateCatalog"]),
+    (
+        "Rates",
+        "kmc_transport.rates",
+        ["build_catalog", "RateCatalog", "rank_candidates", "Candidate", "hop_regimes", "HopRegime"],
+    ),
+    (
+        "Barrier rules",
+        "kmc_transport.rates.rules",
+        [
+            "BarrierRule",
+            "Activation",
+            "parameter",
+            "Parameter",
+            "register_rule",
+            "rule_names",
+            "rule_parameters",
+            "get_rule",
+            "make_rule",
+            "check_rule",
+            "rank_saddles",
+            "regime",
+            "Regime",
+            "contradiction",
+            "mulliken_hush",
+            "derive_reorganisation_energy",
+            "Derived",
+        ],
+    ),
+    (
+        "Attempt frequencies",
+        "kmc_transport.vibrations",
+        [
+            "AttemptFrequency",
+            "check_zero_point",
+            "ZeroPointTie",
+            "prepare_pair",
+            "prepare_pairs",
+            "ModePair",
+            "Modes",
+            "eyring",
+            "vineyard",
+            "koettgen",
+            "zero_point_difference",
+            "convergence_table",
+            "ConvergenceRow",
+            "sub_mesh",
+        ],
+    ),
+    (
+        "Files of other codes",
+        "kmc_transport.readers",
+        ["read_path", "MigrationPath", "read_spectrum", "Spectrum"],
+    ),
     ("Exact answers", "kmc_transport.exact", ["solve_exact", "ExactTransport", "sensitivity", "Sensitivity"]),
     ("Simulation", "kmc_transport.simulation", ["run", "PointProgress"]),
     (
         "Results",
         "kmc_transport.store",
-        ["open_results", "read_catalog", "read_provenance", "Provenance"],
+        ["open_results", "read_catalog", "save_catalog", "load_catalog", "read_provenance", "Provenance"],
     ),
     ("", "kmc_transport.plots", ["plot_results"]),
     ("Observables", "kmc_transport.observables", ["fit_arrhenius", "ArrheniusFit"]),
@@ -516,7 +577,7 @@ def api_page() -> str:
         raise SystemExit(f"docs/generate.py does not list these public names: {missing}")
     for heading, module, names in API:
         if heading:
-            lines += ["", f"## {heading}"]
+            lines += ["", f"## {heading}", *TABLES.get(heading, list)()]
         for name in names:
             thing = find(module, name)
             where = "kmc_transport" if name in kmc_transport.__all__ else module
@@ -526,6 +587,69 @@ def api_page() -> str:
             else:
                 lines += ["", signature(thing), "```", "", *docstring(thing)]
     return "\n".join(lines) + "\n"
+
+
+def rules_table() -> list[str]:
+    """Rules of this package with their parameters; those of other installed packages are left out."""
+    from kmc_transport.rates.rules import get_rule, rule_names, rule_parameters
+
+    own = [n for n in rule_names() if get_rule(n).__module__.startswith("kmc_transport.")]
+    lines = ["", "How to write one: [how-to](../how-to/write-a-rule.md). "]
+    lines[-1] += "What they mean: [theory](../theory/barrier-rules.md)."
+    lines += ["", "### Built-in rules", ""]
+    lines += table(
+        ["rule", "formula", "attempt frequency", "the field acts through"],
+        [
+            [
+                f"`{n}`",
+                f"`{get_rule(n).formula}`",
+                "in the rule" if get_rule(n).own_prefactor else "given",
+                "work to the saddle and of the whole hop" if get_rule(n).takes_saddle_dipole else "dH alone",
+            ]
+            for n in own
+        ],
+    )
+    lines += [
+        "",
+        "### Parameters of the rules",
+        "",
+        "`fixed` is that of barriers given as numbers or read from a path.",
+        "",
+    ]
+    return lines + table(
+        ["rule", "parameter", "allowed", "default", "meaning", "source"],
+        [
+            [
+                f"`{n}`",
+                f"`{p.key}`" + "".join(f", or `{k}` (times {f:g})" for k, f in p.alternatives.items()),
+                p.allowed(),
+                "required" if p.default is None else f"{p.default:g}",
+                p.meaning,
+                p.source,
+            ]
+            for n in own
+            if n != "fixed"
+            for p in rule_parameters(n)
+        ],
+    )
+
+
+def kinds_table() -> list[str]:
+    from kmc_transport.readers import PATH_KINDS
+
+    return [
+        "",
+        "### Kinds of paths",
+        "",
+        *table(["kind", "what"], ([f"`{k}`", v] for k, v in PATH_KINDS.items())),
+    ]
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "Barrier rules": rules_table,
+    "Files of other codes": kinds_table,
+}
+"""Tables that open a section of the page on Python."""
 
 
 def find(module: str, name: str) -> Any:

@@ -275,6 +275,13 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "Covariance of E_a and ln|A| in the fit.",
         has_stderr=False,
     ),
+    _fitted(
+        "arrhenius_chi2",
+        "1",
+        "chi squared of the Arrhenius fit per degree of freedom",
+        "About 1 for a straight line; well above it the plot is curved and the fit's errors are too small.",
+        has_stderr=False,
+    ),
 )
 """Arrays of the root group, by name."""
 

@@ -86,6 +86,7 @@ def run(
     """
     model = _load(input)
     target = output or Path(input.with_suffix(".h5").name)
+    _check_target(target)
     from .simulation import run as simulate
 
     try:
@@ -100,7 +101,7 @@ def run(
             )
     except KeyboardInterrupt:
         print(
-            f"kmc-transport: interrupted; what was done is kept in {target}, run again to go on",
+            f"kmc-transport: interrupted; finished points are in {target}, the others in its .points folder: run again to go on",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
@@ -111,6 +112,7 @@ def run(
         plot_results(dataset, picture)
     converged = bool(dataset["converged"].all())
     if as_json or not quiet:
+        from .rates import hop_regimes
         from .report import arrhenius_table, results_table
 
         tables = [results_table(dataset), arrhenius_table(dataset)]
@@ -129,6 +131,10 @@ def run(
             )
         else:
             shown[0].notes.extend(f"Note: {note}" for note in model.notes)
+            coldest = float(model.conditions.temperature.min())
+            shown[0].notes.extend(
+                f"Warning: {r.hop_class}: {r.warning}" for r in hop_regimes(model, coldest) if r.warning
+            )
             _print_tables(*shown)
             print(f"\nResults: {target}" + (f"   Picture: {picture}" if plot else ""))
     if not converged:
@@ -140,7 +146,7 @@ def run(
 @app.command()
 def check(input: Input, as_json: Json = False) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
-    from .rates import build_catalog
+    from .rates import build_catalog, hop_regimes, rank_candidates
     from .report import carrier_table, class_table, summary
 
     model = _load(input)
@@ -153,9 +159,13 @@ def check(input: Input, as_json: Json = False) -> None:
             rate = build_catalog(model, temperature=temperature, field=direction * c.field.max()).rate
             spans.append((temperature, float(rate.min()), float(rate.max())))
     facts = summary(model)
+    rank_candidates(model, lowest)  # those that are not simulated must be sound too
+    warnings = [f"{r.hop_class}: {r.warning}" for r in hop_regimes(model, lowest) if r.warning]
     tables = [carrier_table(model), class_table(model)]
     if as_json:
-        _print_json({**facts, "carriers": tables[0].data, "hop_classes": tables[1].data})
+        _print_json(
+            {**facts, "warnings": warnings, "carriers": tables[0].data, "hop_classes": tables[1].data}
+        )
         return
     print(model.title)
     for reference in model.references:
@@ -177,6 +187,8 @@ def check(input: Input, as_json: Json = False) -> None:
     _print_tables(*tables)
     for note in model.notes:
         print(f"note: {note}")
+    for warning in warnings:
+        print(f"Warning: {warning}.")
     print("\nThe input is sound: detailed balance and the loop rule hold. Nothing was simulated.")
 
 
@@ -310,6 +322,80 @@ def plot(
 
 
 @app.command()
+def polarization(
+    start: Annotated[
+        Path, typer.Argument(metavar="START", help="Structure of the start of the hop.", show_default=False)
+    ],
+    saddle: Annotated[
+        Path, typer.Argument(metavar="SADDLE", help="Structure of the saddle.", show_default=False)
+    ],
+    born: Annotated[
+        list[Path] | None,
+        typer.Option("--born", help="Born charges of the start; again for each further image."),
+    ] = None,
+    path: Annotated[
+        list[Path] | None,
+        typer.Option("--path", help="Structures from the start to the end of the hop, one option each."),
+    ] = None,
+    berry: Annotated[
+        list[Path] | None,
+        typer.Option("--berry", help="OUTCARs with Berry-phase dipoles, one option each, in any order."),
+    ] = None,
+    charge: Annotated[
+        float | None, typer.Option("--charge", help="Nominal charge of the migrating atom, e, for eq. 1.")
+    ] = None,
+    transported: Annotated[
+        float | None,
+        typer.Option(help="Charge carried along the migrating atom's way, e; checked against a whole path."),
+    ] = None,
+    cell_charge: Annotated[
+        float | None, typer.Option(help="Charge of the cell, e, where the files do not say it.")
+    ] = None,
+    atom: Annotated[
+        int | None, typer.Option(help="Migrating atom, from 0. Default: the one that moves farthest.")
+    ] = None,
+    spread_sum_rule: Annotated[
+        bool, typer.Option("--spread-sum-rule", help="Make the Born charges sum to the charge of the cell.")
+    ] = False,
+    field: Annotated[float, typer.Option(help="Field of the verdict, V/m.")] = 1e8,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the dipole along the path (.png, .pdf, .svg).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Dipole change up to a saddle, from Born charges and Berry phases, at all levels of approximation."""
+    from .polarization import hop_images, saddle_dipole_levels
+    from .readers import read_born_charges, read_polarization_path
+    from .readers import spread_sum_rule as spread
+
+    images = hop_images(start, saddle, path=path, migrating_atom=atom)
+    charges = [read_born_charges(f, cell_charge=cell_charge) for f in born or ()]
+    if spread_sum_rule:
+        charges = [spread(c) for c in charges]
+    table = saddle_dipole_levels(
+        images,
+        charges or None,
+        berry=read_polarization_path(berry) if berry else None,
+        nominal_charge=charge,
+        transported_charge=transported,
+        cell_charge=cell_charge,
+        field=field * 1e-10,
+    )
+    if plot is not None:
+        from .polarization_plot import plot_dipole_path
+
+        plot_dipole_path(table, plot)
+    if as_json:
+        _print_json(table.as_dict())
+        return
+    from .polarization_report import polarization_table
+
+    _print_tables(polarization_table(table))
+    if plot is not None:
+        print(f"Picture: {plot}")
+
+
+@app.command()
 def new(
     name: Annotated[
         str, typer.Argument(help="Name of the study; NAME.yaml is written here.", show_default=False)
@@ -340,6 +426,19 @@ def schema() -> None:
     from .model import input_schema
 
     _print_json(input_schema())
+
+
+def _check_target(target: Path) -> None:
+    """Before any work: can a result file be written there?"""
+    wrong = None
+    if target.suffix != ".h5":
+        wrong = ("is not the name of a result file", "a name ending in .h5")
+    elif target.is_dir():
+        wrong = ("is a folder", "a file name")
+    elif not target.parent.is_dir():
+        wrong = ("lies in a folder that does not exist", "an existing folder")
+    if wrong:
+        raise InputError(Problem(wrong[0], "-o", str(target), wrong[1], "choose another -o"))
 
 
 def _load(path: Path) -> Model:

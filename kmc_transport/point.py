@@ -15,16 +15,19 @@ import numpy.typing as npt
 from .engine import Replica
 from .errors import Unconverged
 from .model.model import Model
-from .observables import Accuracy, Evaluation, System, accuracy, evaluate
+from .model.network import components
+from .observables import Accuracy, Evaluation, System, accuracy, evaluate, target_name
 from .rates import build_catalog
 from .records import ExitReason, Tallies
 from .seeds import replica_stream
 
 __all__ = ["PointSimulation", "Progress", "system_of"]
 
-HOPS_PER_SAMPLE, HOPS_OF_ALL = 2.0, 64.0
-"""Executed hops between two samples, to start with: at least so many per carrier, so that what carriers remember
-shows, and so many of all carriers together, so that sampling stays cheap beside hopping."""
+HOPS_PER_SAMPLE = 2.0
+"""Executed hops per carrier between two samples, to start with, so that what carriers remember shows."""
+HOPS_OF_ALL = {"fluctuations": 16.0, "drift": 256.0}
+"""Least number of hops of all carriers between two samples. A sample costs as much as 30 hops of a lone carrier;
+fluctuations gain from every sample, a drift from hops alone."""
 PILOT_ROWS, FIRST_ROWS, FIXED_ROWS, MAX_ROWS = 8, 16, 64, 128
 """Rows per replica: of a trial of the sample interval, of the first look at the accuracy, of a run of fixed
 length, kept at the most."""
@@ -60,7 +63,40 @@ def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
         net.vector,
         catalog.clamped,
         model.conditions.direction,
+        *_ways(model),
     )
+
+
+def _ways(model: Model) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """``span`` and ``single_file`` of `System`."""
+    net, lattice = model.network, model.structure.lattice
+    span, files = np.zeros((len(model.carriers), 3, 3)), np.zeros(len(model.carriers))
+    for a, carrier in enumerate(model.carriers):
+        bonds = [
+            (
+                int(net.origin[h]),
+                int(net.target[h]),
+                (int(net.cell[h, 0]), int(net.cell[h, 1]), int(net.cell[h, 2])),
+            )
+            for h in np.flatnonzero(net.carrier == a)
+        ]
+        returns = np.concatenate(
+            [np.zeros((0, 3), np.int64), *(r for _, r in components(model.structure.n_sites, bonds))]
+        )
+        vectors = returns @ lattice
+        _, size, axes = np.linalg.svd(vectors, full_matrices=False)
+        axes = axes[size > 1e-9 * max(1.0, float(size.max(initial=0.0)))]
+        span[a] = np.round(axes.T @ axes, 12) + 0.0
+        if len(axes) == 1 and carrier.count > 1:
+            # the shortest way that leads to the same site of the supercell
+            turns = [
+                math.lcm(*(n // math.gcd(n, int(x)) for n, x in zip(model.supercell, r, strict=True)))
+                for r in returns
+            ]
+            files[a] = min(
+                n * float(np.linalg.norm(v)) for n, v in zip(turns, vectors, strict=True) if np.any(v)
+            )
+    return span, files
 
 
 class PointSimulation:
@@ -96,7 +132,9 @@ class PointSimulation:
         hop_rate = float(np.mean([r.total_rate() for r in self.replicas])) / self._n_carriers
         self.blocked = not hop_rate > 0
         if not self.blocked:
-            self._start_rows(max(HOPS_PER_SAMPLE, HOPS_OF_ALL / self._n_carriers) / hop_rate)
+            drift = self.system.driven and self.sampling.target in ("mobility", "drift_velocity")
+            least = HOPS_OF_ALL["drift" if drift else "fluctuations"] / self._n_carriers
+            self._start_rows(max(HOPS_PER_SAMPLE, least) / hop_rate)
 
     @property
     def _n_carriers(self) -> int:
@@ -183,13 +221,12 @@ class PointSimulation:
         if self._fixed_length:
             return ExitReason.DONE
         assert self.last is not None
-        assert self.evaluation is not None
         if self.last.reached:
             return ExitReason.ACCURACY_REACHED
         simulated = self.tallies()[0].time
         if self.events >= (s.events or MAX_EVENTS) or (s.time is not None and simulated >= s.time):
             return ExitReason.DONE
-        if self.evaluation.plateau or self.pilots >= MAX_PILOTS:
+        if self._settled or self.pilots >= MAX_PILOTS:
             self._more_rows(self.last.ratio)
         else:  # better statistics show a memory that the pilot did not see
             self.pilots += 1
@@ -201,8 +238,7 @@ class PointSimulation:
         """Choose the sample interval; what a pilot counted is thrown away, as equilibration."""
         s = self.sampling
         self.pilots += 1
-        assert self.evaluation is not None
-        if not (self.evaluation.plateau or self._fixed_length or self.pilots >= MAX_PILOTS):
+        if not (self._settled or self._fixed_length or self.pilots >= MAX_PILOTS):
             self._start_rows(self.interval * LONGER)
             return
         carriers = self._n_carriers * len(self.replicas)
@@ -218,6 +254,12 @@ class PointSimulation:
                 spans.append(s.events * tallies[0].time / sum(int(t.events.sum()) for t in tallies))
             interval = min(spans) / (FIXED_ROWS * 2 ** self.replicas[0].levels)
         self._start_rows(interval)
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the blocks outlive what the target remembers."""
+        name = target_name(self.sampling.target, self.system)
+        return self.evaluation is not None and self.evaluation.settled(name)
 
     @property
     def _fixed_length(self) -> bool:
@@ -237,9 +279,15 @@ class PointSimulation:
 
     def _start_rows(self, interval: float) -> None:
         """Drop what was counted; keep the lattice and the random streams."""
-        self.interval, self.windows_per_row = interval, 1
-        for replica in self.replicas:
-            replica.reset(sample_interval=interval, windows_per_row=1)
+        windows = 1
+        while True:
+            try:
+                for replica in self.replicas:
+                    replica.reset(sample_interval=interval, windows_per_row=windows)
+                break
+            except ValueError:  # carriers could travel farther in a window than the counters hold
+                interval, windows = interval / 2, windows * 2
+        self.interval, self.windows_per_row = interval, windows
 
     def _look(self) -> None:
         """Evaluate what there is."""

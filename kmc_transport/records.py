@@ -51,8 +51,10 @@ class Estimate:
         return f"{self.value} ± {self.stderr} {self.unit}".rstrip()
 
     def z(self, exact: float | FloatArray) -> FloatArray:
-        """Deviation from ``exact`` in standard errors."""
-        return (np.asarray(self.value) - exact) / np.asarray(self.stderr)
+        """Deviation from ``exact`` in standard errors; 0 where both agree to the last bit."""
+        difference = np.asarray(self.value - np.asarray(exact))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(difference == 0, 0.0, difference / np.asarray(self.stderr))
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,6 +107,7 @@ def results_table(dataset: xarray.Dataset) -> Table:
     )
     d = {str(n): v.values for n, v in dataset.variables.items()}
     nan = np.full(d["mobility"].shape, np.nan)
+    contradicting = 0
     for t, f, e, a in np.ndindex(*d["mobility"].shape):
         zero = d["field"][f] == 0
         name = "mobility_einstein" if zero else "mobility"
@@ -115,16 +116,15 @@ def results_table(dataset: xarray.Dataset) -> Table:
         value, stderr = d[name][at], d[f"{name}_stderr"][at]
         exact = d.get(f"{name}_exact", nan)[at]
         z = (value - exact) / stderr if stderr > 0 else math.nan
-        velocity = float(unit @ d["drift_velocity"][at])
-        # one component along e: no correlation between axes matters when the field is along an axis
-        v_stderr = float(np.sqrt(unit**2 @ d["drift_velocity_stderr"][at] ** 2)) if zero else math.nan
-        if not zero:
-            v_stderr = float(stderr * d["field"][f])
-            velocity = float(value * d["field"][f])
+        velocity, v_stderr = float(value * d["field"][f]), float(stderr * d["field"][f])
         tracer = float(unit @ d["tracer_diffusivity"][at] @ unit)
-        axis = np.flatnonzero(np.isclose(np.abs(unit), 1))
-        tracer_stderr = float(d["tracer_diffusivity_stderr"][at][axis[0], axis[0]]) if len(axis) else math.nan
+        # the components' errors may be correlated: for a direction between the axes this is their upper bound
+        tracer_stderr = float(np.abs(unit) @ d["tracer_diffusivity_stderr"][at] @ np.abs(unit))
         state = "" if d["converged"][t, f, e] else str(d["exit_reason"][t, f, e] or "missing")
+        if d["clamped_share"][t, f, e] > 0:
+            state = ", ".join(x for x in (state, "clamped") if x)
+        if abs(z) > 5:
+            contradicting += 1
         table.add(
             [
                 _number(d["temperature"][t]),
@@ -164,11 +164,18 @@ def results_table(dataset: xarray.Dataset) -> Table:
     table.notes.append(
         "In parentheses: standard error of the last digits, of the sampling alone. " + _barrier_note(d)
     )
+    if contradicting:
+        table.notes.append(
+            f"Warning: {contradicting} mobilities lie more than 5 standard errors from the exact answer: their "
+            "error bars are too small. Run longer (smaller relative_error) or with more replicas."
+        )
     clamped = d["clamped_share"]
     if np.nanmax(clamped, initial=0.0) > 0:
+        t, f, _ = np.unravel_index(int(np.nanargmax(clamped)), clamped.shape)
         table.notes.append(
-            f"Warning: up to {100 * np.nanmax(clamped):.2g} % of the executed hops used a barrier that the "
-            "field would have made negative (clamped); the field is too strong for linear response."
+            f"Warning: up to {100 * np.nanmax(clamped):.3g} % of the executed hops (at {d['temperature'][t]:g} K, "
+            f"{d['field'][f]:.3g} V/m) used a barrier that the field would have made negative (clamped): the field "
+            "is too strong for linear response."
         )
     deviation = d["einstein_deviation"]
     if np.isfinite(deviation).any():
@@ -208,6 +215,7 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table | None:
             ("activation energy", "eV"),
             ("prefactor", "K cm²/(V s)"),
             ("correlation", ""),
+            ("chi²/dof", ""),
         ],
     )
     for e, a in np.ndindex(*d["arrhenius_activation_energy"].shape):
@@ -223,12 +231,14 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table | None:
                 format_estimate(energy, s_energy),
                 format_estimate(prefactor * CM2, s_prefactor * CM2),
                 f"{correlation:.3f}",
+                _number(d["arrhenius_chi2"][e, a], 2),
             ],
             {
                 "direction": str(d["direction"][e]),
                 "carrier": str(d["carrier"][a]),
                 "activation_energy_eV": _plain(energy),
                 "activation_energy_stderr": _plain(s_energy),
+                "chi2_per_degree_of_freedom": _plain(d["arrhenius_chi2"][e, a]),
                 "prefactor_K_m2_per_Vs": _plain(prefactor),
                 "prefactor_stderr": _plain(s_prefactor),
                 "covariance_energy_log_prefactor_eV": _plain(d["arrhenius_covariance"][e, a]),
@@ -363,6 +373,7 @@ def catalog_rows(catalog: RateCatalog) -> list[dict[str, Any]]:
     """Every directed hop of a catalog as plain data: eV, Å, Hz, 1/s."""
     model, net = catalog.model, catalog.model.network
     labels = model.structure.labels
+    operations = {int(o): model.structure.operation_text(int(o)) for o in np.unique(net.operation)}
     rows = []
     for h in range(net.n_hops):
         c = model.hop_classes[net.hop_class[h]]
@@ -385,7 +396,7 @@ def catalog_rows(catalog: RateCatalog) -> list[dict[str, Any]]:
                 "channels": c.channels,
                 "rule": c.rule,
                 "rate_per_s": float(catalog.rate[h]),
-                "symmetry_operation": model.structure.operation_text(int(net.operation[h])),
+                "symmetry_operation": operations[int(net.operation[h])],
                 "temperature_K": catalog.temperature,
                 "field_V_per_m": [float(f"{1e10 * x:.12g}") for x in catalog.field],
                 "source": c.source,
@@ -414,7 +425,8 @@ def catalog_table(catalog: RateCatalog) -> Table:
         ],
     )
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in catalog_rows(catalog):
+    every = catalog_rows(catalog)
+    for row in every:
         hop = f"{row['from'].split('[')[0]} → {row['to'].split('[')[0]}"
         key = (
             row["class"],
@@ -440,7 +452,7 @@ def catalog_table(catalog: RateCatalog) -> Table:
             ],
             {},
         )
-    table.data = catalog_rows(catalog)
+    table.data = every
     for c in catalog.model.hop_classes:
         table.notes += [f"{c.name}: {line}" for line in c.log]
     return table
@@ -586,7 +598,7 @@ def sensitivity_table(results: Sequence[tuple[float, float, str, Sensitivity]], 
             for k, c in enumerate(model.hop_classes):
                 if c.carrier != a:
                     continue
-                limits = result.limiting[a] == k
+                limits = result.limiting[a] == k and abs(result.share[a, k]) > 1e-3
                 factor = float(result.error_factor[a])
                 table.add(
                     [
@@ -598,7 +610,7 @@ def sensitivity_table(results: Sequence[tuple[float, float, str, Sensitivity]], 
                         _number(float(result.dlnmu_dbarrier[a, k])),
                         f"{float(result.share[a, k]):.3f}",
                         "not given" if c.barrier_stderr is None else f"{c.barrier_stderr:.3g}",
-                        f"{factor:.3g}" if factor > 1 else "not known",
+                        f"{factor:.3g}" if math.isfinite(factor) else "not known",
                     ],
                     {
                         "temperature_K": temperature,

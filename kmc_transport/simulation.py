@@ -21,7 +21,7 @@ from .errors import InputError, KmcTransportError
 from .exact import exact_values, sensitivity
 from .model import load_model
 from .model.model import Model
-from .observables import Evaluation, fit_arrhenius
+from .observables import Evaluation, fit_arrhenius, target_name
 from .point import PointSimulation, Progress
 from .rates import build_catalog
 from .records import ExitReason
@@ -49,13 +49,8 @@ FloatArray = npt.NDArray[np.float64]
 
 EXACT_STATES = 2000
 """Largest Markov chain that is solved beside each simulated point."""
-_FROM_FLUCTUATIONS = (
-    "tracer_diffusivity",
-    "collective_diffusivity",
-    "charge_diffusivity",
-    "mobility_einstein",
-)
-_RATIOS = ("conductivity", "haven_ratio", "correlation_factor")
+CONTRADICTION = 6.0
+"""Deviation from the exact answer, in standard errors, that no honest simulation shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,6 +284,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     """What is kept of a finished point. Numbers whose statistics are too weak are left out, not guessed."""
     evaluation, last = simulation.evaluation, simulation.last
     tallies = simulation.tallies()
+    exacts = exact_values(simulation.catalog, simulation.system.direction, EXACT_STATES)
     values: dict[str, Any] = {}
     stderrs: dict[str, Any] = {}
     how: dict[str, Any] = {}
@@ -309,7 +305,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         "wall_time": simulation.seconds,
         "clamped_share": float(by_hop[simulation.catalog.clamped].sum() / executed) if executed else 0.0,
         "exit_reason": reason.value,
-        "converged": _converged(model, simulation, reason),
+        "converged": _converged(model, simulation, reason, exacts),
     }
     system = simulation.system
     return PointRecord(
@@ -317,14 +313,15 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         system.field,
         values,
         stderrs,
-        exact_values(simulation.catalog, system.direction, EXACT_STATES),
+        exacts,
         system.direction,
         {
             "seed": str(root),
             "algorithm": simulation.replicas[0].algorithm,
             "estimates": how,
             "batches": 0 if evaluation is None else evaluation.batches,
-            "plateau": evaluation is not None and evaluation.plateau,
+            "plateau": evaluation is not None
+            and {"collective": evaluation.collective_plateau, "tracer": evaluation.tracer_plateau},
             "accuracy": None if last is None else {"ratio": last.ratio, "relative": last.relative_error},
         },
         tuple(tallies),
@@ -339,13 +336,20 @@ def _trusted(name: str, evaluation: Evaluation) -> bool:
     return True
 
 
-def _converged(model: Model, simulation: PointSimulation, reason: ExitReason) -> bool:
-    """Whether what was asked was reached; a run of fixed length has asked for no accuracy."""
-    if reason is ExitReason.ACCURACY_REACHED:
-        return True
+def _converged(model: Model, simulation: PointSimulation, reason: ExitReason, exacts: dict[str, Any]) -> bool:
+    """Whether what was asked was reached: the accuracy, or for a run of fixed length a number to trust."""
+    evaluation = simulation.evaluation
+    name = target_name(model.sampling.target, simulation.system)
+    if evaluation is None or not _trusted(name, evaluation):
+        return False
+    if name in exacts:
+        estimate = evaluation.estimates[name]
+        known = np.isfinite(exacts[name]) & (estimate.stderr > 0)
+        if np.any(np.abs((estimate.value - exacts[name])[known]) > CONTRADICTION * estimate.stderr[known]):
+            return False
     s = model.sampling
     no_target = s.relative_error is None and s.absolute_error is None
-    return reason is ExitReason.DONE and no_target
+    return reason is ExitReason.ACCURACY_REACHED or (reason is ExitReason.DONE and no_target)
 
 
 def _effective_samples(model: Model, evaluation: Evaluation | None) -> float:
@@ -384,7 +388,7 @@ def _arrhenius(model: Model, dataset: xarray.Dataset) -> dict[str, FloatArray]:
     shape = (len(c.direction), len(model.carriers))
     names = ("activation_energy", "prefactor")
     out = {f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")}
-    out["arrhenius_covariance"] = np.full(shape, np.nan)
+    out |= {f"arrhenius_{n}": np.full(shape, np.nan) for n in ("covariance", "chi2")}
     zero = np.flatnonzero(c.field == 0)
     if not len(zero):
         return out
@@ -402,4 +406,6 @@ def _arrhenius(model: Model, dataset: xarray.Dataset) -> dict[str, FloatArray]:
         out["arrhenius_prefactor"][d, a] = sign * fit.prefactor
         out["arrhenius_prefactor_stderr"][d, a] = fit.prefactor_stderr
         out["arrhenius_covariance"][d, a] = fit.covariance[0, 1]
+        if fit.points > 2:
+            out["arrhenius_chi2"][d, a] = fit.chi2 / (fit.points - 2)
     return out

@@ -107,7 +107,7 @@ def find_hops(
                 continue
             _check_incomplete(title, bonds, doc)
             _check_doubled(title, carrier, bonds, seen, finder, doc, path)
-            saddles = _saddles(entry, override, title, bonds, sources, path, override_path)
+            saddles = _saddles(entry, override, title, bonds, sources, finder, path, override_path)
             if saddles:
                 _note_direction(title, entry, bonds, saddles, finder, doc)
                 _check_saddle_places(title, bonds, saddles, doc)
@@ -352,6 +352,7 @@ def _saddles(
     title: str,
     bonds: BondClass,
     sources: Sources,
+    finder: BondFinder,
     path: KeyPath,
     override_path: KeyPath,
 ) -> list[Saddle]:
@@ -365,7 +366,7 @@ def _saddles(
     if override is not None and override.saddles is not None:
         listed, listed_path = override.saddles, (*override_path, "saddles")
     if listed is None:
-        resolved = _resolve("", layers, title, bonds, sources)
+        resolved = _resolve("", layers, title, bonds, sources, finder)
         return [resolved] if resolved else []
     result, names = [], set()
     for k, saddle in enumerate(listed):
@@ -373,7 +374,12 @@ def _saddles(
             doc.add((*listed_path, k, "name"), f"two saddles are called '{saddle.name}'", remedy="rename one")
         names.add(saddle.name)
         resolved = _resolve(
-            saddle.name, [(saddle, (*listed_path, k)), *layers], f"{title}:{saddle.name}", bonds, sources
+            saddle.name,
+            [(saddle, (*listed_path, k)), *layers],
+            f"{title}:{saddle.name}",
+            bonds,
+            sources,
+            finder,
         )
         if resolved:
             result.append(resolved)
@@ -383,7 +389,12 @@ def _saddles(
 
 
 def _resolve(
-    name: str, layers: list[tuple[HopNumbers, KeyPath]], title: str, bonds: BondClass, sources: Sources
+    name: str,
+    layers: list[tuple[HopNumbers, KeyPath]],
+    title: str,
+    bonds: BondClass,
+    sources: Sources,
+    finder: BondFinder,
 ) -> Saddle | None:
     doc = sources.doc
 
@@ -406,10 +417,20 @@ def _resolve(
             doc.add(path, f"the hop class {title} has no {path[-1]}", remedy=f"for example  {example}")
     if barrier is None or (frequency is None and not ruled):
         return None
+    if isinstance(barrier, BarrierRule) and barrier.rule == "fixed":
+        doc.add(
+            (*barrier_path, "rule"),
+            "the rule 'fixed' is that of given barriers",
+            value="fixed",
+            remedy="give the numbers:  barrier: 0.3, or barrier: {forward: 0.3, reverse: 0.2}",
+        )
+        return None
     equal_ends = bonds.own_reverse or all(i == j for i, j, _ in bonds.forward)
+    # what a code calculated for ends that symmetry makes equivalent differs by noise alone
+    alike = equal_ends or finder.equivalent(*bonds.forward[0][:2])
     found = Found()
     if isinstance(barrier, BarrierPath):
-        sources.barrier(barrier, equal_ends, title, (*barrier_path, "path"), found)
+        sources.barrier(barrier, alike, title, (*barrier_path, "path"), found)
     elif not ruled:
         assert isinstance(barrier, Measured | BarrierPair)
         found.barrier = barrier
@@ -424,12 +445,16 @@ def _resolve(
                 remedy="give one number",
             )
             return None
-        sources.attempt(frequency, equal_ends, title, frequency_path, found)
+        sources.attempt(frequency, alike, title, frequency_path, found)
     if (found.barrier is None and not ruled) or (found.attempt_frequency is None and frequency is not None):
         return None  # reported by the sources
-    zero_point, _ = first("zero_point")
+    zero_point, zero_path = first("zero_point")
     if zero_point is None:
-        zero_point = "bare" if isinstance(barrier, BarrierPath) else "unknown"
+        zero_point, zero_path = "bare" if isinstance(barrier, BarrierPath) else "unknown", barrier_path
+    if found.attempt_frequency is not None and not sources.tie(
+        found.attempt_frequency, str(zero_point), ruled, zero_path, found
+    ):
+        return None
     channels, _ = first("channels")
     fraction, fraction_path = first("saddle")
     return Saddle(
@@ -437,7 +462,7 @@ def _resolve(
         found.barrier,
         found.attempt_frequency,
         barrier if isinstance(barrier, BarrierRule) else None,
-        _polaron(*first("polaron"), doc),
+        _polaron(*first("polaron"), ruled, doc),
         bool(getattr(layers[0][0], "use", True)),
         str(zero_point),
         "; ".join(dict.fromkeys(found.read_from)),
@@ -450,9 +475,15 @@ def _resolve(
     )
 
 
-def _polaron(given: object, path: KeyPath, doc: Document) -> PolaronNumbers | None:
+def _polaron(given: object, path: KeyPath, ruled: bool, doc: Document) -> PolaronNumbers | None:
     if not isinstance(given, PolaronInput):
         return None
+    if given.V_AB is None and given.dE_12 is None and not ruled:  # a rule may hold it
+        doc.add(
+            path,
+            "without the electronic coupling the regime of the hop is not known",
+            remedy="give V_AB, or dE_12 (twice V_AB), or remove 'polaron'",
+        )
     if given.V_AB is not None and given.dE_12 is not None:
         doc.add(path, "give one of 'V_AB' and 'dE_12', not both", remedy="V_AB is half of dE_12")
     coupling = given.V_AB if given.dE_12 is None else given.dE_12 / 2
@@ -528,6 +559,7 @@ def _check_saddle_places(title: str, bonds: BondClass, saddles: list[Saddle], do
         twin = any(
             abs(other.fraction - 0.5 + off) < 1e-9
             and other.barrier == saddle.barrier
+            and other.rule == saddle.rule
             and other.attempt_frequency == saddle.attempt_frequency
             and other.channels == saddle.channels
             for other in saddles

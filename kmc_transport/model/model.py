@@ -252,7 +252,8 @@ class InputSource:
     """Path as given, or ``<string>``."""
     text: str
     files: tuple[tuple[str, str], ...] = ()
-    """Structure files that the input names, (name, text); with them `load_model_text` needs no other file."""
+    """Structure files that the input names, (name, text), for `load_model_text`. Paths and spectra of other codes are
+    not kept: the numbers read from them are in the catalog, with their source."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,11 +102,10 @@ class BondFinder:
                 else:
                     ranges.append(np.zeros(1, np.int64))
             cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
-            for j, d in zip(targets, difference, strict=True):
-                lengths = np.linalg.norm((cells + d) @ s.lattice, axis=1)
-                for k in np.flatnonzero((lengths >= low) & (lengths <= high) & (lengths > 1e-9)):
-                    a, b, c = (int(x) for x in cells[k])
-                    found.append((i, int(j), (a, b, c)))
+            lengths = np.linalg.norm((cells + difference[:, None]) @ s.lattice, axis=2)
+            places = np.nonzero((lengths >= low) & (lengths <= high) & (lengths > 1e-9))
+            ends = zip(targets[places[0]].tolist(), cells[places[1]].tolist(), strict=True)
+            found += [(i, j, (a, b, c)) for j, (a, b, c) in ends]
         return found
 
     def nearby_lengths(self, origin_label: str, target_label: str, around: float, count: int) -> list[float]:
@@ -119,11 +118,18 @@ class BondFinder:
             high *= 1.6
         return sorted(sorted(lengths, key=lambda x: abs(x - around))[:count])
 
-    def orbit(self, bond: Bond) -> dict[Bond, int]:
-        """Images of a directed bond under the space group, each with the first operation that makes it."""
+    def _images(self) -> tuple[IntArray, IntArray]:
         if self.images is None:
             self.images = site_images(self.structure)
-        site, shift = self.images
+        return self.images
+
+    def equivalent(self, i: int, j: int) -> bool:
+        """Whether an operation of the space group takes site i to site j (of whichever cell)."""
+        return bool(np.any(self._images()[0][:, i] == j))
+
+    def orbit(self, bond: Bond) -> dict[Bond, int]:
+        """Images of a directed bond under the space group, each with the first operation that makes it."""
+        site, shift = self._images()
         origin, target, cell = bond
         cells = self.structure.rotations @ np.array(cell) + shift[:, target] - shift[:, origin]
         result: dict[Bond, int] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError
-from ..vibrations import AttemptFrequency
+from ..vibrations import AttemptFrequency, check_zero_point
 from .inputfile import Document, KeyPath
 from .schema import (
     AttemptFromEyring,
@@ -53,7 +53,8 @@ class Sources:
             except InputError as error:
                 self._read[key] = None
                 for p in error.problems:
-                    what = ": ".join(str(x) for x in (p.file, p.key) if x)
+                    file = f"{p.file}:{p.line}" if p.file and p.line else p.file
+                    what = ": ".join(str(x) for x in (file, p.key) if x)
                     self.doc.add(
                         path,
                         f"{what}: {p.message}" if what else p.message,
@@ -68,6 +69,13 @@ class Sources:
         from ..readers import read_path
 
         source = self.base / given.path
+        if not source.exists():
+            self.doc.add(
+                path,
+                f"{source}: there is no such file or folder",
+                remedy="check the path; it is relative to the input file",
+            )
+            return
         key = ("path", source, given.kind, given.key, given.saddle_by_symmetry, given.migrating_atom)
         found = self._once(
             key,
@@ -101,7 +109,7 @@ class Sources:
             )
             return
         mean = (forward + reverse) / 2
-        if forward != reverse:
+        if abs(forward - reverse) > 1e-6:
             into.log.append(
                 f"the ends are equivalent: mean of {forward:.4f} and {reverse:.4f} eV taken as both barriers"
             )
@@ -120,6 +128,32 @@ class Sources:
         else:
             assert isinstance(given, float)
             into.attempt_frequency = AttemptFrequency.constant(given)
+
+    def tie(
+        self, frequency: AttemptFrequency, zero_point: str, ruled: bool, path: KeyPath, into: Found
+    ) -> bool:
+        """Whether barrier and frequency hold the zero-point energy once; ``ruled``: a rule gives the barrier."""
+        try:
+            found = check_zero_point(frequency.kind, zero_point, form=frequency.form)
+        except InputError as error:
+            for p in error.problems:
+                self.doc.add(path, p.message, value=p.value, allowed=p.allowed, remedy=p.remedy)
+            return False
+        if found.add and ruled:
+            self.doc.add(
+                path,
+                "the program adds the zero-point energy only to barriers that are numbers or read from a path",
+                value="zero_point: add",
+                remedy="take form: full, or parameters of the rule that include it and zero_point: included",
+            )
+            return False
+        note = found.note
+        both = frequency.zero_point()
+        if found.add and both is not None:
+            other = "" if both[0] == both[1] else f" forward and {1e3 * both[1]:.4g} meV reverse"
+            note = f"{note}: {1e3 * both[0]:.4g} meV{other}"
+        into.log += [note] if note else []
+        return True
 
     def _vibrations(
         self,
@@ -158,7 +192,6 @@ class Sources:
                 return
             spectra.append(spectrum)
             into.read_from.append(spectrum.source)
-            into.log += spectrum.notes
         policy: dict[str, Any] = {
             "imaginary": numbers.imaginary,
             "floor": None if numbers.floor is None else numbers.floor * 1e-12,  # THz

@@ -15,6 +15,9 @@ __all__ = ["find_symmetry", "site_images"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_MANY = 200
+"""Sites of a label from which on a tree finds the nearest one."""
+
 
 def find_symmetry(
     lattice: FloatArray,
@@ -69,20 +72,34 @@ def _without_wrapping(
         return translation
     images = frac @ rotation.T + translation
     shift: FloatArray | None = None
-    for label, image in zip(labels, images, strict=True):
-        same = [k for k, other in enumerate(labels) if other == label]
-        difference = image - frac[same]
-        offsets = np.round(difference)
-        lengths = np.linalg.norm((difference - offsets) @ lattice, axis=1)
-        offset = offsets[int(np.argmin(lengths))][~periodic]
+    names = np.array(labels)
+    for label in dict.fromkeys(labels):
+        same = names == label
+        offsets = _matching(images[same], frac[same], lattice)[1][:, ~periodic]
         if shift is None:
-            shift = offset
-        elif np.any(shift != offset):
+            shift = offsets[0]
+        if np.any(offsets != shift):
             return None
     shifted = translation.copy()
     if shift is not None:
         shifted[~periodic] -= shift
     return shifted
+
+
+def _matching(images: FloatArray, frac: FloatArray, lattice: FloatArray) -> tuple[IntArray, FloatArray]:
+    """(n,) index of the site nearest to each image, and (n, 3) the cell in which it is met."""
+    if len(frac) > _MANY:
+        from scipy.spatial import cKDTree
+
+        wrapped = frac % 1
+        wrapped[wrapped >= 1] = 0  # -1e-17 % 1 is 1.0
+        # images lie on sites within the tolerance of the symmetry, so that the metric does not matter
+        nearest = cKDTree(wrapped, boxsize=1).query(images % 1)[1]
+        return nearest, np.round(images - frac[nearest])
+    difference = images[:, None] - frac[None]
+    offset = np.round(difference)
+    nearest = np.argmin(np.linalg.norm((difference - offset) @ lattice, axis=2), axis=1)
+    return nearest, offset[np.arange(len(images)), nearest]
 
 
 def site_images(structure: Structure) -> tuple[IntArray, IntArray]:
@@ -102,10 +119,7 @@ def site_images(structure: Structure) -> tuple[IntArray, IntArray]:
         frac = structure.frac[same]
         for g in range(n_ops):
             images = frac @ structure.rotations[g].T + structure.translations[g]
-            difference = images[:, None] - frac[None]
-            offset = np.round(difference)
-            length = np.linalg.norm((difference - offset) @ structure.lattice, axis=2)
-            nearest = np.argmin(length, axis=1)
+            nearest, offset = _matching(images, frac, structure.lattice)
             site[g, same] = same[nearest]
-            cell[g, same] = offset[np.arange(len(same)), nearest].astype(np.int64)
+            cell[g, same] = offset.astype(np.int64)
     return site, cell

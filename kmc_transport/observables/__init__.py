@@ -3,7 +3,7 @@
 from .arrhenius import ArrheniusFit, fit_arrhenius
 from .batches import MIN_BATCHES
 from .evaluate import Evaluation, System, evaluate
-from .targets import TARGETS, Accuracy, accuracy
+from .targets import TARGETS, Accuracy, accuracy, target_name
 
 __all__ = [
     "MIN_BATCHES",
@@ -15,4 +15,5 @@ __all__ = [
     "accuracy",
     "evaluate",
     "fit_arrhenius",
+    "target_name",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MIN_BATCHES", "autocorrelated", "jackknife", "leave_one_out"]
+__all__ = ["MIN_BATCHES", "autocorrelated", "jackknife", "leave_one_out", "replicas_agree", "slow_variance"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -15,6 +15,8 @@ MIN_BATCHES = 32
 """Fewest batches that still give an error bar worth having (its own uncertainty is then 13 %)."""
 _CORRELATED = 3.5
 """Lag-1 autocorrelation, in units of 1/sqrt(n), above which neighbouring batches are joined."""
+_DISAGREE = 12.0
+"""Ratio of the variances between and within replicas that chance does not give (once in ten thousand for four)."""
 
 
 def leave_one_out(rows: FloatArray) -> FloatArray:
@@ -52,3 +54,42 @@ def autocorrelated(parts: FloatArray) -> bool:
         return False
     covariance = (centred[1:] * centred[:-1]).sum(axis=0)[alive] / n
     return bool((covariance / variance[alive]).max() * np.sqrt(n) > _CORRELATED)
+
+
+def slow_variance(rows: FloatArray) -> FloatArray:
+    """Relative variance of the mean of each column that rows taken as independent leave out.
+
+    rows : (n, k) positive averages with little noise of their own, such as hop rates: what modulates them slowly
+    (occupied traps, the arrangement of the carriers) modulates mobilities alike, where it would drown in noise.
+    The variance of the mean is compared with that from blocks of 2, 4, 8 ... rows (H. Flyvbjerg & H. G. Petersen,
+    J. Chem. Phys. 91, 461 (1989)); what exceeds its own scatter counts. Returns (k,).
+    """
+    n = len(rows)
+    mean = rows.mean(axis=0)
+    single = rows.var(axis=0, ddof=1) / n
+    extra = np.zeros(rows.shape[1])
+    size = 2
+    while n // size >= 8:
+        blocks = rows[: n // size * size].reshape(n // size, size, -1).mean(axis=1)
+        joined = blocks.var(axis=0, ddof=1) / len(blocks)
+        seen = joined > single * (1 + 2 * np.sqrt(2 / len(blocks)))
+        extra = np.maximum(extra, np.where(seen, joined - single, 0.0))
+        size *= 2
+    return np.divide(extra, mean**2, out=np.zeros_like(extra), where=mean > 0)
+
+
+def replicas_agree(rows: FloatArray, n_replicas: int) -> bool:
+    """Whether the means of the replicas scatter as their own rows let expect.
+
+    rows : (n, k), the replicas one after the other. False where one replica has seen another part of the system
+    than the others; with one replica there is nothing to compare.
+    """
+    n = len(rows) // n_replicas
+    if n_replicas < 2 or n < 8:
+        return True
+    parts = rows[: n * n_replicas].reshape(n_replicas, n, -1)
+    # within a replica from eight stretches, which hold what correlates over many rows
+    stretches = parts[:, : n // 8 * 8].reshape(n_replicas, 8, n // 8, -1).mean(axis=2)
+    within = stretches.var(axis=1, ddof=1).mean(axis=0) / 8
+    between = parts.mean(axis=1).var(axis=0, ddof=1)
+    return bool(np.all(between <= _DISAGREE * within + 1e-12 * parts.mean(axis=(0, 1)) ** 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,14 @@ import numpy.typing as npt
 from ..errors import Unconverged
 from ..records import Estimate, Tallies
 from ..units import ANGSTROM, E_CHARGE, K_B
-from .batches import MIN_BATCHES, autocorrelated, jackknife, leave_one_out
+from .batches import (
+    MIN_BATCHES,
+    autocorrelated,
+    jackknife,
+    leave_one_out,
+    replicas_agree,
+    slow_variance,
+)
 from .diffusion import block_means, plateau_level, slopes
 
 __all__ = ["Evaluation", "System", "evaluate"]
@@ -26,6 +34,10 @@ class System:
     temperature : K. field : (3,) V/Å. charge : (S,) e. volume : Å³ or None.
     hop_carrier, hop_vector, clamped : (n_hops,), (n_hops, 3) Å, (n_hops,) of the directed hops counted.
     direction : (n_directions, 3) unit vectors along which mobilities at zero field are given.
+    span : (S, 3, 3) projector on the directions in which the hops of a species lead through the crystal; along
+        others its drift and long-time diffusion are exactly zero.
+    single_file : (S,) length (Å) after which the supercell repeats along a species' channels, 0 where it moves in
+        more than one dimension or is alone.
     """
 
     temperature: float
@@ -36,31 +48,52 @@ class System:
     hop_vector: FloatArray
     clamped: npt.NDArray[np.bool_]
     direction: FloatArray
+    span: FloatArray
+    single_file: FloatArray
 
     @property
     def driven(self) -> bool:
         return bool(np.any(self.field != 0))
 
 
+_OF_MEANS = ("drift_velocity", "mobility")
+_OF_TRACERS = ("tracer_diffusivity", "correlation_factor")
+_OF_BOTH = ("haven_ratio",)
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Estimates by name (see `kmc_transport.arrays`), and how far the statistics can be trusted.
 
-    batches : number of independent batches behind the error bars. plateau : whether the diffusion
-    coefficients have reached their long-time value.
+    batches : number of independent batches behind the error bars. collective_plateau, tracer_plateau : whether
+    these diffusion coefficients have reached their long-time value. consistent : whether the replicas agree.
     """
 
     estimates: dict[str, Estimate]
     batches: int
-    plateau: bool
+    collective_plateau: bool
+    tracer_plateau: bool
+    consistent: bool
+
+    def settled(self, name: str) -> bool:
+        """Whether the blocks behind an estimate outlive the memory of the hops."""
+        if name in _OF_MEANS:
+            return True
+        if name in _OF_TRACERS:
+            return self.tracer_plateau
+        if name in _OF_BOTH:
+            return self.tracer_plateau and self.collective_plateau
+        return self.collective_plateau
 
     def require(self, name: str) -> Estimate:
         """The estimate, or `Unconverged` (holding it) when the statistics behind it are too weak."""
         estimate = self.estimates[name]
         if self.batches < MIN_BATCHES:
             raise Unconverged(f"{name}: only {self.batches} batches, {MIN_BATCHES} are needed", estimate)
-        if not self.plateau and name not in ("drift_velocity", "mobility"):
+        if not self.settled(name):
             raise Unconverged(f"{name}: the carriers' memory is longer than the longest block", estimate)
+        if not self.consistent:
+            raise Unconverged(f"{name}: the replicas contradict each other, all are too short", estimate)
         return estimate
 
 
@@ -82,22 +115,33 @@ def evaluate(system: System, replicas: Sequence[Tallies]) -> Evaluation:
     correlation_factor      tracer diffusivity over that of uncorrelated hops at the same rate, (S, 3)
     ======================  ===================================================================
 
-    Components that no hop can move along are exactly zero (ratios: NaN) with zero error.
+    Components along which the hops lead nowhere are exactly zero (ratios: NaN) with zero error.
 
     Source: A. R. Allnatt & A. B. Lidiard, Atomic Transport in Solids (1993), chs. 5-6 (coefficients and
     correlation factors); M. P. Allen & D. J. Tildesley (2017), ch. 8 (batches).
     """
-    tallies = Tallies.concatenate(list(replicas))
+    whole = tallies = Tallies.concatenate(list(replicas))
+    rates = np.stack(
+        [whole.events[:, system.hop_carrier == a].sum(axis=1) for a in range(len(whole.number))], axis=1
+    )
+    slow = slow_variance(rates.astype(float)) if len(rates) > 1 else np.zeros(rates.shape[1])
+    squares = np.einsum("raii->ra", whole.tracer[:, whole.levels // 2])
+    agree = replicas_agree(np.concatenate([rates, squares], axis=1), len(replicas))
     while True:
-        result, parts = _evaluate(system, tallies)
+        result, parts = _evaluate(system, tallies, slow, agree)
         if tallies.n_rows < 2 * MIN_BATCHES or not autocorrelated(parts):
             return result
         # neighbouring batches are alike: join them, or the error bar comes out too small
         tallies = tallies.rows(slice(0, tallies.n_rows - tallies.n_rows % 2)).coarsened()
 
 
-def _evaluate(system: System, tallies: Tallies) -> tuple[Evaluation, FloatArray]:
-    """Estimates from the rows as they are, and their leave-one-out values (n, k)."""
+def _evaluate(
+    system: System, tallies: Tallies, slow: FloatArray, agree: bool
+) -> tuple[Evaluation, FloatArray]:
+    """Estimates from the rows as they are, and their leave-one-out values (n, k).
+
+    slow : (S,) relative variance that the correlation of the rows adds. agree : verdict on the replicas.
+    """
     velocity, collective, tracer = block_means(tallies)
     n, n_species = velocity.shape[:2]
     number = tallies.number.astype(float)
@@ -128,9 +172,13 @@ def _evaluate(system: System, tallies: Tallies) -> tuple[Evaluation, FloatArray]
     level_c = levels - 1 if found_c is None else found_c
     level_t = levels - 1 if found_t is None else found_t
 
-    moves = np.zeros((n_species, 3), dtype=bool)
-    for a in range(n_species):
-        moves[a] = np.any(system.hop_vector[system.hop_carrier == a] != 0, axis=0)
+    span = system.span
+    moves = np.einsum("aii->ai", span) > 0
+    patience = _single_file_time(system, diagonal_c[:, level_c].mean(axis=0))
+    if found_t is not None and lag * 2**level_t < patience:
+        # a plateau, but of the time before the carriers of a channel have met each other
+        level_t = min(levels - 1, math.ceil(math.log2(patience / lag)))
+        found_t = level_t if lag * 2**level_t >= patience else None
     event_rate = tallies.events / tallies.row_time
 
     charge, kt = system.charge, K_B * system.temperature
@@ -141,9 +189,9 @@ def _evaluate(system: System, tallies: Tallies) -> tuple[Evaluation, FloatArray]
     def derive(v: FloatArray, c: FloatArray, t: FloatArray, rate: FloatArray) -> FloatArray:
         """All coefficients of each set of averages (leading axis), flattened side by side, in Å, s, e, V."""
         both, own = drift_products(v)
-        d_c = slopes(c, both, lag * 2**level_c)[:, 0]
-        d_t = slopes(t, own, lag * 2**level_t)[:, 0]
-        drift = v / number[:, None]
+        d_c = np.einsum("aij,najbk,bkl->naibl", span, slopes(c, both, lag * 2**level_c)[:, 0], span)
+        d_t = span @ slopes(t, own, lag * 2**level_t)[:, 0] @ span
+        drift = np.einsum("aij,naj->nai", span, v) / number[:, None]
         total = np.einsum("a,naibj,b->nij", weight, d_c, weight)
         # uncorrelated hops: half the mean square hop length per unit time
         free = np.stack(
@@ -201,7 +249,7 @@ def _evaluate(system: System, tallies: Tallies) -> tuple[Evaluation, FloatArray]
         size = int(np.prod(shape))
         factor, unit = SI[name]
         v = value[start : start + size].reshape(shape)
-        s = stderr[start : start + size].reshape(shape)
+        s = np.hypot(stderr[start : start + size].reshape(shape), np.abs(v) * _slow_error(name, slow, shape))
         start += size
         if name in ("drift_velocity", "mobility"):
             error = estimates["drift_velocity"].stderr if name == "mobility" else s * factor
@@ -210,7 +258,34 @@ def _evaluate(system: System, tallies: Tallies) -> tuple[Evaluation, FloatArray]
         else:
             ess = _samples_of_variance(v, s)
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
-    return Evaluation(estimates, n, found_c is not None and found_t is not None), parts
+    return Evaluation(estimates, n, found_c is not None, found_t is not None, agree), parts
+
+
+def _slow_error(name: str, slow: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Relative error from slow modulations for each element of an estimate; it cancels in ratios."""
+    own = np.sqrt(slow)
+    if name in ("haven_ratio", "correlation_factor"):
+        return np.zeros(shape)
+    if name == "mobility_einstein":
+        return np.broadcast_to(own, shape)
+    if name == "collective_diffusivity":
+        return np.broadcast_to(np.maximum(own[:, None, None, None], own[None, None, :, None]), shape)
+    if name in ("charge_diffusivity", "conductivity"):
+        return np.full(shape, own.max())
+    return np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape)
+
+
+def _single_file_time(system: System, diffusivity: FloatArray) -> float:
+    """Time after which carriers that cannot pass each other have felt the whole file, s.
+
+    Three times the decay time L²/(4 pi² D) of the longest density wave in the supercell. diffusivity : (S, 3)
+    collective, Å²/s.
+    """
+    along = diffusivity.sum(axis=1)
+    files = (system.single_file > 0) & (along > 0)
+    if not files.any():
+        return 0.0
+    return float((3 * system.single_file[files] ** 2 / (4 * np.pi**2 * along[files])).max())
 
 
 SI: dict[str, tuple[float, str]] = {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .batches import MIN_BATCHES
 from .evaluate import Evaluation, System
 
-__all__ = ["TARGETS", "Accuracy", "accuracy"]
+__all__ = ["TARGETS", "Accuracy", "accuracy", "target_name"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -47,16 +47,17 @@ def accuracy(
 ) -> Accuracy:
     """Compare the errors of ``target`` with those asked for; a component passes by either of the two.
 
-    Components that no hop can move along are exact zeros and always pass. relative_error : as a fraction.
+    Components along which the hops lead nowhere are exact zeros and always pass; others must have moved. relative_error : as a fraction.
     absolute_error : SI unit of the target.
     """
-    value, stderr = _components(evaluation, system, target)
-    alive = stderr > 0
-    if not alive.any():
-        # nothing moved yet, or nothing can move along the directions asked for
-        done = evaluation.batches >= MIN_BATCHES and bool(np.all(value == 0))
-        return Accuracy(done, 0.0 if done else np.inf, 0.0 if done else np.inf)
-    value, stderr = np.abs(value[alive]), stderr[alive]
+    name = target_name(target, system)
+    value, stderr, possible = _components(evaluation, system, name)
+    value, stderr = np.abs(value[possible]), stderr[possible]
+    enough = evaluation.batches >= 2 * MIN_BATCHES and evaluation.consistent
+    if not possible.any():  # the hops lead nowhere along what is asked for: exact zeros
+        return Accuracy(enough, 0.0, 0.0)
+    if np.any(stderr == 0):  # something that can move has not moved yet
+        return Accuracy(False, np.inf, np.inf)
     allowed = np.zeros_like(value)
     if relative_error is not None:
         allowed = np.maximum(allowed, relative_error * value)
@@ -65,35 +66,38 @@ def accuracy(
     with np.errstate(divide="ignore"):
         ratio = float((stderr / allowed).max())
         worst = float((stderr / value).max())
-    estimate = evaluation.estimates[_name(target, system)]
-    from_fluctuations = _name(target, system) not in ("mobility", "drift_velocity")
-    strong = (
-        evaluation.batches >= 2 * MIN_BATCHES
-        and estimate.effective_samples >= min_effective_samples
-        and (evaluation.plateau or not from_fluctuations)
-    )
+    samples = evaluation.estimates[name].effective_samples
+    strong = enough and samples >= min_effective_samples and evaluation.settled(name)
     return Accuracy(strong and ratio <= 1, ratio, worst)
 
 
-def _name(target: str, system: System) -> str:
+def target_name(target: str, system: System) -> str:
+    """Name of the estimate that a target means at this field."""
     if target in ("mobility", "drift_velocity"):
         return target if system.driven else "mobility_einstein"
     return target
 
 
-def _components(evaluation: Evaluation, system: System, target: str) -> tuple[FloatArray, FloatArray]:
-    """The numbers that the target looks at, flat, with their errors."""
-    name = _name(target, system)
+def _components(
+    evaluation: Evaluation, system: System, name: str
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    """The numbers that the target looks at with their errors, and whether each can be other than zero; flat."""
     estimate = evaluation.estimates[name]
     value, stderr = estimate.value, estimate.stderr
-    if name == "drift_velocity":
-        mobility = evaluation.estimates["mobility"]  # the component along the field, with its own error
-        size = float(np.linalg.norm(system.field)) * 1e10
-        value, stderr = mobility.value * size, mobility.stderr * size
+    diagonal = np.einsum("aii->ai", system.span) > 0
+    if name in ("drift_velocity", "mobility"):
+        mobility = evaluation.estimates["mobility"]  # along the field, with its own error
+        size = float(np.linalg.norm(system.field))
+        unit = system.field / size
+        factor = size * 1e10 if name == "drift_velocity" else 1.0
+        value, stderr = mobility.value * factor, mobility.stderr * factor
+        possible = np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12
+    elif name == "mobility_einstein":
+        possible = np.einsum("di,aij,dj->da", system.direction, system.span, system.direction) > 1e-12
     elif name == "tracer_diffusivity":
-        value, stderr = np.einsum("aii->ai", value), np.einsum("aii->ai", stderr)
+        value, stderr, possible = np.einsum("aii->ai", value), np.einsum("aii->ai", stderr), diagonal
     elif name == "collective_diffusivity":
-        value, stderr = np.einsum("aiai->ai", value), np.einsum("aiai->ai", stderr)
-    elif name == "charge_diffusivity":
-        value, stderr = np.diagonal(value), np.diagonal(stderr)
-    return np.ravel(value), np.ravel(stderr)
+        value, stderr, possible = np.einsum("aiai->ai", value), np.einsum("aiai->ai", stderr), diagonal
+    else:
+        value, stderr, possible = np.diagonal(value), np.diagonal(stderr), diagonal.any(axis=0)
+    return np.ravel(value), np.ravel(stderr), np.ravel(possible)

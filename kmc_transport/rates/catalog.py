@@ -116,8 +116,8 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
             effective[hops], clamped[hops] = one.activation_energy(
                 difference[hops], work[hops], saddle_work[hops]
             )
-            given = None if one.own_prefactor else np.exp(log_attempt[hops])
-            log_attempt[hops] = np.log(one.prefactor(temperature, given))
+            if one.own_prefactor:
+                log_attempt[hops] = np.log(one.prefactor(temperature))
     log_rate = log_attempt + np.log(channels) - effective / kt
     with np.errstate(over="ignore", under="ignore"):
         rate = np.exp(log_rate)
@@ -162,17 +162,28 @@ def zero_field_rate(hop_class: HopClass, temperature: float) -> ZeroFieldRate:
     else:
         rule = _rule(hop_class)
         barrier = float(rule.activation_energy(0.0).energy)
-        given = None if rule.own_prefactor else np.exp(log_attempt)
-        log_attempt = float(np.log(rule.prefactor(temperature, given)))
+        if rule.own_prefactor:
+            log_attempt = float(np.log(rule.prefactor(temperature)))
     log_rate = log_attempt + np.log(hop_class.channels) - barrier / (K_B * temperature)
     return ZeroFieldRate(barrier, float(np.exp(log_attempt)), float(log_rate))
 
 
 def _rule(hop_class: HopClass) -> BarrierRule:
-    """Rule of a hop class; refuses numbers beside it that the rule has already in it."""
+    """Rule of a hop class; refuses what it must not have beside it, and misses what it needs."""
     rule = make_rule(hop_class.rule, dict(hop_class.rule_parameters), hop_class.source)
+    nu = hop_class.attempt_frequency
+    if nu is None and not rule.own_prefactor:
+        raise InputError(
+            Problem(
+                f"the rule '{rule.name}' needs an attempt frequency",
+                f"{hop_class.source}.attempt_frequency",
+                None,
+                "> 0 Hz, eyring, koettgen, vineyard",
+                "give one beside the barrier, for example  attempt_frequency: 10 THz",
+            )
+        )
     rule.check_companions(
-        attempt_frequency=hop_class.attempt_frequency,
+        attempt_frequency=None if nu is None else nu.label,
         saddle_dipole=None if hop_class.saddle_fraction == 0.5 else hop_class.saddle_fraction,
         key=hop_class.source,
     )
@@ -182,5 +193,5 @@ def _rule(hop_class: HopClass) -> BarrierRule:
 def _zero_point(hop_class: HopClass) -> tuple[float, float]:
     """What the zero-point energy adds to the forward and the reverse barrier, eV."""
     if hop_class.attempt_frequency is None or hop_class.rule != "fixed":
-        return 0.0, 0.0
+        return 0.0, 0.0  # the model refused `add` beside a rule
     return hop_class.attempt_frequency.barrier_correction(hop_class.zero_point, key=hop_class.source)

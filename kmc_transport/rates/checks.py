@@ -41,10 +41,11 @@ def site_function_residual(network: HopNetwork, difference: FloatArray) -> Float
     """
     residual = np.zeros(network.n_hops)
     for carrier in np.unique(network.carrier):
-        hops = np.flatnonzero(network.carrier == carrier).tolist()
-        leaving: dict[int, list[int]] = {}
-        for h in hops:
-            leaving.setdefault(int(network.origin[h]), []).append(h)
+        hops = np.flatnonzero(network.carrier == carrier)
+        origin, target = network.origin[hops], network.target[hops]
+        leaving: dict[int, list[tuple[int, float]]] = {}
+        for i, j, d in zip(origin.tolist(), target.tolist(), difference[hops].tolist(), strict=True):
+            leaving.setdefault(i, []).append((j, d))
         value: dict[int, float] = {}
         for start in leaving:
             if start in value:
@@ -53,13 +54,13 @@ def site_function_residual(network: HopNetwork, difference: FloatArray) -> Float
             queue = deque([start])
             while queue:
                 site = queue.popleft()
-                for h in leaving.get(site, ()):
-                    target = int(network.target[h])
-                    if target not in value:
-                        value[target] = value[site] + float(difference[h])
-                        queue.append(target)
-        for h in hops:
-            residual[h] = difference[h] - (value[int(network.target[h])] - value[int(network.origin[h])])
+                for end, step in leaving.get(site, ()):
+                    if end not in value:
+                        value[end] = value[site] + step
+                        queue.append(end)
+        known = np.zeros(int(max(origin.max(), target.max())) + 1)
+        known[list(value)] = list(value.values())
+        residual[hops] = difference[hops] - (known[target] - known[origin])
     return residual
 
 
@@ -139,8 +140,8 @@ def _worst(
     given: FloatArray,
     needed: FloatArray,
 ) -> None:
-    if mismatch.size and not np.nanmax(mismatch) <= TOLERANCE:
-        h = int(np.nanargmax(mismatch))
+    if mismatch.size and not mismatch.max() <= TOLERANCE:
+        h = int(np.argmax(mismatch))  # NaN is worst
         model = catalog.model
         problems.append(
             Problem(

@@ -92,8 +92,9 @@ def hop_regimes(model: Model, temperature: float) -> list[HopRegime]:
     for c in model.hop_classes:
         rule = None if c.rule == "fixed" else make_rule(c.rule, dict(c.rule_parameters), c.source)
         own = c.polaron
-        coupling = own.electronic_coupling if own and own.electronic_coupling else None
-        coupling = coupling or getattr(rule, "electronic_coupling", None)
+        coupling = own.electronic_coupling if own else None
+        if coupling is None:
+            coupling = getattr(rule, "electronic_coupling", None)
         if coupling is None:
             continue
         frequency = own.phonon_frequency if own and own.phonon_frequency else None
@@ -105,10 +106,24 @@ def hop_regimes(model: Model, temperature: float) -> list[HopRegime]:
         energy: float | Derived | None = own.reorganisation_energy if own else None
         energy = energy or getattr(rule, "reorganisation_energy", None)
         if energy is None:
-            try:
-                energy = derive_reorganisation_energy(c.barrier_forward, coupling)
-            except InputError:
+            energy = _derived(c, coupling, temperature)
+            if energy is None:
                 continue
         seen = regime(coupling, energy, frequency, temperature)
         found.append(HopRegime(c.name, seen, contradiction(rule or get_rule(c.rule), seen)))
     return found
+
+
+def _derived(hop_class: HopClass, coupling: float, temperature: float) -> Derived | None:
+    """lambda from the barrier; between ends of different energy from the mean of both directions, which is that of
+    equal ends to first order in dH."""
+    if hop_class.rule != "fixed":
+        barrier, how = zero_field_rate(hop_class, temperature).barrier, ""
+    else:
+        ahead, back = hop_class.barrier_forward, hop_class.barrier_reverse
+        barrier, how = (ahead + back) / 2, ", the mean of both directions" if abs(ahead - back) > 1e-6 else ""
+    try:
+        found = derive_reorganisation_energy(barrier, coupling)
+    except InputError:
+        return None  # no barrier and no coupling
+    return Derived(float(found), found.how + how)

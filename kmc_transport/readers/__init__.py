@@ -1,7 +1,27 @@
 """Reads what first-principles codes wrote into frozen records; uses pymatgen, ASE and phonopy where they can."""
 
+from .berry import polarization_path, read_polarization_path
+from .born import BORN_KINDS, read_born_charges, spread_sum_rule
+from .matching import match_atoms
 from .paths import PATH_KINDS, read_path
-from .records import MigrationPath, Spectrum
+from .records import BornCharges, MigrationPath, PolarizationPath, Snapshot, Spectrum
 from .spectra import read_spectrum
+from .structures import read_structure
 
-__all__ = ["PATH_KINDS", "MigrationPath", "Spectrum", "read_path", "read_spectrum"]
+__all__ = [
+    "BORN_KINDS",
+    "PATH_KINDS",
+    "BornCharges",
+    "MigrationPath",
+    "PolarizationPath",
+    "Snapshot",
+    "Spectrum",
+    "match_atoms",
+    "polarization_path",
+    "read_born_charges",
+    "read_path",
+    "read_polarization_path",
+    "read_spectrum",
+    "read_structure",
+    "spread_sum_rule",
+]

@@ -23,11 +23,13 @@ class Geometry:
 
     positions : (n, n_atoms, 3) Å, relative to the bulk. coordinate : (n,) Å along the path.
     tangent : (n, n_atoms, 3) unit vectors along the path, from the neighbouring images.
+    drift : (n, 3) rigid displacement of the bulk that was subtracted, Å.
     """
 
     positions: FloatArray
     coordinate: FloatArray
     tangent: FloatArray
+    drift: FloatArray
     notes: list[str]
 
 
@@ -60,7 +62,7 @@ def follow(raw: RawPath, highest: int, migrating_atom: int | None) -> Geometry:
                 "remove the doubled image, or give the folder of the finished calculation",
             )
     _refuse_turning_back(raw, measured, steps)
-    return Geometry(aligned, np.concatenate([[0.0], np.cumsum(steps)]), _tangents(measured), notes)
+    return Geometry(aligned, np.concatenate([[0.0], np.cumsum(steps)]), _tangents(measured), drift, notes)
 
 
 def _tangents(positions: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What is read from the outputs of first-principles codes, frozen: migration paths and phonon spectra."""
+"""What is read from the outputs of first-principles codes, frozen: paths, phonon spectra, Born charges, dipoles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MigrationPath", "Spectrum"]
+__all__ = ["BornCharges", "MigrationPath", "PolarizationPath", "Snapshot", "Spectrum"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -78,3 +78,83 @@ class Spectrum:
     without_acoustic: bool
     source: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Atoms of one structure. cell : (3, 3) rows, Å. positions : (n_atoms, 3) Cartesian, Å."""
+
+    cell: FloatArray
+    positions: FloatArray
+    symbols: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class BornCharges:
+    """Born effective charges, in the convention ``Z_ab = dP_a/dr_b`` (so that force = Z^T E); e.
+
+    tensors : (n_atoms, 3, 3); not symmetric in general.
+    symbols : element of each atom, or None. cell : (3, 3) rows, Å, or None. positions : (n_atoms, 3) Å, or None.
+    cell_charge : charge of the cell as the file states or the user tells, e; None when nobody said.
+    source : file, and what in it.
+    """
+
+    tensors: FloatArray
+    symbols: tuple[str, ...] | None
+    cell: FloatArray | None
+    positions: FloatArray | None
+    cell_charge: float | None
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sum_rule_violation(self) -> FloatArray:
+        """(3, 3) sum over atoms minus charge of the cell times unity (acoustic sum rule: 0), e.
+
+        A cell of unknown charge is taken as neutral.
+        """
+        return self.tensors.sum(axis=0) - (self.cell_charge or 0.0) * np.eye(3)
+
+    @property
+    def isotropic(self) -> FloatArray:
+        """(n_atoms,) Tr(Z)/3, e."""
+        return np.trace(self.tensors, axis1=1, axis2=2) / 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class PolarizationPath:
+    """Dipole of the cell along a path, p = Omega P, on one continuous branch.
+
+    dipole : (n_images, 3) e·Å. quantum : (3, 3) rows, e·Å, e times the cell: the dipole of one image is known
+        modulo whole multiples of these.
+    positions : (n_images, n_atoms, 3) Å, each atom followed across the boundary. cells : (n_images, 3, 3) Å.
+    symbols : element of each atom. cell_charge : e; with it, a rigid translation t changes the dipole by charge*t.
+    order : for each image, its place among the sources as given, from 0.
+    largest_jump : of the dipole between neighbouring images, in parts of the jump to the next branch (sure: < 0.5).
+    sources : file of each image.
+    """
+
+    dipole: FloatArray
+    quantum: FloatArray
+    positions: FloatArray
+    cells: FloatArray
+    symbols: tuple[str, ...]
+    cell_charge: float
+    order: tuple[int, ...]
+    largest_jump: float
+    sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> FloatArray:
+        """(3,) dipole of the last image minus that of the first, e·Å."""
+        return self.dipole[-1] - self.dipole[0]
+
+    @property
+    def polarization_change(self) -> FloatArray:
+        """(3,) change of the polarization, µC/cm²; where the cell changes, in that of the polar image."""
+        return self.change / abs(np.linalg.det(self.quantum)) * _E_PER_A2
+
+
+_E_PER_A2 = 1.602176634e-19 * 1e6 / 1e-16  # e/Å² in µC/cm²

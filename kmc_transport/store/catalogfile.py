@@ -101,16 +101,15 @@ def _to_csv(table: xarray.Dataset) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["temperature [K]", "hop", *(heading for heading, _, _ in columns)])
     for t, kelvin in enumerate(table["temperature"].values):
-        for h in range(table.sizes["hop"]):
-            row: list[Any] = [repr(float(kelvin)), h]
-            for _, name, axis in columns:
-                values = table[name].values
-                if axis is not None:
-                    value = values[h, _AXES.index(axis)]
-                else:
-                    value = values[t, h] if values.ndim == 2 else values[h]
-                row.append(repr(value.item()) if isinstance(value, np.number) else str(value))
-            writer.writerow(row)
+        cells: list[list[Any]] = [[repr(float(kelvin))] * table.sizes["hop"], [*range(table.sizes["hop"])]]
+        for _, name, axis in columns:
+            values = table[name].values
+            if axis is not None:
+                values = values[:, _AXES.index(axis)]
+            elif values.ndim == 2:
+                values = values[t]
+            cells.append([repr(v) if isinstance(v, int | float) else str(v) for v in values.tolist()])
+        writer.writerows(zip(*cells, strict=True))
     return out.getvalue()
 
 

@@ -167,7 +167,9 @@ def all_deviations() -> dict[tuple[str, str, str], float]:
         model = make()
         for j, algorithm in enumerate(("null_event", "rejection_free")):
             evaluation = simulate(model, field, algorithm, seed=1000 + 10 * i + j)
-            assert evaluation.plateau, case
+            assert evaluation.collective_plateau, case
+            assert evaluation.tracer_plateau, case
+            assert evaluation.consistent, case
             for name, z in deviations(model, field, evaluation).items():
                 table[case, algorithm, name] = z
     return table

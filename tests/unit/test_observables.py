@@ -52,6 +52,8 @@ def system_of(species: int = 1, field: float = 0.0, volume: float | None = 500.0
         vectors,
         np.zeros(6, bool),
         np.eye(3),
+        np.broadcast_to(np.eye(3), (species, 3, 3)),
+        np.zeros(species),
     )
 
 
@@ -136,7 +138,7 @@ def test_axis_that_no_hop_moves_along_is_exactly_zero() -> None:
     steps = moving_average(np.random.default_rng(9), SAMPLES * 100, 0.0)
     steps[..., 1:] = 0
     system = system_of()
-    system = System(**{**vars(system), "hop_vector": system.hop_vector * [1, 0, 0]})
+    system = System(**{**vars(system), "span": np.diag([1.0, 0, 0])[None]})
     result = evaluate(system, [tallies_of(steps)])
     mobility = result.estimates["mobility_einstein"]
     assert mobility.value[1, 0] == mobility.stderr[1, 0] == 0

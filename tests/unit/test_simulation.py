@@ -294,3 +294,14 @@ def test_uncertain_barriers_are_shown_apart_from_the_sampling_error() -> None:
     data = run(model_of(INPUT.replace("barrier: 0.3 eV", "barrier: 0.3 ± 0.05 eV")))
     factor = data["barrier_error_factor"].values[:, 0, 0]
     np.testing.assert_allclose(factor, np.exp(0.05 / (8.617333262e-5 * np.array([300, 400]))), rtol=1e-6)
+
+
+def test_a_very_long_run_is_cut_into_windows_that_the_counters_hold() -> None:
+    model = dataclasses.replace(
+        chain([1.0]), sampling=Sampling(seed=1, relative_error=None, time=1e12, replicas=1, wall_time=0.1)
+    )
+    point = PointSimulation(model, T0, [0, 0, 0], root=1)
+    assert point.run() is ExitReason.TIME_LIMIT
+    assert point.stage == "production"
+    assert point.windows_per_row > 1
+    assert point.interval * point.windows_per_row * 64 * 2**7 == pytest.approx(1e12)

@@ -1,0 +1,141 @@
+"""What one OUTCAR of VASP says about structure, charges and dipole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .files import read_packed_text
+from .paths_common import fail, numbers
+from .records import FloatArray
+
+__all__ = ["Outcar", "scan_outcar"]
+
+_DIPOLE = re.compile(r"p\[(ion|elc)\]=\(\s*(\S+)\s+(\S+)\s+(\S+)\s*\)")
+_NELECT = re.compile(r"NELECT\s*=\s*([\d.]+)")
+_IBRION = re.compile(r"IBRION\s*=\s*(-?\d+)")
+_ELEMENT = re.compile(r"VRHFIN\s*=\s*([A-Za-z]{1,2})")
+
+
+@dataclass
+class Outcar:
+    """Positions are those that the charges and dipoles belong to: of the last step of a relaxation, else the first.
+
+    valence : (n_atoms,) ZVAL, e. electronic_dipole : p[elc] as printed, electrons·Å (electrons count positive).
+    born : (n_atoms, 3, 3), rows as printed, or None.
+    """
+
+    file: Path
+    cell: FloatArray
+    positions: FloatArray
+    symbols: tuple[str, ...]
+    valence: FloatArray | None
+    n_electrons: float | None
+    electronic_dipole: FloatArray | None
+    ionic_dipole: FloatArray | None
+    born: FloatArray | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def cell_charge(self) -> float | None:
+        """Charge of the cell, e."""
+        if self.valence is None or self.n_electrons is None:
+            return None
+        charge = float(self.valence.sum()) - self.n_electrons
+        return round(charge) if abs(charge - round(charge)) < 1e-3 else charge
+
+
+def scan_outcar(file: Path) -> Outcar:
+    """Read an OUTCAR (packed too) of which only the parts that matter here need to be whole.
+
+    Raises
+    ------
+    InputError : no OUTCAR, or no structure in it.
+    """
+    lines = read_packed_text(file, "an OUTCAR of VASP").splitlines()
+    elements: list[str] = []
+    per_type: list[int] = []
+    zval: list[float] = []
+    n_electrons: float | None = None
+    ibrion = -1
+    cells: list[FloatArray] = []
+    initial: FloatArray | None = None
+    last: FloatArray | None = None
+    dipole: dict[str, FloatArray] = {}
+    born: FloatArray | None = None
+    n_atoms = 0
+    for i, line in enumerate(lines):
+        if "VRHFIN" in line and (m := _ELEMENT.search(line)):
+            elements.append(m[1])
+        elif "ions per type" in line:
+            per_type = [int(w) for w in line.split("=")[1].split()]
+            n_atoms = sum(per_type)
+        elif line.lstrip().startswith("ZVAL") and "mass" not in line:
+            zval = [float(w) for w in re.findall(r"\d+\.\d+", line)]
+        elif n_electrons is None and (m := _NELECT.search(line)):
+            n_electrons = float(m[1])
+        elif "IBRION" in line and (m := _IBRION.search(line)):
+            ibrion = int(m[1])
+        elif "direct lattice vectors" in line and "reciprocal" in line:
+            cells.append(np.array(_rows(file, lines, i + 1, 3, 6))[:, :3])
+        elif initial is None and "position of ions in cartesian coordinates" in line:
+            initial = np.array(_rows(file, lines, i + 1, n_atoms, 3))
+        elif line.lstrip().startswith("POSITION") and "TOTAL-FORCE" in line:
+            last = np.array(_rows(file, lines, i + 2, n_atoms, 6))[:, :3]
+        elif "p[" in line and (m := _DIPOLE.search(line)):
+            dipole[m[1]] = np.array(numbers([m[2], m[3], m[4]], file, i + 1))
+        elif "BORN EFFECTIVE CHARGES (" in line:
+            born = _born(file, lines, i + 2, n_atoms)
+    moved = ibrion in (1, 2, 3) and last is not None
+    positions, cell = (last, cells[-1:]) if moved else (initial if initial is not None else last, cells[:1])
+    if not n_atoms or not elements or positions is None or not cell:
+        raise fail(
+            file,
+            "this has no structure: it is no OUTCAR, or it breaks off before the first step",
+            "give the OUTCAR of a finished calculation",
+        )
+    symbols = tuple(e for e, n in zip(elements, per_type, strict=False) for _ in range(n))
+    known = len(zval) == len(per_type)
+    return Outcar(
+        file=file,
+        cell=cell[0],
+        positions=positions,
+        symbols=symbols,
+        valence=np.repeat(zval, per_type) if known else None,
+        n_electrons=n_electrons,
+        electronic_dipole=dipole.get("elc"),
+        ionic_dipole=dipole.get("ion"),
+        born=born,
+        notes=["structure of the last step of the relaxation"] if moved else [],
+    )
+
+
+def _rows(file: Path, lines: list[str], start: int, n: int, columns: int) -> list[list[float]]:
+    rows = []
+    for k in range(start, start + n):
+        words = lines[k].split() if k < len(lines) else []
+        if len(words) < columns:
+            raise fail(file, "a block of numbers breaks off here", "give the whole OUTCAR", line=k + 1)
+        rows.append(numbers(words[:columns], file, k + 1))
+    return rows
+
+
+def _born(file: Path, lines: list[str], start: int, n_atoms: int) -> FloatArray:
+    """Rows are directions of the field, columns those of the force on the atom: Z_ab as it is."""
+    tensors = np.empty((n_atoms, 3, 3))
+    for atom in range(n_atoms):
+        at = start + 4 * atom
+        head = lines[at].split() if at < len(lines) else []
+        if head[:1] != ["ion"] or int(head[1]) != atom + 1:
+            raise fail(
+                file,
+                f"the table of Born charges breaks off before atom {atom + 1} of {n_atoms}",
+                "repeat it",
+                line=at + 1,
+            )
+        for row in range(3):
+            tensors[atom, row] = _rows(file, lines, at + 1 + row, 1, 4)[0][1:]
+    return tensors
