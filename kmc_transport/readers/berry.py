@@ -15,8 +15,11 @@ from .vasp_outcar import scan_outcar
 
 __all__ = ["polarization_path", "read_polarization_path"]
 
+_FEW = 8  # with fewer atoms there is no bulk that tells a rigid shift
 _SURE = 0.5  # of the distance to the second nearest branch: a jump up to a third of a quantum
 _EQUAL = 1e-3  # Å
+# e; a change between neighbouring images is thought possible up to this charge times the largest displacement
+_POSSIBLE, _POSSIBLE_BEYOND_BORN = 4.0, 1.0
 _ORDERS = ("geometry", "given")
 
 
@@ -148,7 +151,10 @@ def _path(images: list[_Image], order: str, start: int | None, born: BornCharges
         notes.append(
             f"the cell changes along the path: dipoles are those at the cell of {ordered[reference].source}"
         )
-    dipole, jump = _one_branch(ordered, dipole, cells, reference, expected, _spacing(positions, cells))
+    steps = _steps(positions, cells)
+    _refuse_long_steps(ordered, steps, cells[reference], born)
+    spacing = np.linalg.norm(steps.reshape(len(steps), -1), axis=1)
+    dipole, jump = _one_branch(ordered, dipole, cells, reference, expected, spacing)
     if first.cell_charge:
         notes.append(
             f"cell of charge {first.cell_charge:+g} e: its dipole depends on the origin, images must be aligned"
@@ -203,7 +209,7 @@ def _sorted_chain(
     for i in range(n):
         step = fractions - fractions[i]
         step = (step - np.round(step)) @ images[0].cell
-        step -= np.median(step, axis=1, keepdims=True) if fractions.shape[1] >= 8 else 0.0
+        step -= np.median(step, axis=1, keepdims=True) if fractions.shape[1] >= _FEW else 0.0
         apart[i] = np.linalg.norm(step.reshape(n, -1), axis=1)
     close = [(i, j) for i in range(n) for j in range(i) if apart[i, j] < _EQUAL]
     if close:
@@ -266,11 +272,31 @@ def _followed(ordered: list[_Image], fractions: FloatArray) -> FloatArray:
     return np.array([f @ image.cell for f, image in zip(fractions, ordered, strict=True)])
 
 
-def _spacing(positions: FloatArray, cells: FloatArray) -> FloatArray:
-    """(n - 1,) distance between neighbouring images, strain left out."""
+def _steps(positions: FloatArray, cells: FloatArray) -> FloatArray:
+    """(n - 1, n_atoms, 3) Å displacements between neighbouring images, strain left out."""
     fractions = np.einsum("iaj,ijk->iak", positions, np.linalg.inv(cells))
-    steps = np.diff(fractions, axis=0) @ cells[0]
-    return np.linalg.norm(steps.reshape(len(steps), -1), axis=1)
+    return np.diff(fractions, axis=0) @ cells[0]
+
+
+def _refuse_long_steps(
+    ordered: list[_Image], steps: FloatArray, cell: FloatArray, born: BornCharges | None
+) -> None:
+    """A dipole that may change by more than half a quantum looks small on another branch, and no number tells."""
+    half = 0.5 * float(np.linalg.norm(cell, axis=1).min())
+    charge = _POSSIBLE if born is None else _POSSIBLE_BEYOND_BORN
+    if steps.shape[1] >= _FEW:
+        steps = steps - np.median(steps, axis=1, keepdims=True)
+    for i, step in enumerate(steps):
+        longest = float(np.linalg.norm(step, axis=1).max())
+        if charge * longest > half:
+            raise fail(
+                ordered[i + 1].source,
+                f"an atom moves by {longest:.2f} Å from {ordered[i].source}: the dipole may change by more than half "
+                "a quantum, and the branch is not sure",
+                "compute images between these two, or give Born charges of the first image (born)",
+                value=f"{charge:g} e times {longest:.2f} Å",
+                allowed=f"at most {half:.2f} e·Å",
+            )
 
 
 def _foretold(ordered: list[_Image], positions: FloatArray, born: BornCharges | None) -> FloatArray:
