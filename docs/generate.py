@@ -122,8 +122,35 @@ API: list[tuple[str, str, list[str]]] = [
     (
         "Files of other codes",
         "kmc_transport.readers",
-        ["read_path", "MigrationPath", "read_spectrum", "Spectrum"],
+        [
+            "read_path",
+            "MigrationPath",
+            "read_spectrum",
+            "Spectrum",
+            "read_born_charges",
+            "spread_sum_rule",
+            "BornCharges",
+            "read_polarization_path",
+            "polarization_path",
+            "PolarizationPath",
+            "read_structure",
+            "match_atoms",
+            "Snapshot",
+        ],
     ),
+    (
+        "Saddle dipoles",
+        "kmc_transport.polarization",
+        [
+            "hop_images",
+            "HopImages",
+            "saddle_dipole_levels",
+            "DipoleTable",
+            "DipoleLevel",
+            "Verdict",
+        ],
+    ),
+    ("", "kmc_transport.polarization_plot", ["plot_dipole_path"]),
     ("Exact answers", "kmc_transport.exact", ["solve_exact", "ExactTransport", "sensitivity", "Sensitivity"]),
     ("Simulation", "kmc_transport.simulation", ["run", "PointProgress"]),
     (
@@ -635,14 +662,13 @@ def rules_table() -> list[str]:
 
 
 def kinds_table() -> list[str]:
-    from kmc_transport.readers import PATH_KINDS
+    from kmc_transport.readers import BORN_KINDS, PATH_KINDS
 
-    return [
-        "",
-        "### Kinds of paths",
-        "",
-        *table(["kind", "what"], ([f"`{k}`", v] for k, v in PATH_KINDS.items())),
-    ]
+    lines: list[str] = []
+    for title, kinds in (("paths", PATH_KINDS), ("Born charges", BORN_KINDS)):
+        lines += ["", f"### Kinds of {title}", ""]
+        lines += table(["kind", "what"], ([f"`{k}`", v] for k, v in kinds.items()))
+    return lines
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {

@@ -76,7 +76,12 @@ def qe_xml(path: Path, *, old: bool = False) -> Path:
 
 def qe_dyn(path: Path) -> Path:
     alat = 4.0
-    lines = ["Dynamical matrix file", "", f"  2    3   0  {alat / BOHR:.7f}  0.0 0.0 0.0 0.0 0.0", "Basis vectors"]
+    lines = [
+        "Dynamical matrix file",
+        "",
+        f"  2    3   0  {alat / BOHR:.7f}  0.0 0.0 0.0 0.0 0.0",
+        "Basis vectors",
+    ]
     lines += rows(CELL / alat, "{:15.9f}")
     lines += ["           1  'Mg  '    22000.0", "           2  'O   '    14000.0"]
     for i, (s, r) in enumerate(zip(THREE.symbols, THREE.positions / alat, strict=True), start=1):
@@ -91,7 +96,10 @@ def qe_dyn(path: Path) -> Path:
 
 def qe_output(path: Path) -> Path:
     alat = 4.0
-    lines = ["     Program PHONON v.7.2 starts", f"     lattice parameter (alat)  = {alat / BOHR:12.6f}  a.u."]
+    lines = [
+        "     Program PHONON v.7.2 starts",
+        f"     lattice parameter (alat)  = {alat / BOHR:12.6f}  a.u.",
+    ]
     for i, v in enumerate(CELL / alat, start=1):
         lines.append(f"               a({i}) = ( " + " ".join(f"{x:.6f}" for x in v) + " )")
     lines.append("     site n.  atom      mass           positions (alat units)")
@@ -222,10 +230,14 @@ def test_sum_rule_is_reported_and_spread(tmp_path: Path) -> None:
     assert any("acoustic sum rule violated by up to" in n for n in born.notes)
     spread = spread_sum_rule(born)
     np.testing.assert_allclose(spread.tensors.sum(axis=0), 2 * np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(spread.tensors - born.tensors, (spread.tensors - born.tensors)[:1].repeat(3, 0))
+    np.testing.assert_allclose(
+        spread.tensors - born.tensors, (spread.tensors - born.tensors)[:1].repeat(3, 0)
+    )
     assert not any("violated" in n for n in spread.notes)
     # phonopy's way, a sum of 0, is another answer here
-    assert np.abs(spread_sum_rule(read_born_charges(WRITERS["npy"](tmp_path))).tensors.sum(axis=0)).max() < 1e-12
+    assert (
+        np.abs(spread_sum_rule(read_born_charges(WRITERS["npy"](tmp_path))).tensors.sum(axis=0)).max() < 1e-12
+    )
 
 
 def test_structure_of_the_last_step_of_a_relaxation(tmp_path: Path) -> None:
@@ -252,7 +264,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "OUTCAR broken off": (damaged("OUTCAR", lambda t: t[:-60]), "breaks off"),
     "OUTCAR of another run": (damaged("OUTCAR", lambda t: t.replace("VRHFIN", "")), "no structure"),
     "vasprun.xml broken off": (damaged("vasprun.xml", lambda t: t[:-30]), "damaged or breaks off"),
-    "vasprun.xml without": (damaged("vasprun.xml", lambda t: t.replace("born_charges", "x")), "no Born charges"),
+    "vasprun.xml without": (
+        damaged("vasprun.xml", lambda t: t.replace("born_charges", "x")),
+        "no Born charges",
+    ),
     "XML without": (damaged("ph.x XML", lambda t: t.replace("ZSTAR", "X")), "no Born charges"),
     "XML lacks an atom": (damaged("ph.x XML", lambda t: t.replace("Z_AT_.3", "X")), "Z_AT_.3 is missing"),
     "matrix broken off": (damaged("ph.x matrix", lambda t: t[:-60]), "breaks off"),
@@ -292,9 +307,10 @@ def test_what_is_told_must_fit(tmp_path: Path) -> None:
         read_born_charges(file, kind="abinit")
     with pytest.raises(InputError, match="no such file"):
         read_born_charges(tmp_path / "none")
+    (tmp_path / "alone").mkdir()
+    alone = text(tmp_path / "alone" / "BORN", "14.4\n")
     with pytest.raises(InputError, match="no structure"):
-        (tmp_path / "alone").mkdir()
-        read_born_charges(text(tmp_path / "alone" / "BORN", "14.4\n"))
+        read_born_charges(alone)
 
 
 # --- files of real codes ----------------------------------------------------------------------------------------
