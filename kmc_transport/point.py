@@ -148,6 +148,13 @@ class PointSimulation:
     def tallies(self) -> list[Tallies]:
         return [r.tallies for r in self.replicas]
 
+    def progress(self) -> Progress:
+        """Where the point stands."""
+        last = self.last
+        if last is None:
+            return Progress(self.events, self.seconds, None, None)
+        return Progress(self.events, self.seconds, last.ratio, last.relative_error)
+
     def run(
         self,
         *,
@@ -166,15 +173,7 @@ class PointSimulation:
             return ExitReason.TIME_LIMIT if limit is not None and self.seconds > limit else None
 
         def report() -> None:
-            last = self.last
-            on_progress(
-                Progress(
-                    self.events,
-                    self.seconds,
-                    None if last is None else last.ratio,
-                    None if last is None else last.relative_error,
-                )
-            )
+            on_progress(self.progress())
 
         while True:
             reason = ExitReason.BLOCKED_LATTICE if self.blocked else self._round(stop, report, pool)

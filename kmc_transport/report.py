@@ -323,6 +323,7 @@ def class_table(model: Model) -> Table:
             ("class", ""),
             ("hops/cell", ""),
             ("length", "Å"),
+            ("one of its hops", "Å"),
             ("barrier", "eV"),
             ("reverse", "eV"),
             ("attempt frequency", ""),
@@ -335,12 +336,16 @@ def class_table(model: Model) -> Table:
         barrier = f"{c.barrier_forward:.6g}" if c.rule == "fixed" else c.rule
         if c.barrier_stderr:
             barrier += f" ± {c.barrier_stderr:.2g}"
+        first = int(np.argmax((model.network.hop_class == k) & (model.network.orientation > 0)))
+        origin = f"{model.structure.labels[model.network.origin[first]]}[{model.network.origin[first]}]"
+        vector = ", ".join(f"{x + 0.0:.3g}" for x in np.round(model.network.vector[first], 6))
         nu = "in the rule" if c.attempt_frequency is None else c.attempt_frequency.label
         table.add(
             [
                 c.name,
                 str(count[k]),
                 f"{c.distance:.4f}",
+                f"{origin} + ({vector})",
                 barrier,
                 f"{c.barrier_reverse:.6g}" if c.rule == "fixed" else "",
                 nu,
@@ -352,6 +357,8 @@ def class_table(model: Model) -> Table:
                 "carrier": model.carriers[c.carrier].name,
                 "directed_hops_per_cell": int(count[k]),
                 "length_angstrom": c.distance,
+                "first_hop_origin": origin,
+                "first_hop_vector_angstrom": model.network.vector[first].tolist(),
                 "rule": c.rule,
                 "rule_parameters": dict(c.rule_parameters),
                 "barrier_eV": _plain(c.barrier_forward),

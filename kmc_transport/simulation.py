@@ -267,16 +267,7 @@ def _simulate_point(
         store.save(point.key, record, replace=True)
         if reason is ExitReason.TIME_LIMIT:  # a longer limit takes it up again
             store.save_partial(point.key, simulation.snapshot())
-    last = simulation.last
-    report(
-        Progress(
-            simulation.events,
-            simulation.seconds,
-            None if last is None else last.ratio,
-            None if last is None else last.relative_error,
-        ),
-        done=True,
-    )
+    report(simulation.progress(), done=True)
     return record
 
 
