@@ -101,7 +101,8 @@ def run(
             )
     except KeyboardInterrupt:
         print(
-            f"kmc-transport: interrupted; finished points are in {target}, the others in its .points folder: run again to go on",
+            f"kmc-transport: interrupted; finished points are in {target}, the others in its .points folder: "
+            "run again to go on",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None

@@ -90,7 +90,7 @@ def hop(
     a, b = np.zeros((16, 3)), np.zeros((16, 3))
     # from x = 0.75 through the face at x = 1
     a[HOPPING] = [2.6, 0.3, -0.2]
-    apart = r0 - r0[HOPPING]
+    apart = r0 - r0[HOPPING] - 0.5 * a[HOPPING]  # from the saddle: the far bulk stays
     f = apart @ np.linalg.inv(cell)
     distance = np.linalg.norm((f - np.round(f)) @ cell, axis=1)
     near = [i for i in np.argsort(distance) if i != HOPPING][:4]

@@ -101,7 +101,7 @@ def _build(
         return None
     energies = given_energies(sections.site_energies, carriers, structure, doc)
     site_energy = site_energies(groups, carriers, structure, energies, doc)
-    classes = hop_classes(groups, site_energy, finder.length, doc)
+    classes = hop_classes(groups, site_energy, finder, carriers, doc)
     simulated = [c for c in classes if c.saddle.use]
     if whole:
         _check_reach(groups, carriers, structure, doc)

@@ -7,7 +7,7 @@ difference of site free energies, so both close round every loop of the network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy.typing as npt
 from .hops import HopGroup, Saddle
 from .inputfile import Document, KeyPath, nearest
 from .model import Carrier, HopClass, Structure
-from .network import Bond
+from .network import BondFinder
 from .potentials import Difference, solve_potential
+from .response import saddle_dipole_of
 from .schema import BarrierPair
 
 __all__ = ["SaddleHops", "given_energies", "hop_classes", "site_energies"]
@@ -160,7 +161,8 @@ def _note_derived(
 def hop_classes(
     groups: Sequence[HopGroup],
     energies: npt.NDArray[np.float64],
-    length: Callable[[Bond], float],
+    finder: BondFinder,
+    carriers: Sequence[Carrier],
     doc: Document,
 ) -> list[SaddleHops]:
     """Hop classes with both barriers and frequencies; contradictions go to ``doc``."""
@@ -169,10 +171,12 @@ def hop_classes(
         barriers = _barriers(group, saddle, name, energies[group.carrier], doc)
         if barriers is None:
             continue
+        charge = carriers[group.carrier].charge
+        dipole, told = saddle_dipole_of(group, saddle, charge, finder, name, doc)
         hop_class = HopClass(
             name=name,
             carrier=group.carrier,
-            distance=float(length(group.bonds.forward[0])),
+            distance=float(finder.length(group.bonds.forward[0])),
             barrier_forward=barriers[0],
             barrier_reverse=barriers[1],
             barrier_stderr=barriers[2],
@@ -184,8 +188,9 @@ def hop_classes(
             zero_point=saddle.zero_point,
             rule="fixed" if saddle.rule is None else saddle.rule.rule,
             rule_parameters=() if saddle.rule is None else tuple((saddle.rule.model_extra or {}).items()),
+            saddle_dipole=dipole,
             polaron=saddle.polaron,
-            log=saddle.log,
+            log=(*saddle.log, *told),
         )
         result.append(SaddleHops(group, saddle, hop_class))
     _check_frequency_loops([item for item in result if item.saddle.use], doc)

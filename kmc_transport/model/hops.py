@@ -18,6 +18,8 @@ from .schema import (
     BarrierPath,
     BarrierRule,
     ClassNumbers,
+    FieldDipole,
+    FieldEquivalentCharge,
     FrequencyPair,
     HopInput,
     HopNumbers,
@@ -48,6 +50,8 @@ class Saddle:
     """None where the rule has its own prefactor."""
     rule: BarrierRule | None
     polaron: PolaronNumbers | None
+    response: FieldDipole | FieldEquivalentCharge | None
+    response_path: KeyPath
     use: bool
     zero_point: str
     read_from: str
@@ -455,6 +459,7 @@ def _resolve(
         found.attempt_frequency, str(zero_point), ruled, zero_path, found
     ):
         return None
+    response, response_path = first("field_response")
     channels, _ = first("channels")
     fraction, fraction_path = first("saddle")
     return Saddle(
@@ -463,6 +468,8 @@ def _resolve(
         found.attempt_frequency,
         barrier if isinstance(barrier, BarrierRule) else None,
         _polaron(*first("polaron"), ruled, doc),
+        response,  # type: ignore[arg-type]
+        response_path,
         bool(getattr(layers[0][0], "use", True)),
         str(zero_point),
         "; ".join(dict.fromkeys(found.read_from)),

@@ -69,6 +69,13 @@ class Structure:
     def n_sites(self) -> int:
         return len(self.labels)
 
+    def cartesian_rotation(self, index: int) -> FloatArray:
+        """(3, 3) rotation of an operation on Cartesian vectors (columns); the identity for -1."""
+        if index < 0:
+            return np.eye(3)
+        axes = self.lattice.T
+        return np.asarray(axes @ self.rotations[index] @ np.linalg.inv(axes))
+
     def operation_text(self, index: int) -> str:
         """Operation as a coordinate triplet, ``-x, y+1/2, -z``; empty for -1 (not made by an operation)."""
         if index < 0:
@@ -158,6 +165,8 @@ class HopClass:
     """Place of the saddle's charge centre along the forward hop vector; 0.5 is the midpoint."""
     source: str
     """Where the numbers come from: input file, line and key."""
+    saddle_dipole: tuple[float, float, float] | None = None
+    """p_S - p_i of the class's first forward hop, e·Å, Cartesian; None: from ``saddle_fraction``."""
     read_from: str = ""
     """Outputs of other codes that the numbers were read from."""
     zero_point: str = "unknown"

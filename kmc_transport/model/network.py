@@ -138,6 +138,21 @@ class BondFinder:
             result.setdefault((i, j, (a, b, c)), g)
         return result
 
+    def stabiliser(self, bond: Bond) -> tuple[list[int], list[int]]:
+        """Operations that take a bond to itself, and those that swap its ends (modulo lattice translations)."""
+        site, shift = self._images()
+        origin, target, cell = bond
+        cells = self.structure.rotations @ np.array(cell) + shift[:, target] - shift[:, origin]
+        rows = list(
+            zip(site[:, origin].tolist(), site[:, target].tolist(), map(tuple, cells.tolist()), strict=True)
+        )
+        back = reversed_bond(bond)
+        return [g for g, r in enumerate(rows) if r == bond], [g for g, r in enumerate(rows) if r == back]
+
+    def turn(self, operation: int) -> FloatArray:
+        """(3, 3) Cartesian rotation of an operation; the identity for -1."""
+        return self.structure.cartesian_rotation(operation)
+
     def classes(self, bonds: Iterable[Bond]) -> list[BondClass]:
         """Symmetry classes of bonds found by distance, shortest first; each is completed by the space group."""
         pool = set(bonds)

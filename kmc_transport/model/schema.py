@@ -28,6 +28,8 @@ __all__ = [
     "ClassNumbers",
     "ConditionsInput",
     "DistanceWindow",
+    "FieldDipole",
+    "FieldEquivalentCharge",
     "FieldInput",
     "FieldRange",
     "FrequencyPair",
@@ -524,6 +526,40 @@ _FREQUENCY_EXAMPLES: list[Any] = [
 ]
 
 
+class FieldDipole(Section):
+    """Response to the field: the dipole change up to the saddle."""
+
+    dipole: Vector = Field(description="p_S - p_i, Cartesian, in e·Å.", examples=[[0, 1.45, 1.45]])
+    hop: Vector | None = Field(
+        None,
+        description="The hop it belongs to, Cartesian, in Å; by default the one that `check` shows for the class.",
+        examples=[[0, 2.0825, 2.0825]],
+    )
+
+
+class FieldEquivalentCharge(Section):
+    """Response to the field: equivalent charge times the migrating atom's displacement to the saddle."""
+
+    q_eqv: FiniteFloat = Field(description="Q_eqv along d_ma, in e (Salles 2020, eq 8).", examples=[-2.07])
+    d_ma: Vector = Field(
+        description="Displacement of the migrating atom to the saddle, Cartesian, in Å; a vacancy moves the other way.",
+        examples=[[0, -0.99, -0.99]],
+    )
+    hop: Vector | None = Field(
+        None,
+        description="The hop it belongs to, Cartesian, in Å; by default the one that `check` shows for the class.",
+        examples=[[0, 2.0825, 2.0825]],
+    )
+
+
+FieldResponse = Annotated[
+    Annotated[FieldDipole, Tag("from_dipole")] | Annotated[FieldEquivalentCharge, Tag("from_q_eqv")],
+    Discriminator(
+        lambda given: "from_q_eqv" if isinstance(given, dict) and "q_eqv" in given else "from_dipole"
+    ),
+]
+
+
 class PolaronInput(Section):
     """What tells whether a small polaron's hop is adiabatic; reported, not used for the rate."""
 
@@ -565,6 +601,12 @@ class HopNumbers(Section):
         examples=["bare"],
     )
     channels: Channels | None = Field(None, description=_CHANNELS + " Default 1.", examples=[2])
+    field_response: FieldResponse | None = Field(
+        None,
+        description="Work of the field up to the saddle, instead of the midpoint rule: `{dipole}` or `{q_eqv, d_ma}`. "
+        "It turns with symmetry and never enters the work of the whole hop.",
+        examples=[{"q_eqv": -2.07, "d_ma": [0, -0.99, -0.99]}],
+    )
     polaron: PolaronInput | None = Field(
         None,
         description="For small polarons: coupling and phonons, from which the regime of the hop is reported.",

@@ -47,8 +47,8 @@ def accuracy(
 ) -> Accuracy:
     """Compare the errors of ``target`` with those asked for; a component passes by either of the two.
 
-    Components along which the hops lead nowhere are exact zeros and always pass; others must have moved. relative_error : as a fraction.
-    absolute_error : SI unit of the target.
+    Components along which the hops lead nowhere are exact zeros and always pass; others must have moved.
+    relative_error : as a fraction. absolute_error : SI unit of the target.
     """
     name = target_name(target, system)
     value, stderr, possible = _components(evaluation, system, name)

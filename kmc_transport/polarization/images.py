@@ -15,13 +15,13 @@ from ..readers.matching import wrap
 from ..readers.paths_common import RawPath
 from ..readers.paths_geometry import follow
 
-__all__ = ["FEW_ATOMS", "HopImages", "far_atoms", "hop_images"]
+__all__ = ["FEW_ATOMS", "HopImages", "bulk_weights", "hop_images"]
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 FEW_ATOMS = 8
 """With fewer atoms there is no bulk far from the migrating one, and images are not aligned."""
+_NEAR = 0.6  # of the largest distance in the cell; nearer atoms are no bulk
 _SAME = 0.05  # Å; largest displacement of an atom between two copies of one image
 _CELL = 0.02  # Å
 
@@ -58,6 +58,11 @@ class HopImages:
         return self.displacement[self.saddle, self.migrating_atom]
 
     @property
+    def bulk(self) -> FloatArray | None:
+        """(n_atoms,) weights of the bulk far from the saddle, on which images are aligned; None in a small cell."""
+        return bulk_weights(self.positions[0], self.cell, self.positions[self.saddle, self.migrating_atom])
+
+    @property
     def coordinate(self) -> FloatArray:
         """(n_images,) distance along the path, Å."""
         steps = np.linalg.norm(np.diff(self.positions, axis=0).reshape(len(self.positions) - 1, -1), axis=1)
@@ -73,9 +78,9 @@ def hop_images(
 ) -> HopImages:
     """Put the structures of a hop in order, atom by atom.
 
-    Atoms may be wrapped differently, and even stand in another order, in each file. Images are aligned on the
-    median displacement of the half of the atoms that lies farthest from the migrating one: in a cell of charge Q
-    a rigid shift t changes the dipole by Q t, and a mean over all atoms would follow the migrating one.
+    Atoms may be wrapped differently, and even stand in another order, in each file. Images are aligned on the mean
+    displacement of the bulk far from the saddle (`bulk_weights`): in a cell of charge Q a rigid shift t changes the
+    dipole by Q t, and a mean over all atoms would follow the migrating one.
 
     Parameters
     ----------
@@ -131,13 +136,17 @@ def hop_images(
     )
 
 
-def far_atoms(positions: FloatArray, cell: FloatArray, atom: int) -> IntArray:
-    """The half of the atoms farthest from one of them; none where there are fewer than `FEW_ATOMS`."""
-    n = len(positions)
-    if n < FEW_ATOMS:
-        return np.empty(0, dtype=np.int64)
-    distance = np.linalg.norm(wrap(positions - positions[atom], cell), axis=1)
-    return np.argsort(distance, kind="stable")[n // 2 :]
+def bulk_weights(positions: FloatArray, cell: FloatArray, centre: FloatArray) -> FloatArray | None:
+    """(n_atoms,) weights of the bulk far from ``centre``, summing to 1; None with fewer than `FEW_ATOMS`.
+
+    They rise smoothly from 0 at 0.6 of the largest distance, so that whatever symmetry maps the surroundings of the
+    centre onto themselves, the weights follow: with the saddle as centre, the relaxations on both sides cancel.
+    """
+    if len(positions) < FEW_ATOMS:
+        return None
+    distance = np.linalg.norm(wrap(positions - centre, cell), axis=1)
+    weight = np.clip((distance / distance.max() - _NEAR) / (1 - _NEAR), 0.0, None) ** 2
+    return weight / weight.sum()
 
 
 def _wrong(message: str, remedy: str = "", **more: object) -> InputError:
@@ -268,11 +277,11 @@ def _freeze(
             f"the migrating atom, {atom} ({symbols[atom]}), moves by {length[atom]:.3f} Å only to the saddle",
             "check start and saddle; an electron polaron has no migrating atom: give its dipole itself",
         )
-    far = far_atoms(positions[0], cell, atom)
-    if far.size:
-        # nearly nothing, unless the atom told is not the one that the images were aligned away from
-        left = np.median(positions[:, far] - positions[0, far], axis=1)
-        positions, drift = positions - left[:, None], drift + left
+    for _ in range(3):  # the centre moves with the alignment, by little
+        weight = bulk_weights(positions[0], cell, positions[saddle, atom])
+        if weight is not None:
+            left = np.einsum("a,iax->ix", weight, positions - positions[0])
+            positions, drift = positions - left[:, None], drift + left
     for array in (positions, drift):
         array.flags.writeable = False
     return HopImages(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, Problem
 from ..readers import BornCharges, PolarizationPath, match_atoms
-from .images import HopImages, far_atoms
+from .images import HopImages
 from .table import DipoleLevel, DipoleTable
 from .verdict import judge
 
@@ -70,6 +70,7 @@ def saddle_dipole_levels(
     notes = list(images.notes)
     tensors = _by_image(images, born, notes)
     charge = _cell_charge(born, berry, cell_charge)
+    _note_alignment(images, charge, notes)
     levels: list[DipoleLevel] = []
     integral = _path_integral(images, tensors, notes)
     if berry is not None:
@@ -112,6 +113,35 @@ def _only(tensors: FloatArray, atom: int) -> FloatArray:
     kept = np.zeros_like(tensors)
     kept[atom] = tensors[atom]
     return kept
+
+
+def _shift(images: HopImages, moved: FloatArray) -> FloatArray:
+    """(..., 3) rigid displacement of the far bulk in displacements (..., n_atoms, 3); 0 in a small cell."""
+    weight = images.bulk
+    return np.zeros((*moved.shape[:-2], 3)) if weight is None else np.einsum("a,...ax->...x", weight, moved)
+
+
+def _alignment_error(images: HopImages) -> float:
+    """How far the alignment of the saddle, Å, depends on which atoms are taken as bulk."""
+    weight = images.bulk
+    if weight is None:
+        return 0.0
+    sharper = weight**1.5 / (weight**1.5).sum()
+    return float(np.linalg.norm(sharper @ images.displacement[images.saddle]))
+
+
+def _note_alignment(images: HopImages, charge: float, notes: list[str]) -> None:
+    if not charge:
+        return
+    if images.bulk is None:
+        notes.append(
+            "charged cell of few atoms: the images cannot be aligned, the dipole depends on the origin"
+        )
+    elif (left := abs(charge) * _alignment_error(images)) > 0.05:
+        notes.append(
+            f"charged cell: the alignment of the images on the far bulk leaves about {left:.2f} e·Å open; a larger "
+            "cell settles it"
+        )
 
 
 def _by_image(
@@ -173,9 +203,7 @@ def _find(images: HopImages, charges: BornCharges, told: int | None) -> tuple[in
             charges.symbols,
             what=charges.source,
         )
-        far = far_atoms(images.positions[k], images.cell, images.migrating_atom)
-        moved = moved - (np.median(moved[far], axis=0) if far.size else 0.0)
-        apart = float(np.linalg.norm(moved, axis=1).max())
+        apart = float(np.linalg.norm(moved - _shift(images, moved), axis=1).max())
         if apart < best:
             best, atoms, nearest = apart, order, k
     if best > _SAME:
@@ -331,8 +359,7 @@ def _berry(
         )
     atom = images.migrating_atom
     begin, moved = _berry_displacements(images, berry)
-    far = far_atoms(images.positions[0], images.cell, atom)
-    shift = np.median(moved[:, far], axis=1) if far.size else np.zeros((len(moved), 3))
+    shift = _shift(images, moved)
     moved = moved - shift[:, None]
     wanted = {"saddle": images.saddle} | ({"end": len(images.positions) - 1} if images.complete else {})
     at: dict[str, int] = {}
@@ -350,16 +377,7 @@ def _berry(
             )
     aligned = berry.dipole - charge * shift
     series = aligned - aligned[begin]
-    uncertainty = None
-    if charge and not far.size:
-        notes.append(
-            "charged cell of few atoms: the images cannot be aligned, the dipole depends on the origin"
-        )
-    elif charge:
-        spread = moved[at["saddle"], far]
-        uncertainty = abs(charge) * float(np.linalg.norm(spread.mean(axis=0) - np.median(spread, axis=0)))
-        if uncertainty > 0.05:
-            notes.append(f"charged cell: the alignment of the images leaves {uncertainty:.2f} e·Å open")
+    uncertainty = abs(charge) * _alignment_error(images)
     migrating = np.full_like(series, np.nan)
     if integral is not None:
         # the parts of the atoms are known at the images with tensors: interpolated over the atom's way
@@ -393,9 +411,7 @@ def _berry_displacements(images: HopImages, berry: PolarizationPath) -> tuple[in
             berry.symbols,
             what=berry.sources[k],
         )
-        far = far_atoms(images.positions[0], images.cell, images.migrating_atom)
-        inner = moved - (np.median(moved[far], axis=0) if far.size else 0.0)
-        apart = float(np.linalg.norm(inner, axis=1).max())
+        apart = float(np.linalg.norm(moved - _shift(images, moved), axis=1).max())
         if apart < best:
             best, begin, order, first = apart, k, atoms, moved
     if best > _SAME:

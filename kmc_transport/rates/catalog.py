@@ -100,6 +100,9 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     charge = np.array([c.charge for c in model.carriers])[net.carrier]
 
     dipole = saddle_dipole(charge, net.vector, fraction)
+    for index, c in enumerate(classes):
+        if c.saddle_dipole is not None:
+            _turned_dipoles(model, index, np.array(c.saddle_dipole), charge, dipole)
     for index, rule in enumerate(rules):
         if rule is not None and not rule.takes_saddle_dipole:
             dipole[net.hop_class == index] = 0.0  # the field acts through the energies of the ends
@@ -141,6 +144,17 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     )
     check_catalog(catalog)
     return catalog
+
+
+def _turned_dipoles(
+    model: Model, hop_class: int, first: FloatArray, charge: FloatArray, dipole: FloatArray
+) -> None:
+    """Saddle dipoles of all hops of a class from that of its first: it turns with the hop, and the way up from the
+    other end is the rest of the whole hop (Salles 2020, eq 2: half-path works add up). Written into ``dipole``."""
+    net = model.network
+    for h in np.flatnonzero((net.hop_class == hop_class) & (net.orientation > 0)):
+        dipole[h] = model.structure.cartesian_rotation(int(net.operation[h])) @ first
+        dipole[net.reverse[h]] = dipole[h] - charge[h] * net.vector[h]
 
 
 @dataclass(frozen=True)

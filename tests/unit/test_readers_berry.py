@@ -1,0 +1,187 @@
+"""Berry-phase dipoles: one branch whatever the order of the images, or a refusal; never a wrong branch."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmc_transport.errors import InputError
+from kmc_transport.readers import polarization_path, read_polarization_path
+from tests.polarization_data import SYMBOLS, Hop, hop, write_outcar
+
+DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
+real_files = pytest.mark.skipif(
+    not DATA, reason="KMC_TRANSPORT_TEST_DATA names no folder of files of real codes"
+)
+TIMES = [0.0, 0.1, 0.25, 0.4, 0.5, 0.65, 0.8, 0.9, 1.0]
+
+
+def outcars(folder: Path, h: Hop, times: list[float]) -> list[Path]:
+    """Dipoles folded back into the cell, as codes print them."""
+    files = []
+    for k, t in enumerate(times):
+        (folder / f"{k}").mkdir(parents=True)
+        fold = np.array([[2, -1, 0], [0, 3, 1], [-2, 0, 0], [1, 1, 1]])[k % 4] @ h.cell
+        files.append(
+            write_outcar(
+                folder / f"{k}" / "OUTCAR",
+                h.snapshot(t),
+                dipole=h.dipole(t) + fold,
+                n_electrons=64 - h.charge,
+            )
+        )
+    return files
+
+
+@given(seed=st.integers(0, 2**32), neutral=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_any_order_and_any_branch_of_the_images(seed: int, neutral: bool) -> None:
+    rng = np.random.default_rng(seed)
+    h = hop(charge=0.0 if neutral else 2.0)
+    times = [TIMES[i] for i in rng.permutation(len(TIMES))]
+    branches = rng.integers(-4, 5, (len(times), 3)) @ h.cell
+    path = polarization_path(
+        np.array([h.dipole(t) for t in times]) + branches,
+        np.array([h.snapshot(t).positions for t in times]),
+        h.cell,
+        SYMBOLS,
+        cell_charge=h.charge,
+        start=times.index(0.0),
+    )
+    assert [times[i] for i in path.order] == TIMES
+    expected = np.array([h.dipole(t) for t in TIMES])
+    np.testing.assert_allclose(path.dipole - path.dipole[0], expected - expected[0], atol=1e-9)
+    assert path.largest_jump < 0.5
+
+
+def test_outcars_in_any_order(tmp_path: Path) -> None:
+    h = hop()
+    files = outcars(tmp_path, h, TIMES)
+    for seed in range(3):
+        mixed = files[:]
+        random.Random(seed).shuffle(mixed)
+        path = read_polarization_path(mixed, start=mixed.index(files[0]))
+        assert path.sources == tuple(map(str, files))
+        assert path.cell_charge == 2
+        np.testing.assert_allclose(path.change, h.dipole(1.0), atol=1e-4)
+    back = read_polarization_path([f.parent for f in files[::-1]])
+    np.testing.assert_allclose(back.change, -h.dipole(1.0), atol=1e-4)
+    # the last source is an end, so the other end is where it starts
+    first_inside = [files[3], *files[:3], *files[4:]]
+    np.testing.assert_allclose(read_polarization_path(first_inside).change, h.dipole(1.0), atol=1e-4)
+
+
+def test_a_hop_in_two_images_is_refused_and_born_charges_foretell_it(tmp_path: Path) -> None:
+    """7.1 e·Å in a cell of 8.4 Å look like a small change on the next branch."""
+    h = hop()
+    files = outcars(tmp_path, h, [0.0, 0.5])
+    with pytest.raises(InputError, match="more than half a quantum"):
+        read_polarization_path(files)
+    path = read_polarization_path(files, born=h.born(0.0))
+    np.testing.assert_allclose(path.change, h.dipole(0.5), atol=1e-4)
+
+
+def test_images_given_in_a_wrong_order(tmp_path: Path) -> None:
+    h = hop()
+    files = outcars(tmp_path, h, TIMES)
+    wrong = [files[0], *files[1:-1][::-1], files[-1]]
+    with pytest.raises(InputError, match="branch is not sure"):
+        read_polarization_path(wrong, order="given")
+    np.testing.assert_allclose(read_polarization_path(wrong).change, h.dipole(1.0), atol=1e-4)
+
+
+def test_a_break_of_the_trend_is_refused() -> None:
+    """Small steps of the atoms, but a dipole that leaps: a code that missed, or a change of the electrons."""
+    h = hop()
+    times = list(np.linspace(0, 0.5, 11))
+    dipoles = np.array([h.dipole(t) for t in times])
+    places = np.array([h.snapshot(t).positions for t in times])
+    dipoles[6:] += 0.45 * h.cell[0]
+    with pytest.raises(InputError, match="branch is not sure"):
+        polarization_path(dipoles, places, h.cell, SYMBOLS, cell_charge=2.0)
+    dipoles[6:] -= 0.45 * h.cell[0] - h.cell[0]
+    path = polarization_path(dipoles, places, h.cell, SYMBOLS, cell_charge=2.0)
+    np.testing.assert_allclose(path.change, h.dipole(0.5), atol=1e-9)
+
+
+def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    h = hop()
+    files = outcars(tmp_path, h, [0.0, 0.1, 0.2])
+    with pytest.raises(InputError, match="one image is no path"):
+        read_polarization_path(files[:1])
+    with pytest.raises(InputError, match="has the structure of"):
+        read_polarization_path([*files, files[1]])
+    with pytest.raises(InputError, match="does not start here"):
+        read_polarization_path(files, start=1)
+    with pytest.raises(InputError, match="no such order"):
+        read_polarization_path(files, order="alphabetical")
+    with pytest.raises(InputError, match="is no OUTCAR here"):
+        read_polarization_path([*files, tmp_path])
+    without = write_outcar(tmp_path / "OUTCAR", h.snapshot(0.3), n_electrons=62)
+    with pytest.raises(InputError, match="no Berry-phase dipole"):
+        read_polarization_path([*files, without])
+    neutral = write_outcar(tmp_path / "OUTCAR", h.snapshot(0.3), dipole=h.dipole(0.3))
+    with pytest.raises(InputError, match="same number of electrons"):
+        read_polarization_path([*files, neutral])
+
+
+def test_atoms_in_another_order(tmp_path: Path) -> None:
+    h = hop()
+    order = np.concatenate([np.arange(8)[::-1], 8 + np.array([3, 1, 0, 2, 7, 5, 6, 4])])
+    files = outcars(tmp_path, h, [0.0, 0.1, 0.2, 0.3])
+    write_outcar(files[2], h.snapshot(0.2, order=order), dipole=h.dipole(0.2), n_electrons=62)
+    path = read_polarization_path(files)
+    assert any("atoms put into the order" in n for n in path.notes)
+    np.testing.assert_allclose(path.change, h.dipole(0.3), atol=1e-4)
+
+
+# --- files of a real code ---------------------------------------------------------------------------------------
+
+
+def barium_titanate() -> list[Path]:
+    folder = Path(DATA) / "vasp_polarization_BaTiO3"
+    names = ["nonpolar", *(f"interpolation_{i}" for i in range(8, 0, -1)), "polar"]
+    return [folder / f"{n}_polarization" / "OUTCAR.gz" for n in names]
+
+
+@real_files
+def test_barium_titanate_in_any_order() -> None:
+    files = barium_titanate()
+    for seed in range(6):
+        mixed = files[:]
+        random.Random(seed).shuffle(mixed)
+        path = read_polarization_path(mixed)
+        assert np.linalg.norm(path.polarization_change) == pytest.approx(46.29, abs=5e-3)
+        assert path.sources in (tuple(map(str, files)), tuple(map(str, files[::-1])))
+    forward = read_polarization_path(sorted(files), start=sorted(files).index(files[0]))
+    assert forward.polarization_change[2] == pytest.approx(46.29, abs=5e-3)
+
+
+@real_files
+def test_barium_titanate_never_on_the_wrong_branch() -> None:
+    files = barium_titanate()
+    with pytest.raises(InputError, match="branch is not sure"):
+        read_polarization_path([files[0], *files[1:-1][::-1], files[-1]], order="given")
+    with pytest.raises(InputError, match="branch is not sure"):
+        read_polarization_path([files[0], files[-1]])
+
+
+@real_files
+def test_barium_titanate_as_pymatgen() -> None:
+    from pymatgen.analysis.ferroelectricity.polarization import Polarization
+    from pymatgen.core import Structure
+    from pymatgen.io.vasp import Outcar
+
+    files = barium_titanate()
+    runs, cells = [Outcar(f) for f in files], [Structure.from_file(f.with_name("POSCAR")) for f in files]
+    theirs = Polarization.from_outcars_and_structures(runs, cells, calc_ionic_from_zval=True)
+    data = theirs.get_same_branch_polarization_data(convert_to_muC_per_cm2=True)
+    ours = read_polarization_path(files)
+    in_their_unit = (ours.dipole - ours.dipole[0]) / abs(np.linalg.det(ours.quantum)) * 1602.176634
+    np.testing.assert_allclose(in_their_unit, data - data[0], atol=5e-3)
