@@ -172,12 +172,15 @@ def run(
         points = grid_points(model, root)
         try:
             records = _simulate(model, points, root, store, workers or _processors(), on_progress)
-        finally:
-            # whatever ends the run, the result file holds all finished points
-            if store is not None:
+        except BaseException:
+            if store is not None:  # whatever ends the run, the result file holds all finished points
                 found = [r for r in map(store.get, (p.key for p in points)) if r is not None]
                 write_results(path, _dataset(model, found), provenance=provenance, catalogs=catalogs)
-        return _dataset(model, records).assign_attrs(seed=str(root))
+            raise
+        dataset = _dataset(model, records)
+        if store is not None:
+            write_results(path, dataset, provenance=provenance, catalogs=catalogs)
+        return dataset.assign_attrs(seed=str(root))
 
 
 def _processors() -> int:
