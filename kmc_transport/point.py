@@ -36,8 +36,9 @@ LONGER = 4.0
 MAX_PILOTS = 10
 CHUNK_EVENTS = 4e6
 """Hops between two looks at the clock and at Ctrl-C."""
-MAX_EVENTS = 1e11
-"""Executed hops after which a point gives up on an accuracy that it does not reach."""
+MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
+"""Executed hops after which a point gives up on an accuracy that it does not reach, and on a component of the target
+that could move and has not done so once."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,8 @@ class PointSimulation:
         if self.last.reached:
             return ExitReason.ACCURACY_REACHED
         simulated = self.tallies()[0].time
-        if self.events >= (s.events or MAX_EVENTS) or (s.time is not None and simulated >= s.time):
+        patience = MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED
+        if self.events >= (s.events or patience) or (s.time is not None and simulated >= s.time):
             return ExitReason.DONE
         if self._settled or self.pilots >= MAX_PILOTS:
             self._more_rows(self.last.ratio)

@@ -18,7 +18,7 @@ Stages (each reads what the earlier ones left in the work folder; finished ones 
     scf_end       the start state seen from the other end (inversion through the saddle), one run without relaxation
     born_saddle   as born_start, at the saddle
     scf_saddle    energy of the relaxed saddle with the k-points of born_start: does Gamma do for the barrier?
-    summary       summary.json: energies, barrier, structures, Born charges, sum rules
+    summary       summary.json (energies, structures, Born charges) and results.md
 
 Geometry. Conventional cell of rock salt, a = 4.165 Å, doubled along each axis: 64 sites. All structures share one frame
 and one order of atoms: 32 Mg, then 31 O, the first of which (atom 33) migrates from (a/2, a/2, 0) to the vacant
@@ -37,6 +37,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import results
+
 HERE = Path(__file__).resolve().parent
 PSEUDO = {"Mg": "Mg.pz-n-vbc.UPF", "O": "O.pz-van_ak.UPF"}
 MASS = {"Mg": 24.305, "O": 15.999}
@@ -50,7 +52,7 @@ RYDBERG = 13.605693122994  # eV
 # the bulk's Born charges nearly as well (stage bulk compares all of them). So that pw.x does not complete its star by
 # the operations of the cubic lattice, the cell is called tetragonal, with c/a = 1.00001.
 SHIFTED = "K_POINTS automatic\n2 2 2 1 1 1"
-SINGLE_POINT = (0.3125, 0.0, 0.28)  # units of 2 pi / cell
+SINGLE_POINT = (0.25, 0.0, 0.25)  # units of 2 pi / cell
 SINGLE = "K_POINTS tpiba\n1\n{} {} {} 1.0".format(*SINGLE_POINT)
 STRETCH = 1.00001
 MIGRATING = 32  # zero-based index of the migrating oxygen
@@ -381,7 +383,7 @@ def stage_summary(args):
             summary["bulk"][mesh] = {"born_charges_e": {"Mg": charges[0], "O": charges[1]}}
             summary["bulk"][mesh]["dielectric_tensor"] = dielectric(text)
     (HERE / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in summary.items() if k not in ("states", "symbols", "bulk")}, indent=1))
+    results.main()
 
 
 def largest_force(output):

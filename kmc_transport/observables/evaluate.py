@@ -233,6 +233,8 @@ def _evaluate(
     pair_c, pair_t = collective[:, level_c : level_c + 2], tracer[:, level_t : level_t + 2]
     value, stderr, parts = jackknife(derive, velocity, pair_c, pair_t, event_rate)
 
+    hops = np.array([tallies.events[:, system.hop_carrier == a].sum() for a in range(n_species)])
+    still = (hops == 0) & moves.any(axis=1)
     rows = f"{n} batches, jackknife"
     methods = {
         "drift_velocity": rows,
@@ -251,6 +253,9 @@ def _evaluate(
         v = value[start : start + size].reshape(shape)
         s = np.hypot(stderr[start : start + size].reshape(shape), np.abs(v) * _slow_error(name, slow, shape))
         start += size
+        for species in np.flatnonzero(still):  # it could hop and has not yet: no number, rather than 0 ± 0
+            _blank(name, v, int(species))
+            _blank(name, s, int(species))
         if name in ("drift_velocity", "mobility"):
             error = estimates["drift_velocity"].stderr if name == "mobility" else s * factor
             mean = estimates["drift_velocity"].value if name == "mobility" else v * factor
@@ -259,6 +264,18 @@ def _evaluate(
             ess = _samples_of_variance(v, s)
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
     return Evaluation(estimates, n, found_c is not None, found_t is not None, agree), parts
+
+
+def _blank(name: str, array: FloatArray, species: int) -> None:
+    """NaN for what belongs to one species in an estimate; sums over all species stay."""
+    if name in ("charge_diffusivity", "conductivity"):
+        return
+    if name == "mobility_einstein":
+        array[:, species] = np.nan
+        return
+    array[species] = np.nan
+    if name == "collective_diffusivity":
+        array[:, :, species] = np.nan
 
 
 def _slow_error(name: str, slow: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -56,7 +56,7 @@ def accuracy(
     enough = evaluation.batches >= 2 * MIN_BATCHES and evaluation.consistent
     if not possible.any():  # the hops lead nowhere along what is asked for: exact zeros
         return Accuracy(enough, 0.0, 0.0)
-    if np.any(stderr == 0):  # something that can move has not moved yet
+    if not np.all(stderr > 0):  # something that can move has not moved yet
         return Accuracy(False, np.inf, np.inf)
     allowed = np.zeros_like(value)
     if relative_error is not None:

@@ -71,6 +71,9 @@ def test_a_species_that_has_not_hopped_is_not_zero_plus_minus_zero() -> None:
     )
     data = run(with_sampling(model, relative_error=0.1, events=200_000))
     assert not bool(data["converged"].any())
+    mobility = data["mobility_einstein"].values[0, 0, 0]
+    assert np.isnan(mobility[0])
+    assert mobility[1] < 0
 
 
 def test_a_slow_axis_is_not_taken_for_none() -> None:
