@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..vibrations import AttemptFrequency
+from .interactions import Disorder, Initial, Interactions
 
 __all__ = [
     "Carrier",
@@ -285,6 +286,10 @@ class Model:
     """Saddles that the input lists beside the used ones, to be ranked but not simulated."""
     notes: tuple[str, ...] = field(default=())
     """Remarks for the reader, printed below tables: the input's own, then what was derived or left out."""
+    interactions: Interactions | None = None
+    """What makes rates depend on the other carriers; None: exclusion alone."""
+    disorder: Disorder | None = None
+    initial: Initial = field(default_factory=Initial)
 
     @property
     def n_cells(self) -> int:
