@@ -15,10 +15,12 @@ _WHERE = {
     "fit_arrhenius": "observables",
     "load_model": "model",
     "open_results": "store",
+    "open_trajectory": "trajectory",
     "plot_results": "plots",
     "run": "simulation",
     "sensitivity": "exact",
     "solve_exact": "exact",
+    "write_trajectory": "recording",
 }
 
 __all__ = [
@@ -27,10 +29,12 @@ __all__ = [
     "fit_arrhenius",
     "load_model",
     "open_results",
+    "open_trajectory",
     "plot_results",
     "run",
     "sensitivity",
     "solve_exact",
+    "write_trajectory",
 ]
 
 if TYPE_CHECKING:
@@ -39,8 +43,10 @@ if TYPE_CHECKING:
     from .observables import fit_arrhenius
     from .plots import plot_results
     from .rates import build_catalog
+    from .recording import write_trajectory
     from .simulation import run
     from .store import open_results
+    from .trajectory import open_trajectory
 
 
 def __getattr__(name: str) -> Any:

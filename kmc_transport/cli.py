@@ -34,6 +34,14 @@ app = typer.Typer(
 )
 
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Input file (YAML).", show_default=False)]
+Classical = Annotated[
+    bool,
+    typer.Option(
+        "--classical",
+        help="Take the classical response of every hop (nominal charge times the migrating atom's displacement): a "
+        "diagnostic.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON instead of tables.")]
 
 
@@ -68,7 +76,9 @@ def run(
     input: Input,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Result file. Default: the input's name with .h5, here."),
+        typer.Option(
+            "-o", "--output", help="Result file. Default: the input's name with .h5 (-classical.h5), here."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over: delete what an earlier run left at the output.")
@@ -76,6 +86,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads. Default: all processors. Changes no result.")
     ] = None,
+    classical: Classical = False,
     plot: Annotated[bool, typer.Option(help="Draw mobility and drift velocity to NAME.png.")] = True,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table.")] = False,
     as_json: Json = False,
@@ -84,8 +95,8 @@ def run(
 
     Running it again goes on where it was stopped, or does nothing when all is there.
     """
-    model = _load(input)
-    target = output or Path(input.with_suffix(".h5").name)
+    model = _load(input, classical)
+    target = output or Path(f"{input.stem}-classical.h5" if classical else f"{input.stem}.h5")
     _check_target(target)
     from .simulation import run as simulate
 
@@ -145,12 +156,12 @@ def run(
 
 
 @app.command()
-def check(input: Input, as_json: Json = False) -> None:
+def check(input: Input, classical: Classical = False, as_json: Json = False) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from .rates import build_catalog, hop_regimes, rank_candidates
     from .report import carrier_table, class_table, summary
 
-    model = _load(input)
+    model = _load(input, classical)
     c = model.conditions
     lowest, highest = float(c.temperature.min()), float(c.temperature.max())
     # the strongest field and the extreme temperatures show every error that a rate can have
@@ -203,6 +214,7 @@ def catalog(
         tuple[float, float, float] | None,
         typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
     ] = None,
+    classical: Classical = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print every directed hop as CSV.")] = False,
     output: Annotated[
         Path | None,
@@ -218,7 +230,7 @@ def catalog(
     from .rates import build_catalog, hop_regimes, rank_candidates
     from .report import candidates_table, catalog_rows, catalog_table, regime_table
 
-    model = _load(input)
+    model = _load(input, classical)
     kelvin = float(model.conditions.temperature[0]) if temperature is None else temperature
     vector = [1e-10 * x for x in field or (0.0, 0.0, 0.0)]
     built = build_catalog(model, temperature=kelvin, field=vector)
@@ -270,6 +282,7 @@ def exact(
     max_states: Annotated[
         int, typer.Option(min=1, help="Largest number of configurations to solve.")
     ] = 20_000,
+    classical: Classical = False,
     as_json: Json = False,
 ) -> None:
     """Solve the same conditions by linear algebra on the master equation, without simulation."""
@@ -278,7 +291,7 @@ def exact(
     from .rates import build_catalog
     from .report import exact_table, sensitivity_table
 
-    model = _load(input)
+    model = _load(input, classical)
     alone = dilute
     if alone is None and applies(model, max_states) is None:
         alone = True
@@ -303,6 +316,97 @@ def exact(
         _print_json({"results": tables[0].data, "sensitivity": tables[1].data if sensitivity else []})
     else:
         _print_tables(*tables)
+
+
+@app.command()
+def trajectory(
+    input: Input,
+    frames: Annotated[
+        int, typer.Option("-n", "--frames", min=1, help="Number of frames.", show_default=False)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help=".nc, .ncdf or .h5md (OVITO, MDAnalysis, open_trajectory), .xyz or .extxyz, or .csv "
+            "(the event list alone).",
+            show_default=False,
+        ),
+    ],
+    every: Annotated[
+        str | None,
+        typer.Option(help="Time between frames, such as '5 ns'. Default: about one hop of each carrier."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("-T", "--temperature", help="K. Default: the first of the input.")
+    ] = None,
+    field: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="Keep the list of hops too.")] = False,
+    equilibrate: Annotated[
+        str | None, typer.Option(help="Time that is simulated before the first frame. Default: none.")
+    ] = None,
+    replica: Annotated[int, typer.Option(min=0, help="Number of the random stream.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Root seed. Default: the input's, or a fresh one.")
+    ] = None,
+    host: Annotated[
+        Path | None,
+        typer.Option(help="Also write the sites that no carrier visits, as extended XYZ.", metavar="FILE.xyz"),
+    ] = None,
+    element: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Symbol of a carrier in XYZ files, one option each; default: from its name.",
+            metavar="CARRIER=SYMBOL",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Write where the carriers are at uniform times, or their hops, for viewers and your own analysis.
+
+    A run that was stopped goes on when it is called again.
+    """
+    from .recording import write_trajectory
+    from .trajectory import parse_elements, parse_time
+
+    model = _load(input)
+    try:
+        done = write_trajectory(
+            model,
+            output,
+            frames=frames,
+            every=None if every is None else parse_time(every, "--every"),
+            temperature=temperature,
+            field=[1e-10 * x for x in field or (0.0, 0.0, 0.0)],
+            events=events,
+            equilibration=0.0 if equilibrate is None else parse_time(equilibrate, "--equilibrate"),
+            replica=replica,
+            seed=seed,
+            host=host,
+            elements=parse_elements(element or []),
+            overwrite=overwrite,
+            on_progress=None if quiet or not sys.stderr.isatty() else _frames_done,
+            command=shlex.join(["kmc-transport", *sys.argv[1:]]),
+        )
+    except KeyboardInterrupt:
+        print(
+            f"kmc-transport: interrupted; the frames so far are in {output}.points: run again to go on, or read "
+            "them with open_trajectory",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+    if quiet:
+        return
+    print(f"Trajectory: {output}   {done.frames} frames, {done.hops} hops, {done.time:.3g} s")
+    if host is not None:
+        print(f"Host: {host}   {done.host_sites} sites")
+    if done.blocked:
+        print("note: no carrier can hop, all frames are the same", file=sys.stderr)
 
 
 @app.command()
@@ -442,10 +546,11 @@ def _check_target(target: Path) -> None:
         raise InputError(Problem(wrong[0], "-o", str(target), wrong[1], "choose another -o"))
 
 
-def _load(path: Path) -> Model:
-    from .model import load_model
+def _load(path: Path, classical: bool = False) -> Model:
+    from .model import classical_model, load_model
 
-    return load_model(path)
+    model = load_model(path)
+    return classical_model(model) if classical else model
 
 
 def _conditions(model: Model) -> list[tuple[float, float, str, np.ndarray]]:
@@ -499,6 +604,11 @@ def _print_tables(*tables: Table) -> None:
         console.print(shown)
         for note in table.notes:
             console.print(Text(note))
+
+
+def _frames_done(done: int, wanted: int) -> None:
+    end = "\n" if done == wanted else ""
+    print(f"\r{done} of {wanted} frames", end=end, file=sys.stderr, flush=True)
 
 
 class _Bar:

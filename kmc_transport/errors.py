@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .records import Estimate
@@ -69,6 +69,16 @@ class InputError(KmcTransportError):
             problems = Problem(problems)
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(p) for p in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # errors travel from workers, their problems with them
+        return _rebuilt, (type(self), self.problems, self.__dict__)
+
+
+def _rebuilt(cls: type[InputError], problems: tuple[Problem, ...], rest: dict[str, Any]) -> InputError:
+    error = cls.__new__(cls)
+    InputError.__init__(error, problems)
+    error.__dict__.update(rest)
+    return error
 
 
 class RateError(InputError):

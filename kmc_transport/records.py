@@ -1,18 +1,21 @@
-"""Frozen results that travel between the parts: estimates and tallies."""
+"""Frozen results that travel between the parts: estimates, tallies, trajectories."""
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "ExitReason", "Tallies"]
+__all__ = ["Estimate", "EventList", "ExitReason", "Tallies", "Trajectory", "TrajectoryHeader"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class ExitReason(enum.Enum):
@@ -158,3 +161,119 @@ class Tallies:
             if f.name in ("events", "attempts", "displacement", "collective", "tracer")
         }
         return Tallies(first.sample_interval, first.levels, first.windows_per_row, first.number, **joined)
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryHeader:
+    """What does not change along a trajectory. Carriers are numbered species by species."""
+
+    species: IntArray
+    """(N,) index of each carrier's species."""
+    names: tuple[str, ...]
+    """Name of each species."""
+    charge: FloatArray
+    """(n_species,) e."""
+    cell: FloatArray
+    """(3, 3) rows are the vectors of the supercell, Å."""
+    periodic: BoolArray
+    """(3,) whether the crystal repeats along them."""
+    supercell: tuple[int, int, int]
+    site_labels: tuple[str, ...]
+    """Label of each site of one cell; a site of the supercell is numbered ``((i L1 + j) L2 + k) n_sites + site``."""
+    site_frac: FloatArray
+    """(n_sites, 3) fractional coordinates in one cell."""
+    every: float
+    """Time between frames, s."""
+    temperature: float
+    """K"""
+    field: FloatArray
+    """(3,) V/Å"""
+    provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Seed, versions, text of the input, ..., as in result files."""
+
+    @property
+    def n_carriers(self) -> int:
+        return len(self.species)
+
+    @property
+    def n_flat(self) -> int:
+        """Sites of the supercell."""
+        return int(np.prod(self.supercell)) * len(self.site_labels)
+
+    def wrapped(self, positions: FloatArray) -> FloatArray:
+        """(..., 3) positions brought into the supercell along its periodic vectors, Å."""
+        frac = np.asarray(positions, np.float64) @ np.linalg.inv(self.cell)
+        # no flicker at the border
+        frac = np.where(np.abs(frac - np.round(frac)) < 1e-9, np.round(frac), frac)
+        frac -= np.where(self.periodic, np.floor(frac), 0.0)
+        return np.asarray(frac @ self.cell)
+
+
+@dataclass(frozen=True, eq=False)
+class EventList:
+    """Executed hops in the order of time; all arrays (n,)."""
+
+    time: FloatArray
+    """s, of the trajectory's first frame on."""
+    carrier: IntArray
+    hop: IntArray
+    """Directed hop: row of the catalog."""
+    hop_class: IntArray
+    """Index into the model's hop classes."""
+    origin: IntArray
+    """Site of the supercell that is left."""
+    target: IntArray
+    """Site that is reached."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @staticmethod
+    def concatenate(parts: list[EventList]) -> EventList:
+        """Events of several parts, one after the other."""
+        ints = [f.name for f in fields(EventList) if f.name != "time"]
+        none = [np.zeros(0, np.int64)]
+        joined = [np.concatenate([*none, *(getattr(p, n) for p in parts)]) for n in ints]
+        return EventList(np.concatenate([np.zeros(0), *(p.time for p in parts)]), *joined)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """All carriers at uniform times: F frames, N carriers. Arrays of frames are empty where only events were kept."""
+
+    header: TrajectoryHeader
+    time: FloatArray
+    """(F,) s"""
+    positions: FloatArray
+    """(F, N, 3) unwrapped positions of the charge centres, Å, in the Cartesian axes of the model."""
+    occupation: IntArray
+    """(F, N) site of the supercell."""
+    events: EventList | None = None
+    """Every hop between the first and the last of these frames, where they were recorded."""
+    complete: bool = True
+    """False for what a stopped run has left so far."""
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.time)
+
+    @property
+    def wrapped(self) -> FloatArray:
+        """(F, N, 3) positions inside the supercell, Å."""
+        return self.header.wrapped(self.positions)
+
+    def mean_square_displacement(self, lag: int) -> FloatArray:
+        """(n_species, 3, 3) mean of r_i r_j over the carriers of each species and the blocks of ``lag`` frames, Å².
+
+        Blocks follow each other without overlap, as in `Tallies.tracer`. NaN for a species without carriers.
+        Raises ValueError when the trajectory holds no such block.
+        """
+        if not 0 < lag < self.n_frames:
+            raise ValueError(f"a lag of 1 to {self.n_frames - 1} frames is possible, not {lag}")
+        step = np.diff(self.positions[::lag], axis=0)
+        mean = np.full((len(self.header.names), 3, 3), np.nan)
+        for a in range(len(mean)):
+            own = step[:, self.header.species == a].reshape(-1, 3)
+            if len(own):
+                mean[a] = own.T @ own / len(own)
+        return mean

@@ -159,6 +159,8 @@ def results_table(dataset: xarray.Dataset) -> Table:
                 "barrier_error_factor": _plain(d["barrier_error_factor"][t, e, a]),
             },
         )
+    classical = bool((d["hop_class_response"] == "classical").any())
+    _note_across(d, table)
     if (d["field"] == 0).any():
         table.notes.append("Mobility at zero field: Einstein relation, from the fluctuations.")
     table.notes.append(
@@ -177,6 +179,9 @@ def results_table(dataset: xarray.Dataset) -> Table:
             f"{d['field'][f]:.3g} V/m) used a barrier that the field would have made negative (clamped): the field "
             "is too strong for linear response."
         )
+        worst = [f"{name} {100 * share:.3g} %" for name, share in _clamped_shares(d, t, f) if share > 0]
+        table.notes.append("Clamped there, of the hops of each class: " + ", ".join(worst[:6]) + ".")
+    _note_linear_response(d, table)
     deviation = d["einstein_deviation"]
     if np.isfinite(deviation).any():
         worst = float(np.nanmax(np.abs(deviation)))
@@ -184,7 +189,62 @@ def results_table(dataset: xarray.Dataset) -> Table:
             f"Einstein check: mobility at the weakest field and from fluctuations differ by at most "
             f"{worst:.1f} standard errors."
         )
+        if worst > 5:
+            table.notes.append(
+                "Warning: the Einstein relation fails between them."
+                + (
+                    " So it must for a classical response."
+                    if classical
+                    else " The field may be too strong for it."
+                )
+            )
+    if classical:
+        table.notes.insert(
+            0,
+            "Classical response: a diagnostic, not a model of the material. No check of the field's work holds for it.",
+        )
     return table
+
+
+def _note_across(d: dict[str, np.ndarray], table: Table) -> None:
+    """Whether the carriers drift at an angle to the field, where that is certain."""
+    velocity, stderr, unit = d["drift_velocity"], d["drift_velocity_stderr"], d["direction_vector"]
+    along = np.einsum("tfdai,di->tfda", velocity, unit)
+    across = velocity - along[..., None] * unit[None, None, :, None, :]
+    size = np.linalg.norm(across, axis=-1)
+    error = np.sqrt(np.einsum("tfdai,tfdai->tfda", across**2, stderr**2)) / np.maximum(size, 1e-300)
+    certain = np.flatnonzero(np.nan_to_num((size > 5 * error) & (size > 0.01 * np.abs(along))))
+    if not len(certain):
+        return
+    share = (size / np.abs(along)).reshape(-1)[certain]
+    worst = np.unravel_index(certain[np.argmax(share)], size.shape)
+    vector = ", ".join(f"{x:.3g}" for x in velocity[worst])
+    table.notes.append(
+        f"The drift is not along the field: at {d['temperature'][worst[0]]:g} K and {d['field'][worst[1]]:.3g} V/m "
+        f"along {d['direction'][worst[2]]}, {d['carrier'][worst[3]]} drifts with ({vector}) m/s."
+    )
+
+
+def _clamped_shares(d: dict[str, np.ndarray], t: Any, f: Any) -> list[tuple[str, float]]:
+    """Share of the executed hops of each class that were clamped, largest first, all directions together."""
+    clamped = d["clamped_hops_by_class"][t, f].sum(axis=0)
+    executed = np.maximum(1, d["executed_hops_by_class"][t, f].sum(axis=0))
+    shares = zip(d["hop_class"].tolist(), (clamped / executed).tolist(), strict=True)
+    return sorted(shares, key=lambda item: -item[1])
+
+
+def _note_linear_response(d: dict[str, np.ndarray], table: Table) -> None:
+    """Where a barrier that changes linearly with the field is no longer good, by kT/10 of a sinusoidal one."""
+    error = d["linear_response_error"]
+    doubtful = np.nan_to_num(error) > 0.1 * K_B * d["temperature"][:, None, None, None]
+    if not doubtful.any():
+        return
+    weakest = float(d["field"][np.flatnonzero(doubtful.any(axis=(0, 2, 3)))[0]])
+    finite = error[np.isfinite(error)]
+    table.notes.append(
+        f"From {weakest:.3g} V/m on, barriers that are linear in the field are in doubt by more than kT/10 (up to "
+        f"{1e3 * finite.max():.3g} meV for a sinusoidal barrier, W²/(2 pi² E0))."
+    )
 
 
 def _barrier_note(d: dict[str, np.ndarray]) -> str:
@@ -327,6 +387,7 @@ def class_table(model: Model) -> Table:
             ("barrier", "eV"),
             ("reverse", "eV"),
             ("attempt frequency", ""),
+            ("saddle dipole", "e·Å"),
             ("channels", ""),
             ("from", ""),
         ],
@@ -338,7 +399,14 @@ def class_table(model: Model) -> Table:
             barrier += f" ± {c.barrier_stderr:.2g}"
         first = int(np.argmax((model.network.hop_class == k) & (model.network.orientation > 0)))
         origin = f"{model.structure.labels[model.network.origin[first]]}[{model.network.origin[first]}]"
-        vector = ", ".join(f"{x + 0.0:.3g}" for x in np.round(model.network.vector[first], 6))
+        net, structure = model.network, model.structure
+        way = structure.cart[net.target[first]] - structure.cart[net.origin[first]]
+        way = way + net.cell[first] @ structure.lattice
+        vector = ", ".join(f"{x + 0.0:.4g}" for x in np.round(way, 6))
+        charge = model.carriers[c.carrier].charge
+        dipole = np.array(c.saddle_dipole or charge * c.saddle_fraction * net.vector[first])
+        if c.response == "classical":
+            dipole = np.array(c.classical_dipole)
         nu = "in the rule" if c.attempt_frequency is None else c.attempt_frequency.label
         table.add(
             [
@@ -349,6 +417,7 @@ def class_table(model: Model) -> Table:
                 barrier,
                 f"{c.barrier_reverse:.6g}" if c.rule == "fixed" else "",
                 nu,
+                f"{np.linalg.norm(dipole):.4g} ({c.response})",
                 str(c.channels),
                 "; ".join(t for t in (c.source, c.read_from) if t),
             ],
@@ -358,7 +427,10 @@ def class_table(model: Model) -> Table:
                 "directed_hops_per_cell": int(count[k]),
                 "length_angstrom": c.distance,
                 "first_hop_origin": origin,
-                "first_hop_vector_angstrom": model.network.vector[first].tolist(),
+                "first_hop_vector_angstrom": way.tolist(),
+                "first_hop_charge_displacement_angstrom": net.vector[first].tolist(),
+                "saddle_dipole_e_angstrom": dipole.tolist(),
+                "field_response": c.response,
                 "rule": c.rule,
                 "rule_parameters": dict(c.rule_parameters),
                 "barrier_eV": _plain(c.barrier_forward),

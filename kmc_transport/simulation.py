@@ -292,9 +292,12 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     values |= {
         "effective_samples": _effective_samples(model, evaluation),
         "executed_hops": executed,
-        "executed_hops_by_class": np.bincount(
-            model.network.hop_class, weights=by_hop, minlength=len(model.hop_classes)
-        ).astype(np.int64),
+        "executed_hops_by_class": _by_class(model, by_hop),
+        "clamped_hops_by_class": _by_class(model, np.where(simulation.catalog.clamped, by_hop, 0)),
+        "linear_response_error": [
+            float(simulation.catalog.linear_response_error[model.network.hop_class == c].max(initial=0.0))
+            for c in range(len(model.hop_classes))
+        ],
         "simulated_time": sum(t.time for t in tallies),
         "wall_time": simulation.seconds,
         "clamped_share": float(by_hop[simulation.catalog.clamped].sum() / executed) if executed else 0.0,
@@ -320,6 +323,10 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         },
         tuple(tallies),
     )
+
+
+def _by_class(model: Model, by_hop: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.bincount(model.network.hop_class, by_hop, len(model.hop_classes)).astype(np.int64)
 
 
 def _trusted(name: str, evaluation: Evaluation) -> bool:

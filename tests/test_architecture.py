@@ -34,12 +34,16 @@ ALLOWED: dict[str, set[str]] = {
         *("errors", "units", "arrays", "records", "seeds", "model", "rates", "engine", "exact"),
         *("observables", "store", "point"),
     },
+    "trajectory": {"errors", "units", "records", "store"},
+    "recording": {
+        *("errors", "records", "seeds", "model", "rates", "engine", "store", "simulation", "trajectory"),
+    },
     "report": {"errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"},
     "polarization_report": {"polarization", "report"},
     "cli": {
         *("errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"),
         *("plots", "simulation", "report", "readers", "polarization", "polarization_plot"),
-        "polarization_report",
+        *("polarization_report", "trajectory", "recording"),
     },
     "__main__": {"cli"},
 }
@@ -53,8 +57,8 @@ CONFINED: dict[str, set[str]] = {
     "pydantic": {"model"},
     "ruamel": {"model", "readers"},
     "pint": {"units"},
-    "h5py": {"readers", "store"},
-    "h5netcdf": {"store"},
+    "h5py": {"readers", "store", "trajectory"},
+    "h5netcdf": {"store", "trajectory"},
     "xarray": {"store"},
     "matplotlib": {"plots", "polarization_plot"},
     "typer": {"cli"},

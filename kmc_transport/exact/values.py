@@ -6,11 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError, TooManyStates
-from ..rates.catalog import RateCatalog
+from ..rates.catalog import RateCatalog, build_catalog
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .solve import MAX_STATES, ExactTransport, applies, solve_exact
 
 __all__ = ["exact_values"]
+
+DIFFERENTIAL_STATES = 500
+"""Largest chain that is solved twice more, for the differential mobility."""
+_STEP = 1e-5
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,13 +52,29 @@ def exact_values(
         values["correlation_factor"] = _ratio(tracer, exact.uncorrelated_diffusivity)
     if exact.mobility_along_field is not None:
         values["mobility"] = exact.mobility_along_field * square
+        if exact.n_states <= DIFFERENTIAL_STATES:
+            values["differential_mobility"] = _differential(catalog, max_states) * square
         return values
+    values["mobility_tensor"] = exact.mobility_einstein * square
     axes = np.asarray(direction, float).reshape(-1, 3)
     values["mobility_einstein"] = np.einsum("di,aij,dj->da", axes, exact.mobility_einstein, axes) * square
     conductivity = _conductivity(exact, catalog.model.volume)
     if conductivity is not None:
         values["conductivity"] = conductivity
     return values
+
+
+def _differential(catalog: RateCatalog, max_states: int) -> FloatArray:
+    """(S,) dv/dE along the field, Å²/(V s), by a central difference that leaves about ten digits."""
+    size = float(np.linalg.norm(catalog.field))
+    unit = catalog.field / size
+    ends = []
+    for sign in (1, -1):
+        near = build_catalog(
+            catalog.model, temperature=catalog.temperature, field=catalog.field * (1 + sign * _STEP)
+        )
+        ends.append(solve_exact(near, max_states=max_states).drift_velocity @ unit)
+    return np.asarray((ends[0] - ends[1]) / (2 * _STEP * size))
 
 
 def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,6 +1,7 @@
 """What the user describes: input file, structure, hop network; built, then frozen into arrays."""
 
 from .build import load_model, load_model_text
+from .classical import classical_model
 from .model import (
     Carrier,
     Conditions,
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "Sampling",
     "Structure",
+    "classical_model",
     "frozen_array",
     "input_schema",
     "load_model",

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from .classical import marked
 from .conditions import build_conditions, build_sampling
 from .energies import SaddleHops, given_energies, hop_classes, site_energies
 from .hops import HopGroup, find_hops
 from .inputfile import Document, KeyPath, nearest, parse_yaml, read_text
 from .model import Carrier, HopNetwork, InputSource, Model, Structure, frozen_array
 from .network import Bond, BondFinder, components, reversed_bond, travel_axes
+from .response import Centres
 from .schema import CarrierInput
+from .site_dipoles import site_dipoles
 from .structure import build_structure
 from .validation import Sections, validate
 
@@ -65,7 +68,7 @@ def load_model_text(
     model = _build(sections, doc, Path(base) if base is not None else Path(), used, files or {})
     doc.raise_problems()
     assert model is not None
-    return model
+    return marked(model)
 
 
 def _build(
@@ -101,7 +104,9 @@ def _build(
         return None
     energies = given_energies(sections.site_energies, carriers, structure, doc)
     site_energy = site_energies(groups, carriers, structure, energies, doc)
-    classes = hop_classes(groups, site_energy, finder, carriers, doc)
+    dipoles = site_dipoles(sections.carriers, carriers, groups, finder, doc)
+    centres = Centres(finder, [c.charge for c in carriers], dipoles)
+    classes = hop_classes(groups, site_energy, centres, doc)
     simulated = [c for c in classes if c.saddle.use]
     if whole:
         _check_reach(groups, carriers, structure, doc)
@@ -117,12 +122,13 @@ def _build(
         carriers=tuple(carriers),
         site_energy=frozen_array(site_energy, np.float64),
         hop_classes=tuple(c.hop_class for c in simulated),
-        network=_network(simulated, finder),
+        network=_network(simulated, centres),
         conditions=conditions,
         sampling=build_sampling(sections.sampling),
         source=InputSource(doc.path, doc.text, tuple(used.items())),
         candidates=tuple(c.hop_class for c in classes if not c.saddle.use),
         notes=(*sections.notes, *doc.notes),
+        site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
     )
 
 
@@ -378,7 +384,7 @@ def _check_images(
         )
 
 
-def _network(classes: Sequence[SaddleHops], finder: BondFinder) -> HopNetwork:
+def _network(classes: Sequence[SaddleHops], centres: Centres) -> HopNetwork:
     """All directed hops, class by class, the forward ones first."""
     carrier: list[int] = []
     bonds: list[Bond] = []
@@ -392,7 +398,7 @@ def _network(classes: Sequence[SaddleHops], finder: BondFinder) -> HopNetwork:
         n, start = len(group.bonds.forward), len(bonds)
         bonds += group.bonds.forward
         bonds += [reversed_bond(b) for b in group.bonds.forward]
-        forward = [finder.vector(b) for b in group.bonds.forward]
+        forward = [centres.vector(group.carrier, b) for b in group.bonds.forward]
         vectors += [*forward, *(0.0 - v for v in forward)]  # exact opposites, and no -0.0
         carrier += [group.carrier] * (2 * n)
         hop_class += [index] * (2 * n)

@@ -17,9 +17,8 @@ import numpy.typing as npt
 from .hops import HopGroup, Saddle
 from .inputfile import Document, KeyPath, nearest
 from .model import Carrier, HopClass, Structure
-from .network import BondFinder
 from .potentials import Difference, solve_potential
-from .response import saddle_dipole_of
+from .response import Centres, classical_dipole, saddle_dipole
 from .schema import BarrierPair
 
 __all__ = ["SaddleHops", "given_energies", "hop_classes", "site_energies"]
@@ -161,8 +160,7 @@ def _note_derived(
 def hop_classes(
     groups: Sequence[HopGroup],
     energies: npt.NDArray[np.float64],
-    finder: BondFinder,
-    carriers: Sequence[Carrier],
+    centres: Centres,
     doc: Document,
 ) -> list[SaddleHops]:
     """Hop classes with both barriers and frequencies; contradictions go to ``doc``."""
@@ -171,12 +169,17 @@ def hop_classes(
         barriers = _barriers(group, saddle, name, energies[group.carrier], doc)
         if barriers is None:
             continue
-        charge = carriers[group.carrier].charge
-        dipole, told = saddle_dipole_of(group, saddle, charge, finder, name, doc)
+        bonds, index = group.bonds, group.carrier
+        dipole, told = saddle_dipole(
+            bonds, index, saddle.response, saddle.fraction, centres, name, saddle.response_path, doc
+        )
+        classical = classical_dipole(
+            bonds, index, saddle.classical, centres, name, saddle.classical_path, doc
+        )
         hop_class = HopClass(
             name=name,
             carrier=group.carrier,
-            distance=float(finder.length(group.bonds.forward[0])),
+            distance=float(centres.finder.length(group.bonds.forward[0])),
             barrier_forward=barriers[0],
             barrier_reverse=barriers[1],
             barrier_stderr=barriers[2],
@@ -189,6 +192,8 @@ def hop_classes(
             rule="fixed" if saddle.rule is None else saddle.rule.rule,
             rule_parameters=() if saddle.rule is None else tuple((saddle.rule.model_extra or {}).items()),
             saddle_dipole=dipole,
+            response=saddle.response.kind,
+            classical_dipole=classical,
             polaron=saddle.polaron,
             log=(*saddle.log, *told),
         )

@@ -13,13 +13,14 @@ from ..vibrations import AttemptFrequency
 from .inputfile import Document, KeyPath, nearest
 from .model import Carrier, PolaronNumbers
 from .network import Bond, BondClass, BondFinder, reversed_bond
+from .response import Response, given_response
 from .schema import (
     BarrierPair,
     BarrierPath,
     BarrierRule,
+    ClassicalResponse,
     ClassNumbers,
-    FieldDipole,
-    FieldEquivalentCharge,
+    FieldFiles,
     FrequencyPair,
     HopInput,
     HopNumbers,
@@ -50,8 +51,10 @@ class Saddle:
     """None where the rule has its own prefactor."""
     rule: BarrierRule | None
     polaron: PolaronNumbers | None
-    response: FieldDipole | FieldEquivalentCharge | None
+    response: Response
     response_path: KeyPath
+    classical: ClassicalResponse | None
+    classical_path: KeyPath
     use: bool
     zero_point: str
     read_from: str
@@ -459,7 +462,22 @@ def _resolve(
         found.attempt_frequency, str(zero_point), ruled, zero_path, found
     ):
         return None
-    response, response_path = first("field_response")
+    given, response_path = first("field_response")
+    classical, classical_path = first("classical_response")
+    if isinstance(given, FieldFiles):
+        response = sources.response(given, finder.structure.lattice, title, response_path)
+        if response is None:
+            return None
+        found.read_from += response.read_from
+    else:
+        response = given_response(given)  # type: ignore[arg-type]
+    if response.kind == "classical" and classical is None:
+        doc.add(
+            response_path,
+            f"{title} has no classical response to take",
+            remedy="add, for example,  classical_response: {charge: -2, d_ma: 1.4}",
+        )
+        return None
     channels, _ = first("channels")
     fraction, fraction_path = first("saddle")
     return Saddle(
@@ -468,8 +486,10 @@ def _resolve(
         found.attempt_frequency,
         barrier if isinstance(barrier, BarrierRule) else None,
         _polaron(*first("polaron"), ruled, doc),
-        response,  # type: ignore[arg-type]
+        response,
         response_path,
+        classical,  # type: ignore[arg-type]
+        classical_path,
         bool(getattr(layers[0][0], "use", True)),
         str(zero_point),
         "; ".join(dict.fromkeys(found.read_from)),

@@ -168,6 +168,11 @@ class HopClass:
     """Where the numbers come from: input file, line and key."""
     saddle_dipole: tuple[float, float, float] | None = None
     """p_S - p_i of the class's first forward hop, e·Å, Cartesian; None: from ``saddle_fraction``."""
+    response: str = "midpoint"
+    """Where p_S - p_i comes from: ``midpoint``, ``dipole``, ``q_eqv``, ``magnitude``, ``born``, ``berry``; or
+    ``classical``, a diagnostic: ``classical_dipole`` for both halves of the hop, W = 2 W_S, outside all checks."""
+    classical_dipole: tuple[float, float, float] | None = None
+    """Nominal charge times the migrating atom's displacement to the saddle, of the first forward hop, e·Å."""
     read_from: str = ""
     """Outputs of other codes that the numbers were read from."""
     zero_point: str = "unknown"
@@ -289,6 +294,9 @@ class Model:
     interactions: Interactions | None = None
     """What makes rates depend on the other carriers; None: exclusion alone."""
     disorder: Disorder | None = None
+    site_dipole: FloatArray | None = None
+    """(n_carriers, n_sites, 3) e·Å: dipole of a carrier on a site, which moves its charge centre by dipole/charge; hop
+    vectors of the network contain that. None: all zero."""
     initial: Initial = field(default_factory=Initial)
 
     @property

@@ -118,18 +118,19 @@ class BondFinder:
             high *= 1.6
         return sorted(sorted(lengths, key=lambda x: abs(x - around))[:count])
 
-    def _images(self) -> tuple[IntArray, IntArray]:
+    def site_images(self) -> tuple[IntArray, IntArray]:
+        """Where the operations take the sites; see `symmetry.site_images`."""
         if self.images is None:
             self.images = site_images(self.structure)
         return self.images
 
     def equivalent(self, i: int, j: int) -> bool:
         """Whether an operation of the space group takes site i to site j (of whichever cell)."""
-        return bool(np.any(self._images()[0][:, i] == j))
+        return bool(np.any(self.site_images()[0][:, i] == j))
 
     def orbit(self, bond: Bond) -> dict[Bond, int]:
         """Images of a directed bond under the space group, each with the first operation that makes it."""
-        site, shift = self._images()
+        site, shift = self.site_images()
         origin, target, cell = bond
         cells = self.structure.rotations @ np.array(cell) + shift[:, target] - shift[:, origin]
         result: dict[Bond, int] = {}
@@ -140,7 +141,7 @@ class BondFinder:
 
     def stabiliser(self, bond: Bond) -> tuple[list[int], list[int]]:
         """Operations that take a bond to itself, and those that swap its ends (modulo lattice translations)."""
-        site, shift = self._images()
+        site, shift = self.site_images()
         origin, target, cell = bond
         cells = self.structure.rotations @ np.array(cell) + shift[:, target] - shift[:, origin]
         rows = list(

@@ -5,17 +5,35 @@ What one key alone can tell is checked here; whatever needs several keys is chec
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from ..units import DIMENSIONS, QuantityError, parse_quantity
+from .schema_base import (
+    Angle,
+    Area,
+    CellOffset,
+    Directions,
+    Duration,
+    Energy,
+    FieldStrength,
+    FiniteFloat,
+    Frequency,
+    FrequencyOrEyring,
+    Length,
+    Measured,
+    Name,
+    PlainBarrier,
+    Position,
+    Quantity,
+    Section,
+    Temperature,
+    UncertainBarrier,
+    Vector,
+)
+from .schema_base import by_shape as _shape
+from .schema_base import key_error as _error
 
 __all__ = [
     "AttemptFromEyring",
@@ -51,154 +69,6 @@ __all__ = [
 
 FORMAT = 1
 MAX_GRID = 100_000
-
-
-class Measured(NamedTuple):
-    """A value with its standard uncertainty (None: not given), internal units."""
-
-    value: float
-    stderr: float | None
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """Annotation: a number in the documented unit or a text with a unit, kept in internal units.
-
-    Bounds are in the documented unit (V/m for fields). ``uncertain`` keeps ``± ...`` and gives `Measured`.
-    """
-
-    dimension: str
-    gt: float | None = None
-    ge: float | None = None
-    le: float | None = None
-    uncertain: bool = False
-    words: tuple[str, ...] = ()
-    """Texts that are allowed instead of a quantity."""
-
-    @property
-    def allowed(self) -> str:
-        unit = DIMENSIONS[self.dimension].unit
-        low = f"> {self.gt:g}" if self.gt is not None else f">= {self.ge:g}" if self.ge is not None else ""
-        high = f"<= {self.le:g}" if self.le is not None else ""
-        text = " and ".join(t for t in (low, high) if t) + (f" {unit}" if unit else "")
-        return " or ".join([text, *(f"'{w}'" for w in self.words)])
-
-    def parse(self, given: object) -> object:
-        if given in self.words:
-            return given
-        dim = DIMENSIONS[self.dimension]
-        try:
-            value, stderr = parse_quantity(given, self.dimension)
-        except QuantityError as error:
-            allowed = " or ".join([error.allowed, *(f"'{w}'" for w in self.words)])
-            raise _error(error.message, allowed, error.remedy) from None
-        shown = value * float(dim.per_internal)
-        if (
-            (self.gt is not None and not shown > self.gt)
-            or (self.ge is not None and not shown >= self.ge)
-            or (self.le is not None and not shown <= self.le * (1 + 1e-12))
-        ):
-            low = self.gt if self.gt is not None else self.ge
-            sign = "negative" if shown < 0 and low == 0 else "outside the allowed range"
-            remedy = "" if shown <= 0 else f"write the unit with the number, such as '{dim.example}'"
-            if self.dimension == "temperature" and shown <= 0:
-                remedy = f"write '{shown:g} degC' if degrees Celsius are meant"
-            raise _error(f"the {dim.name} is {sign}", self.allowed, remedy)
-        if self.uncertain:
-            return Measured(value, stderr)
-        if stderr is not None:
-            raise _error(
-                "an uncertainty is not used here, so it would be lost",
-                self.allowed,
-                "uncertainties belong to barriers; write the value alone",
-            )
-        return value
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.parse)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Callable[..., Any]) -> dict[str, Any]:
-        dim = DIMENSIONS[self.dimension]
-        number: dict[str, Any] = {"type": "number"}
-        for key, bound in (("exclusiveMinimum", self.gt), ("minimum", self.ge), ("maximum", self.le)):
-            if bound is not None:
-                number[key] = bound
-        text = {"type": "string", "examples": [dim.example, *self.words]}
-        return {"anyOf": [number, text], "unit": dim.unit or "1"}
-
-
-def _error(message: str, allowed: str = "", remedy: str = "") -> PydanticCustomError:
-    # the words travel in the context: pydantic's own template would read braces in them
-    return PydanticCustomError(
-        "input", "{message}", {"message": message, "allowed": allowed, "remedy": remedy}
-    )
-
-
-def _coordinate(given: object) -> float:
-    """A number, or a fraction such as ``1/3``."""
-    if isinstance(given, str):
-        try:
-            return float(Fraction(given.replace(" ", "")))
-        except (ValueError, ZeroDivisionError):
-            pass
-    elif isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
-        return float(given)
-    raise _error("must be a fractional coordinate", "a number or a fraction such as 1/3")
-
-
-Energy = Annotated[float, Quantity("energy", ge=-50, le=50)]
-UncertainBarrier = Annotated[Measured, Quantity("energy", ge=0, le=50, uncertain=True)]
-PlainBarrier = Annotated[float, Quantity("energy", ge=0, le=50)]
-Frequency = Annotated[float, Quantity("frequency", gt=1e3, le=1e17)]
-FrequencyOrEyring = Annotated[
-    float | Literal["eyring"], Quantity("frequency", gt=1e3, le=1e17, words=("eyring",))
-]
-Length = Annotated[float, Quantity("length", gt=0, le=1e5)]
-Area = Annotated[float, Quantity("area", gt=0, le=1e10)]
-Angle = Annotated[float, Quantity("angle", gt=0, le=179.999)]
-Temperature = Annotated[float, Quantity("temperature", gt=0, le=1e5)]
-FieldMagnitude = Annotated[float, Quantity("field", ge=0, le=1e12)]
-Duration = Annotated[float, Quantity("time", gt=0)]
-Coordinate = Annotated[
-    float,
-    BeforeValidator(_coordinate, json_schema_input_type=float | Annotated[str, Field(examples=["1/3"])]),
-]
-Position = Annotated[list[Coordinate], Field(min_length=3, max_length=3)]
-CellOffset = Annotated[list[int], Field(min_length=3, max_length=3)]
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
-Vector = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
-Name = Annotated[str, Field(pattern=r"^[^\s:#\[\]]+$", min_length=1, max_length=64)]
-
-
-def _shape(**tags: type | tuple[type, ...]) -> Discriminator:
-    """Chooses the member of a union by the shape of what was given, so that one error is reported, not many."""
-
-    def choose(given: object) -> str | None:
-        for tag, kinds in tags.items():
-            if isinstance(given, kinds) and not isinstance(given, bool):
-                return tag
-        return next(iter(tags))  # its own message says what is wrong
-
-    return Discriminator(choose)
-
-
-def _is_nested(given: object) -> str:
-    nested = isinstance(given, list) and bool(given) and isinstance(given[0], list)
-    return "several_vectors" if nested else "one_vector"
-
-
-Directions = Annotated[
-    Annotated[Vector, Tag("one_vector")]
-    | Annotated[list[Vector], Field(min_length=1), Tag("several_vectors")],
-    Discriminator(_is_nested),
-]
-
-
-class Section(BaseModel):
-    """Base: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
-
 
 # --------------------------------------------------------------------------------------------- structure
 
@@ -322,6 +192,12 @@ class CarrierInput(Section):
         description="Share of its sites in the supercell that are occupied; rounded to a whole number, at "
         "least 1.",
         examples=[0.001, "0.1 %"],
+    )
+    site_dipoles: Literal["solve"] | dict[Name, Vector] | None = Field(
+        None,
+        description="Dipole of the carrier on its sites, in e·Å, Cartesian, by label: that of the label's first site; "
+        "others by symmetry. It moves the charge centre by dipole/charge. `solve`: from the saddle dipoles of the hops.",
+        examples=["solve", {"O": [0.1, 0, 0]}],
     )
 
 
@@ -526,18 +402,28 @@ _FREQUENCY_EXAMPLES: list[Any] = [
 ]
 
 
-class FieldDipole(Section):
-    """Response to the field: the dipole change up to the saddle."""
+class FieldGiven(Section):
+    """What every response to the field may say."""
 
-    dipole: Vector = Field(description="p_S - p_i, Cartesian, in e·Å.", examples=[[0, 1.45, 1.45]])
     hop: Vector | None = Field(
         None,
         description="The hop it belongs to, Cartesian, in Å; by default the one that `check` shows for the class.",
         examples=[[0, 2.0825, 2.0825]],
     )
+    tolerance: Annotated[float, Quantity("fraction", ge=0, le=1)] = Field(
+        0.05,
+        description="Largest correction by symmetry, relative to the dipole; beyond it the response is refused.",
+        examples=["5 %"],
+    )
 
 
-class FieldEquivalentCharge(Section):
+class FieldDipole(FieldGiven):
+    """Response to the field: the dipole change up to the saddle."""
+
+    dipole: Vector = Field(description="p_S - p_i, Cartesian, in e·Å.", examples=[[0, 1.45, 1.45]])
+
+
+class FieldEquivalentCharge(FieldGiven):
     """Response to the field: equivalent charge times the migrating atom's displacement to the saddle."""
 
     q_eqv: FiniteFloat = Field(description="Q_eqv along d_ma, in e (Salles 2020, eq 8).", examples=[-2.07])
@@ -545,18 +431,110 @@ class FieldEquivalentCharge(Section):
         description="Displacement of the migrating atom to the saddle, Cartesian, in Å; a vacancy moves the other way.",
         examples=[[0, -0.99, -0.99]],
     )
+
+
+class FieldMagnitude(FieldGiven):
+    """Response to the field: size of the dipole change up to the saddle, along the way of the charge."""
+
+    magnitude: Annotated[FiniteFloat, Field(gt=0)] = Field(
+        description="|p_S - p_i| in e·Å, along the displacement of the charge centre. Beside `site_dipoles: solve` it "
+        "is what they are solved for.",
+        examples=[2.4],
+    )
+
+
+class FieldFiles(FieldGiven):
+    """Response to the field, read from Born charges or Berry phases of the hop's images."""
+
+    start: str = Field(
+        description="Structure of the start of the hop, a file relative to the input.",
+        examples=["start/CONTCAR"],
+    )
+    saddle: str = Field(description="Structure of the saddle.", examples=["saddle/CONTCAR"])
+    path: list[str] | None = Field(
+        None,
+        description="Structures of all images from the start to the end of the hop, for more than two of them.",
+        examples=[["00/POSCAR", "01/CONTCAR", "02/POSCAR"]],
+    )
+    born: list[str] | str | None = Field(
+        None,
+        description="Files with Born charges of the start (eq 5) and of further images (eq 4).",
+        examples=[["start/OUTCAR", "saddle/OUTCAR"]],
+    )
+    berry: list[str] | None = Field(
+        None,
+        description="OUTCARs with Berry-phase dipoles of the images, in any order.",
+        examples=[["00/OUTCAR", "01/OUTCAR"]],
+    )
+    level: Literal["best", "berry", "path_integral", "constant", "isotropic", "migrating_atom"] = Field(
+        "best",
+        description="Level of approximation; `best` is the first of the others that the files allow.",
+        examples=["path_integral"],
+    )
+    spread_sum_rule: bool = Field(
+        False,
+        description="Make the Born charges of each image sum to the charge of the cell.",
+        examples=[True],
+    )
+    cell_charge: FiniteFloat | None = Field(
+        None, description="Charge of the files' cell, in e, where they do not say it.", examples=[2]
+    )
+    migrating_atom: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="Atom that migrates, counted from 0; by default the one that moves farthest.",
+        examples=[32],
+    )
+
+
+LengthOrVector = Annotated[
+    Annotated[float, Quantity("length", gt=0, le=100), Tag("length")] | Annotated[Vector, Tag("vector")],
+    Discriminator(lambda given: "vector" if isinstance(given, list) else "length"),
+]
+
+
+class ClassicalResponse(Section):
+    """The point-charge picture, for comparison: nominal charge times the migrating atom's displacement to the saddle.
+
+    It is taken for both halves of the hop, W = 2 W_S (Salles 2020, eq 1). Used with `--classical` or
+    `field_response: classical` alone; no check of symmetry, loops or the Einstein relation can hold for it.
+    """
+
+    charge: FiniteFloat = Field(
+        description="Nominal charge (oxidation number) of the migrating atom, in e.", examples=[-2]
+    )
+    d_ma: LengthOrVector = Field(
+        description="Displacement of the migrating atom to the saddle: its length in Å (taken along the hop), or the "
+        "Cartesian vector.",
+        examples=[1.4],
+    )
     hop: Vector | None = Field(
         None,
-        description="The hop it belongs to, Cartesian, in Å; by default the one that `check` shows for the class.",
+        description="With a vector: the hop it belongs to, Cartesian, in Å; by default the one that `check` shows.",
         examples=[[0, 2.0825, 2.0825]],
     )
 
 
+def _which_response(given: object) -> str:
+    if isinstance(given, str):
+        return "named"
+    keys = set(given) if isinstance(given, dict) else set()
+    for tag, own in (
+        ("from_q_eqv", {"q_eqv", "d_ma"}),
+        ("from_files", {"born", "berry", "start", "path"}),
+        ("from_magnitude", {"magnitude"}),
+    ):
+        if keys & own:
+            return tag
+    return "from_dipole"
+
+
 FieldResponse = Annotated[
-    Annotated[FieldDipole, Tag("from_dipole")] | Annotated[FieldEquivalentCharge, Tag("from_q_eqv")],
-    Discriminator(
-        lambda given: "from_q_eqv" if isinstance(given, dict) and "q_eqv" in given else "from_dipole"
-    ),
+    Annotated[FieldDipole, Tag("from_dipole")]
+    | Annotated[FieldEquivalentCharge, Tag("from_q_eqv")]
+    | Annotated[FieldMagnitude, Tag("from_magnitude")]
+    | Annotated[FieldFiles, Tag("from_files")]
+    | Annotated[Literal["midpoint", "classical"], Tag("named")],
+    Discriminator(_which_response),
 ]
 
 
@@ -603,9 +581,15 @@ class HopNumbers(Section):
     channels: Channels | None = Field(None, description=_CHANNELS + " Default 1.", examples=[2])
     field_response: FieldResponse | None = Field(
         None,
-        description="Work of the field up to the saddle, instead of the midpoint rule: `{dipole}` or `{q_eqv, d_ma}`. "
-        "It turns with symmetry and never enters the work of the whole hop.",
+        description="Work of the field up to the saddle: `midpoint` (default), `{dipole}`, `{q_eqv, d_ma}`, "
+        "`{magnitude}`, `{start, saddle, born or berry}` to read it, or `classical`. It turns with symmetry and never "
+        "enters the work of the whole hop.",
         examples=[{"q_eqv": -2.07, "d_ma": [0, -0.99, -0.99]}],
+    )
+    classical_response: ClassicalResponse | None = Field(
+        None,
+        description="The point-charge picture of the hop, for comparison with `--classical`.",
+        examples=[{"charge": -2, "d_ma": 1.4}],
     )
     polaron: PolaronInput | None = Field(
         None,
@@ -784,8 +768,8 @@ class TemperatureRange(Section):
 class FieldRange(Section):
     """Range of field magnitudes."""
 
-    from_: FieldMagnitude = Field(alias="from", description=_FROM, examples=["1e6 V/m"])
-    to: FieldMagnitude = Field(description=_TO, examples=["1 MV/cm"])
+    from_: FieldStrength = Field(alias="from", description=_FROM, examples=["1e6 V/m"])
+    to: FieldStrength = Field(description=_TO, examples=["1 MV/cm"])
     step: Annotated[float, Quantity("field", gt=0)] | None = Field(None, description=_STEP, examples=[1e7])
     points: Points | None = Field(None, description=_POINTS, examples=[5])
     scale: Literal["linear", "log"] = Field("linear", description=_SCALE, examples=["log"])
@@ -808,8 +792,8 @@ Temperatures = Annotated[
     _shape(value=(int, float, str), list=list, range=dict),
 ]
 FieldMagnitudes = Annotated[
-    Annotated[FieldMagnitude, Tag("value")]
-    | Annotated[list[FieldMagnitude], Field(min_length=1), Tag("list")]
+    Annotated[FieldStrength, Tag("value")]
+    | Annotated[list[FieldStrength], Field(min_length=1), Tag("list")]
     | Annotated[FieldRange, Tag("range")],
     _shape(value=(int, float, str), list=list, range=dict),
 ]

@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..errors import InputError
 from ..vibrations import AttemptFrequency, check_zero_point
 from .inputfile import Document, KeyPath
+from .response import Response
 from .schema import (
     AttemptFromEyring,
     AttemptFromKoettgen,
     AttemptFromVineyard,
     BarrierPair,
     BarrierPath,
+    FieldFiles,
     FrequencyPair,
     Measured,
 )
@@ -24,6 +28,9 @@ __all__ = ["Found", "Sources"]
 
 NOISE = 0.010
 """Difference (eV) between the two ends of a path between equivalent sites that is put down to the calculation."""
+
+CELL = 0.03
+"""Largest strain between the cell of files of a hop and the supercell of the structure that it is."""
 
 T = TypeVar("T")
 
@@ -114,6 +121,83 @@ class Sources:
                 f"the ends are equivalent: mean of {forward:.4f} and {reverse:.4f} eV taken as both barriers"
             )
         into.barrier = Measured(mean, given.uncertainty)
+
+    def response(self, given: FieldFiles, lattice: np.ndarray, title: str, path: KeyPath) -> Response | None:
+        """Saddle dipole from Born charges or Berry phases of a hop's images; None with a problem noted."""
+        from ..polarization import DipoleTable, hop_images, saddle_dipole_levels
+        from ..readers import read_born_charges, read_polarization_path
+        from ..readers import spread_sum_rule as spread
+
+        born = [given.born] if isinstance(given.born, str) else given.born or []
+        if not (born or given.berry):
+            self.doc.add(
+                path, "neither Born charges nor Berry phases are given", remedy="born: [start/OUTCAR]"
+            )
+            return None
+        files = [given.start, given.saddle, *(given.path or ()), *born, *(given.berry or ())]
+        missing = [f for f in files if not (self.base / f).exists()]
+        if missing:
+            self.doc.add(
+                path,
+                f"there is no such file: {', '.join(str(self.base / f) for f in dict.fromkeys(missing))}",
+                remedy="check the paths; they are relative to the input file",
+            )
+            return None
+
+        def read() -> DipoleTable:
+            images = hop_images(
+                self.base / given.start,
+                self.base / given.saddle,
+                path=[self.base / f for f in given.path] if given.path else None,
+                migrating_atom=given.migrating_atom,
+            )
+            charges = [read_born_charges(self.base / f, cell_charge=given.cell_charge) for f in born]
+            if given.spread_sum_rule:
+                charges = [spread(c) for c in charges]
+            berry = read_polarization_path([self.base / f for f in given.berry]) if given.berry else None
+            return saddle_dipole_levels(images, charges or None, berry=berry, cell_charge=given.cell_charge)
+
+        table = self._once(
+            ("response", given.model_dump_json(exclude={"hop", "tolerance", "level"})), path, read
+        )
+        if table is None:
+            return None
+        cells = table.images.cell @ np.linalg.inv(lattice)
+        strain = np.abs(cells - np.round(cells)).max() / max(1.0, np.abs(cells).max())
+        if strain > CELL or abs(np.linalg.det(np.round(cells))) < 0.5:
+            self.doc.add(
+                path,
+                f"the cell of {given.start} is no supercell of the structure along the same axes",
+                value=[[round(float(x), 3) for x in row] for row in table.images.cell],
+                allowed=f"whole multiples of the cell vectors within {CELL:.0%}",
+                remedy="give structure and files in one frame: dipoles are vectors",
+            )
+            return None
+        if given.level != "best" and given.level not in table.keys:
+            self.doc.add(
+                (*path, "level"),
+                "the files do not allow this level of approximation",
+                value=given.level,
+                allowed=", ".join(table.keys),
+            )
+            return None
+        level = table.best if given.level == "best" else table[given.level]
+        images = table.images
+        atom = images.displacement[:, images.migrating_atom]
+        way = atom[-1] if images.complete else 2 * atom[images.saddle]
+        told = (
+            f"saddle dipole of {title} by {level.title}: {level.magnitude:.3f} e·Å, migrating atom "
+            f"{images.symbols[images.migrating_atom]} {level.length:.3f} Å, Q_eqv = {level.q_eqv:.3f} e"
+        )
+        return Response(
+            "berry" if level.key == "berry" else "born",
+            np.array(level.total),
+            hop=None if given.hop is None else np.array(given.hop, dtype=np.float64),
+            way=np.array(way),
+            tolerance=given.tolerance,
+            log=(told, *table.notes),
+            read_from=tuple(files),
+        )
 
     def attempt(self, given: object, equal_ends: bool, title: str, path: KeyPath, into: Found) -> None:
         """Attempt frequency of any form."""

@@ -110,6 +110,7 @@ def evaluate(system: System, replicas: Sequence[Tallies]) -> Evaluation:
     charge_diffusivity      sum_ab q_a q_b <ΔX_a ΔX_b>/(2 t sum_a N_a q_a²), (3, 3) m²/s
     mobility_einstein       sum_b q_b <X_a X_b>/(2 N_a kT t) along each direction, (n_directions, S);
                             only without field
+    mobility_tensor         the same as a tensor, (S, 3, 3): v_i = sum_j mu_ij E_j in a weak field
     conductivity            sum_ab q_a q_b <X_a X_b>/(2 kT V t), (3, 3) S/m; only without field
     haven_ratio             tracer over collective diffusivity of the species, (S, 3)
     correlation_factor      tracer diffusivity over that of uncorrelated hops at the same rate, (S, 3)
@@ -220,6 +221,7 @@ def _evaluate(
             out["mobility"] = drift @ (system.field / size) / size
         else:
             tensor = np.einsum("naibj,b->naij", d_c, weight) / (np.sqrt(number) * kt)[:, None, None]
+            out["mobility_tensor"] = tensor
             out["mobility_einstein"] = np.einsum(
                 "naij,di,dj->nda", tensor, system.direction, system.direction
             )
@@ -309,6 +311,7 @@ SI: dict[str, tuple[float, str]] = {
     "drift_velocity": (ANGSTROM, "m s-1"),
     "mobility": (ANGSTROM**2, "m2 V-1 s-1"),
     "mobility_einstein": (ANGSTROM**2, "m2 V-1 s-1"),
+    "mobility_tensor": (ANGSTROM**2, "m2 V-1 s-1"),
     "tracer_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "collective_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "charge_diffusivity": (ANGSTROM**2, "m2 s-1"),

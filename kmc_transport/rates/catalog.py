@@ -32,6 +32,7 @@ class RateCatalog:
     saddle_dipole : (n_hops, 3) p_S - p_i, e·Å.
     saddle_work : (n_hops,) W_S, eV. work : (n_hops,) W of the whole hop, eV.
     clamped : (n_hops,) whether the effective barrier was clamped.
+    classical : (n_hops,) whether the work is that of the classical picture, a diagnostic outside the loop rule.
     """
 
     model: Model
@@ -46,6 +47,22 @@ class RateCatalog:
     saddle_work: FloatArray
     work: FloatArray
     clamped: npt.NDArray[np.bool_]
+
+    @property
+    def classical(self) -> npt.NDArray[np.bool_]:
+        kinds = np.array([c.response == "classical" for c in self.model.hop_classes])
+        return np.asarray(kinds[self.model.network.hop_class])
+
+    @property
+    def linear_response_error(self) -> FloatArray:
+        """(n_hops,) estimated error of the barrier's change linear in the field, eV.
+
+        Of a sinusoidal barrier with W the work over the whole hop, the exact barrier is E0 - W_S + W²/(2 pi² E0) + ...
+        Infinite without a barrier.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = self.work**2 / (2 * np.pi**2 * self.barrier)
+        return np.where(self.work == 0, 0.0, error)
 
 
 def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0.0, 0.0, 0.0)) -> RateCatalog:
@@ -100,14 +117,18 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     charge = np.array([c.charge for c in model.carriers])[net.carrier]
 
     dipole = saddle_dipole(charge, net.vector, fraction)
+    whole = charge[:, None] * net.vector
     for index, c in enumerate(classes):
-        if c.saddle_dipole is not None:
-            _turned_dipoles(model, index, np.array(c.saddle_dipole), charge, dipole)
+        if c.response == "classical":
+            assert c.classical_dipole is not None
+            _turned_dipoles(model, index, np.array(c.classical_dipole), whole, dipole, doubled=True)
+        elif c.saddle_dipole is not None:
+            _turned_dipoles(model, index, np.array(c.saddle_dipole), whole, dipole)
     for index, rule in enumerate(rules):
         if rule is not None and not rule.takes_saddle_dipole:
             dipole[net.hop_class == index] = 0.0  # the field acts through the energies of the ends
     saddle_work = dipole @ e_field
-    work = charge * (net.vector @ e_field)
+    work = whole @ e_field
     effective, clamped = effective_barrier(barrier, barrier[net.reverse], saddle_work, work)
     difference = model.site_energy[net.carrier, net.target] - model.site_energy[net.carrier, net.origin]
     for index, rule in enumerate(rules):
@@ -147,14 +168,27 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
 
 
 def _turned_dipoles(
-    model: Model, hop_class: int, first: FloatArray, charge: FloatArray, dipole: FloatArray
+    model: Model,
+    hop_class: int,
+    first: FloatArray,
+    whole: FloatArray,
+    dipole: FloatArray,
+    *,
+    doubled: bool = False,
 ) -> None:
     """Saddle dipoles of all hops of a class from that of its first: it turns with the hop, and the way up from the
-    other end is the rest of the whole hop (Salles 2020, eq 2: half-path works add up). Written into ``dipole``."""
+    other end is the rest of the whole hop (Salles 2020, eq 2: half-path works add up). Written into ``dipole``.
+
+    doubled : the classical picture, whose whole hop is twice the way up; written into ``whole`` too.
+    """
     net = model.network
     for h in np.flatnonzero((net.hop_class == hop_class) & (net.orientation > 0)):
+        back = net.reverse[h]
         dipole[h] = model.structure.cartesian_rotation(int(net.operation[h])) @ first
-        dipole[net.reverse[h]] = dipole[h] - charge[h] * net.vector[h]
+        if doubled:
+            whole[h] = 2 * dipole[h]
+            whole[back] = -whole[h]
+        dipole[back] = dipole[h] - whole[h]
 
 
 @dataclass(frozen=True)
@@ -198,7 +232,11 @@ def _rule(hop_class: HopClass) -> BarrierRule:
         )
     rule.check_companions(
         attempt_frequency=None if nu is None else nu.label,
-        saddle_dipole=None if hop_class.saddle_fraction == 0.5 else hop_class.saddle_fraction,
+        saddle_dipole=hop_class.response
+        if hop_class.response != "midpoint"
+        else None
+        if hop_class.saddle_fraction == 0.5
+        else hop_class.saddle_fraction,
         key=hop_class.source,
     )
     return rule

@@ -1,34 +1,62 @@
-"""HDF5 in and out: finished points, partial points, the result file, and who may write where."""
+"""HDF5 in and out: points, their folder, the result file, and who may write where."""
 
+from .atomic import write_text
 from .catalogfile import load_catalog, save_catalog
-from .container import read_container, write_container
-from .dataset import build_dataset, catalog_dataset
-from .output import OutputState, begin_run, check_output, lock_output, points_folder, read_run, start_over
-from .points import PointRecord, PointStore, point_key
+from .container import read_container, read_summary, write_container
+from .dataset import Frame, build_dataset, catalog_dataset
+from .folder import Plan, frame_path, read_plan, read_progress, write_plan, write_progress
+from .output import (
+    OutputState,
+    Shard,
+    begin_run,
+    check_output,
+    lock_output,
+    owner_mark,
+    points_folder,
+    read_run,
+    result_path,
+    run_is_alive,
+    start_over,
+)
+from .points import Failure, PointRecord, PointStore, point_key
 from .provenance import Provenance, package_versions
 from .results import open_results, read_catalog, read_provenance, write_results
 
 __all__ = [
+    "Failure",
+    "Frame",
     "OutputState",
+    "Plan",
     "PointRecord",
     "PointStore",
     "Provenance",
+    "Shard",
     "begin_run",
     "build_dataset",
     "catalog_dataset",
     "check_output",
+    "frame_path",
     "load_catalog",
     "lock_output",
     "open_results",
+    "owner_mark",
     "package_versions",
     "point_key",
     "points_folder",
     "read_catalog",
     "read_container",
+    "read_plan",
+    "read_progress",
     "read_provenance",
     "read_run",
+    "read_summary",
+    "result_path",
+    "run_is_alive",
     "save_catalog",
     "start_over",
     "write_container",
+    "write_plan",
+    "write_progress",
     "write_results",
+    "write_text",
 ]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import Problem, StoreError
 
-__all__ = ["TEMPORARY", "atomic_path", "write_text"]
+__all__ = ["TEMPORARY", "atomic_path", "owner_file", "write_text", "write_text_once"]
 
 TEMPORARY = ".tmp"
 """Ending of files being written."""
+
+
+def owner_file(owner: str) -> str:
+    """Name of the empty file that says whose a folder of points is."""
+    return f".owner-{owner}"
 
 
 def _sync(path: Path) -> None:
@@ -25,9 +30,11 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iterator[Path]:
     """Give a temporary name beside ``path``; when the body is done, sync it and rename it to ``path``.
 
+    durable : sync file and folder to the disk; without, a power cut may lose the new file. once : FileExistsError
+    when ``path`` is there already.
     On any exception the temporary file is removed and what was at ``path`` stays. An OSError (no space, no
     permission) becomes a StoreError that names ``path``.
     """
@@ -35,9 +42,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
+        if durable:
+            _sync(temporary)
+        if once:
+            _name_once(temporary, path)
+        else:
+            os.replace(temporary, path)
+        if durable:
+            _sync(path.parent)
+    except FileExistsError:
+        raise
     except OSError as e:
         raise StoreError(
             Problem(
@@ -47,10 +61,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
             )
         ) from e
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that has become unwritable: the next run sweeps
+            temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def _name_once(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # this file system has no hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        os.replace(temporary, path)
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write a small text file atomically."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_text_once(path: Path, text: str) -> bool:
+    """Write a small text file unless it is there already; whether it was written. Safe against others' writing it."""
+    try:
+        with atomic_path(path, once=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except FileExistsError:
+        return False
+    return True

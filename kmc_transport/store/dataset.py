@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +14,16 @@ from ..arrays import ARRAYS, CATALOG_ARRAYS, ArraySpec, attributes, base_name
 from ..errors import Problem, StoreError
 from ..model.model import Model
 from ..units import E_CHARGE
-from .points import PointRecord
+from .container import Pack
+from .points import Columns, Failure, PointRecord, stack_points
+from .slopes import differential_mobility
 
 if TYPE_CHECKING:
     import xarray
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["build_dataset", "catalog_dataset"]
+__all__ = ["Frame", "build_dataset", "catalog_dataset"]
 
 ANGSTROM = 1e-10
 """m."""
@@ -37,39 +41,85 @@ def _field_si(field: npt.ArrayLike) -> np.ndarray:
     return np.array([float(f"{e * 1e10:.15g}") for e in np.ravel(field)])
 
 
-class _Grid:
-    """Where in the grid of conditions a point belongs."""
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a table of results looks like before any point is in it: the grid, the carriers, the classes of hops.
 
-    def __init__(self, model: Model) -> None:
-        c = model.conditions
-        self.temperature, self.field, self.direction = c.temperature, c.field, c.direction
+    coordinates : name → array, as in the result file (SI).
+    """
+
+    title: str
+    coordinates: Mapping[str, np.ndarray]
+    has_volume: bool
+
+    @classmethod
+    def of_model(cls, model: Model) -> Frame:
+        return cls(model.title, _coordinates(model), model.volume is not None)
+
+    @classmethod
+    def of_dataset(cls, dataset: xarray.Dataset) -> Frame:
+        """The frame of a dataset that `build_dataset` made."""
+        names = [n for n, spec in ARRAYS.items() if spec.origin == "coordinate"]
+        coordinates = {n: np.asarray(dataset[n].values) for n in names}
+        return cls(str(dataset.attrs.get("title", "")), coordinates, "conductivity" in dataset)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {n: len(v) for n, v in self.coordinates.items() if ARRAYS[n].dims == (n,)}
+
+
+class _Grid:
+    """Where in the grid of conditions points belong."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.temperature = frame.coordinates["temperature"]
+        self.field = frame.coordinates["field"]  # V/m
+        self.direction = frame.coordinates["direction_vector"]
 
     def directions_like(self, vectors: np.ndarray) -> np.ndarray:
         """(n_directions, n) whether each direction of the grid is that unit vector."""
         return np.linalg.norm(self.direction[:, None] - vectors[None], axis=2) < 1e-9
 
-    def places(self, record: PointRecord) -> tuple[int, int, np.ndarray]:
-        """Indices of temperature, field and (all) directions. StoreError when off the grid."""
-        strength = float(np.linalg.norm(record.field))
-        t = np.flatnonzero(np.isclose(self.temperature, record.temperature, rtol=1e-12, atol=0))
-        f = np.flatnonzero(np.isclose(self.field, strength, rtol=1e-9, atol=0))
-        if strength == 0:
-            d = np.arange(len(self.direction))
-        else:
-            d = np.flatnonzero(self.directions_like(record.field[None] / strength)[:, 0])
-        if not (len(t) and len(f) and len(d)):
+    def places(self, temperature: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Indices of temperature, field and direction (-1 at zero field: all) of points; StoreError when off it.
+
+        temperature : (n,) K. field : (n, 3) V/Å.
+        """
+        strength = np.linalg.norm(field, axis=1)
+        t, t_off = _nearest(self.temperature, temperature, 1e-12)
+        f, f_off = _nearest(self.field, strength * 1e10, 1e-9)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = np.where(strength[:, None] > 0, field / strength[:, None], 0.0)
+        same = self.directions_like(unit)
+        d = np.where(strength == 0, -1, same.argmax(axis=0))
+        off = np.flatnonzero(t_off | f_off | ((strength > 0) & ~same.any(axis=0)))
+        if len(off):
             raise StoreError(
                 Problem(
                     "this point is not on the grid of conditions",
-                    value=f"{record.temperature} K, field {record.field} V/Å",
+                    value=f"{temperature[off[0]]} K, field {field[off[0]]} V/Å",
                     remedy="merge only points of the input's own grid",
                 )
             )
-        return int(t[0]), int(f[0]), d
+        return t, f, d
+
+
+def _nearest(grid: np.ndarray, values: np.ndarray, rtol: float) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) index of the nearest number of the grid, and whether it is farther than a relative ``rtol``."""
+    order = np.argsort(grid)
+    right = np.clip(np.searchsorted(grid, values, sorter=order), 0, len(grid) - 1)
+    left = np.maximum(right - 1, 0)
+    closer = np.abs(grid[order[left]] - values) < np.abs(grid[order[right]] - values)
+    index = order[np.where(closer, left, right)]
+    return index, ~np.isclose(values, grid[index], rtol=rtol, atol=0)
 
 
 def build_dataset(
-    model: Model, points: Iterable[PointRecord], *, extra: Mapping[str, npt.ArrayLike] | None = None
+    model: Model | Frame,
+    points: Iterable[PointRecord | Pack],
+    *,
+    extra: Mapping[str, npt.ArrayLike] | Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]] | None = None,
+    failures: Iterable[Failure] = (),
 ) -> xarray.Dataset:
     """Place points into the grid of ``model.conditions``; what is missing is NaN (counts 0, text empty).
 
@@ -79,7 +129,12 @@ def build_dataset(
 
     Parameters
     ----------
-    extra : arrays over the whole grid by name (``arrhenius_activation_energy``, its ``_stderr`` …).
+    model : or the frame of another dataset.
+    points : records, or their summaries from files (`PointStore.summary`), which is faster.
+    extra : arrays over the whole grid by name (``arrhenius_activation_energy``, its ``_stderr`` …), or what makes
+        them from the arrays of the points.
+    failures : points that could not be simulated; ``exit_reason`` says why, ``complete`` stays false. Those off
+        the grid are left out.
 
     Raises
     ------
@@ -88,11 +143,8 @@ def build_dataset(
     """
     import xarray as xr
 
-    grid = _Grid(model)
-    coordinates = _coordinates(model)
-    sizes = {
-        name: len(v) for name, v in coordinates.items() if name in ARRAYS and ARRAYS[name].dims == (name,)
-    }
+    frame = model if isinstance(model, Frame) else Frame.of_model(model)
+    grid, coordinates, sizes = _Grid(frame), frame.coordinates, frame.sizes
 
     def empty(spec: ArraySpec) -> np.ndarray:
         dtype, fill = _EMPTY[spec.dtype]
@@ -100,26 +152,28 @@ def build_dataset(
 
     data: dict[str, np.ndarray] = {}
     for spec in ARRAYS.values():
-        if spec.origin != "point" or (spec.name == "conductivity" and model.volume is None):
+        if spec.origin != "point" or (spec.name == "conductivity" and not frame.has_volume):
             continue
         data |= {name: empty(spec) for name in spec.names if not name.endswith("_exact")}
     data["complete"] = empty(ARRAYS["complete"])
+    for columns in stack_points(points):
+        _place(data, columns, grid, frame, empty)
+    for failure in failures:
+        with suppress(StoreError):
+            t, f, d = grid.places(np.array([failure.temperature]), np.array([failure.field]))
+            here = (t[0], f[0], slice(None) if d[0] < 0 else d[0])
+            data["exit_reason"][here] = np.where(
+                data["complete"][here], data["exit_reason"][here], f"failed: {failure.reason}"
+            )
 
-    for record in points:
-        t, f, directions = grid.places(record)
-        if record.values:
-            data["complete"][t, f, directions] = True
-        for suffix, part in (("", record.values), ("_stderr", record.stderrs), ("_exact", record.exacts)):
-            for name, value in part.items():
-                if name == "conductivity" and model.volume is None:
-                    continue
-                spec = ARRAYS[name]
-                if name + suffix not in data:
-                    data[name + suffix] = empty(spec)
-                _place(data[name + suffix], spec, value, record, grid, (t, f, directions))
-
-    data |= {name: np.asarray(value) for name, value in (extra or {}).items()}
-    data.setdefault("einstein_deviation", _einstein_deviation(data, model))
+    more = extra(data) if callable(extra) else extra or {}
+    data |= {name: np.asarray(value) for name, value in more.items()}
+    data.setdefault("einstein_deviation", _einstein_deviation(data, coordinates["field"]))
+    slope, slope_stderr = differential_mobility(data, coordinates["field"])
+    data |= {"differential_mobility": slope, "differential_mobility_stderr": slope_stderr}
+    if {"differential_mobility_exact", "mobility_einstein_exact"} <= set(data):
+        zero = coordinates["field"] == 0
+        data["differential_mobility_exact"][:, zero] = data["mobility_einstein_exact"][:, zero]
     variables = {}
     for name, values in data.items():
         spec = ARRAYS.get(base_name(name)) or _unknown(name)
@@ -132,7 +186,7 @@ def build_dataset(
     order = {name: i for i, name in enumerate(ARRAYS)}
     variables = dict(sorted(variables.items(), key=lambda item: order[base_name(item[0])]))
     coords = {n: xr.Variable(ARRAYS[n].dims, v, attributes(n)) for n, v in coordinates.items()}
-    return xr.Dataset(variables, coords, {"title": model.title})
+    return xr.Dataset(variables, coords, {"title": frame.title})
 
 
 def _unknown(name: str) -> ArraySpec:
@@ -152,46 +206,65 @@ def _coordinates(model: Model) -> dict[str, np.ndarray]:
         "carrier_2": names,
         "axis_2": np.array(_AXES),
         "hop_class": np.array([c.name for c in model.hop_classes], dtype=str),
+        "hop_class_response": np.array([c.response for c in model.hop_classes], dtype=str),
         "direction_vector": np.array(model.conditions.direction, np.float64),
         "carrier_charge": np.array([c.charge * E_CHARGE for c in model.carriers]),
         "carrier_count": np.array([c.count for c in model.carriers], np.int64),
     }
 
 
+_SUFFIX = {"values": "", "stderrs": "_stderr", "exacts": "_exact"}
+
+
 def _place(
-    target: np.ndarray,
-    spec: ArraySpec,
-    value: Any,
-    record: PointRecord,
+    data: dict[str, np.ndarray],
+    columns: Columns,
     grid: _Grid,
-    place: tuple[int, int, np.ndarray],
+    frame: Frame,
+    empty: Callable[[ArraySpec], np.ndarray],
 ) -> None:
-    t, f, directions = place
-    expected = target.shape[3:]
-    if spec.per_direction:
-        expected = (len(record.directions), *expected)
-    if np.shape(value) != expected:
-        raise StoreError(
-            Problem(
-                "has the wrong shape in a point",
-                spec.name,
-                np.shape(value),
-                f"{expected}: {spec.point_dims}",
+    """Put points with arrays of the same names and shapes into the arrays of the grid."""
+    temperature, field = columns.arrays["temperature"], columns.arrays["field"]
+    t, f, d = grid.places(temperature, field)
+    arrays = {n: a for n, a in columns.arrays.items() if "/" in n}
+    texts = {n for text in columns.texts for n in text if n.startswith("values/")}
+    arrays |= {n: np.array([text.get(n, "") for text in columns.texts], object) for n in texts}
+    # a point at zero field goes to every direction
+    everywhere = [np.flatnonzero((d == k) | (d < 0)) for k in range(len(grid.direction))]
+    if any(n.startswith("values/") for n in arrays):
+        for k, rows in enumerate(everywhere):
+            data["complete"][t[rows], f[rows], k] = True
+    for path, values in arrays.items():
+        part, name = path.split("/")
+        if name == "conductivity" and not frame.has_volume:
+            continue
+        spec, full = ARRAYS[name], name + _SUFFIX[part]
+        if full not in data:
+            data[full] = empty(spec)
+        target = data[full]
+        n_directions = columns.arrays["directions"].shape[1]
+        expected = (n_directions, *target.shape[3:]) if spec.per_direction else target.shape[3:]
+        if values.shape[1:] != expected:
+            raise StoreError(
+                Problem(
+                    "has the wrong shape in a point",
+                    name,
+                    values.shape[1:],
+                    f"{expected}: {spec.point_dims}",
+                )
             )
-        )
-    if not spec.per_direction:
-        target[t, f, directions] = value
-        return
-    same = grid.directions_like(record.directions)
-    for d in directions:
-        rows = np.flatnonzero(same[d])
-        if len(rows):
-            target[t, f, d] = value[rows[0]]
+        for k, rows in enumerate(everywhere):
+            if not spec.per_direction:
+                target[t[rows], f[rows], k] = values[rows]
+                continue
+            own = columns.arrays["directions"][rows]  # (rows, n_directions, 3)
+            same = np.linalg.norm(own - grid.direction[k], axis=2) < 1e-9
+            found = same.any(axis=1)
+            target[t[rows][found], f[rows][found], k] = values[rows[found], same[found].argmax(axis=1)]
 
 
-def _einstein_deviation(data: Mapping[str, np.ndarray], model: Model) -> np.ndarray:
+def _einstein_deviation(data: Mapping[str, np.ndarray], strength: np.ndarray) -> np.ndarray:
     """(n_temperatures, n_directions, n_carriers); NaN where one of the two mobilities is missing."""
-    strength = model.conditions.field
     zero, nonzero = np.flatnonzero(strength == 0), np.flatnonzero(strength > 0)
     weak = data["mobility"][:, 0]
     if not (len(zero) and len(nonzero)):
@@ -226,6 +299,7 @@ def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
         "channels": np.array([c.channels for c in classes], np.int64),
         "vector": net.vector * ANGSTROM,
         "saddle_dipole": catalogs[0].saddle_dipole * (E_CHARGE * ANGSTROM),
+        "response": np.array([c.response for c in classes], dtype=str),
         "rule": np.array([c.rule for c in classes], dtype=str),
         "operation": np.array([model.structure.operation_text(int(o)) for o in net.operation], dtype=str),
         "barrier": np.stack([c.barrier for c in catalogs]),

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import Problem, StoreError
-from .atomic import TEMPORARY, write_text
+from .atomic import TEMPORARY, owner_file, write_text_once
 from .provenance import Provenance
 from .results import read_provenance
 
 __all__ = [
     "OutputState",
+    "Shard",
     "begin_run",
     "check_output",
     "lock_output",
+    "owner_mark",
     "points_folder",
     "read_run",
+    "result_path",
+    "run_is_alive",
     "start_over",
 ]
 
 FORMAT = "kmc_transport_run"
 VERSION = 1
 _RUN, _LOCK = "run.json", ".lock"
-_OURS = re.compile(rf"[0-9a-f]{{8,64}}(\.partial)?\.h5|\..+{re.escape(TEMPORARY)}")
+_OURS = re.compile(
+    r"[0-9a-f]{8,64}(\.partial|\.round)?\.h5|[0-9a-f]{8,64}\.failed\.json|(frame|plan)\.h5|rounds\.json"
+    rf"|progress(-\d+-of-\d+)?\.json|\.lock-\d+-of-\d+|\.owner-[0-9a-f]+|\.stop|\..+{re.escape(TEMPORARY)}"
+)
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+"""What file systems say that cannot lock files (Lustre without its flock option)."""
 _held: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Share ``number`` (from 1) of ``of`` of the points of a sweep: every ``of``-th one."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}-of-{self.of}"
 
 
 def points_folder(path: str | Path) -> Path:
@@ -39,51 +62,86 @@ def points_folder(path: str | Path) -> Path:
     return path.with_name(path.name.removesuffix(".h5") + ".points")
 
 
+def result_path(run: str | Path) -> Path:
+    """The result file of a run, given that file or its folder of points."""
+    path = Path(run)
+    return path.with_suffix(".h5") if path.suffix == ".points" else path
+
+
+def owner_mark(provenance: Provenance) -> str:
+    """What tells the points of one model and seed from all others'."""
+    return hashlib.sha256(f"{provenance.identity} {provenance.seed}".encode()).hexdigest()[:16]
+
+
 @contextmanager
-def lock_output(path: str | Path) -> Iterator[None]:
+def lock_output(path: str | Path, shard: Shard | None = None) -> Iterator[None]:
     """Keep other runs away from a result file and its points while the body runs.
 
-    The lock ends with the process, however that ends. Files left behind by a killed run are removed.
-    Raises StoreError when another run holds it, or the folder cannot be made.
+    The shards of a sweep may run at once, each once. The lock ends with the process, however that ends. Files
+    left behind by a killed run are removed. Raises StoreError when another run holds it, or the folder cannot
+    be made.
     """
     path = Path(os.path.realpath(path))
     folder = points_folder(path)
     lock = folder / _LOCK
-    try:
-        while True:
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-            except FileNotFoundError:
-                continue  # another run has just removed the empty folder
-            if _try_lock(fd, lock, path):
-                break
-    except OSError as e:
-        raise StoreError(
-            Problem(f"cannot be locked: {e}", file=str(folder), remedy="choose an -o in another folder")
-        ) from e
-    _held.add(folder)
-    try:
+    with ExitStack() as stack:
+        try:
+            # a whole run keeps everything away; a shard lets other shards in
+            _hold(stack, lock, path, shared=shard is not None)
+            if shard is not None:
+                _hold(stack, folder / f"{_LOCK}-{shard}", path, shared=False)
+        except OSError as e:
+            raise StoreError(
+                Problem(f"cannot be locked: {e}", file=str(folder), remedy="choose an -o in another folder")
+            ) from e
+        _held.add(folder)
+        stack.callback(_held.discard, folder)
+        if shard is None:
+            left = [
+                *folder.glob(f".*{TEMPORARY}"),
+                *path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"),
+            ]
+            for file in left:
+                file.unlink(missing_ok=True)
+        yield
+
+
+def _hold(stack: ExitStack, lock: Path, path: Path, *, shared: bool) -> None:
+    """Hold a lock file until the stack is closed; the last holder removes it."""
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # another run has just removed the empty folder
+        if _try_lock(fd, lock, path, shared):
+            break
+    if not shared:
         os.ftruncate(fd, 0)
         os.write(fd, f"process {os.getpid()}".encode())
-        left = [*folder.glob(f".*{TEMPORARY}"), *path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}")]
-        for file in left:
-            file.unlink(missing_ok=True)
-        yield
-    finally:
-        _held.discard(folder)
+    stack.callback(_release, fd, lock, shared)
+
+
+def _release(fd: int, lock: Path, shared: bool) -> None:
+    import fcntl
+
+    try:
+        if shared:  # the last one has it alone
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.unlink(missing_ok=True)
-        with suppress(OSError):  # it is not empty
-            folder.rmdir()
+        lock.parent.rmdir()
+    except OSError:
+        pass  # others hold it, or the folder is not empty
+    finally:
         os.close(fd)
 
 
-def _try_lock(fd: int, lock: Path, path: Path) -> bool:
+def _try_lock(fd: int, lock: Path, path: Path, shared: bool) -> bool:
     """Lock an open file. False, and closed, when it is no longer the one called ``lock``: open it again."""
     import fcntl
 
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(fd), os.stat(lock)):
             return True
     except FileNotFoundError:
@@ -98,11 +156,40 @@ def _try_lock(fd: int, lock: Path, path: Path) -> bool:
                 remedy="wait for it to end, or choose another -o",
             )
         ) from None
-    except OSError:
+    except OSError as e:
+        if e.errno in _NO_LOCKS:
+            warnings.warn(
+                f"{lock.parent}: this file system cannot lock files; see to it that only one run writes here",
+                stacklevel=2,
+            )
+            return True
         os.close(fd)
         raise
     os.close(fd)
     return False
+
+
+def run_is_alive(path: str | Path) -> bool:
+    """Whether a run (or a shard) holds the lock of this output now. Nothing is changed."""
+    import fcntl
+
+    try:
+        fd = os.open(points_folder(path) / _LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    else:  # shards share it: then it cannot be had alone
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        return True
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True)
@@ -120,8 +207,11 @@ class OutputState:
         return not self.has_result and self.run is None
 
 
-def begin_run(path: str | Path, provenance: Provenance) -> None:
-    """Note in the folder of points whose they are, before the first one is written."""
+def begin_run(path: str | Path, provenance: Provenance) -> Provenance:
+    """Note in the folder of points whose they are, before the first one is written; what is noted there.
+
+    When another shard has just done so, its note (with its seed) counts.
+    """
     folder = points_folder(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +221,19 @@ def begin_run(path: str | Path, provenance: Provenance) -> None:
         ) from e
     content = {FORMAT: VERSION, **asdict(provenance)}
     content["seed"] = str(provenance.seed)
-    write_text(folder / _RUN, json.dumps(content, indent=1))
+    note = folder / _RUN
+    earlier = read_run(path)
+    if earlier is None and not write_text_once(note, json.dumps(content, indent=1)):
+        earlier = read_run(path)  # another shard was first
+    noted = earlier or provenance
+    mark = folder / owner_file(owner_mark(noted))
+    try:
+        mark.touch()
+    except OSError as e:
+        raise StoreError(
+            Problem(f"could not be written: {e}", file=str(mark), remedy="check the folder's permissions")
+        ) from e
+    return noted
 
 
 def read_run(path: str | Path) -> Provenance | None:
@@ -179,7 +281,7 @@ def check_output(path: str | Path, identity: str) -> OutputState:
 
 def _refuse_foreign(folder: Path) -> None:
     """StoreError when a folder without our note holds anything but what a lock leaves."""
-    if not folder.is_dir() or any(p.name != _LOCK and p.suffix != TEMPORARY for p in folder.iterdir()):
+    if not folder.is_dir() or any(not p.name.startswith(_LOCK) and p.suffix != TEMPORARY for p in folder.iterdir()):
         raise StoreError(
             Problem(
                 "holds files that kmc_transport did not write, or lost its run.json",

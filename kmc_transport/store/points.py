@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +20,18 @@ from ..arrays import ARRAYS
 from ..errors import Problem, StoreError
 from ..model.model import frozen_array
 from ..records import Tallies
-from .container import read_container, write_container
+from .atomic import owner_file, write_text
+from .container import Pack, pack, read_container, read_summary, write_container
 
-__all__ = ["PointRecord", "PointStore", "point_key"]
+__all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
 
 FloatArray = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 _POINT, _PARTIAL = "point", "partial point"
 _KEY = re.compile(r"[0-9a-f]{8,64}")
+_BATCH = 4096
+"""Points that are read before they are put into the table."""
 _TYPES: dict[str, type] = {"float": np.float64, "int": np.int64, "bool": np.bool_}
 
 
@@ -88,9 +94,9 @@ class PointRecord:
         return str(value) if spec.dtype == "str" else frozen_array(value, _TYPES[spec.dtype])
 
 
-def _record_content(record: PointRecord) -> dict[str, Any]:
+def _record_summary(record: PointRecord) -> dict[str, Any]:
     content: dict[str, Any] = {
-        "temperature": record.temperature,
+        "temperature": np.float64(record.temperature),
         "field": record.field,
         "directions": record.directions,
         "meta": dict(record.meta),
@@ -98,9 +104,15 @@ def _record_content(record: PointRecord) -> dict[str, Any]:
     }
     for part in ("values", "stderrs", "exacts"):
         content |= {f"{part}/{name}": value for name, value in getattr(record, part).items()}
-    for i, tallies in enumerate(record.tallies):
-        content |= {f"tallies/{i}/{f.name}": getattr(tallies, f.name) for f in fields(Tallies)}
     return content
+
+
+def _record_tallies(record: PointRecord) -> dict[str, Any]:
+    return {
+        f"tallies/{i}/{f.name}": getattr(tallies, f.name)
+        for i, tallies in enumerate(record.tallies)
+        for f in fields(Tallies)
+    }
 
 
 def _record_from(content: Mapping[str, Any]) -> PointRecord:
@@ -112,7 +124,7 @@ def _record_from(content: Mapping[str, Any]) -> PointRecord:
 
     tallies = (part(f"tallies/{i}/") for i in range(content["n_tallies"]))
     return PointRecord(
-        content["temperature"],
+        float(content["temperature"]),
         content["field"],
         part("values/"),
         part("stderrs/"),
@@ -123,16 +135,63 @@ def _record_from(content: Mapping[str, Any]) -> PointRecord:
     )
 
 
-class PointStore:
-    """A folder of points: ``KEY.h5`` a finished one (never changed), ``KEY.partial.h5`` an interrupted one.
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Points whose arrays have the same names and shapes, stacked.
 
-    The folder is made by the first save.
+    arrays : name (``temperature``, ``field``, ``directions``, ``values/NAME``, ``stderrs/NAME``, ``exacts/NAME``)
+    → array whose first axis is the point. texts : for each point, what is no array.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    arrays: dict[str, np.ndarray]
+    texts: list[dict[str, Any]]
+
+
+def stack_points(points: Iterable[PointRecord | Pack]) -> Iterator[Columns]:
+    """Records, or the summaries of their files, as a few tables; fast for many of one sweep."""
+    iterator = iter(points)
+    while batch := list(islice(iterator, _BATCH)):
+        packs = [Pack(pack(_record_summary(p))) if isinstance(p, PointRecord) else p for p in batch]
+        groups: dict[bytes, list[Pack]] = {}
+        for p in packs:
+            groups.setdefault(p.layout, []).append(p)
+        for layout, members in groups.items():
+            table = np.frombuffer(b"".join(p.data for p in members), np.uint8).reshape(len(members), -1)
+            arrays = {}
+            for name, (dtype, shape, start) in json.loads(layout).items():
+                size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+                block = np.ascontiguousarray(table[:, start : start + size])
+                arrays[name] = block.view(dtype).reshape(len(members), *shape)
+            yield Columns(arrays, [p.values for p in members])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A point that could not be simulated: why, after how many attempts."""
+
+    temperature: float
+    field: tuple[float, float, float]
+    """V/Å."""
+    reason: str
+    attempts: int = 1
+    detail: str = ""
+    """Traceback, where the reason is not the input's."""
+
+
+class PointStore:
+    """A folder of points.
+
+    ``KEY.h5`` is a finished one (never changed), ``KEY.partial.h5`` the state of one that is not, as of its last
+    segment, ``KEY.failed.json`` one that could not be simulated. The folder is made by the first save.
+
+    owner : mark of the run that the points belong to (`kmc_transport.store.owner_mark`); points of another owner
+    count as damaged, and nothing is saved into a folder that has another owner by now.
+    """
+
+    def __init__(self, folder: str | Path, owner: str = "") -> None:
+        self.folder, self.owner = Path(folder), owner
         self.damaged: list[Path] = []
-        """Files that `get` or `load_partial` could not read and took for missing."""
+        """Files that `get`, `summary` or `load_partial` could not read and took for missing."""
 
     def path(self, key: str) -> Path:
         """File of a finished point."""
@@ -150,11 +209,22 @@ class PointStore:
 
     def keys(self) -> list[str]:
         """Keys of the finished points, sorted."""
-        return sorted(p.stem for p in self.folder.glob("*.h5") if _KEY.fullmatch(p.stem))
+        return self._names(".h5")
 
     def partial_keys(self) -> list[str]:
         """Keys of the interrupted points, sorted."""
-        stems = (p.name.removesuffix(".partial.h5") for p in self.folder.glob("*.partial.h5"))
+        return self._names(".partial.h5")
+
+    def failed_keys(self) -> list[str]:
+        """Keys of the points that could not be simulated, sorted."""
+        return self._names(".failed.json")
+
+    def _names(self, ending: str) -> list[str]:
+        try:
+            with os.scandir(self.folder) as entries:
+                stems = [e.name.removesuffix(ending) for e in entries if e.name.endswith(ending)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
         return sorted(s for s in stems if _KEY.fullmatch(s))
 
     def save(self, key: str, record: PointRecord, *, replace: bool = False) -> None:
@@ -170,40 +240,97 @@ class PointStore:
                 )
             )
         self._make_folder()
-        write_container(path, _POINT, _record_content(record))
+        content = _record_summary(record) | {"owner": self.owner}
+        write_container(path, _POINT, content, _record_tallies(record))
         self.drop_partial(key)
+        self.drop_failure(key)
 
     def load(self, key: str) -> PointRecord:
         """A finished point. StoreError, naming the file, when it is missing or damaged."""
-        return _record_from(read_container(self.path(key), _POINT))
+        content = read_container(self.path(key), _POINT)
+        self._check_owner(content, self.path(key))
+        return _record_from(content)
 
     def get(self, key: str) -> PointRecord | None:
         """A finished point, or None when it is missing or damaged (noted in ``damaged``)."""
-        return _record_from(c) if (c := self._get(self.path(key), _POINT)) is not None else None
+        return self._try(self.path(key), lambda: self.load(key))
+
+    def summary(self, key: str) -> Pack | None:
+        """A finished point without its tallies, quickly (see `stack_points`); None as `get`."""
+        path = self.path(key)
+
+        def read() -> Pack:
+            found = read_summary(path, _POINT)
+            if self.owner:
+                self._check_owner(found.values, path)
+            return found
+
+        return self._try(path, read)
 
     def save_partial(self, key: str, snapshot: Mapping[str, Any]) -> None:
-        """Store the state of an interrupted point: arrays, numbers, strings (see `write_container`)."""
+        """Store the state of an unfinished point: arrays, numbers, strings (see `write_container`)."""
         self._make_folder()
-        write_container(self.partial_path(key), _PARTIAL, snapshot)
+        write_container(self.partial_path(key), _PARTIAL, {"owner": self.owner}, dict(snapshot))
 
     def load_partial(self, key: str) -> dict[str, Any] | None:
-        """The latest snapshot of an interrupted point, or None when it is missing or damaged."""
-        return self._get(self.partial_path(key), _PARTIAL)
+        """The latest snapshot of an unfinished point, or None when it is missing or damaged."""
+        path = self.partial_path(key)
+
+        def read() -> dict[str, Any]:
+            content = read_container(path, _PARTIAL)
+            self._check_owner(content, path)
+            content.pop("owner")
+            return content
+
+        return self._try(path, read)
 
     def drop_partial(self, key: str) -> None:
         """Delete the snapshot of a point, if there is one."""
         self.partial_path(key).unlink(missing_ok=True)
 
-    def _get(self, path: Path, kind: str) -> dict[str, Any] | None:
+    def failure_path(self, key: str) -> Path:
+        """File of a point that could not be simulated."""
+        return self.folder / f"{self._checked(key)}.failed.json"
+
+    def save_failure(self, key: str, failure: Failure) -> None:
+        """Note why a point could not be simulated."""
+        self._make_folder()
+        write_text(self.failure_path(key), json.dumps(asdict(failure), indent=1))
+
+    def load_failure(self, key: str) -> Failure | None:
+        """Why a point could not be simulated; None when it could, or the note cannot be read."""
+        try:
+            content = json.loads(self.failure_path(key).read_text(encoding="utf-8"))
+            return Failure(**content | {"field": tuple(content["field"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def drop_failure(self, key: str) -> None:
+        """Delete the note of a failure, if there is one."""
+        self.failure_path(key).unlink(missing_ok=True)
+
+    def _check_owner(self, content: Mapping[str, Any], path: Path) -> None:
+        if self.owner and content.get("owner") != self.owner:
+            raise StoreError(Problem("belongs to another model or seed", file=str(path), remedy="delete it"))
+
+    def _try(self, path: Path, read: Callable[[], T]) -> T | None:
         if not path.exists():
             return None
         try:
-            return read_container(path, kind)
+            return read()
         except StoreError:
             self.damaged.append(path)
             return None
 
     def _make_folder(self) -> None:
+        if self.owner and not (self.folder / owner_file(self.owner)).exists():
+            raise StoreError(
+                Problem(
+                    "has been taken over by another run",
+                    file=str(self.folder),
+                    remedy="choose another -o for one of them",
+                )
+            )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as e:

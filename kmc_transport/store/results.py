@@ -33,32 +33,37 @@ def write_results(
     dataset: xarray.Dataset,
     *,
     provenance: Provenance,
-    catalogs: Sequence[RateCatalog] = (),
+    catalogs: Sequence[RateCatalog] | xarray.Dataset = (),
 ) -> None:
     """Write the dataset (from `build_dataset`) with its provenance; the old file stays until the new is whole.
 
     Parameters
     ----------
-    catalogs : one at each temperature of the dataset, without field, for the group ``catalog``.
+    catalogs : at temperatures of the dataset, in its order, without field, for the group ``catalog``; or that
+        group of another result file (`read_catalog`).
 
     Raises
     ------
     ValueError
-        When the catalogs are at other temperatures.
+        When a catalog is at another temperature.
     StoreError
         When the dataset does not fit the registry of arrays, or the file cannot be written.
     """
     check_dataset(dataset)
-    if catalogs and [c.temperature for c in catalogs] != dataset["temperature"].values.tolist():
-        raise ValueError("one catalog is needed at each temperature of the dataset, in the same order")
+    table = catalog_dataset(catalogs) if isinstance(catalogs, Sequence) and catalogs else catalogs
+    if isinstance(table, Sequence):
+        table = None
+    elif len(table.variables):
+        there = dataset["temperature"].values.tolist()
+        if [t for t in there if t in set(table["temperature"].values)] != table["temperature"].values.tolist():
+            raise ValueError("catalogs are wanted at each temperature of the dataset, in the same order")
+        check_dataset(table, CATALOG_ARRAYS)
     dataset = dataset.assign_attrs(
         {"Conventions": "CF-1.11", FORMAT: VERSION, "source": "kmc_transport"} | provenance.to_attributes()
     )
     with atomic_path(Path(path)) as temporary:
         _write(dataset, temporary)
-        if catalogs:
-            table = catalog_dataset(catalogs)
-            check_dataset(table, CATALOG_ARRAYS)
+        if table is not None and len(table.variables):
             _write(table, temporary, group="catalog", mode="a")
 
 

@@ -31,12 +31,14 @@ from kmc_transport.store import (
     check_output,
     lock_output,
     open_results,
+    owner_mark,
     point_key,
     points_folder,
     read_catalog,
     read_container,
     read_provenance,
     read_run,
+    read_summary,
     start_over,
     write_container,
     write_results,
@@ -188,17 +190,36 @@ def test_truncated_point_counts_as_missing(tmp_path: Path, keep: float) -> None:
 
 def test_every_flipped_number_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    write_container(path, "test", {"x": np.arange(5.0), "name": "abc"})
-    with h5py.File(path, "r+") as file:
-        file["float64"][3] = 3.0000000000000004
-    with pytest.raises(StoreError, match="checksum"):
-        read_container(path, "test")
-    write_container(path, "test", {"x": np.arange(5.0), "name": "abc"})
-    with h5py.File(path, "r+") as file:
-        text = file["header"][()].decode()
-        file["header"][()] = text.replace("abc", "abd")
-    with pytest.raises(StoreError, match="checksum"):
-        read_container(path, "test")
+    content, bulk = {"x": np.arange(5.0), "name": "abc"}, {"y": np.arange(9000.0)}  # large: compressed
+    write_container(path, "test", content, bulk)
+    assert read_container(path, "test")["name"] == "abc"
+    for part in ("summary", "bulk"):
+        with h5py.File(path) as file:
+            size = file[part].size
+        for place in (0, size // 2, size - 1):
+            write_container(path, "test", content, bulk)
+            with h5py.File(path, "r+") as file:
+                file[part][place] ^= 1
+            with pytest.raises(StoreError, match="cannot be read"):
+                read_container(path, "test")
+            if part == "summary":
+                with pytest.raises(StoreError, match="checksum"):
+                    read_summary(path, "test")
+            else:  # is not looked at
+                assert read_summary(path, "test").values == {"name": "abc"}
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_large_arrays_come_back(tmp_path: Path, noise: bool) -> None:
+    """Compressed where that pays, as they are where it does not."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 71)) if noise else np.repeat(np.arange(300.0), 71).reshape(300, 71)
+    bulk = {"a": values, "b": rng.integers(0, 9, 7).astype(np.int8), "c": np.float32(0.1)}
+    path = tmp_path / "a.h5"
+    write_container(path, "test", {}, bulk)
+    assert (path.stat().st_size < values.nbytes / 4) is not noise
+    back = read_container(path, "test")
+    assert all(same(back[n], v) for n, v in bulk.items())
 
 
 def test_other_kinds_and_newer_versions_are_refused(tmp_path: Path) -> None:
@@ -447,7 +468,7 @@ def test_catalogs_at_other_temperatures_are_refused(tmp_path: Path) -> None:
             tmp_path / "a.h5",
             build_dataset(model, []),
             provenance=PROVENANCE,
-            catalogs=[build_catalog(model, temperature=300)],
+            catalogs=[build_catalog(model, temperature=350)],
         )
 
 
@@ -582,7 +603,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
         assert "another run" in other.stderr
         begin_run(path, PROVENANCE)
     folder = points_folder(path)
-    assert [p.name for p in folder.iterdir()] == ["run.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [f".owner-{owner_mark(PROVENANCE)}", "run.json"]
     (folder / ".lock").write_text("process 1")  # left by a run that was killed
     with lock_output(path):
         pass

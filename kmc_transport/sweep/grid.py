@@ -1,0 +1,84 @@
+"""The points of a sweep, and what two runs must share to share points."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..model.model import Model
+from ..store import Plan, Shard, point_key
+
+__all__ = ["GridPoint", "grid_points", "model_identity", "of_shard", "plan_of"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GridPoint:
+    """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by."""
+
+    temperature: float
+    field: FloatArray
+    key: str
+
+
+def grid_points(model: Model, root: int) -> list[GridPoint]:
+    """Points of the grid: every temperature x field x direction; zero field once for all directions."""
+    c = model.conditions
+    sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
+    if sampling.get("table_error") is None:  # keys of points without it stay what they were
+        sampling.pop("table_error", None)
+    points = []
+    for temperature in c.temperature:
+        for size in c.field:
+            for vector in [np.zeros(3)] if size == 0 else list(c.direction * size):
+                serves = {"directions": c.direction.tolist()} if size == 0 else {}
+                key = point_key(temperature, vector, root=str(root), sampling=sampling, **serves)
+                points.append(GridPoint(float(temperature), vector, key))
+    return points
+
+
+def of_shard(points: Sequence[GridPoint], shard: Shard | None) -> list[GridPoint]:
+    """Every ``shard.of``-th point, so that cold and warm ones are shared out evenly; None: all."""
+    return list(points) if shard is None else list(points[shard.number - 1 :: shard.of])
+
+
+def plan_of(points: Sequence[GridPoint]) -> Plan:
+    return Plan(
+        tuple(p.key for p in points),
+        np.array([p.temperature for p in points]),
+        np.reshape([p.field for p in points], (-1, 3)),
+    )
+
+
+def model_identity(model: Model) -> str:
+    """Fingerprint of the physics: structure, carriers, hops and their numbers; not of conditions or wording."""
+    s, net = model.structure, model.network
+    content = {
+        "lattice": s.lattice.tolist(),
+        "periodic": s.periodic.tolist(),
+        "labels": s.labels,
+        "frac": s.frac.tolist(),
+        "cross_section": s.cross_section,
+        "supercell": model.supercell,
+        "carriers": [asdict(c) for c in model.carriers],
+        "site_energy": [[None if np.isnan(e) else e for e in row] for row in model.site_energy],
+        "hop_classes": [
+            {k: v for k, v in vars(c).items() if k not in ("source", "read_from", "log")}
+            for c in model.hop_classes
+        ],
+        "network": {name: getattr(net, name).tolist() for name in vars(net) if name != "operation"},
+        "seed": model.sampling.seed,
+    }
+    text = json.dumps(content, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Arrays and records (modes behind an attempt frequency) as JSON holds them."""
+    return value.tolist() if isinstance(value, np.ndarray) else vars(value)

@@ -1,0 +1,110 @@
+"""What is kept of a finished point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import KmcTransportError
+from ..exact import exact_values
+from ..model.model import Model
+from ..observables import Evaluation, target_name
+from ..point import PointSimulation
+from ..records import ExitReason
+from ..store import PointRecord
+
+__all__ = ["CONTRADICTION", "EXACT_STATES", "make_record"]
+
+EXACT_STATES = 2000
+"""Largest Markov chain that is solved beside each simulated point."""
+CONTRADICTION = 6.0
+"""Deviation from the exact answer, in standard errors, that no honest simulation shows."""
+
+
+def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, root: int) -> PointRecord:
+    """What is kept of a finished point. Numbers whose statistics are too weak are left out, not guessed."""
+    evaluation, last = simulation.evaluation, simulation.last
+    tallies = simulation.tallies()
+    exacts = exact_values(simulation.catalog, simulation.system.direction, EXACT_STATES)
+    values: dict[str, Any] = {}
+    stderrs: dict[str, Any] = {}
+    how: dict[str, Any] = {}
+    if evaluation is not None:
+        for name, estimate in evaluation.estimates.items():
+            how[name] = {"method": estimate.method, "effective_samples": estimate.effective_samples}
+            if _trusted(name, evaluation):
+                values[name], stderrs[name] = estimate.value, estimate.stderr
+    by_hop = sum((t.events.sum(axis=0) for t in tallies), np.zeros(model.network.n_hops, np.int64))
+    executed = int(by_hop.sum())
+    values |= {
+        "effective_samples": _effective_samples(model, evaluation),
+        "executed_hops": executed,
+        "executed_hops_by_class": _by_class(model, by_hop),
+        "clamped_hops_by_class": _by_class(model, np.where(simulation.catalog.clamped, by_hop, 0)),
+        "linear_response_error": [
+            float(simulation.catalog.linear_response_error[model.network.hop_class == c].max(initial=0.0))
+            for c in range(len(model.hop_classes))
+        ],
+        "simulated_time": sum(t.time for t in tallies),
+        "wall_time": simulation.seconds,
+        "clamped_share": float(by_hop[simulation.catalog.clamped].sum() / executed) if executed else 0.0,
+        "exit_reason": reason.value,
+        "converged": _converged(model, simulation, reason, exacts),
+    }
+    system = simulation.system
+    return PointRecord(
+        system.temperature,
+        system.field,
+        values,
+        stderrs,
+        exacts,
+        system.direction,
+        {
+            "seed": str(root),
+            "algorithm": simulation.replicas[0].algorithm,
+            "estimates": how,
+            "batches": 0 if evaluation is None else evaluation.batches,
+            "plateau": evaluation is not None
+            and {"collective": evaluation.collective_plateau, "tracer": evaluation.tracer_plateau},
+            "accuracy": None if last is None else {"ratio": last.ratio, "relative": last.relative_error},
+        },
+        tuple(tallies),
+    )
+
+
+def _by_class(model: Model, by_hop: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.bincount(model.network.hop_class, by_hop, len(model.hop_classes)).astype(np.int64)
+
+
+def _trusted(name: str, evaluation: Evaluation) -> bool:
+    try:
+        evaluation.require(name)
+    except KmcTransportError:
+        return False
+    return True
+
+
+def _converged(model: Model, simulation: PointSimulation, reason: ExitReason, exacts: dict[str, Any]) -> bool:
+    """Whether what was asked was reached: the accuracy, or for a run of fixed length a number to trust."""
+    evaluation = simulation.evaluation
+    name = target_name(model.sampling.target, simulation.system)
+    if evaluation is None or not _trusted(name, evaluation):
+        return False
+    if name in exacts:
+        estimate = evaluation.estimates[name]
+        known = np.isfinite(exacts[name]) & (estimate.stderr > 0)
+        if np.any(np.abs((estimate.value - exacts[name])[known]) > CONTRADICTION * estimate.stderr[known]):
+            return False
+    s = model.sampling
+    no_target = s.relative_error is None and s.absolute_error is None
+    return reason is ExitReason.ACCURACY_REACHED or (reason is ExitReason.DONE and no_target)
+
+
+def _effective_samples(model: Model, evaluation: Evaluation | None) -> float:
+    target = model.sampling.target
+    if evaluation is None:
+        return 0.0
+    names = (target, "mobility_einstein") if target in ("mobility", "drift_velocity") else (target,)
+    found = [evaluation.estimates[n].effective_samples for n in names if n in evaluation.estimates]
+    return float(found[0]) if found else 0.0

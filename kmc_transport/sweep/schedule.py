@@ -1,0 +1,205 @@
+"""Hand out points, take back outcomes, try again where a worker was lost, and say how far it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ..errors import InputError, KmcTransportError
+from ..store import Failure
+from .grid import GridPoint
+from .job import Outcome, Standing
+from .pools import Pool
+from .processes import WorkerLost
+
+__all__ = ["Progress", "Tracker", "run_points"]
+
+LOST_ATTEMPTS, ATTEMPTS = 3, 2
+"""How often a point is tried whose worker dies, and one that ends with an error nobody expected."""
+TICK = 0.2  # s
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is.
+
+    points : those asked for. kept : found finished when the run began. done : finished, the kept ones among them.
+    inaccurate : finished in this run without the asked accuracy. failed : could not be simulated. outside : points in
+    the folder that this grid does not ask for. running : at work now, the one farthest from its accuracy first.
+    worst : finished and running ones of this run that are farthest from it. hops : of this run. seconds : since the
+    run began. rate : points per second. seconds_left : None while unknown. finished : the run is over.
+    """
+
+    points: int
+    kept: int
+    done: int
+    inaccurate: int
+    failed: int
+    outside: int
+    running: tuple[Standing, ...]
+    worst: tuple[Standing, ...]
+    hops: int
+    seconds: float
+    rate: float
+    seconds_left: float | None
+    stage: str = ""
+    finished: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file that `status` reads; names the process and the time."""
+        content = asdict(self)
+        content["running"] = [asdict(s) for s in self.running[:20]]
+        return content | {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+N_WORST = 8
+
+
+@dataclass
+class Tracker:
+    """Counts what happens; `progress` says how far it is."""
+
+    points: int
+    kept: int
+    outside: int = 0
+    stage: str = ""
+    done: int = 0
+    inaccurate: int = 0
+    failed: int = 0
+    hops: int = 0
+    start: float = field(default_factory=time.monotonic)
+    running: dict[str, Standing] = field(default_factory=dict)
+    worst: list[Standing] = field(default_factory=list)
+
+    def report(self, standing: Standing) -> None:
+        """From any thread: how a point at work stands."""
+        self.running[standing.key] = standing
+
+    def end(self, outcome: Outcome) -> None:
+        """A point ended."""
+        standing = outcome.standing
+        self.running.pop(standing.key, None)
+        if outcome.failure is not None:
+            self.failed += 1
+            return
+        if outcome.stopped:
+            return
+        self.done += 1
+        self.hops += standing.events
+        if not standing.converged:
+            self.inaccurate += 1
+            self.worst = sorted([*self.worst, standing], key=_badness)[:N_WORST]
+
+    def progress(self, finished: bool = False) -> Progress:
+        running = sorted(list(self.running.values()), key=_badness)
+        seconds = time.monotonic() - self.start
+        ended = self.done + self.failed
+        shares = ended + sum(_share(s) for s in running)
+        to_do = self.points - self.kept
+        left = (to_do - shares) * seconds / shares if shares > 0.5 and not finished else None
+        return Progress(
+            self.points,
+            self.kept,
+            self.kept + self.done,
+            self.inaccurate,
+            self.failed,
+            self.outside,
+            tuple(running),
+            tuple(sorted([*running, *self.worst], key=_badness)[:N_WORST]),
+            self.hops + sum(s.events for s in running),
+            seconds,
+            ended / seconds if seconds > 0 else 0.0,
+            0.0 if finished else left,
+            self.stage,
+            finished,
+        )
+
+
+def _badness(standing: Standing) -> float:
+    return -(standing.ratio if standing.ratio is not None else -1.0)
+
+
+def _share(standing: Standing) -> float:
+    """Part of a point that is done: the error falls as the square root of the work."""
+    return min(0.99, standing.ratio**-2) if standing.ratio else 0.0
+
+
+def run_points(
+    points: Sequence[GridPoint],
+    pool: Pool,
+    tracker: Tracker,
+    *,
+    on_end: Callable[[GridPoint, Outcome], None],
+    on_tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Simulate points in any order; what becomes of each is told to ``on_end``, in this thread.
+
+    A point whose worker is lost is tried `LOST_ATTEMPTS` times, one that ends with an unexpected error `ATTEMPTS`
+    times; then it counts as failed, and the rest goes on. Errors of the store (no space, no permission) and of
+    the workers' installation end the sweep, and so does whatever is raised here (Ctrl-C): points at work are
+    told to stop, and what they have is saved.
+    """
+    queue = deque((point, 1) for point in points)
+    pending: dict[Future[Outcome], tuple[GridPoint, int]] = {}
+    try:
+        while queue or pending:
+            window = 2 * pool.capacity() + 2
+            while queue and len(pending) < window:
+                point, attempt = queue.popleft()
+                pending[pool.submit(point)] = (point, attempt)
+            ended, _ = wait(pending, timeout=TICK, return_when=FIRST_COMPLETED)
+            for future in ended:
+                point, attempt = pending.pop(future)
+                outcome = _outcome(future, point, attempt)
+                if outcome is None:
+                    queue.append((point, attempt + 1))
+                    continue
+                tracker.end(outcome)
+                on_end(point, outcome)
+            on_tick()
+    except BaseException:
+        pool.stop()
+        for future in pending:
+            future.cancel()
+        ended, _ = wait(pending, timeout=60)
+        for future in ended:  # what was at its end when the sweep was stopped
+            if not future.cancelled() and future.exception() is None:
+                on_end(pending[future][0], future.result())
+        raise
+
+
+def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome | None:
+    """What became of a point; None to try again."""
+    try:
+        return future.result()
+    except InputError:  # of the store, or of the workers' installation
+        raise
+    except (BrokenProcessPool, CancelledError) as e:
+        raise KmcTransportError(
+            f"the workers are gone ({type(e).__name__}: {e}); finished points are kept, run again to go on"
+        ) from e
+    except Exception as e:
+        lost = isinstance(e, WorkerLost) or type(e).__name__ == "KilledWorker"  # Dask's own has tried already
+        if attempt < (LOST_ATTEMPTS if isinstance(e, WorkerLost) else ATTEMPTS) and not (
+            lost and not isinstance(e, WorkerLost)
+        ):
+            return None
+        reason = str(e).splitlines()[0] if lost and str(e) else f"{type(e).__name__}: {e}".splitlines()[0]
+        detail = getattr(e, "worker_traceback", "") or "".join(traceback.format_exception(e))
+    vector = (float(point.field[0]), float(point.field[1]), float(point.field[2]))
+    failure = Failure(point.temperature, vector, reason, attempt, detail)
+    standing = Standing(point.key, point.temperature, vector, 0, 0.0, None, None, "failed")
+    return Outcome(standing, failure=failure)

@@ -1,0 +1,150 @@
+"""One table of all points: from records in memory, or from the files of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, KmcTransportError
+from ..exact import sensitivity
+from ..model.model import Model
+from ..observables import fit_arrhenius
+from ..rates import RateCatalog
+from ..store import (
+    Failure,
+    Frame,
+    PointRecord,
+    PointStore,
+    Provenance,
+    build_dataset,
+    frame_path,
+    open_results,
+    owner_mark,
+    points_folder,
+    read_catalog,
+    read_plan,
+    read_provenance,
+    write_results,
+)
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["gather", "rebuild", "table_of", "write_frame"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def table_of(
+    model: Model | Frame,
+    points: Iterable[PointRecord | Any],
+    *,
+    failures: Iterable[Failure] = (),
+    error_factor: FloatArray | None = None,
+) -> xarray.Dataset:
+    """Points in the grid, with what follows from all of them: Arrhenius fits, the effect of the barriers' errors.
+
+    points : records or summaries (see `build_dataset`). error_factor : ``barrier_error_factor``; computed from
+    the model when it is None.
+    """
+    frame = model if isinstance(model, Frame) else Frame.of_model(model)
+    if error_factor is None:
+        assert isinstance(model, Model)
+        error_factor = _barrier_error_factor(model)
+
+    def extra(data: Mapping[str, np.ndarray]) -> dict[str, FloatArray]:
+        return _arrhenius(frame, data) | {"barrier_error_factor": error_factor}
+
+    return build_dataset(frame, points, extra=extra, failures=failures)
+
+
+def write_frame(
+    path: Path, model: Model, provenance: Provenance, catalogs: list[RateCatalog]
+) -> FloatArray:
+    """Put the empty table beside the points, so that they can be gathered without the model; its error factor."""
+    error_factor = _barrier_error_factor(model)
+    write_results(
+        frame_path(path),
+        table_of(model, [], error_factor=error_factor),
+        provenance=provenance,
+        catalogs=catalogs,
+    )
+    return error_factor
+
+
+def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore]:
+    """The table of a run from its folder of points, finished or not, and the folder with what was damaged in it.
+
+    path : the result file (it need not exist). StoreError when there is no sweep, or another one than its frame.
+    """
+    frame_file = frame_path(path)
+    plan = read_plan(path)
+    empty = open_results(frame_file)
+    store = PointStore(points_folder(path), owner_mark(read_provenance(frame_file)))
+    there = set(store.keys())
+    found = (store.summary(key) for key in plan.keys if key in there)
+    failed = (store.load_failure(key) for key in store.failed_keys() if key in set(plan.keys))
+    dataset = table_of(
+        Frame.of_dataset(empty),
+        (p for p in found if p is not None),
+        failures=[f for f in failed if f is not None],
+        error_factor=empty["barrier_error_factor"].values,
+    )
+    return dataset, store
+
+
+def rebuild(path: str | Path) -> tuple[xarray.Dataset, PointStore]:
+    """Write the result file anew from the points, as `gather` finds them."""
+    dataset, store = gather(path)
+    frame_file = frame_path(path)
+    write_results(
+        path, dataset, provenance=read_provenance(frame_file), catalogs=read_catalog(frame_file)
+    )
+    return dataset, store
+
+
+def _barrier_error_factor(model: Model) -> FloatArray:
+    """(n_temperatures, n_directions, S): what the barriers' own uncertainty does to the weak-field mobility."""
+    c = model.conditions
+    factor = np.full((len(c.temperature), len(c.direction), len(model.carriers)), np.nan)
+    if all(h.barrier_stderr is None for h in model.hop_classes):
+        return factor
+    for t, d in np.ndindex(*factor.shape[:2]):
+        with contextlib.suppress(KmcTransportError):  # no single answer for one carrier alone
+            factor[t, d] = sensitivity(
+                model, temperature=float(c.temperature[t]), direction=c.direction[d], dilute=True
+            ).error_factor
+    return factor
+
+
+def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, FloatArray]:
+    """Arrhenius fits of mobility x temperature at zero field, for each direction and carrier."""
+    shape = (frame.sizes["direction"], frame.sizes["carrier"])
+    names = ("activation_energy", "prefactor")
+    out = {f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")}
+    out |= {f"arrhenius_{n}": np.full(shape, np.nan) for n in ("covariance", "chi2")}
+    zero = np.flatnonzero(frame.coordinates["field"] == 0)
+    if not len(zero):
+        return out
+    value = data["mobility_einstein"][:, zero[0]]
+    stderr = data["mobility_einstein_stderr"][:, zero[0]]
+    t = frame.coordinates["temperature"]
+    for d, a in np.ndindex(*shape):
+        try:
+            fit = fit_arrhenius(t, value[:, d, a] * t, stderr[:, d, a] * t)
+        except InputError:
+            continue  # too few temperatures, or no transport along this direction
+        sign = np.sign(np.nansum(value[:, d, a]))
+        out["arrhenius_activation_energy"][d, a] = fit.activation_energy
+        out["arrhenius_activation_energy_stderr"][d, a] = fit.activation_energy_stderr
+        out["arrhenius_prefactor"][d, a] = sign * fit.prefactor
+        out["arrhenius_prefactor_stderr"][d, a] = fit.prefactor_stderr
+        out["arrhenius_covariance"][d, a] = fit.covariance[0, 1]
+        if fit.points > 2:
+            out["arrhenius_chi2"][d, a] = fit.chi2 / (fit.points - 2)
+    return out
