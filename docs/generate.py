@@ -159,8 +159,10 @@ API: list[tuple[str, str, list[str]]] = [
         ["open_results", "read_catalog", "save_catalog", "load_catalog", "read_provenance", "Provenance"],
     ),
     ("", "kmc_transport.plots", ["plot_results"]),
+    ("Trajectories", "kmc_transport.recording", ["write_trajectory", "Recorded"]),
+    ("", "kmc_transport.trajectory", ["open_trajectory"]),
     ("Observables", "kmc_transport.observables", ["fit_arrhenius", "ArrheniusFit"]),
-    ("", "kmc_transport.records", ["Estimate", "ExitReason"]),
+    ("", "kmc_transport.records", ["Estimate", "ExitReason", "Trajectory", "TrajectoryHeader", "EventList"]),
     (
         "Errors",
         "kmc_transport.errors",

@@ -199,6 +199,8 @@ def check(input: Input, classical: Classical = False, as_json: Json = False) -> 
     _print_tables(*tables)
     for note in model.notes:
         print(f"note: {note}")
+    for line in dict.fromkeys(f"{c.name}: {told}" for c in model.hop_classes for told in c.log):
+        print(line)
     for warning in warnings:
         print(f"Warning: {warning}.")
     print("\nThe input is sound: detailed balance and the loop rule hold. Nothing was simulated.")
@@ -355,7 +357,9 @@ def trajectory(
     ] = None,
     host: Annotated[
         Path | None,
-        typer.Option(help="Also write the sites that no carrier visits, as extended XYZ.", metavar="FILE.xyz"),
+        typer.Option(
+            help="Also write the sites that no carrier visits, as extended XYZ.", metavar="FILE.xyz"
+        ),
     ] = None,
     element: Annotated[
         list[str] | None,
@@ -364,6 +368,7 @@ def trajectory(
             metavar="CARRIER=SYMBOL",
         ),
     ] = None,
+    classical: Classical = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing.")] = False,
 ) -> None:
@@ -374,7 +379,7 @@ def trajectory(
     from .recording import write_trajectory
     from .trajectory import parse_elements, parse_time
 
-    model = _load(input)
+    model = _load(input, classical)
     try:
         done = write_trajectory(
             model,
@@ -412,17 +417,32 @@ def trajectory(
 @app.command()
 def plot(
     results: Annotated[Path, typer.Argument(metavar="RESULTS.h5", help="Result file.", show_default=False)],
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER.h5]",
+            help="A second one, for comparison: the same input with --classical, say.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here."),
     ] = None,
 ) -> None:
-    """Draw mobility and drift velocity against temperature and field."""
-    from .plots import plot_results
+    """Draw mobility and drift velocity against temperature and field; of two runs, side by side with their ratio."""
     from .store import open_results
 
-    picture = output or Path(results.with_suffix(".png").name)
-    plot_results(open_results(results), picture)
+    if other is None:
+        from .plots import plot_results
+
+        picture = output or Path(results.with_suffix(".png").name)
+        plot_results(open_results(results), picture)
+    else:
+        from .comparison_plot import plot_comparison
+
+        picture = output or Path(f"{results.stem}-and-{other.stem}.png")
+        plot_comparison([(open_results(results), open_results(other))], picture)
     print(f"Picture: {picture}")
 
 

@@ -29,7 +29,7 @@ _MAX_FIELDS = 4
 _MAX_LINES = 12
 _CM2 = 1e4
 """cm² in a m²."""
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 9.0,
     "axes.labelsize": 10.0,
     "legend.fontsize": 8.0,
@@ -106,7 +106,7 @@ def plot_results(
     if not any(np.isfinite(c.mobility).any() or np.isfinite(c.mobility_exact).any() for c in cells):
         raise StoreError(Problem("holds no mobility to draw yet", remedy="run the input to its end first"))
     n_panels = 2 if (cells[0].field > 0).any() else 1
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.4 * n_panels + 0.4, 3.8 * len(cells)), layout="constrained")
         axes = figure.subplots(len(cells), n_panels, squeeze=False)
         for row, cell, label in zip(axes, cells, picked, strict=True):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -12,9 +15,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["OPTIONS", "jit", "part", "prefetch", "wide_multiply"]
+__all__ = ["OPTIONS", "RULE_ARGUMENTS", "call_rule", "jit", "part", "prefetch", "rule_address", "wide_multiply"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+PLAIN = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009
+"""Whether the kernels run as plain Python."""
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 """No fastmath: the plain-Python twin must give the same bits."""
@@ -24,13 +30,27 @@ def jit(function: F) -> F:
     """Compile ``function``, keeping the machine code on disk where a cache folder can be written.
 
     numba raises while decorating when neither the package's folder, ``NUMBA_CACHE_DIR`` nor the home folder
-    can be written; then every process compiles for itself. All kernels live in one module: numba notices a
-    change of the file that holds the kernel it loads, not of a function inlined from elsewhere.
+    can be written; then every process compiles for itself. numba notices a change of the file that holds the
+    kernel it loads, not of a function inlined from elsewhere, so the sources of all kernels are made part of the
+    stamp that it compares. Where that is not possible (another numba), every process compiles for itself.
     """
     try:
-        return numba.njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:
+        compiled = numba.njit(cache=True, **OPTIONS)(function)
+        if not PLAIN:
+            file = compiled._cache._cache_file
+            file._source_stamp = (file._source_stamp, _sources())
+    except (AttributeError, RuntimeError):
         return numba.njit(**OPTIONS)(function)
+    return compiled
+
+
+def _sources() -> str:
+    """Digest of this file and of all kernel files."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("kernels*.py")):
+        digest.update(path.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.hexdigest()
 
 
 def part(function: F) -> F:
@@ -75,10 +95,65 @@ def _jitted_prefetch(typing_context, array, index):  # type: ignore[no-untyped-d
     return types.void(array, types.uint64), generate
 
 
-PLAIN = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009
-
 wide_multiply: Callable[..., Any] = _wide_multiply if PLAIN else _jitted_wide_multiply
 """(high, low) 64 bits of the product of two 64-bit numbers."""
 
 prefetch: Callable[..., Any] = _prefetch if PLAIN else _jitted_prefetch
 """Tell the cache that ``array[index]`` (1-D, 64-bit numbers) is needed soon; has no other effect."""
+
+
+RULE_ARGUMENTS = 4
+"""Of a compiled barrier rule: energy difference, work, saddle work, pointer to its parameters."""
+
+_PLAIN_RULES: list[Callable[..., Any]] = []
+_COMPILED_RULES: dict[Callable[..., Any], Any] = {}
+
+
+def rule_address(scalar: Callable[..., tuple[float, bool]]) -> int:
+    """Where kernels find a barrier rule's `scalar`: the address of its machine code, compiled once a process.
+
+    A kernel that calls rules by their addresses need not be compiled anew for each of them.
+    """
+    if PLAIN:
+        if scalar not in _PLAIN_RULES:
+            _PLAIN_RULES.append(scalar)
+        return _PLAIN_RULES.index(scalar)
+    if scalar not in _COMPILED_RULES:
+        inner = numba.njit(**OPTIONS)(scalar)
+        double = types.float64
+
+        def rule(difference, work, saddle_work, pointer):  # type: ignore[no-untyped-def]
+            energy, clamped = inner(difference, work, saddle_work, numba.carray(pointer, (16,)))
+            return math.copysign(energy, -1.0 if clamped else 1.0)
+
+        signature = double(double, double, double, types.CPointer(double))
+        _COMPILED_RULES[scalar] = numba.cfunc(signature, **OPTIONS)(rule)
+    return int(_COMPILED_RULES[scalar].address)
+
+
+def _call_rule(
+    address: np.uint64, difference: float, work: float, saddle_work: float, p: np.ndarray, first: int
+) -> float:
+    scalar = _PLAIN_RULES[int(address)]
+    energy, clamped = scalar(float(difference), float(work), float(saddle_work), p[int(first) :])
+    return math.copysign(energy, -1.0 if clamped else 1.0)
+
+
+@intrinsic
+def _jitted_call_rule(typing_context, address, difference, work, saddle_work, p, first):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[4])(context, builder, arguments[4]).data
+        double = ir.DoubleType()
+        kind = ir.FunctionType(double, [double, double, double, double.as_pointer()])
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        return builder.call(function, [*arguments[1:4], builder.gep(data, [arguments[5]])])
+
+    d = types.float64
+    return d(types.uint64, d, d, d, p, types.uint64), generate
+
+
+call_rule: Callable[..., Any] = _call_rule if PLAIN else _jitted_call_rule
+"""Activation energy by the rule at an address; its sign bit is set where the energy is clamped.
+
+Arguments: address, energy difference, work, saddle work, array of parameters (1-D), index of the rule's first one.
+"""

@@ -146,11 +146,6 @@ class Compiled:
             rows[:, int(k.MOVE)] = np.where(t.hop == NULL, 0, move + base).astype(np.uint64)
         else:
             rows[:, int(k.NEXT)] = (t.target_type * t.width) << self.shift
-        weight = t.number * t.bound
-        cut = np.array(
-            [int(x * 2.0**64) if x < 1 else 2**64 - 1 for x in np.cumsum(weight) / max(weight.sum(), 1e-300)],
-            np.uint64,
-        )
         incoming = [
             (link, t.first[s], t.first[s + 1], slot) for entries in t.incoming for link, s, slot in entries
         ]
@@ -162,11 +157,8 @@ class Compiled:
             "neighbour": np.zeros(1, np.uint32) if bits else neighbour_table(t),
             "first": t.first[:-1].astype(np.uint64),
             "number": t.number.astype(np.uint64),
-            "cut": cut,
-            "vector": t.vector.copy(),
-            "species": np.repeat(t.type_species, t.width),
-            "centre": np.repeat(t.centre, t.width, axis=0),
-            "lattice": np.array(t.model.structure.lattice, np.float64, order="C"),
+            "cut": species_cut(t),
+            **self._measures(),
             "incoming_span": np.repeat(np.stack([start[:-1], start[1:]], 1)[t.type_basis], t.width, 0)
             .reshape(-1)
             .astype(np.uint64),
@@ -174,18 +166,25 @@ class Compiled:
             "class_start": np.cumsum([0, *self._class_room()]).astype(np.uint64),
         }
 
-    def _empty_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
+    def _measures(self) -> dict[str, Any]:
+        """What the sampling needs of the network."""
+        t = self.tables
+        return {
+            "vector": t.vector.copy(),
+            "species": np.repeat(t.type_species, t.width),
+            "centre": np.repeat(t.centre, t.width, axis=0),
+            "lattice": np.array(t.model.structure.lattice, np.float64, order="C"),
+        }
+
+    def _tally_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
+        """Random stream, carriers and tallies, the latter empty."""
         t, n, levels = self.tables, self.n, self.levels
-        bits, lists = self.layout == "bitset", self.algorithm == "rejection_free"
-        n_classes, n_total = len(t.class_rate), 3 * t.n_species
-        several = 0 if t.integer_steps else n
+        n_total, several = 3 * t.n_species, 0 if t.integer_steps else n
         record = np.zeros(2 * n, np.uint64)
         record[1::2] = k.STEP_ZERO
-        state: dict[str, np.ndarray] = {
+        return {
             "rng": np.array(words, np.uint64),
             "record": record,
-            "bytes": np.zeros(1 if bits or lists else t.n_sites, np.uint8),
-            "bits": np.zeros(((t.n_cells << basis_bits(t)) + 63) // 64 if bits else 1, np.uint64),
             "counts": np.zeros(t.n_rows, np.int64),
             "held": np.zeros((3, n), np.int32),
             "clock": np.zeros(5, np.int64),
@@ -203,6 +202,16 @@ class Compiled:
             "cell_moments": np.zeros((levels + 1, 6), np.int64),
             "scratch": np.zeros((3, k.BLOCK), np.int32),
             "before": np.zeros(k.BLOCK, np.int32),
+        }
+
+    def _empty_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
+        t, n = self.tables, self.n
+        bits, lists = self.layout == "bitset", self.algorithm == "rejection_free"
+        n_classes = len(t.class_rate)
+        state: dict[str, np.ndarray] = {
+            **self._tally_state(words),
+            "bytes": np.zeros(1 if bits or lists else t.n_sites, np.uint8),
+            "bits": np.zeros(((t.n_cells << basis_bits(t)) + 63) // 64 if bits else 1, np.uint64),
         }
         if lists:
             state |= {
@@ -264,8 +273,11 @@ class Compiled:
         # the packed counters hold 2**20 cells: out of reach with 2**16 attempts a carrier on average
         share = float(t.number @ t.bound) / fastest if fastest else 1.0
         self._fold_after = max(1, int(min(2.0**62, 2**16 / reach * share)))
-        self._arrays["class_weight"] = t.class_rate * sample_interval
         self._arrays["plan"] = np.array([self.levels, windows_per_row, t.integer_steps, self.shift], np.int64)
+        self._configure_lists(sample_interval)
+
+    def _configure_lists(self, sample_interval: float) -> None:
+        self._arrays["class_weight"] = self.tables.class_rate * sample_interval
         if self.algorithm == "rejection_free":
             if not self["length"].any():
                 k.list_open_hops(self._tuple(k.Lists))
@@ -281,6 +293,34 @@ class Compiled:
         The rejection-free kernel comes back early after `CALL_HOPS` hops, or when the log is full; `unfinished` then
         says how many samples are left.
         """
+        clock = self["clock"]
+        rows, out = self._output(n_samples)
+        buffer = np.zeros((1, 4)) if log is None else log
+        clock[k.LOGGED] = 0
+        before = self.attempts_in_row
+        with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
+            self.unfinished = int(self._call(n_samples, attempts, out, buffer, log is not None))
+        done = self.attempts_in_row - before + int(rows.attempts.sum())
+        far = self._may_go_far and self.algorithm != "null_event"
+        if far and done * 2.0**self.levels > n_samples * LONGEST_WINDOW:
+            raise ValueError(f"the sample interval is too long: {done} hops in {n_samples} samples")
+        self.logged = int(clock[k.LOGGED])
+        return rows.head(int(out.finished[0]))
+
+    def _call(
+        self, n_samples: int, attempts: IntArray, out: k.Rows, log: npt.NDArray[np.float64], logging: bool
+    ) -> int:
+        """Run the kernel. Returns the samples that are left."""
+        tally = self._tuple(k.Tally)
+        if self.algorithm == "null_event":
+            bits, hops = self.layout == "bitset", self._tuple(k.Hops)
+            k.run_null_event(attempts, self._fold_after, bits, hops, tally, out, log, logging)
+            return 0
+        most = len(log) if logging else CALL_HOPS
+        return int(k.run_rejection_free(n_samples, most, self._tuple(k.Lists), tally, out, log, logging))
+
+    def _output(self, n_samples: int) -> tuple[RawRows, k.Rows]:
+        """Rows for the kernels to fill, and the same as they take them."""
         t, levels, clock = self.tables, self.levels, self["clock"]
         windows_per_row = int(self["plan"][k.WINDOWS_PER_ROW])
         begun = int(clock[k.WINDOW]) * 2**levels + int(clock[k.SAMPLE])
@@ -288,35 +328,13 @@ class Compiled:
             (begun + n_samples) // (2**levels * windows_per_row), t.n_rows, levels, t.n_species
         )
         n = len(rows)
-        out = k.Rows(
+        return rows, k.Rows(
             rows.events,
             rows.attempts,
             rows.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
             rows.tracer.reshape(n, (levels + 1) * 6 * t.n_species),
             np.zeros(1, int),
         )
-        logging = log is not None
-        buffer = np.zeros((1, 4)) if log is None else log
-        clock[k.LOGGED] = 0
-        tally = self._tuple(k.Tally)
-        with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
-            if self.algorithm == "null_event":
-                bits, hops = self.layout == "bitset", self._tuple(k.Hops)
-                k.run_null_event(attempts, self._fold_after, bits, hops, tally, out, buffer, logging)
-                self.unfinished = 0
-            else:
-                lists, before = self._tuple(k.Lists), self.attempts_in_row
-                most = CALL_HOPS if log is None else len(log)
-                self.unfinished = int(
-                    k.run_rejection_free(n_samples, most, lists, tally, out, buffer, logging)
-                )
-                executed = self.attempts_in_row - before + int(rows.attempts.sum())
-                if self._may_go_far and executed * 2.0**levels > n_samples * LONGEST_WINDOW:
-                    raise ValueError(
-                        f"the sample interval is too long: {executed} hops in {n_samples} samples"
-                    )
-        self.logged = int(clock[k.LOGGED])
-        return rows.head(int(out.finished[0]))
 
     # ---- the unfinished row
 
@@ -400,6 +418,15 @@ class Compiled:
             if name in self._arrays:
                 self[name][...] = saved[f"state_{name}"]
         self._occupy()
+
+
+def species_cut(t: Tables) -> npt.NDArray[np.uint64]:
+    """(S,) shares of the species' attempts, added up, of 2**64."""
+    weight = t.number * t.bound
+    return np.array(
+        [int(x * 2.0**64) if x < 1 else 2**64 - 1 for x in np.cumsum(weight) / max(weight.sum(), 1e-300)],
+        np.uint64,
+    )
 
 
 def n_links(t: Tables) -> int:

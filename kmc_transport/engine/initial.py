@@ -2,13 +2,64 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
+from ..model.interactions import Initial
 from ..units import K_B
 from .tables import Tables
 
-__all__ = ["place_carriers"]
+if TYPE_CHECKING:
+    from .anneal import Annealing
+
+__all__ = ["initial_configuration", "place_carriers"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+def initial_configuration(
+    tables: Tables, temperature: float, rng: np.random.Generator, initial: Initial
+) -> tuple[IntArray, IntArray, Annealing | None]:
+    """Where the carriers start, as ``initial`` says: (cell number, type) of each, and how it was annealed.
+
+    Annealing that has not come to equilibrium within its sweeps gives a RuntimeWarning. Raises ValueError when the
+    sites do not suffice.
+    """
+    if initial.kind == "given":
+        assert initial.sites is not None
+        return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
+    if initial.kind != "annealed":
+        return *place_carriers(tables, temperature, rng), None
+    from .anneal import LatticeMonteCarlo, anneal, start_temperature
+
+    start = max(temperature, start_temperature(initial, temperature))
+    cell, kind = place_carriers(tables, start, rng)
+    site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
+    species = tables.type_species[kind]
+    lattice = LatticeMonteCarlo(tables.model, [site[species == s] for s in range(tables.n_species)], rng)
+    report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps)
+    if not report.equilibrated:
+        warnings.warn(f"annealing: {report}", RuntimeWarning, stacklevel=2)
+    return *_from_sites(tables, lattice.sites), report
+
+
+def _from_sites(tables: Tables, sites: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """(cell number, type) of the carriers on the given flat sites of each species."""
+    n_sites = tables.model.structure.n_sites
+    type_of = np.full((tables.n_species, n_sites), -1)
+    type_of[tables.type_species, tables.basis_site[tables.type_basis]] = np.arange(tables.n_types)
+    cells, types = [], []
+    for s, own in enumerate(sites):
+        cell, site = np.divmod(own, n_sites)
+        if len(own) != tables.number[s] or np.any(type_of[s, site] < 0):
+            raise ValueError(f"{len(own)} sites do not fit {tables.number[s]} carriers of species {s}")
+        cells.append(cell)
+        types.append(type_of[s, site])
+    return np.concatenate(cells), np.concatenate(types)
 
 
 def place_carriers(
@@ -21,8 +72,11 @@ def place_carriers(
     Drawn by the smallest of exponential numbers divided by the weights (P. S. Efraimidis and P. G. Spirakis,
     Inf. Process. Lett. 97, 181 (2006)). Raises ValueError when the sites do not suffice.
     """
-    n_cells, kt = tables.n_cells, K_B * temperature
+    n_cells, kt, disorder = tables.n_cells, K_B * temperature, tables.model.disorder
     taken = np.zeros((n_cells, tables.n_basis), np.bool_) if tables.n_species > 1 else None
+    if disorder is not None and disorder.blocked is not None:
+        taken = np.array(disorder.blocked).reshape(n_cells, -1)[:, tables.basis_site]
+    uneven = None if disorder is None else disorder.site_energy
     cells, types = [], []
     for s in range(tables.n_species):
         count = int(tables.number[s])
@@ -32,7 +86,10 @@ def place_carriers(
         n_free = n_cells * len(own) - (0 if taken is None else int(taken[:, basis].sum()))
         if count > n_free:
             raise ValueError(f"{count} carriers of {tables.model.carriers[s].name!r} on {n_free} free sites")
-        if taken is None and np.all(energy == energy[0]):
+        if uneven is not None:
+            own_sites = tables.basis_site[basis]
+            energy = energy + np.asarray(uneven[s]).reshape(n_cells, -1)[:, own_sites]
+        if taken is None and np.all(energy == energy.flat[0]):
             chosen = np.sort(rng.choice(n_cells * len(own), count, replace=False, shuffle=False))
         else:
             key = np.log(rng.standard_exponential((n_cells, len(own))))

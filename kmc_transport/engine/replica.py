@@ -9,24 +9,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..model.interactions import Initial
 from ..rates.catalog import RateCatalog
 from ..records import ExitReason, Tallies
 from .compiled import Compiled
-from .initial import place_carriers
+from .coupling import couple
+from .initial import initial_configuration
+from .interacting import Interacting
 from .rows import RawRows
-from .selection import expected_acceptance, pick_algorithm, pick_layout
+from .scratch import Scratch
+from .selection import expected_acceptance, pick_algorithm, pick_interacting, pick_layout
+from .surroundings import QUANTUM
 from .tables import NULL, build_tables
 from .twin import Twin
+from .twin_interacting import InteractingTwin
 
 __all__ = ["Events", "Replica"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-INITIAL, HOPS, ATTEMPTS, TIMES = range(4)
+INITIAL, HOPS, ATTEMPTS, TIMES, PILOT = range(5)
 """Purposes of the random streams: last entry of the spawn key."""
 
 SNAPSHOT_VERSION = 1
+
+CHECK_HOPS = 20_000_000
+"""Executed hops after which energies and rates are counted anew and compared with those kept up to date."""
+
+SMALL = 1_000_000
+"""Sites up to which the energy at the start is counted; above, when it is first asked for."""
 
 CALL_ATTEMPTS = 2**25
 """Attempts of one call of the null-event kernel; in between Python can be interrupted."""
@@ -52,11 +64,19 @@ class Replica:
     seed : every random number comes from children of it (one for each purpose), whatever ran before.
     sample_interval : simulated time between samples, s, > 0.
     levels, windows_per_row : see `kmc_transport.records.Tallies`.
-    algorithm : ``null_event`` (uniformisation: attempts at the rate of the fastest site, thinned),
-        ``rejection_free`` (n-fold way: A. B. Bortz, M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975))
-        or ``auto``. Both are exact in law.
+    algorithm : ``null_event`` (uniformisation: attempts at the largest rates that can occur, thinned),
+        ``rejection_free`` (n-fold way: A. B. Bortz, M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975);
+        with interactions lists by classes of rates), ``sum_tree`` (binary tree over the carriers' rates) or ``auto``.
+        All are exact in law. With interactions, ``auto`` tries null events out and looks again at every `reset`.
     layout : ``table``, ``bitset`` or ``auto``: memory layout of the null-event kernel. It changes no result.
+        (With interactions there is one layout, ``halo``.)
     twin : run the plain-Python twin instead: same random numbers, same trajectory, some thousand times slower.
+    initial : where the carriers start; default: ``catalog.model.initial``.
+
+    Attributes
+    ----------
+    annealing : how the start was annealed (`kmc_transport.engine.anneal.Annealing`), None if it was not, and in a
+        restored replica. initial_note : the same in words, kept in snapshots.
 
     Raises ValueError for arguments out of range.
     """
@@ -72,44 +92,64 @@ class Replica:
         algorithm: str = "auto",
         layout: str = "auto",
         twin: bool = False,
+        initial: Initial | None = None,
     ) -> None:
         if not 0 <= levels <= 30:
             raise ValueError(f"levels must be 0 to 30, not {levels}")
         self.catalog = catalog
-        self._tables = build_tables(catalog)
-        self.acceptance_estimate = expected_acceptance(catalog, self._tables)
-        self.algorithm = pick_algorithm(algorithm, self._tables, self.acceptance_estimate)
-        self.layout = pick_layout(layout, self._tables, self.algorithm)
+        self._coupling = couple(catalog, force=algorithm == "sum_tree")
+        self._tables = build_tables(catalog) if self._coupling is None else self._coupling.tables
         self.levels = levels
         self.is_twin = twin
+        self._wanted = algorithm
 
         def child(purpose: int) -> np.random.SeedSequence:
             return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, purpose))
 
-        cell, kind = place_carriers(
-            self._tables, catalog.temperature, np.random.Generator(np.random.PCG64(child(INITIAL)))
+        cell, kind, self.annealing = initial_configuration(
+            self._tables,
+            catalog.temperature,
+            np.random.Generator(np.random.PCG64(child(INITIAL))),
+            catalog.model.initial if initial is None else initial,
         )
+        self.initial_note = "" if self.annealing is None else str(self.annealing)
         words = np.asarray(child(HOPS).generate_state(4, np.uint64), np.uint64)
         self._attempts = np.random.Generator(np.random.PCG64(child(ATTEMPTS)))
         self._times = np.random.Generator(np.random.PCG64(child(TIMES)))
         self._backend: Compiled | Twin
-        if twin:
-            self._backend = Twin(
-                self._tables, algorithm=self.algorithm, levels=levels, cell=cell, kind=kind, words=words
-            )
+        if self._coupling is None:
+            self.acceptance_estimate = expected_acceptance(catalog, self._tables)
+            self.algorithm = pick_algorithm(algorithm, self._tables, self.acceptance_estimate)
+            self.layout = pick_layout(layout, self._tables, self.algorithm)
+            places = {"cell": cell, "kind": kind, "words": words}
+            if twin:
+                self._backend = Twin(self._tables, algorithm=self.algorithm, levels=levels, **places)
+            else:
+                self._backend = Compiled(
+                    self._tables, algorithm=self.algorithm, layout=self.layout, levels=levels, **places
+                )
         else:
-            self._backend = Compiled(
-                self._tables,
-                algorithm=self.algorithm,
-                layout=self.layout,
-                levels=levels,
-                cell=cell,
-                kind=kind,
-                words=words,
+            pick_layout(layout, self._tables, "rejection_free")  # refuses an unknown one
+            self.layout = "halo"
+            self.algorithm, self.acceptance_estimate = pick_interacting(
+                algorithm, self._coupling, cell, kind, child(PILOT)
             )
+            self._backend = self._interacting(cell, kind, words)
+            self._energy_base: tuple[float, int] | None = None
+            if self._tables.n_sites <= SMALL:
+                self._energy_base = (self.energy(), 0)
+        self._checked_at = 0
+        self.largest_deviation = 0.0
         self._executed_before = self._attempted_before = 0
         self._can_move = False
         self._begin(sample_interval, windows_per_row)
+
+    def _interacting(self, cell: IntArray, kind: IntArray, words: npt.NDArray[np.uint64]) -> Compiled | Twin:
+        assert self._coupling is not None
+        make = InteractingTwin if self.is_twin else Interacting
+        return make(
+            self._coupling, algorithm=self.algorithm, levels=self.levels, cell=cell, kind=kind, words=words
+        )
 
     def _begin(self, sample_interval: float, windows_per_row: int) -> None:
         if not (0 < sample_interval < np.inf and windows_per_row >= 1):
@@ -134,22 +174,48 @@ class Replica:
         """
         if not self._mobile():
             return ExitReason.BLOCKED_LATTICE
-        if self.algorithm == "rejection_free":
+        if self.algorithm != "null_event":
             while n_samples:
                 n_samples = self._run(n_samples, np.zeros(0, np.int64))
+                self._check_sometimes()
             return ExitReason.DONE
         chunk = max(1, int(CALL_ATTEMPTS / (1 + self._mean_attempts)))
         for start in range(0, n_samples, chunk):
             n = min(chunk, n_samples - start)
             self._run(n, self._draw_attempts(n))
+            self._check_sometimes()
         return ExitReason.DONE
+
+    def _check_sometimes(self) -> None:
+        """Every `CHECK_HOPS` hops, compare what is kept up to date with the same counted anew."""
+        if isinstance(self._backend, Interacting):
+            executed = self.executed
+            if executed - self._checked_at >= max(CHECK_HOPS, 100 * self.n_carriers):
+                self._checked_at = executed
+                self.check()
+
+    def check(self) -> float:
+        """Count energies and rates of the present state anew and compare them with those kept up to date.
+
+        Returns the largest deviation found so far, eV (also `largest_deviation`). Energies are whole numbers of
+        quanta, so that there is none unless something is broken: RuntimeError above 1e-9 eV.
+        """
+        if isinstance(self._backend, Interacting):
+            wrong = self._backend.largest_deviation() * (1.0 if self._coupling.codes else QUANTUM)  # type: ignore[union-attr]
+            self.largest_deviation = max(self.largest_deviation, wrong, abs(self.energy_drift))
+            if self.largest_deviation > 1e-9:
+                raise RuntimeError(
+                    f"energies kept up to date are {self.largest_deviation:g} eV off those counted anew; "
+                    "please report this with the input"
+                )
+        return self.largest_deviation
 
     def _mobile(self) -> bool:
         self._can_move = self._can_move or self._any_open()
         return self._can_move
 
     def _draw_attempts(self, n_samples: int) -> IntArray:
-        if self.algorithm == "rejection_free":
+        if self.algorithm != "null_event":
             return np.zeros(0, np.int64)
         return self._attempts.poisson(self._mean_attempts, n_samples)
 
@@ -253,13 +319,40 @@ class Replica:
         self._backend.configure(self.sample_interval, self.windows_per_row)
 
     def reset(self, sample_interval: float | None = None, windows_per_row: int | None = None) -> None:
-        """Drop all tallies and start the clock anew, with the carriers and random streams as they are."""
-        self._executed_before, self._attempted_before = self.executed, self.attempted
+        """Drop all tallies and start the clock anew, with the carriers and random streams as they are.
+
+        With interactions and ``algorithm="auto"`` the algorithm may change, by what was measured until here.
+        """
+        before = self.executed, self.attempted
+        hops, attempts = before[0] - self._executed_before, before[1] - self._attempted_before
+        self._executed_before, self._attempted_before = before
         self._backend.clear()
+        if self._wanted == "auto" and self._coupling is not None and attempts > 100 * self.n_carriers:
+            self._look_again(hops / attempts)
         self._begin(
             self.sample_interval if sample_interval is None else sample_interval,
             self.windows_per_row if windows_per_row is None else windows_per_row,
         )
+
+    def _look_again(self, acceptance: float) -> None:
+        """Choose the algorithm by the present state, once the carriers have left their places at the start."""
+        assert self._coupling is not None
+        if self.algorithm != "null_event":
+            weight = float(self._tables.number @ self._tables.bound)
+            acceptance = self.total_rate() / weight if weight else 0.0
+        self.acceptance_estimate = acceptance
+        algorithm, _ = pick_interacting("auto", self._coupling, acceptance=acceptance)
+        if algorithm == self.algorithm:
+            return
+        old, self.algorithm = self._backend, algorithm
+        if isinstance(old, Interacting):
+            words = np.array(old["rng"])
+        else:
+            assert isinstance(old, InteractingTwin)
+            words = np.array(old.random.words, np.uint64)  # type: ignore[attr-defined]
+        new = self._interacting(old.cells(), old.kinds(), words)
+        new.carry_on(old)  # type: ignore[attr-defined]
+        self._backend = new
 
     # ---- where it stands
 
@@ -307,6 +400,8 @@ class Replica:
         """(n_hops,) total rate of the open hops of each kind in the present state, from scratch, 1/s."""
         t = self._tables
         cell, kind = self._backend.cells(), self._backend.kinds()
+        if self._coupling is not None:
+            return Scratch(self._coupling, cell, kind).open_rates()
         taken = np.zeros(t.n_sites, np.bool_)
         taken[cell * t.n_basis + t.type_basis[kind]] = True
         total = np.zeros(len(self.catalog.rate))
@@ -327,6 +422,45 @@ class Replica:
 
     def _any_open(self) -> bool:
         return bool(np.any(self.open_rates() > 0))
+
+    def energy(self) -> float:
+        """Total energy of the present state without field, from scratch, eV.
+
+        Site energies alone where the model has no interactions.
+        """
+        cell, kind = self._backend.cells(), self._backend.kinds()
+        if self._coupling is not None:
+            return Scratch(self._coupling, cell, kind).in_ev()
+        t = self._tables
+        energy = np.asarray(t.model.site_energy)[t.type_species[kind], t.basis_site[t.type_basis[kind]]]
+        return float(energy.sum())
+
+    @property
+    def energy_drift(self) -> float:
+        """Energy counted anew less that kept up to date hop by hop, eV: 0 unless something is broken.
+
+        Above a million sites it counts from the first time that it was asked for.
+        """
+        backend = self._backend
+        if not isinstance(backend, Interacting | InteractingTwin):
+            return 0.0
+        now, change = self.energy(), backend.energy_change
+        if self._energy_base is None:
+            self._energy_base = (now, change)
+        then, before = self._energy_base
+        return now - then - (change - before) * QUANTUM
+
+    @property
+    def clamped_events(self) -> IntArray:
+        """(n_hops,) executed hops whose barrier was clamped in the configuration that they left, since the start.
+
+        Without interactions these are all executed hops of the clamped hops of the catalog in `tallies`, and 0 here.
+        """
+        total = np.zeros(len(self.catalog.rate), np.int64)
+        if isinstance(self._backend, Interacting | InteractingTwin):
+            real = self._tables.hop != NULL
+            total[self._tables.hop[real]] = self._backend.clamped_events()[real]
+        return total
 
     @property
     def nbytes(self) -> int:
@@ -350,13 +484,27 @@ class Replica:
             "samples": self._samples,
             "executed_before": self._executed_before,
             "attempted_before": self._attempted_before,
+            "initial_note": self.initial_note,
             "attempts_stream": json.dumps(self._attempts.bit_generator.state),
             "times_stream": json.dumps(self._times.bit_generator.state),
+            **self._snapshot_interacting(),
             "rows_events": rows.events.copy(),
             "rows_attempts": rows.attempts.copy(),
             "rows_collective": rows.collective.copy(),
             "rows_tracer": rows.tracer.copy(),
             **self._backend.save(),
+        }
+
+    def _snapshot_interacting(self) -> dict[str, Any]:
+        if self._coupling is None:
+            return {}
+        then, before = self._energy_base or (np.nan, 0)
+        return {
+            "wanted": self._wanted,
+            "checked_at": self._checked_at,
+            "largest_deviation": self.largest_deviation,
+            "energy_base": np.array([then]),
+            "energy_change_base": before,
         }
 
     @classmethod
@@ -375,12 +523,20 @@ class Replica:
             windows_per_row=int(snapshot["windows_per_row"]),
             algorithm=str(snapshot["algorithm"]),
             layout=str(snapshot["layout"]),
+            initial=Initial(),  # carriers are put where they were below
         )
         backend = replica._backend
         assert isinstance(backend, Compiled)
         backend.load(snapshot)
         backend.configure(replica.sample_interval, replica.windows_per_row)
+        if replica._coupling is not None:
+            replica._wanted = str(snapshot["wanted"])
+            replica._checked_at = int(snapshot["checked_at"])
+            replica.largest_deviation = float(snapshot["largest_deviation"])
+            then = float(snapshot["energy_base"][0])
+            replica._energy_base = None if np.isnan(then) else (then, int(snapshot["energy_change_base"]))
         replica._samples = int(snapshot["samples"])
+        replica.initial_note = str(snapshot["initial_note"])
         replica._executed_before = int(snapshot["executed_before"])
         replica._attempted_before = int(snapshot["attempted_before"])
         replica._attempts.bit_generator.state = json.loads(str(snapshot["attempts_stream"]))

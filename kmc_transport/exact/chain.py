@@ -116,6 +116,8 @@ def solve_chain(
     if system is None:
         law = dense_law(n_states, o, t, rate)
     imbalance = balance_residual(law, o, t, rate)
+    if move.shape[1] == 0:  # the law alone
+        return ChainSolution(law, np.zeros(0), np.zeros((0, 0)), imbalance, "stationary law")
     with np.errstate(divide="ignore"):
         log_flux = np.log(law[o]) + logs
     if n_states > 1 and (n_states <= ELIMINATION_LIMIT or np.ptp(log_flux) > GAUGE_SPREAD):

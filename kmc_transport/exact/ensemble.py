@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, KmcTransportError, Problem
+from ..model.potentials import Difference, solve_potential
 from ..rates.catalog import RateCatalog
+from ..rates.enumerated import ManyConfigurations, depends_on_configuration
 from ..units import K_B
 from .chain import ChainSolution, solve_chain
 from .states import StateSpace, enumerate_states
 
-__all__ = ["Averages", "site_law_of", "solve_space"]
+__all__ = ["Averages", "JumpRates", "jump_rates", "log_frequency_weight", "site_law_of", "solve_space", "stationary_law"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -55,13 +57,16 @@ def solve_space(
     basis = np.kron(np.eye(n_species + 1), catalog.model.structure.lattice)[used]
     guess = None if site_law is None else np.einsum("nas,as->n", space.site_count, site_law)
 
+    jumps = jump_rates(space, catalog)
+    if jumps.energy is not None:
+        guess = _canonical_guess(space, catalog, jumps.energy, guess)
     first: tuple[FloatArray, FloatArray] | None = None
     occupation = np.zeros((n_species, space.site_count.shape[2]))
     square, free = 0.5 * net.vector**2, np.zeros((n_species, 3))
-    log_weight = _log_weight(space, catalog)
+    log_weight = _log_weight(space, catalog, jumps.energy)
     total, residual = 0.0, 0.0
     for label in range(space.n_components):
-        states, solution = _solve_component(space, catalog, label, flat[:, used], guess)
+        states, solution = _solve_component(space, catalog, jumps.log_rate, label, flat[:, used], guess)
         drift, diffusion = solution.drift @ basis, basis.T @ solution.diffusion @ basis
         if first is None:
             first = drift, diffusion
@@ -71,7 +76,7 @@ def solve_space(
         occupation += weight * np.einsum("n,nas->as", solution.law, space.site_count[states])
         law = np.zeros(space.n_states)
         law[states] = weight * solution.law
-        often = np.bincount(space.hop, law[space.origin] * catalog.rate[space.hop], net.n_hops)
+        often = np.bincount(space.hop, law[space.origin] * np.exp(jumps.log_rate), net.n_hops)
         np.add.at(free, net.carrier, often[:, None] * square)
         total += weight
         residual = max(residual, solution.residual)
@@ -92,15 +97,77 @@ def solve_space(
     )
 
 
-def _log_weight(space: StateSpace, catalog: RateCatalog) -> FloatArray:
+@dataclass(frozen=True, eq=False)
+class JumpRates:
+    """log_rate : (n_jumps,) ln of the rate, 1/s. energy : (n_states,) eV without field; None where rates are those
+    of the hops alone."""
+
+    log_rate: FloatArray
+    energy: FloatArray | None
+
+
+def jump_rates(space: StateSpace, catalog: RateCatalog) -> JumpRates:
+    """Rate of every jump, from the energies of the states and what surrounds the hop where these matter."""
+    if not depends_on_configuration(catalog.model):
+        return JumpRates(catalog.log_rate[space.hop], None)
+    many = ManyConfigurations(catalog)
+    rows = space.configurations()
+    energy = many.energies(rows)
+    difference = energy[space.target] - energy[space.origin]
+    log_rate = np.empty(len(space.hop))
+    place = space.hop * catalog.model.n_cells + space.cell
+    order = np.argsort(place, kind="stable")
+    for jumps in np.split(order, np.flatnonzero(np.diff(place[order])) + 1):
+        if len(jumps):
+            hop, cell = int(space.hop[jumps[0]]), int(space.cell[jumps[0]])
+            shift = many.barrier_shifts(rows[space.origin[jumps]], hop, cell)
+            log_rate[jumps] = many.log_rates(hop, difference[jumps], shift)
+    return JumpRates(log_rate, energy)
+
+
+def _canonical_guess(
+    space: StateSpace, catalog: RateCatalog, energy: FloatArray, alone: FloatArray | None
+) -> FloatArray:
+    """ln of the canonical law, up to a constant; with what attempt frequencies (and the field) make of a carrier alone."""
+    kt = K_B * catalog.temperature
+    if alone is None:
+        return np.asarray(np.einsum("nas,as->n", space.site_count, log_frequency_weight(catalog)) - energy / kt)
+    sites = np.einsum("nas,as->n", space.site_count, np.nan_to_num(catalog.model.site_energy))
+    return np.asarray(alone - (energy - sites) / kt)
+
+
+def log_frequency_weight(catalog: RateCatalog) -> FloatArray:
+    """(S, n_sites) ln of what attempt frequencies that differ both ways add to the weight of a site: with it, detailed
+    balance holds for exp(-E/kT) and rates alike."""
+    net = catalog.model.network
+    ratio = np.log(catalog.attempt_frequency / catalog.attempt_frequency[net.reverse])
+    weight = np.zeros(catalog.model.site_energy.shape)
+    if np.abs(ratio).max(initial=0.0) < 1e-12:
+        return weight
+    for a in range(len(weight)):
+        rows = [
+            Difference(int(net.origin[h]), int(net.target[h]), float(ratio[h]), 0) for h in np.flatnonzero(net.carrier == a)
+        ]
+        for site, value in solve_potential(rows, {}, math.inf)[0].items():
+            weight[a, site] = value
+    return weight
+
+
+def _log_weight(space: StateSpace, catalog: RateCatalog, energy: FloatArray | None) -> FloatArray:
     """ln of the Boltzmann weight of each state, largest 0: how classes of equal transport share the carriers."""
-    energy = np.nan_to_num(catalog.model.site_energy)
-    weight = -np.einsum("nas,as->n", space.site_count, energy) / (K_B * catalog.temperature)
+    if energy is None:
+        energy = np.einsum("nas,as->n", space.site_count, np.nan_to_num(catalog.model.site_energy))
+    weight = -energy / (K_B * catalog.temperature)
     return weight - weight.max(initial=-math.inf)
 
 
 def _solve_component(
-    space: StateSpace, catalog: RateCatalog, label: int, windings: FloatArray, log_guess: FloatArray | None
+    space: StateSpace,
+    catalog: RateCatalog,
+    log_rate: FloatArray,
+    label: int,
+    windings: FloatArray,
+    log_guess: FloatArray | None,
 ) -> tuple[IntArray, ChainSolution]:
     """States of one class and the solution of its chain."""
     reversible = not catalog.field.any()
@@ -120,11 +187,23 @@ def _solve_component(
         len(states),
         origin,
         target,
-        catalog.log_rate[space.hop[jumps]],
+        log_rate[jumps],
         windings[jumps],
         reversible=reversible,
         candidate=guess,
     )
+
+
+def stationary_law(space: StateSpace, catalog: RateCatalog) -> FloatArray:
+    """(n_states,) probability of each state; classes that do not reach each other share by their Boltzmann weights."""
+    jumps = jump_rates(space, catalog)
+    weight = np.exp(_log_weight(space, catalog, jumps.energy))
+    guess = None if jumps.energy is None else _canonical_guess(space, catalog, jumps.energy, None)
+    law, still = np.zeros(space.n_states), np.zeros((len(space.hop), 0))
+    for label in range(space.n_components):
+        states, solution = _solve_component(space, catalog, jumps.log_rate, label, still, guess)
+        law[states] = weight[states].sum() * solution.law
+    return np.asarray(law / law.sum())
 
 
 def _same(a: FloatArray, b: FloatArray) -> bool:
@@ -154,7 +233,8 @@ def site_law_of(catalog: RateCatalog, max_states: int) -> FloatArray:
         one = tuple(int(b == a) for b in range(len(model.carriers)))
         space = enumerate_states(model, one, a, (1, 1, 1), max_states)
         for label in range(space.n_components):
-            states, solution = _solve_component(space, catalog, label, np.zeros((len(space.hop), 0)), None)
+            still = np.zeros((len(space.hop), 0))
+            states, solution = _solve_component(space, catalog, catalog.log_rate[space.hop], label, still, None)
             sites = space.site_count[states, a].argmax(axis=1)
             with np.errstate(divide="ignore"):
                 log_law[a, sites] = np.log(solution.law)

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from ..errors import InputError, Problem
 from ..model.model import Model, frozen_array
 from ..rates.catalog import RateCatalog, build_catalog
+from ..rates.configuration import ConfigurationRates
+from ..rates.enumerated import depends_on_configuration
 from ..units import K_B
 from .solve import MAX_STATES, solve_exact
 
@@ -89,6 +91,7 @@ def sensitivity(
     axis = axis / length
     catalog = build_catalog(model, temperature=temperature, field=field * axis)
     hop_class, n_classes = model.network.hop_class, len(model.hop_classes)
+    depends = depends_on_configuration(model)  # then each configuration clamps by itself
 
     def mobility(shift: FloatArray) -> FloatArray:
         changed = _shifted(catalog, shift)
@@ -102,7 +105,8 @@ def sensitivity(
     accuracy = np.zeros(len(value))
     with np.errstate(divide="ignore", invalid="ignore"):
         for c in range(n_classes):
-            answers = ((hop_class == c) & ~catalog.clamped).astype(float)
+            mine = hop_class == c
+            answers = (mine if depends else mine & ~catalog.clamped).astype(float)
             slopes = []
             for step in (STEP, STEP / 2):
                 up, down = mobility(step * answers), mobility(-step * answers)
@@ -136,8 +140,22 @@ def sensitivity(
 
 
 def _shifted(catalog: RateCatalog, shift: FloatArray) -> RateCatalog:
-    """The same catalog with ``shift`` (n_hops,) added to ln(rate)."""
+    """The same catalog with ``shift`` (n_hops,) added to ln(rate).
+
+    Where rates depend on the configuration they are worked out later: a saddle that lies lower by kT x shift is a saddle
+    work that is larger by it; a rule without a saddle of its own gets another prefactor.
+    """
     log_rate = catalog.log_rate + shift
+    if depends_on_configuration(catalog.model):
+        rules = ConfigurationRates(catalog)
+        saddle = np.array([rules.rule_of(h).takes_saddle_dipole for h in range(len(shift))])
+        work = catalog.saddle_work + np.where(saddle, K_B * catalog.temperature * shift, 0.0)
+        frequency = catalog.attempt_frequency * np.exp(np.where(saddle, 0.0, shift))
+        catalog = replace(
+            catalog,
+            saddle_work=frozen_array(work, np.float64),
+            attempt_frequency=frozen_array(frequency, np.float64),
+        )
     return replace(
         catalog,
         rate=frozen_array(np.exp(log_rate), np.float64),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,12 @@ from ..errors import InputError, Problem
 from ..model.model import Model, frozen_array
 from ..rates.catalog import RateCatalog
 from ..rates.checks import site_function_residual
+from ..rates.enumerated import depends_on_configuration
 from ..units import K_B
 from .ensemble import Averages, site_law_of, solve_space
-from .states import count_states, enumerate_states
+from .states import count_states, enumerate_states, translational
 
-__all__ = ["ExactTransport", "applies", "solve_exact"]
+__all__ = ["ExactTransport", "applies", "best_anchor", "solve_exact"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -78,10 +79,10 @@ def applies(catalog_or_model: RateCatalog | Model, max_states: int = MAX_STATES)
     """Number of states that `solve_exact` needs, or None if more than ``max_states``. Quick: only counts."""
     model = catalog_or_model.model if isinstance(catalog_or_model, RateCatalog) else catalog_or_model
     numbers = tuple(c.count for c in model.carriers)
-    if sum(numbers) == 1:
+    if sum(numbers) == 1 and not depends_on_configuration(model):
         n = max(int(row.sum()) for row, k in zip(model.allowed_sites, numbers, strict=True) if k)
     else:
-        n = _best_anchor(model, numbers)[1]
+        n = best_anchor(model, numbers)[1]
     return n if n <= max_states else None
 
 
@@ -92,8 +93,9 @@ def solve_exact(
 
     Parameters
     ----------
-    dilute : True: each carrier alone on the periodic network of the primitive cell. False: all configurations
-        of the supercell, one carrier at most on a site. None: True when there is one carrier in all.
+    dilute : True: each carrier alone on the periodic network of the primitive cell (of the supercell, with quenched
+        disorder), without interactions. False: all configurations of the supercell, one carrier at most on a site.
+        None: True when there is one carrier in all and rates do not depend on the configuration.
     max_states : refuse beyond this many states.
     tracer : also tag one carrier of each species (`tracer_diffusivity` of this finite cell). It is given
         anyway where each species has one carrier.
@@ -114,7 +116,7 @@ def solve_exact(
     _check_vectors(model)
     numbers = tuple(c.count for c in model.carriers)
     if dilute is None:
-        dilute = sum(numbers) == 1
+        dilute = sum(numbers) == 1 and not depends_on_configuration(model)
     present = [a for a, n in enumerate(numbers) if n]
     n_species = len(numbers)
     drift = np.full((n_species, 3), np.nan)
@@ -126,19 +128,22 @@ def solve_exact(
     solved: list[Averages] = []
     if dilute:
         collective[np.ix_(present, range(3), present, range(3))] = 0.0
+        alike = translational(model)
+        alone = _without_interactions(catalog)
         for a in present:
             one = tuple(int(b == a) for b in range(n_species))
-            space = enumerate_states(model, one, a, (1, 1, 1), max_states)
-            part = solve_space(space, catalog, None, with_tracer=False)
+            cells = (1, 1, 1) if alike else model.supercell
+            space = enumerate_states(alone.model, one, a if alike else None, cells, max_states)
+            part = solve_space(space, alone, None, with_tracer=False)
             solved.append(part)
             drift[a] = part.drift[a]
             collective[a, :, a] = tracer_tensor[a] = part.diffusion[a, :, a]
             occupation[a], free[a] = part.occupation[a], part.free[a]
     else:
-        site_law = site_law_of(catalog, max_states)
+        site_law = site_law_of(_without_interactions(catalog), max_states) if translational(model) else None
         anchors: list[int | None] = [a for a in present if numbers[a] > 1] if tracer else []
         if not anchors:
-            anchors = [_best_anchor(model, numbers)[0]]
+            anchors = [best_anchor(model, numbers)[0]]
         for anchor in anchors:
             space = enumerate_states(model, numbers, anchor, model.supercell, max_states)
             part = solve_space(space, catalog, site_law, with_tracer=tracer)
@@ -185,12 +190,19 @@ def _einstein(
         return summed / root[:, None, None] / (K_B * temperature)
 
 
-def _best_anchor(model: Model, numbers: tuple[int, ...]) -> tuple[int | None, int]:
+def best_anchor(model: Model, numbers: tuple[int, ...]) -> tuple[int | None, int]:
     """Species whose tagged carrier makes the fewest states, or None for plain configurations; their number."""
-    choices: list[int | None] = [None, *(a for a, n in enumerate(numbers) if n)]
+    choices: list[int | None] = [None, *(a for a, n in enumerate(numbers) if n and translational(model))]
     counts = [count_states(model, numbers, a, model.supercell) for a in choices]
     best = int(np.argmin(np.array(counts, dtype=object)))
     return choices[best], counts[best]
+
+
+def _without_interactions(catalog: RateCatalog) -> RateCatalog:
+    """The catalog of carriers that do not feel each other."""
+    if catalog.model.interactions is None:
+        return catalog
+    return replace(catalog, model=replace(catalog.model, interactions=None))
 
 
 def _check_vectors(model: Model) -> None:

@@ -15,7 +15,7 @@ from ..errors import TooManyStates
 from ..model.model import Model, frozen_array
 from .chain import connected_components
 
-__all__ = ["StateSpace", "count_states", "enumerate_states"]
+__all__ = ["StateSpace", "count_states", "enumerate_states", "list_configurations", "open_sites", "translational"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -29,26 +29,36 @@ class StateSpace:
     """States of a cell with site exclusion, and the jumps between them.
 
     With an anchor (a species) one of its carriers is tagged and the states are those seen from the cell that
-    the tagged carrier is in: translations of the whole cell are one state.
+    the tagged carrier is in: translations of the whole cell are one state. Quenched disorder makes them differ: the
+    tagged carrier may then be in any cell.
 
     Attributes
     ----------
     numbers : (S,) carriers of each species. anchor : species of the tagged carrier, or None.
     origin, target : (n_jumps,) states. hop : (n_jumps,) directed hop of ``model.network``.
-    tagged : (n_jumps,) whether the tagged carrier jumps.
+    cell : (n_jumps,) number of the cell that the hop starts in. tagged : (n_jumps,) whether the tagged carrier jumps.
     component : (n_states,) label of the class of states that can reach each other.
     site_count : (n_states, S, n_sites) carriers of each species on the sites of the cell, summed over the
         cells of the supercell.
     """
 
+    model: Model
+    supercell: tuple[int, int, int]
     numbers: tuple[int, ...]
     anchor: int | None
     origin: IntArray
     target: IntArray
     hop: IntArray
+    cell: IntArray
     tagged: npt.NDArray[np.bool_]
     component: IntArray
     site_count: IntArray
+
+    def configurations(self) -> npt.NDArray[np.int16]:
+        """(n_states, n_flat) 0 for an empty site, a + 1 for species a; listed anew at each call, as they may be large."""
+        rows = _configurations(self.model, self.numbers, self.anchor, math.prod(self.supercell))
+        rows[rows > len(self.numbers)] = (self.anchor or 0) + 1
+        return rows
 
     @property
     def n_states(self) -> int:
@@ -64,16 +74,40 @@ def count_states(
 ) -> int:
     """Number of states that `enumerate_states` would list; above 1e15 only a lower bound."""
     n_cells = math.prod(supercell)
-    kinds = Counter(tuple(bool(x) for x in column) for column in model.allowed_sites.T)
+    blocked = _blocked(model)
+    if blocked is None:
+        columns, weight = model.allowed_sites.T, n_cells
+    else:
+        columns, weight = open_sites(model, n_cells).T, 1
+    patterns, counts = np.unique(columns, axis=0, return_counts=True)
+    kinds = {tuple(map(bool, p)): int(m) * weight for p, m in zip(patterns, counts, strict=True)}
     if anchor is None:
-        return _ways({k: m * n_cells for k, m in kinds.items()}, numbers)
+        return _ways(kinds, numbers)
     rest = tuple(n - (a == anchor) for a, n in enumerate(numbers))
     total = 0
     for kind, m in kinds.items():
         if kind[anchor]:
-            sites = {k: other * n_cells - (k == kind) for k, other in kinds.items()}
-            total += m * _ways(sites, rest)
+            sites = {k: other - (k == kind) for k, other in kinds.items()}
+            places = m // n_cells if translational(model) else m
+            total += places * _ways(sites, rest)
     return total
+
+
+def translational(model: Model) -> bool:
+    """Whether all cells of the supercell are alike: no quenched disorder."""
+    d = model.disorder
+    return d is None or all(x is None for x in (d.site_energy, d.barrier, d.blocked))
+
+
+def _blocked(model: Model) -> npt.NDArray[np.bool_] | None:
+    return None if model.disorder is None else model.disorder.blocked
+
+
+def open_sites(model: Model, n_cells: int) -> npt.NDArray[np.bool_]:
+    """(S, n_flat) whether a carrier may sit on a site of the supercell."""
+    allowed = np.tile(model.allowed_sites, (1, n_cells))
+    blocked = _blocked(model)
+    return allowed if blocked is None else allowed & ~blocked
 
 
 def _ways(sites: dict[tuple[bool, ...], int], numbers: tuple[int, ...]) -> int:
@@ -131,6 +165,7 @@ def enumerate_states(
     net, n_sites = model.network, model.structure.n_sites
     n_species = len(numbers)
     shape = np.array(supercell)
+    alike, blocked = translational(model), _blocked(model)
     cells = np.indices(supercell).reshape(3, -1).T
     occupation = _configurations(model, numbers, anchor, len(cells))
 
@@ -155,25 +190,31 @@ def enumerate_states(
     if (ranked[1:] == ranked[:-1]).any():
         raise RuntimeError("two configurations share a key")
 
-    parts: list[tuple[IntArray, IntArray, int, bool]] = []
+    parts: list[tuple[IntArray, IntArray, int, int, bool]] = []
     for hop in range(net.n_hops):
         species, site, end = int(net.carrier[hop]), int(net.origin[hop]), int(net.target[hop])
         neighbour = shifted(net.cell[hop])
         for cell in range(len(cells)):
             o, t = cell * n_sites + site, int(neighbour[cell]) * n_sites + end
+            if blocked is not None and blocked[t]:
+                continue
             free = np.ones(len(key), bool) if o == t else occupation[:, t] == 0
             before = np.flatnonzero(free & (occupation[:, o] == species + 1))
             if len(before):
                 after = key[before] - word[species + 1, o] + word[species + 1, t]
-                parts.append((before, find(after), hop, False))
-            if species == anchor and cell == 0:
+                parts.append((before, find(after), hop, cell, False))
+            if species == anchor and not alike:
+                before = np.flatnonzero(free & (occupation[:, o] == n_species + 1))
+                after = key[before] - word[n_species + 1, o] + word[n_species + 1, t]
+                parts.append((before, find(after), hop, cell, True))
+            elif species == anchor and cell == 0:
                 before = np.flatnonzero(free & (occupation[:, o] == n_species + 1))
                 moved = occupation[before]
                 moved[:, o] = 0
                 moved[:, t] = n_species + 1
                 view = (neighbour[:, None] * n_sites + np.arange(n_sites)).reshape(-1)
                 after = word[moved[:, view], columns].sum(axis=1, dtype=np.uint64)
-                parts.append((before, find(after), hop, True))
+                parts.append((before, find(after), hop, cell, True))
     origin, target = (
         np.concatenate([p[i] for p in parts]) if parts else np.zeros(0, np.int64) for i in (0, 1)
     )
@@ -187,30 +228,39 @@ def enumerate_states(
         axis=1,
     )
     return StateSpace(
+        model,
+        supercell,
         numbers,
         anchor,
         frozen_array(origin, np.int64),
         frozen_array(target, np.int64),
         frozen_array(np.repeat([p[2] for p in parts], sizes) if parts else [], np.int64),
-        frozen_array(np.repeat([p[3] for p in parts], sizes) if parts else [], np.bool_),
+        frozen_array(np.repeat([p[3] for p in parts], sizes) if parts else [], np.int64),
+        frozen_array(np.repeat([p[4] for p in parts], sizes) if parts else [], np.bool_),
         frozen_array(connected_components(len(key), origin, target), np.int64),
         frozen_array(site_count, np.int64),
     )
 
 
+def list_configurations(model: Model, numbers: tuple[int, ...]) -> npt.NDArray[np.int16]:
+    """(n, n_flat) all configurations of ``numbers`` carriers in the model's supercell."""
+    return _configurations(model, numbers, None, model.n_cells)
+
+
 def _configurations(
     model: Model, numbers: tuple[int, ...], anchor: int | None, n_cells: int
 ) -> npt.NDArray[np.int16]:
-    """(n_states, n_cells * n_sites): 0 empty, a + 1 species a, S + 1 the tagged carrier in cell 0."""
+    """(n_states, n_cells * n_sites): 0 empty, a + 1 species a, S + 1 the tagged carrier (in cell 0 if all are alike)."""
     n_sites = model.structure.n_sites
-    allowed = [np.tile(row, n_cells) for row in model.allowed_sites]
+    allowed = open_sites(model, n_cells)
     empty = np.zeros(n_cells * n_sites, np.int16)
     rows = [empty]
     left = list(numbers)
     if anchor is not None:
         left[anchor] -= 1
         rows = []
-        for site in np.flatnonzero(model.allowed_sites[anchor]):
+        places = allowed[anchor, :n_sites] if translational(model) else allowed[anchor]
+        for site in np.flatnonzero(places):
             row = empty.copy()
             row[site] = len(numbers) + 1
             rows.append(row)

@@ -15,6 +15,7 @@ from .conditions import build_conditions, build_sampling
 from .energies import SaddleHops, given_energies, hop_classes, site_energies
 from .hops import HopGroup, find_hops
 from .inputfile import Document, KeyPath, nearest, parse_yaml, read_text
+from .interacting import build_interacting
 from .model import Carrier, HopNetwork, InputSource, Model, Structure, frozen_array
 from .network import Bond, BondFinder, components, reversed_bond, travel_axes
 from .response import Centres
@@ -112,6 +113,8 @@ def _build(
         _check_reach(groups, carriers, structure, doc)
         if supercell is not None:
             _check_images(groups, structure, supercell, doc)
+    network = _network(simulated, centres)
+    parts = build_interacting(sections, simulated, network, carriers, finder, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None:
         return None
     return Model(
@@ -122,12 +125,15 @@ def _build(
         carriers=tuple(carriers),
         site_energy=frozen_array(site_energy, np.float64),
         hop_classes=tuple(c.hop_class for c in simulated),
-        network=_network(simulated, centres),
+        network=network,
         conditions=conditions,
         sampling=build_sampling(sections.sampling),
         source=InputSource(doc.path, doc.text, tuple(used.items())),
         candidates=tuple(c.hop_class for c in classes if not c.saddle.use),
         notes=(*sections.notes, *doc.notes),
+        interactions=parts.interactions,
+        disorder=parts.disorder,
+        initial=parts.initial,
         site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
     )
 

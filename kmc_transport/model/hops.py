@@ -30,6 +30,7 @@ from .schema import (
     PolaronInput,
     SaddleInput,
 )
+from .schema_interactions import SurroundingsInput
 from .sources import Found, Sources
 
 __all__ = ["HopGroup", "Saddle", "find_hops"]
@@ -64,6 +65,8 @@ class Saddle:
     barrier_path: KeyPath
     frequency_path: KeyPath
     fraction_path: KeyPath
+    surroundings: SurroundingsInput | None
+    surroundings_path: KeyPath
 
 
 @dataclass(frozen=True)
@@ -480,6 +483,7 @@ def _resolve(
         return None
     channels, _ = first("channels")
     fraction, fraction_path = first("saddle")
+    surroundings, surroundings_path = first("surroundings")
     return Saddle(
         name,
         found.barrier,
@@ -499,6 +503,8 @@ def _resolve(
         barrier_path,
         frequency_path,
         fraction_path,
+        surroundings,  # type: ignore[arg-type]
+        surroundings_path,
     )
 
 

@@ -113,6 +113,8 @@ def saddle_dipole(
     if dipole is None:
         return None, []
     allowed = half + symmetric_part(finder, first) @ (dipole - half)
+    if response.magnitude is not None and abs(response.magnitude - np.linalg.norm(allowed)) > 1e-6:
+        log.append(f"half of the whole hop is {np.linalg.norm(allowed):.4g} e·Å")
     off = float(np.linalg.norm(allowed - dipole))
     if off > response.tolerance * float(max(np.linalg.norm(dipole), np.linalg.norm(half))):
         doc.add(
@@ -145,9 +147,12 @@ def response_dipole(
     """The given dipole, turned to the first forward hop of the class, before symmetry; None with a problem noted."""
     charge = centres.charges[carrier]
     if response.dipole is None:
-        vector = centres.vector(carrier, bonds.forward[0])
+        half = charge * centres.vector(carrier, bonds.forward[0]) / 2
+        size = float(np.linalg.norm(half))
         assert response.magnitude is not None
-        return np.asarray(response.magnitude * np.sign(charge) * vector / np.linalg.norm(vector))
+        # a rounded size cannot tell a saddle from one that lies half-way: the reverse hop gets the same then
+        near = abs(response.magnitude - size) <= response.tolerance * response.magnitude
+        return half if near else half * (response.magnitude / size)
     hop = response.hop
     if hop is None and response.way is not None:
         hop = _hop_of_way(bonds, response.way, response.dipole * np.sign(charge), centres.finder)
@@ -222,14 +227,15 @@ def _turn_back(
 ) -> FloatArray | None:
     """The dipole that goes with ``hop``, turned to the first hop of the class."""
     finder = centres.finder
-    for bond, operation in zip(bonds.forward, bonds.operation, strict=True):
-        for one, sign in ((bond, 1), (reversed_bond(bond), -1)):
-            if np.linalg.norm(finder.vector(one) - hop) <= _SAME:
-                # the way up from the other end is the rest of the whole hop
-                ahead = (
-                    dipole if sign > 0 else dipole - centres.charges[carrier] * centres.vector(carrier, one)
-                )
-                return finder.turn(operation).T @ ahead
+    for bond, ahead, behind in zip(bonds.forward, bonds.operation, bonds.reverse_operation, strict=True):
+        if np.linalg.norm(finder.vector(bond) - hop) <= _SAME:
+            return finder.turn(ahead).T @ dipole
+        back = reversed_bond(bond)
+        if np.linalg.norm(finder.vector(back) - hop) <= _SAME:
+            if bonds.own_reverse and behind >= 0:  # an image of the first hop, too
+                return finder.turn(behind).T @ dipole
+            # the way up from the other end is the rest of the whole hop
+            return finder.turn(ahead).T @ (dipole - centres.charges[carrier] * centres.vector(carrier, back))
     return None
 
 

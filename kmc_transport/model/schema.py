@@ -34,6 +34,7 @@ from .schema_base import (
 )
 from .schema_base import by_shape as _shape
 from .schema_base import key_error as _error
+from .schema_interactions import DisorderInput, InitialInput, InteractionsInput, SurroundingsInput
 
 __all__ = [
     "AttemptFromEyring",
@@ -222,13 +223,23 @@ class FrequencyPair(Section):
     reverse: Frequency = Field(description="Attempt frequency of the reverse hop, in Hz.", examples=["5 THz"])
 
 
+Files = Annotated[
+    list[str],
+    BeforeValidator(
+        lambda given: [given] if isinstance(given, str) else given, json_schema_input_type=str | list[str]
+    ),
+    Field(min_length=1),
+]
+"""One file, or a list of them."""
+
+
 class BarrierPath(Section):
     """Barriers of both directions read from a path (NEB or interpolated) that a code wrote."""
 
-    path: str = Field(
+    path: Files = Field(
         description="File or folder, relative to the input file: VASP image folders, a NEBAnalysis JSON, neb.x "
-        "of Quantum ESPRESSO, an ASE trajectory or database, or a table.",
-        examples=["neb/", "pwscf.path", "hop1.traj"],
+        "of Quantum ESPRESSO, an ASE trajectory or database, a table; or a list of outputs, one for each image.",
+        examples=["neb/", "pwscf.path", ["start.out", "saddle.out", "end.out"]],
     )
     kind: Literal["auto", "vasp", "neb_analysis", "qe", "ase", "table"] = Field(
         "auto", description="What wrote it; told from the content by default.", examples=["vasp"]
@@ -437,8 +448,8 @@ class FieldMagnitude(FieldGiven):
     """Response to the field: size of the dipole change up to the saddle, along the way of the charge."""
 
     magnitude: Annotated[FiniteFloat, Field(gt=0)] = Field(
-        description="|p_S - p_i| in e·Å, along the displacement of the charge centre. Beside `site_dipoles: solve` it "
-        "is what they are solved for.",
+        description="|p_S - p_i| in e·Å, along the displacement of the charge centre; half the whole hop where that "
+        "agrees within the tolerance. Beside `site_dipoles: solve` it is what they are solved for.",
         examples=[2.4],
     )
 
@@ -451,17 +462,17 @@ class FieldFiles(FieldGiven):
         examples=["start/CONTCAR"],
     )
     saddle: str = Field(description="Structure of the saddle.", examples=["saddle/CONTCAR"])
-    path: list[str] | None = Field(
+    path: Files | None = Field(
         None,
         description="Structures of all images from the start to the end of the hop, for more than two of them.",
         examples=[["00/POSCAR", "01/CONTCAR", "02/POSCAR"]],
     )
-    born: list[str] | str | None = Field(
+    born: Files | None = Field(
         None,
         description="Files with Born charges of the start (eq 5) and of further images (eq 4).",
         examples=[["start/OUTCAR", "saddle/OUTCAR"]],
     )
-    berry: list[str] | None = Field(
+    berry: Files | None = Field(
         None,
         description="OUTCARs with Berry-phase dipoles of the images, in any order.",
         examples=[["00/OUTCAR", "01/OUTCAR"]],
@@ -597,6 +608,17 @@ class HopNumbers(Section):
         examples=[{"dE_12": "1.73 eV", "phonon_frequency": "15 THz"}],
     )
     saddle: SaddlePlace | None = Field(None, description=_SADDLE + " Default 0.5.", examples=[0.4])
+    surroundings: SurroundingsInput | None = Field(
+        None,
+        description="With the rule kra: how the barrier depends on the carriers round the hop.",
+        examples=[
+            {
+                "count": [{"carrier": "polaron", "distance": 3.2}],
+                "table": [{"counts": [0], "E_kra": 0.3}, {"counts": [1], "E_kra": 0.26}],
+                "unlisted": "nearest",
+            }
+        ],
+    )
 
 
 class SaddleInput(HopNumbers):
@@ -956,6 +978,23 @@ class Input(Section):
                 }
             ]
         ],
+    )
+    interactions: InteractionsInput | None = Field(
+        None,
+        description="Energies of carriers with each other: pairs, clusters, Coulomb. Without it they exclude each other "
+        "from sites and nothing else.",
+        examples=[{"pairs": [{"between": ["hole", "hole"], "shell": 1, "energy": "50 meV"}]}],
+    )
+    disorder: DisorderInput | None = Field(
+        None,
+        description="Quenched disorder of site energies and barriers, blocked sites.",
+        examples=[{"site_energies": [{"width": "50 meV", "salt": 7}]}],
+    )
+    initial: InitialInput | None = Field(
+        None,
+        description="Where carriers start: `random` (default), `annealed` (lattice Monte Carlo down to the temperature "
+        "of the point), `{annealed: ...}`, `{given: ...}` or `{ordered: ...}`.",
+        examples=["annealed", {"ordered": {"block": [2, 1, 1], "places": {"hole": [[0, 0, 0]]}}}],
     )
     conditions: ConditionsInput = Field(
         description="Temperatures and fields.", examples=[{"temperature": [300, 400]}]

@@ -75,15 +75,17 @@ class Sources:
         """Barriers of both directions from a path; ``equal_ends``: symmetry makes the two the same."""
         from ..readers import read_path
 
-        source = self.base / given.path
-        if not source.exists():
+        sources = [self.base / f for f in given.path]
+        missing = [str(f) for f in sources if not f.exists()]
+        if missing:
             self.doc.add(
                 path,
-                f"{source}: there is no such file or folder",
+                f"{', '.join(missing)}: there is no such file or folder",
                 remedy="check the path; it is relative to the input file",
             )
             return
-        key = ("path", source, given.kind, given.key, given.saddle_by_symmetry, given.migrating_atom)
+        source = sources[0] if len(sources) == 1 else sources
+        key = ("path", tuple(sources), given.kind, given.key, given.saddle_by_symmetry, given.migrating_atom)
         found = self._once(
             key,
             path,
@@ -110,7 +112,7 @@ class Sources:
                 path,
                 f"{title} joins equivalent sites, but the path rises by {forward:.4f} eV from one end and "
                 f"{reverse:.4f} eV from the other",
-                value=given.path,
+                value=", ".join(given.path),
                 allowed=f"equal within {NOISE:g} eV",
                 remedy="relax both ends alike, or give the barrier as a number, or label the sites differently",
             )
@@ -128,7 +130,7 @@ class Sources:
         from ..readers import read_born_charges, read_polarization_path
         from ..readers import spread_sum_rule as spread
 
-        born = [given.born] if isinstance(given.born, str) else given.born or []
+        born = given.born or []
         if not (born or given.berry):
             self.doc.add(
                 path, "neither Born charges nor Berry phases are given", remedy="born: [start/OUTCAR]"

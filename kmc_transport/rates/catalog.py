@@ -101,7 +101,7 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     def per_hop(ahead: list[float], back: list[float]) -> FloatArray:
         return np.where(forward, np.array(ahead)[net.hop_class], np.array(back)[net.hop_class])
 
-    rules = [None if c.rule == "fixed" else _rule(c) for c in classes]
+    rules = [None if c.rule == "fixed" else _rule(c).at_temperature(temperature) for c in classes]
     corrections = [_zero_point(c) for c in classes]
     barrier = per_hop(
         [c.barrier_forward + ahead for c, (ahead, _) in zip(classes, corrections, strict=True)],
@@ -164,6 +164,10 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
         frozen_array(clamped, np.bool_),
     )
     check_catalog(catalog)
+    if model.interactions is not None or model.disorder is not None:
+        from .balance import check_configurations
+
+        check_configurations(catalog)
     return catalog
 
 
@@ -208,7 +212,7 @@ def zero_field_rate(hop_class: HopClass, temperature: float) -> ZeroFieldRate:
     if hop_class.rule == "fixed":
         barrier = hop_class.barrier_forward + _zero_point(hop_class)[0]
     else:
-        rule = _rule(hop_class)
+        rule = _rule(hop_class).at_temperature(temperature)
         barrier = float(rule.activation_energy(0.0).energy)
         if rule.own_prefactor:
             log_attempt = float(np.log(rule.prefactor(temperature)))

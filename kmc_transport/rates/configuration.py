@@ -37,7 +37,7 @@ class ConfigurationRates:
         return np.asarray(((i * self.size[1] + j) * self.size[2] + k) * self.n_sites + site)
 
     def rule_of(self, hop: int) -> BarrierRule:
-        """Barrier rule of a directed hop, in its own direction."""
+        """Barrier rule of a directed hop, in its own direction, at the catalog's temperature."""
         if hop not in self._rules:
             net, catalog = self.model.network, self.catalog
             one = self.model.hop_classes[net.hop_class[hop]]
@@ -47,7 +47,7 @@ class ConfigurationRates:
             else:
                 rule = make_rule(one.rule, dict(one.rule_parameters), one.source)
                 rule = rule if net.orientation[hop] > 0 else rule.reversed()
-            self._rules[hop] = rule
+            self._rules[hop] = rule.at_temperature(catalog.temperature)
         return self._rules[hop]
 
     # ---- energies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import paths_ase, paths_qe
@@ -20,6 +21,7 @@ PATH_KINDS: dict[str, str] = {
     "vasp": "VASP: folder with the image folders 00, 01, … (OUTCAR or vasprun.xml, CONTCAR or POSCAR)",
     "neb_analysis": "pymatgen: JSON of a NEBAnalysis",
     "qe": "Quantum ESPRESSO neb.x: prefix.dat, .path, .axsf or .int, with those of the same prefix beside it",
+    "outputs": "one output for each image, given as a list (pw.x, OUTCAR, … whatever ASE reads)",
     "ase": "ASE: trajectory (.traj, .xyz) or database (.db, .json); key picks the images",
     "table": "text or CSV: image or reaction coordinate, energy (eV, or as the heading says), perhaps its error",
 }
@@ -30,7 +32,7 @@ _QE_LINE = re.compile(r"(\s+-?\d+\.\d{10}){3}\s*\Z")
 
 
 def read_path(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     *,
     kind: str = "auto",
     migrating_atom: int | None = None,
@@ -55,9 +57,21 @@ def read_path(
     ------
     InputError : the kind cannot be told, the file is damaged, incomplete or mixed up, or the path has no saddle.
     """
-    file = Path(source)
+    several = None if isinstance(source, str | Path) else [Path(f) for f in source]
+    file = Path(source) if isinstance(source, str | Path) else Path(source[0])
     if kind not in PATH_KINDS:
         raise fail(file, "there is no such kind of path", key="kind", value=kind, allowed=_listed())
+    if (several is not None) != (kind == "outputs") and (several is None or kind != "auto"):
+        raise fail(
+            file,
+            "a list of files holds one output for each image" if several else "outputs are given as a list",
+            "leave kind out" if several else "give [start.out, saddle.out, end.out]",
+            key="kind",
+            value=kind,
+        )
+    if several is not None:
+        raw: RawPath = paths_ase.read_outputs(several)
+        return build_path(raw, migrating_atom=migrating_atom, saddle_by_symmetry=saddle_by_symmetry)
     if not file.exists():
         raise fail(
             file, "there is no such file or folder", "check the path; it is taken from the working directory"
@@ -74,7 +88,6 @@ def read_path(
         )
     if kind != "vasp" and file.is_dir():
         raise fail(file, f"a path of kind '{kind}' is a file, this is a folder", "give the file")
-    raw: RawPath
     if kind == "vasp":
         raw = read_vasp(file)
     elif kind == "neb_analysis":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 from .paths_common import RawPath, fail, library, require_ase, stack
 from .paths_geometry import refuse_unequal_images
 
-__all__ = ["SUFFIXES", "read_ase"]
+__all__ = ["SUFFIXES", "read_ase", "read_outputs"]
 
 SUFFIXES = (".traj", ".db", ".json", ".xyz", ".extxyz")
 _DATABASES = (".db", ".json")
@@ -43,6 +45,32 @@ def read_ase(file: Path, key: str | None = None) -> RawPath:
     images = _rows(file, key, notes) if file.suffix in _DATABASES else _frames(file, key, notes)
     if not images:
         raise fail(file, "there are no images here", "check the file and the key", value=key)
+    return _raw(file, images, notes, f"ASE, {len(images)} images{f', {key}' if key else ''}")
+
+
+def read_outputs(files: Sequence[Path]) -> RawPath:
+    """Last structure and energy of one output for each image (pw.x, OUTCAR, ... packed too), in the order given.
+
+    Raises
+    ------
+    InputError : ASE is missing, files that it does not know or that hold no energy, other atoms or cell.
+    """
+    require_ase(files[0])
+    from ase.io import read
+
+    images = []
+    for file in files:
+        if not file.is_file():
+            raise fail(file, "there is no such file", "check the path")
+        remedy = "give the output of a finished calculation"
+        with library(file, "an output that ASE reads", remedy), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ASE's remarks on formats; what is missing is refused below
+            images.append(read(file, index=-1))
+    return _raw(files[0], images, [], f"{len(files)} outputs, from {files[0].name} to {files[-1].name}")
+
+
+def _raw(file: Path, images: list[Any], notes: list[str], what: str) -> RawPath:
+    """The images' energies, forces and positions."""
     energies: list[float] = []
     forces: list[Any] = []
     with library(file, "images with energies", "the file is damaged: write it again"):
@@ -67,7 +95,7 @@ def read_ase(file: Path, key: str | None = None) -> RawPath:
         energy=np.array(energies),
         symbols=symbols,
         hermite=True,
-        what=f"ASE, {len(images)} images{f', {key}' if key else ''}",
+        what=what,
         notes=notes,
     )
     refuse_unequal_images(raw, places, cells)

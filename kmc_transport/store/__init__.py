@@ -2,9 +2,18 @@
 
 from .atomic import write_text
 from .catalogfile import load_catalog, save_catalog
-from .container import read_container, read_summary, write_container
+from .container import Pack, read_container, read_summary, write_container
 from .dataset import Frame, build_dataset, catalog_dataset
-from .folder import Plan, frame_path, read_plan, read_progress, write_plan, write_progress
+from .folder import (
+    EmptyTable,
+    Plan,
+    read_frame,
+    read_plan,
+    read_progress,
+    write_frame,
+    write_plan,
+    write_progress,
+)
 from .output import (
     OutputState,
     Shard,
@@ -23,9 +32,11 @@ from .provenance import Provenance, package_versions
 from .results import open_results, read_catalog, read_provenance, write_results
 
 __all__ = [
+    "EmptyTable",
     "Failure",
     "Frame",
     "OutputState",
+    "Pack",
     "Plan",
     "PointRecord",
     "PointStore",
@@ -35,7 +46,6 @@ __all__ = [
     "build_dataset",
     "catalog_dataset",
     "check_output",
-    "frame_path",
     "load_catalog",
     "lock_output",
     "open_results",
@@ -45,6 +55,7 @@ __all__ = [
     "points_folder",
     "read_catalog",
     "read_container",
+    "read_frame",
     "read_plan",
     "read_progress",
     "read_provenance",
@@ -55,6 +66,7 @@ __all__ = [
     "save_catalog",
     "start_over",
     "write_container",
+    "write_frame",
     "write_plan",
     "write_progress",
     "write_results",

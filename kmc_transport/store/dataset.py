@@ -56,13 +56,6 @@ class Frame:
     def of_model(cls, model: Model) -> Frame:
         return cls(model.title, _coordinates(model), model.volume is not None)
 
-    @classmethod
-    def of_dataset(cls, dataset: xarray.Dataset) -> Frame:
-        """The frame of a dataset that `build_dataset` made."""
-        names = [n for n, spec in ARRAYS.items() if spec.origin == "coordinate"]
-        coordinates = {n: np.asarray(dataset[n].values) for n in names}
-        return cls(str(dataset.attrs.get("title", "")), coordinates, "conductivity" in dataset)
-
     @property
     def sizes(self) -> dict[str, int]:
         return {n: len(v) for n, v in self.coordinates.items() if ARRAYS[n].dims == (n,)}
@@ -118,7 +111,9 @@ def build_dataset(
     model: Model | Frame,
     points: Iterable[PointRecord | Pack],
     *,
-    extra: Mapping[str, npt.ArrayLike] | Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]] | None = None,
+    extra: Mapping[str, npt.ArrayLike]
+    | Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
+    | None = None,
     failures: Iterable[Failure] = (),
 ) -> xarray.Dataset:
     """Place points into the grid of ``model.conditions``; what is missing is NaN (counts 0, text empty).

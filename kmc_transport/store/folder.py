@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import CATALOG_ARRAYS, attributes
 from ..errors import Problem, StoreError
 from .atomic import write_text
 from .container import read_container, write_container
+from .dataset import Frame, catalog_dataset
 from .output import Shard, points_folder
+from .provenance import Provenance
 
-__all__ = ["Plan", "frame_path", "read_plan", "read_progress", "write_plan", "write_progress"]
+if TYPE_CHECKING:
+    import xarray
+
+    from ..rates.catalog import RateCatalog
+
+__all__ = [
+    "EmptyTable",
+    "Plan",
+    "read_frame",
+    "read_plan",
+    "read_progress",
+    "write_frame",
+    "write_plan",
+    "write_progress",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +46,62 @@ class Plan:
     field: npt.NDArray[np.float64]
 
 
-def frame_path(path: str | Path) -> Path:
-    """The table without any point in it, a result file of its own; `merge` fills the points in."""
-    return points_folder(path) / "frame.h5"
+@dataclass(frozen=True, eq=False)
+class EmptyTable:
+    """All that the result file needs beside the points.
+
+    error_factor : the array ``barrier_error_factor``. catalog : the hop table (group ``catalog``), may be empty.
+    """
+
+    frame: Frame
+    provenance: Provenance
+    error_factor: npt.NDArray[np.float64]
+    catalog: xarray.Dataset
+
+
+def write_frame(
+    path: str | Path,
+    frame: Frame,
+    provenance: Provenance,
+    error_factor: npt.NDArray[np.float64],
+    catalogs: Sequence[RateCatalog],
+) -> None:
+    """Put the empty table beside the points, so that they can be gathered without the input and its files."""
+    content: dict[str, Any] = {
+        "title": frame.title,
+        "has_volume": frame.has_volume,
+        "provenance": provenance.to_attributes(),
+        "error_factor": error_factor,
+    }
+    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in frame.coordinates.items()}
+    if catalogs:
+        table = catalog_dataset(catalogs)
+        content["catalog"] = {
+            n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in table.attrs.items()
+        }
+        bulk |= {f"catalog/{n}": v.values for n, v in table.variables.items()}
+    write_container(points_folder(path) / "frame.h5", "frame", content, bulk)
+
+
+def read_frame(path: str | Path) -> EmptyTable:
+    """What `write_frame` wrote. StoreError when it is missing or damaged."""
+    import xarray as xr
+
+    content = read_container(points_folder(path) / "frame.h5", "frame")
+
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        return {n.removeprefix(prefix): np.asarray(v) for n, v in content.items() if n.startswith(prefix)}
+
+    catalog = xr.Dataset(attrs=content.get("catalog", {}))
+    for name, values in part("catalog/").items():
+        spec = CATALOG_ARRAYS[name]
+        catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
+    return EmptyTable(
+        Frame(content["title"], part("coordinates/"), content["has_volume"]),
+        Provenance.from_attributes(content["provenance"]),
+        content["error_factor"],
+        catalog,
+    )
 
 
 def write_plan(path: str | Path, plan: Plan) -> None:
@@ -58,10 +129,12 @@ def read_plan(path: str | Path) -> Plan:
     return Plan(keys, content["temperature"], content["field"])
 
 
-def write_progress(path: str | Path, progress: Mapping[str, Any], shard: Shard | None = None) -> None:
+def write_progress(
+    path: str | os.PathLike[str], progress: Mapping[str, Any], shard: Shard | None = None
+) -> None:
     """Say how far the run is; quick, and lost in a power cut."""
     name = "progress.json" if shard is None else f"progress-{shard}.json"
-    write_text(points_folder(path) / name, json.dumps(progress), durable=False)
+    write_text(points_folder(Path(path)) / name, json.dumps(progress), durable=False)
 
 
 def read_progress(path: str | Path) -> Sequence[dict[str, Any]]:

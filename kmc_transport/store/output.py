@@ -281,7 +281,9 @@ def check_output(path: str | Path, identity: str) -> OutputState:
 
 def _refuse_foreign(folder: Path) -> None:
     """StoreError when a folder without our note holds anything but what a lock leaves."""
-    if not folder.is_dir() or any(not p.name.startswith(_LOCK) and p.suffix != TEMPORARY for p in folder.iterdir()):
+    if not folder.is_dir() or any(
+        not p.name.startswith(_LOCK) and p.suffix != TEMPORARY for p in folder.iterdir()
+    ):
         raise StoreError(
             Problem(
                 "holds files that kmc_transport did not write, or lost its run.json",

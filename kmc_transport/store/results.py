@@ -50,20 +50,22 @@ def write_results(
         When the dataset does not fit the registry of arrays, or the file cannot be written.
     """
     check_dataset(dataset)
-    table = catalog_dataset(catalogs) if isinstance(catalogs, Sequence) and catalogs else catalogs
-    if isinstance(table, Sequence):
-        table = None
-    elif len(table.variables):
-        there = dataset["temperature"].values.tolist()
-        if [t for t in there if t in set(table["temperature"].values)] != table["temperature"].values.tolist():
-            raise ValueError("catalogs are wanted at each temperature of the dataset, in the same order")
+    table: xarray.Dataset | None = None
+    if not isinstance(catalogs, Sequence):
+        table = catalogs if len(catalogs.variables) else None
+    elif catalogs:
+        table = catalog_dataset(catalogs)
+    if table is not None:
+        there, own = dataset["temperature"].values.tolist(), table["temperature"].values.tolist()
+        if [t for t in there if t in set(own)] != own:
+            raise ValueError("catalogs are wanted at temperatures of the dataset, in the same order")
         check_dataset(table, CATALOG_ARRAYS)
     dataset = dataset.assign_attrs(
         {"Conventions": "CF-1.11", FORMAT: VERSION, "source": "kmc_transport"} | provenance.to_attributes()
     )
     with atomic_path(Path(path)) as temporary:
         _write(dataset, temporary)
-        if table is not None and len(table.variables):
+        if table is not None:
             _write(table, temporary, group="catalog", mode="a")
 
 

@@ -9,9 +9,7 @@ import numpy as np
 __all__ = ["differential_mobility"]
 
 
-def differential_mobility(
-    data: Mapping[str, np.ndarray], field: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def differential_mobility(data: Mapping[str, np.ndarray], field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slope of v·e against the field, and its standard error; shape of ``mobility``, m²/(V s).
 
     The derivative of the parabola through ln v at three neighbouring ln E, times v/E; of a line where only two fields

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..model.fingerprint import fingerprint
+from ..model.interactions import Initial
 from ..model.model import Model
 from ..store import Plan, Shard, point_key
 
@@ -75,6 +77,11 @@ def model_identity(model: Model) -> str:
         "network": {name: getattr(net, name).tolist() for name in vars(net) if name != "operation"},
         "seed": model.sampling.seed,
     }
+    if model.initial != Initial():
+        content["initial"] = fingerprint(model.initial)
+    for name in ("interactions", "disorder"):
+        if getattr(model, name) is not None:
+            content[name] = fingerprint(getattr(model, name))
     text = json.dumps(content, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engine import Replica
+from ..model.model import Model
 from ..point import PointSimulation
+from ..rates.rules import get_rule
 from .grid import GridPoint
 from .job import Job, Outcome, Standing, simulate_point
 from .processes import WorkerProcesses
 
-__all__ = ["ForeignPool", "Pool", "ProcessPool", "ThreadPool", "processors", "warm_up"]
+__all__ = ["AutoPool", "ForeignPool", "Pool", "ProcessPool", "ThreadPool", "processors", "warm_up"]
 
 
 def processors() -> int:
@@ -95,6 +97,58 @@ class ProcessPool:
 
     def close(self) -> None:
         self.processes.shutdown(cancel_futures=True)
+
+
+WORTH, SHORT = 6.0, 2.0
+"""Processes are started when the rest would take longer than this (s), and points are shorter than this (s): the
+Python between two calls of a kernel then keeps other threads waiting."""
+
+
+class AutoPool:
+    """Threads at first; processes for the rest when the first points show that they are worth their start."""
+
+    def __init__(self, job: Job, n: int, n_points: int, report: Callable[[Standing], None]) -> None:
+        self._job, self._n, self._left, self._report = job, n, n_points, report
+        self._threads = ThreadPool(job, n, n_points, report)
+        self._processes: ProcessPool | None = None
+        self._seconds: list[float] = []
+        self._worth = n > 1 and n_points > 2 * n and _travels(job.model)
+
+    def capacity(self) -> int:
+        return self._n
+
+    def submit(self, point: GridPoint) -> Future[Outcome]:
+        if self._processes is None and self._worth and len(self._seconds) >= self._n:
+            mean = sum(self._seconds) / len(self._seconds)
+            if mean > SHORT:
+                self._worth = False
+            elif mean * self._left > WORTH * self._n:
+                self._processes = ProcessPool(self._job, self._n, self._report)
+        self._left -= 1
+        if self._processes is not None:
+            return self._processes.submit(point)
+        future = self._threads.submit(point)
+        future.add_done_callback(self._learn)
+        return future
+
+    def _learn(self, future: Future[Outcome]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._seconds.append(future.result().standing.seconds)
+
+    def stop(self) -> None:
+        for pool in (self._threads, self._processes):
+            if pool is not None:
+                pool.stop()
+
+    def close(self) -> None:
+        for pool in (self._threads, self._processes):
+            if pool is not None:
+                pool.close()
+
+
+def _travels(model: Model) -> bool:
+    """Whether another process can know the rules of this model: not when the user's script defines one."""
+    return all(get_rule(c.rule).__module__ != "__main__" for c in model.hop_classes)
 
 
 _REPORT_EVERY = 0.5

@@ -17,7 +17,8 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, BinaryIO
+from contextlib import suppress
+from typing import IO, Any
 
 from ..errors import KmcTransportError
 
@@ -30,13 +31,13 @@ class WorkerLost(KmcTransportError):
     """A worker process died: killed, or out of memory."""
 
 
-def _send(pipe: BinaryIO, message: object) -> None:
+def _send(pipe: IO[bytes], message: object) -> None:
     block = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     pipe.write(_SIZE.pack(len(block)) + block)
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> Any:
+def _receive(pipe: IO[bytes]) -> Any:
     """Next message. EOFError at the end."""
     head = pipe.read(_SIZE.size)
     if len(head) < _SIZE.size:
@@ -133,10 +134,8 @@ class WorkerProcesses(Executor):
         assert process.stdin is not None
         with self._lock:
             self._processes.add(process)
-            try:
+            with suppress(OSError):  # seen when its answer is read
                 _send(process.stdin, self._setup)
-            except OSError:
-                pass  # seen when its answer is read
             if self._stopping:
                 self._tell_to_stop(process)
         return process

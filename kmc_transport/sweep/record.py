@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import KmcTransportError
 from ..exact import exact_values
@@ -63,6 +64,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         {
             "seed": str(root),
             "algorithm": simulation.replicas[0].algorithm,
+            "initial": [r.initial_note for r in simulation.replicas if r.initial_note],
             "estimates": how,
             "batches": 0 if evaluation is None else evaluation.batches,
             "plateau": evaluation is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,35 +14,32 @@ from ..errors import InputError, KmcTransportError
 from ..exact import sensitivity
 from ..model.model import Model
 from ..observables import fit_arrhenius
-from ..rates import RateCatalog
 from ..store import (
+    EmptyTable,
     Failure,
     Frame,
+    Pack,
     PointRecord,
     PointStore,
-    Provenance,
     build_dataset,
-    frame_path,
-    open_results,
     owner_mark,
     points_folder,
-    read_catalog,
+    read_frame,
     read_plan,
-    read_provenance,
     write_results,
 )
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["gather", "rebuild", "table_of", "write_frame"]
+__all__ = ["barrier_error_factor", "failures", "found", "gather", "rebuild", "table_of"]
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def table_of(
     model: Model | Frame,
-    points: Iterable[PointRecord | Any],
+    points: Iterable[PointRecord | Pack],
     *,
     failures: Iterable[Failure] = (),
     error_factor: FloatArray | None = None,
@@ -55,60 +52,55 @@ def table_of(
     frame = model if isinstance(model, Frame) else Frame.of_model(model)
     if error_factor is None:
         assert isinstance(model, Model)
-        error_factor = _barrier_error_factor(model)
+    factor = (
+        barrier_error_factor(model) if isinstance(model, Model) and error_factor is None else error_factor
+    )
 
-    def extra(data: Mapping[str, np.ndarray]) -> dict[str, FloatArray]:
-        return _arrhenius(frame, data) | {"barrier_error_factor": error_factor}
+    def extra(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        return _arrhenius(frame, data) | {"barrier_error_factor": factor}
 
     return build_dataset(frame, points, extra=extra, failures=failures)
 
 
-def write_frame(
-    path: Path, model: Model, provenance: Provenance, catalogs: list[RateCatalog]
-) -> FloatArray:
-    """Put the empty table beside the points, so that they can be gathered without the model; its error factor."""
-    error_factor = _barrier_error_factor(model)
-    write_results(
-        frame_path(path),
-        table_of(model, [], error_factor=error_factor),
-        provenance=provenance,
-        catalogs=catalogs,
-    )
-    return error_factor
+def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore, EmptyTable]:
+    """The table of a run from its folder of points, finished or not; the folder, with what was damaged in it.
 
-
-def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore]:
-    """The table of a run from its folder of points, finished or not, and the folder with what was damaged in it.
-
-    path : the result file (it need not exist). StoreError when there is no sweep, or another one than its frame.
+    path : the result file (it need not exist). StoreError when there is no sweep.
     """
-    frame_file = frame_path(path)
-    plan = read_plan(path)
-    empty = open_results(frame_file)
-    store = PointStore(points_folder(path), owner_mark(read_provenance(frame_file)))
-    there = set(store.keys())
-    found = (store.summary(key) for key in plan.keys if key in there)
-    failed = (store.load_failure(key) for key in store.failed_keys() if key in set(plan.keys))
+    plan, empty = read_plan(path), read_frame(path)
+    store = PointStore(points_folder(path), owner_mark(empty.provenance))
     dataset = table_of(
-        Frame.of_dataset(empty),
-        (p for p in found if p is not None),
-        failures=[f for f in failed if f is not None],
-        error_factor=empty["barrier_error_factor"].values,
+        empty.frame,
+        found(store, plan.keys),
+        failures=failures(store, plan.keys),
+        error_factor=empty.error_factor,
     )
-    return dataset, store
+    return dataset, store, empty
+
+
+def found(store: PointStore, keys: Iterable[str]) -> Iterator[Pack]:
+    """Summaries of the intact points among ``keys``."""
+    there = set(store.keys())
+    for key in keys:
+        if key in there and (point := store.summary(key)) is not None:
+            yield point
+
+
+def failures(store: PointStore, keys: Iterable[str]) -> list[Failure]:
+    """Those of ``keys`` that could not be simulated."""
+    there = set(store.failed_keys())
+    notes = (store.load_failure(key) for key in keys if key in there)
+    return [note for note in notes if note is not None]
 
 
 def rebuild(path: str | Path) -> tuple[xarray.Dataset, PointStore]:
     """Write the result file anew from the points, as `gather` finds them."""
-    dataset, store = gather(path)
-    frame_file = frame_path(path)
-    write_results(
-        path, dataset, provenance=read_provenance(frame_file), catalogs=read_catalog(frame_file)
-    )
+    dataset, store, empty = gather(path)
+    write_results(path, dataset, provenance=empty.provenance, catalogs=empty.catalog)
     return dataset, store
 
 
-def _barrier_error_factor(model: Model) -> FloatArray:
+def barrier_error_factor(model: Model) -> FloatArray:
     """(n_temperatures, n_directions, S): what the barriers' own uncertainty does to the weak-field mobility."""
     c = model.conditions
     factor = np.full((len(c.temperature), len(c.direction), len(model.carriers)), np.nan)

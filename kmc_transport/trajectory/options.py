@@ -25,7 +25,9 @@ def parse_elements(texts: Sequence[str]) -> dict[str, str]:
         name, equals, symbol = text.partition("=")
         if not equals:
             raise InputError(
-                Problem("is no name with a symbol", "--element", text, "CARRIER=SYMBOL", "for example  hole=H")
+                Problem(
+                    "is no name with a symbol", "--element", text, "CARRIER=SYMBOL", "for example  hole=H"
+                )
             )
         found[name.strip()] = symbol.strip()
     return found

@@ -19,7 +19,16 @@ from .elements import element_of, elements_of
 __all__ = ["write_host_xyz", "write_xyz"]
 
 PS = 1e-12
-_ABOUT = ("seed", "replica", "model_identity", "package_versions", "input_path", "command", "input_files", "input")
+_ABOUT = (
+    "seed",
+    "replica",
+    "model_identity",
+    "package_versions",
+    "input_path",
+    "command",
+    "input_files",
+    "input",
+)
 
 
 def _cell_text(cell: npt.NDArray[np.float64], periodic: npt.NDArray[np.bool_]) -> str:

@@ -15,12 +15,12 @@ from kmc_transport.store import load_catalog, save_catalog
 INPUTS = Path(__file__).parents[2] / "inputs"
 
 
-def catalogs(name: str = "mgo.yaml", field: tuple[float, ...] = (0.01, 0.003, 0.0)) -> list[RateCatalog]:
+def catalogs(name: str = "mgo_vacancy.yaml", field: tuple[float, ...] = (0.01, 0.003, 0.0)) -> list[RateCatalog]:
     model = load_model(INPUTS / name)
     return [build_catalog(model, temperature=float(t), field=field) for t in model.conditions.temperature]
 
 
-@pytest.mark.parametrize("name", ["mgo.yaml", "namn3o7.yaml"])
+@pytest.mark.parametrize("name", ["mgo_vacancy.yaml", "namn3o7.yaml"])
 def test_csv_and_hdf5_read_back_equal(name: str, tmp_path: Path) -> None:
     built = catalogs(name)
     tables = []

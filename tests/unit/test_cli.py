@@ -147,12 +147,17 @@ def test_exact_with_sensitivity(chain: Path, capsys: pytest.CaptureFixture[str])
     assert "limits transport" in capsys.readouterr().out
 
 
-def test_exact_falls_back_to_one_carrier_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("exact", INPUTS / "mgo.yaml") == 0
+def test_exact_falls_back_to_one_carrier_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crowded = tmp_path / "crowded.yaml"
+    text = (INPUTS / "mgo_vacancy.yaml").read_text(encoding="utf-8")
+    crowded.write_text(text.replace("count: 1", "count: 4"), encoding="utf-8")
+    assert call("exact", crowded) == 0
     out, err = capsys.readouterr()
     assert "dilute limit" in err
     assert "oxygen_vacancy" in out
-    assert call("exact", INPUTS / "mgo.yaml", "--all-carriers") == 2
+    assert call("exact", crowded, "--all-carriers") == 2
     assert "too many to solve exactly" in capsys.readouterr().err
 
 

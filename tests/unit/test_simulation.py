@@ -21,6 +21,7 @@ from kmc_transport.point import PointSimulation
 from kmc_transport.records import ExitReason
 from kmc_transport.simulation import grid_points, model_identity, run
 from kmc_transport.store import open_results, points_folder, read_catalog, read_provenance
+from kmc_transport.sweep import schedule
 from tests.networks import T0, chain, lattice_gas
 
 INPUT = """
@@ -41,6 +42,8 @@ conditions:
   field: {along: [1, 0, 0], magnitude: [0, 1e8]}
 sampling: {relative_error: 10 %, seed: 3, replicas: 2}
 """
+KEYS = "[0-9a-f]" * 20 + ".h5"
+"""Finished points in a folder."""
 SAME = (
     "executed_hops",
     "mobility",
@@ -124,10 +127,10 @@ def test_the_file_holds_enough_to_run_it_again(tmp_path: Path, whole: Any) -> No
 def test_running_again_does_nothing_and_a_larger_grid_keeps_its_points(tmp_path: Path, whole: Any) -> None:
     path = tmp_path / "a.h5"
     run(model_of(INPUT.replace("[300, 400]", "[300]")), output=path)
-    points = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob("*.h5")}
+    points = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
     assert len(points) == 2
     assert_same(run(model_of(), output=path), whole)
-    after = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob("*.h5")}
+    after = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
     assert len(after) == 4
     assert points.items() <= after.items()
     assert_same(open_results(path), whole)
@@ -144,7 +147,7 @@ def test_another_input_is_refused_until_told_to_overwrite(tmp_path: Path) -> Non
     assert path.read_bytes() == before
     run(other, output=path, overwrite=True)
     assert read_provenance(path).identity == model_identity(other)
-    assert len(list(points_folder(path).glob("*.h5"))) == 2
+    assert len(list(points_folder(path).glob(KEYS))) == 2
 
 
 def test_the_identity_is_that_of_the_physics() -> None:
@@ -181,7 +184,7 @@ def test_half_a_run_and_the_rest_equal_the_whole(algorithm: str) -> None:
 
 
 def test_ctrl_c_keeps_what_was_done(tmp_path: Path, whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_wait, calls = simulation.wait, iter(range(10**9))
+    real_wait, calls = schedule.wait, iter(range(10**9))
 
     def interrupted_wait(*args: Any, **kw: Any) -> Any:
         done = real_wait(*args, **kw)
@@ -190,7 +193,7 @@ def test_ctrl_c_keeps_what_was_done(tmp_path: Path, whole: Any, monkeypatch: pyt
         return done
 
     path = tmp_path / "a.h5"
-    monkeypatch.setattr(simulation, "wait", interrupted_wait)
+    monkeypatch.setattr(schedule, "wait", interrupted_wait)
     with pytest.raises(KeyboardInterrupt):
         run(model_of(), output=path, workers=1)
     partly = open_results(path)
@@ -207,15 +210,15 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, whole: Any) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(simulation.__file__).parents[1])}
     process = subprocess.Popen(command, cwd=tmp_path, env=env)
     deadline = time.monotonic() + 120
-    while not list(points_folder(path).glob("*[0-9a-f].h5")) and process.poll() is None:
+    while not list(points_folder(path).glob(KEYS)) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob("*[0-9a-f].h5")}
+    kept = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
     assert kept
     assert_same(run(model_of(), output=path), whole)
-    after = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob("*[0-9a-f].h5")}
+    after = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
     assert kept.items() <= after.items()
 
 

@@ -463,7 +463,7 @@ def test_provenance_comes_back(tmp_path: Path) -> None:
 
 def test_catalogs_at_other_temperatures_are_refused(tmp_path: Path) -> None:
     model = grid_model([300, 400], [0])
-    with pytest.raises(ValueError, match="each temperature"):
+    with pytest.raises(ValueError, match="at temperatures of the dataset"):
         write_results(
             tmp_path / "a.h5",
             build_dataset(model, []),

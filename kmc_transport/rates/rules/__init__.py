@@ -6,6 +6,7 @@ add theirs through `register_rule` or the entry-point group ``kmc_transport.rule
 
 from .base import Activation, BarrierRule, Parameter, parameter
 from .checking import check_rule
+from .equilibration import HeatBath, Metropolis
 from .linear import Fixed, KineticallyResolved
 from .marcus import MarcusAdiabatic, MarcusAdiabaticApproximate
 from .nonadiabatic import LandauZener, MarcusNonadiabatic
@@ -25,11 +26,13 @@ __all__ = [
     "BarrierRule",
     "Derived",
     "Fixed",
+    "HeatBath",
     "KineticallyResolved",
     "LandauZener",
     "MarcusAdiabatic",
     "MarcusAdiabaticApproximate",
     "MarcusNonadiabatic",
+    "Metropolis",
     "Parameter",
     "RankedSaddle",
     "Regime",

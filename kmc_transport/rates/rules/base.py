@@ -138,6 +138,8 @@ class BarrierRule(ABC):
     """Whether the field acts on the saddle by a dipole of its own; otherwise it acts through dH alone."""
     assumed_regime: ClassVar[str | None] = None
     """``adiabatic`` or ``non-adiabatic`` when the rule holds in that regime only (see `regime`)."""
+    physical: ClassVar[bool] = True
+    """False for dynamics that only lead to equilibrium: their times and diffusivities mean nothing."""
 
     values: dict[str, float]
     """Parameters by name, internal units. Not to be changed."""
@@ -223,6 +225,13 @@ class BarrierRule(ABC):
         """Numbers that `scalar` gets as ``p``; the parameters in order unless a rule adds derived ones."""
         return tuple(self.values.values())
 
+    def at_temperature(self, temperature: float) -> BarrierRule:
+        """The rule at ``temperature`` (K): itself, unless its activation energy depends on the temperature.
+
+        Catalogs, kernels and checks take this before they evaluate a rule.
+        """
+        return self
+
     def prefactor(
         self, temperature: float, attempt_frequency: npt.ArrayLike | None = None
     ) -> npt.NDArray[np.float64]:
@@ -257,7 +266,7 @@ class BarrierRule(ABC):
         attempt_frequency: npt.ArrayLike | None = None,
     ) -> FloatArray:
         """(n,) natural logarithm of the rate per channel, 1/s; arguments as in `activation_energy`, K, Hz."""
-        energy = self.activation_energy(energy_difference, work, saddle_work).energy
+        energy = self.at_temperature(temperature).activation_energy(energy_difference, work, saddle_work).energy
         prefactor = self.prefactor(temperature, attempt_frequency)
         return np.asarray(np.log(prefactor) - energy / (K_B * temperature))
 

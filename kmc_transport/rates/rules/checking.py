@@ -19,8 +19,9 @@ def check_rule(
     energy_difference: npt.ArrayLike = (-2.0, -1.0, -0.3, -1e-3, 0.0, 1e-3, 0.3, 1.0, 2.0),
     work: npt.ArrayLike = (-1.5, -0.1, 0.0, 0.1, 1.5),
     saddle_fraction: npt.ArrayLike = (0.0, 0.3, 0.5, 1.0),
+    temperature: float = 300.0,
 ) -> None:
-    """Try ``rule`` on every combination of dE (eV), W (eV) and W_S/W.
+    """Try ``rule`` on every combination of dE (eV), W (eV) and W_S/W, at one ``temperature`` (K).
 
     A rule that fixes its own dE is tried on that one; one without a saddle dipole on W_S = 0.
 
@@ -30,6 +31,7 @@ def check_rule(
         its own prefactor may stay below), E(forward) - E(reverse) = dH, equal prefactors both ways, and
         `BarrierRule.scalar` equal to `BarrierRule.activation_energy`.
     """
+    rule = rule.at_temperature(temperature)
     if rule.given_difference is not None:
         energy_difference = [rule.given_difference]
     if not rule.takes_saddle_dipole:
@@ -76,7 +78,7 @@ def check_rule(
     demand(np.abs(scalar - ahead.energy) / scale, "has a scalar form that differs from the array form")
     demand((flags != ahead.clamped).astype(np.float64), "marks other hops as clamped in its scalar form")
     if rule.own_prefactor:
-        ratio = rule.prefactor(300.0) / back_rule.prefactor(300.0)
+        ratio = rule.prefactor(temperature) / back_rule.prefactor(temperature)
         demand(
             np.broadcast_to(np.abs(np.log(ratio)), dE.shape),
             "has a prefactor that differs between directions",

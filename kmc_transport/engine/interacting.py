@@ -1,0 +1,480 @@
+"""The compiled backend of interacting carriers: arrays of the kernels made, run, and read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import kernels as k
+from . import kernels_listed as kl
+from . import kernels_null as kn
+from .accelerate import rule_address
+from .classes import margin_of, rate_classes, slot_bits
+from .compiled import Compiled, species_cut
+from .coupling import Coupling
+from .halo import Halo
+from .surroundings import QUANTUM
+from .tables import NULL
+
+__all__ = ["Interacting"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+CALL_ATTEMPTS = 1_000_000
+"""Attempts after which a rejection-free kernel comes back, so that Python can be interrupted."""
+
+CALL_AHEAD_PLACES = 400_000
+"""Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
+
+JUMP_BYTES = 256 * 2**20
+"""Largest table of the change of potentials by each hop of each carrier."""
+
+LISTED = ("class_of", "where", "pool", "directory", "free", "free_count", "length", "bound_of", "tree")
+VALUES = ("value", "reference", "drift", "shift", "code", "several")
+SAVED = (
+    *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
+    *("collective", "tracer", "clock", "clamped", "ledger", *LISTED, *VALUES),
+)
+
+
+class Interacting(Compiled):
+    """State of one replica with interactions; see `Compiled` for the arguments."""
+
+    def __init__(
+        self,
+        coupling: Coupling,
+        *,
+        algorithm: str,
+        levels: int,
+        cell: IntArray,
+        kind: IntArray,
+        words: npt.NDArray[np.uint64],
+    ) -> None:
+        t = coupling.tables
+        self.coupling, self.tables = coupling, t
+        self.algorithm, self.layout, self.levels = algorithm, "halo", levels
+        self.n, self.shift, self.bits = len(cell), 32, slot_bits(t.width)
+        s = coupling.surroundings
+        reach = np.array(s.reach)
+        for row in np.flatnonzero(t.hop != NULL):
+            reach = np.maximum(reach, np.abs(coupling.target(int(row))[1]))
+        self.halo = Halo(t.size, (int(reach[0]), int(reach[1]), int(reach[2])), t.n_basis)
+        if max(self.halo.n_places, self.n << self.bits) >= 2**32 - 1:
+            raise ValueError(f"{t.n_sites} sites with {self.n} carriers are too many")
+        if t.n_species > 29:
+            raise ValueError("more than 29 species")
+        self.occupants = t.n_species + 1 + (s.blocked is not None)
+        flags, link, copies = self.halo.copies()
+        if s.blocked is not None:
+            closed = self.halo.all_real()[s.blocked.reshape(-1)]
+            flags[closed] |= self.occupants - 1
+            real = np.where(flags & 128, link, np.arange(len(flags)))
+            flags |= flags[real] & 31
+        self._empty_lattice = flags
+        self._arrays: dict[str, Any] = {
+            "occupant": flags.copy(),
+            "link": link,
+            "copies": copies,
+            **self._tally_state(words),
+            **self._measures(),
+            **self._around(),
+            "first": t.first[:-1].astype(np.uint64),
+            "number": t.number.astype(np.uint64),
+            "cut": species_cut(t),
+            "clamped": np.zeros(t.n_rows, np.int64),
+            "ledger": np.zeros(2, np.int64),
+            "remaining": np.ones(1),
+        }
+        index = np.stack(np.unravel_index(cell, t.size)) if self.n else np.zeros((3, 0), np.int64)
+        self["home"][:] = index
+        base = kind * t.width
+        self["record"][0::2] = self._place(index, kind) | (base.astype(np.uint64) << np.uint64(32))
+        if not t.integer_steps:
+            self["last_base"][:] = base
+        if coupling.codes is None:
+            self._arrays |= self._energies()
+            self._arrays |= self._charges()
+        if algorithm != "null_event":
+            self._arrays |= self._lists()
+        self._occupy()
+
+    # ---- making the arrays
+
+    def _around(self) -> dict[str, Any]:
+        """Rows and their surroundings."""
+        t, c = self.tables, self.coupling
+        coded = c.codes is not None
+        columns = 1 if coded else 3
+        stride = 1 + columns * self.occupants
+        entry: list[list[int]] = []
+        term: list[list[int]] = []
+        member: list[tuple[int, int]] = []
+        term_span = np.zeros((t.n_rows, 2), np.uint64)
+        ahead_span = np.zeros((t.n_rows, 2), np.uint64)
+        ahead: list[int] = []
+        rows = np.zeros((t.n_rows, 1 << int(k.ROW)), np.uint64)
+        self.entry_of: dict[tuple[int, tuple[int, tuple[int, int, int]]], int] = {}
+        zero = self._code_start()
+        for row in range(t.n_rows):
+            rows[row, int(k.THRESHOLD)] = t.threshold[row]
+            rows[row, int(k.ALIAS)] = t.alias[row] << int(k.ROW)
+            hop, basis = int(t.hop[row]), int(t.type_basis[row // t.width])
+            if hop == NULL:
+                continue
+            terms = c.surroundings.hops[hop]
+
+            def numbers(condition: Any, hop: int = hop, terms: Any = terms) -> list[int]:
+                if c.codes is not None:
+                    return [c.codes[hop].increment[condition]]
+                return list(terms.terms[condition])
+
+            first = len(entry)
+            for site, choices in sorted(terms.single.items()):
+                self.entry_of[row, site] = len(entry) * stride
+                one = [0] * stride
+                one[0] = self._offset(basis, site)
+                for species in choices:
+                    at = 1 + columns * (species + 1)
+                    one[at : at + columns] = numbers(frozenset({(site, species)}))
+                entry.append(one)
+            term_span[row, 0] = len(term)
+            for condition in terms.several:
+                start = len(member)
+                member += [(self._offset(basis, site), species + 1) for site, species in sorted(condition)]
+                term.append([start, len(member), *numbers(condition)])
+            term_span[row, 1] = len(term)
+            target = self._offset(basis, c.target(row))
+            ahead_span[row, 0] = len(ahead)
+            wanted = sorted([target, *(e[0] for e in entry[first:]), *(m[0] for m in member)])
+            for i, offset in enumerate(wanted):
+                if i == 0 or offset - ahead[-1] > 48:
+                    ahead.append(offset)
+            ahead_span[row, 1] = len(ahead)
+            step = int(t.cell[row, 0]) + (int(t.cell[row, 1]) << 21) + (int(t.cell[row, 2]) << 42)
+            rows[row, int(kn.TARGET)] = target & (2**64 - 1)
+            rows[row, int(kn.MAY)] = 3 if t.to_itself[row] else 1
+            rows[row, int(kn.STEP)] = step & (2**64 - 1)
+            rows[row, int(kn.FIRST)] = (first * stride) | (len(entry) - first) << 32
+            rows[row, int(kn.NEXT)] = (int(t.target_type[row]) * t.width) << 32
+            rows[row, int(kn.CODE)] = zero[row]
+        setup = np.zeros(11, np.uint64)
+        setup[: kn.ANY_CLAMPED + 1] = [
+            t.width,
+            t.two_draws,
+            stride,
+            self.halo.n_places > CALL_AHEAD_PLACES,
+            len(term) > 0,
+            any(bool(clamped.any()) for _, clamped in c.code_rate or ()),
+        ]
+        setup[kl.TREE] = self.algorithm == "sum_tree"
+        setup[k.ENTRY_SHIFT] = self.bits
+        self.stride = stride
+        return {
+            "setup": setup,
+            "rows": rows.reshape(-1),
+            "entry": np.array(entry, np.int64).reshape(-1),
+            "term_span": term_span.reshape(-1),
+            "term": np.array(term, np.int64).reshape(-1),
+            "member": np.array(member, np.int64).reshape(-1),
+            "ahead_span": ahead_span.reshape(-1),
+            "ahead": np.array(ahead, np.int64),
+            **(self._accept(zero) if coded else {}),
+        }
+
+    def _offset(self, basis: int, site: tuple[int, tuple[int, int, int]]) -> int:
+        return int(self.halo.offset(site[1], site[0] - basis))
+
+    def _code_start(self) -> IntArray:
+        """(R,) index of each row's code 0 in the tables of all codes."""
+        t, c = self.tables, self.coupling
+        zero, start = np.zeros(t.n_rows, np.int64), 0
+        self.code_start = np.zeros(t.n_rows, np.int64)
+        if c.codes is not None:
+            for row in np.flatnonzero(t.hop != NULL):
+                codes = c.codes[t.hop[row]]
+                zero[row], self.code_start[row] = start + codes.zero, start
+                start += len(codes.difference)
+        return zero
+
+    def _accept(self, zero: IntArray) -> dict[str, Any]:
+        """Tables by code: chance to be executed, energy difference, rate."""
+        t, c = self.tables, self.coupling
+        assert c.codes is not None
+        assert c.code_rate is not None
+        chance, difference, rates = [], [], []
+        for row in np.flatnonzero(t.hop != NULL):
+            hop = int(t.hop[row])
+            rate, clamped = c.code_rate[hop]
+            chance.append(chances(rate, c.bound[hop], clamped))
+            difference.append(c.codes[hop].difference.astype(np.uint64))
+            rates.append(rate)
+        none = np.zeros(0, np.uint64)
+        accept = np.stack([np.concatenate([none, *chance]), np.concatenate([none, *difference])], axis=1)
+        return {"accept": np.ascontiguousarray(accept).reshape(-1), "rate": np.concatenate([np.zeros(0), *rates])}
+
+    def _energies(self) -> dict[str, Any]:
+        t, c, s, b = self.tables, self.coupling, self.coupling.surroundings, self.coupling.barriers
+        real = np.flatnonzero(t.hop != NULL)
+        constant = np.zeros((t.n_rows, 3), np.int64)
+        start, parameter_start, address = (np.zeros(t.n_rows, np.uint64) for _ in range(3))
+        table: list[int] = []
+        parameters: list[float] = []
+        for row in real:
+            hop = int(t.hop[row])
+            constant[row] = s.hops[hop].constant
+            start[row], parameter_start[row] = len(table), len(parameters)
+            table += s.hops[hop].table
+            parameters += b.parameters[hop]
+            address[row] = rule_address(type(b.rule[hop]).scalar)
+
+        def of_row(values: FloatArray) -> FloatArray:
+            full = np.zeros(t.n_rows)
+            full[real] = np.asarray(values)[t.hop[real]]
+            return full
+
+        places, real_places = self.halo.n_places, self.halo.all_real()
+        link, occupant = self._arrays["link"], self._arrays["occupant"]
+        site, barrier = np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64)
+        if s.site_disorder is not None:
+            site = np.zeros((t.n_species + 1, places), np.int64)
+            site[1:, real_places] = s.site_disorder.reshape(t.n_species, -1)
+            copy = np.flatnonzero(occupant & 128)
+            site[:, copy] = site[:, link[copy]]
+        if s.barrier_disorder is not None:
+            barrier = np.zeros((max(2, places), 1 << self.bits), np.int64)
+            for row in real:
+                own = real_places[t.type_basis[row // t.width] :: t.n_basis]
+                barrier[own, row % t.width] = s.barrier_disorder[t.hop[row]].reshape(-1)
+        return {
+            "constant": constant.reshape(-1),
+            "table_start": start,
+            "table": np.array(table, np.int64),
+            "work": of_row(b.work),
+            "saddle_work": of_row(b.saddle_work),
+            "log_prefactor": of_row(b.log_prefactor),
+            "rule": address,
+            "parameter_start": parameter_start,
+            "parameters": np.array([*parameters, *[0.0] * 16]),
+            "scale": np.array([QUANTUM, b.kt]),
+            "site": site,
+            "barrier": barrier,
+            "bound": of_row(c.bound),
+        }
+
+    def _charges(self) -> dict[str, Any]:
+        t, s = self.tables, self.coupling.surroundings
+        row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
+        row_cell = np.array([self.coupling.target(row)[1] for row in range(t.n_rows)], np.int64).reshape(-1, 3)
+        potential, jump = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        charged = s.pair is not None
+        if s.pair is not None:
+            slots = 1 << self.bits
+            by_slot = np.zeros((t.n_types, t.n_types, *t.size, slots), np.int64)
+            for row in np.flatnonzero(t.hop != NULL):
+                kind, slot = divmod(int(row), t.width)
+                ahead = np.roll(s.pair[:, row_type[row, 1]], tuple(-row_cell[row]), axis=(1, 2, 3))
+                by_slot[:, kind, ..., slot] = ahead - s.pair[:, kind]
+            if self.algorithm != "null_event" and t.n_rows * by_slot[0].nbytes <= JUMP_BYTES:
+                full = np.zeros((t.n_rows, *by_slot.shape[1:]), np.int64)
+                for row in np.flatnonzero(t.hop != NULL):
+                    before, after = row_type[row]
+                    there = np.roll(by_slot[after], tuple(row_cell[row]), axis=(1, 2, 3))
+                    full[row] = there - by_slot[before]
+                jump = full.reshape(-1)
+            potential = by_slot.reshape(-1)
+        return {
+            "potential": potential,
+            "jump": jump,
+            "cell": np.zeros((3, self.n if charged else 0), np.int32),
+            "kind": np.zeros(self.n if charged else 0, np.int32),
+            "size": np.array(t.size if charged else (0, 0, 0), np.int64),
+            "axis": np.zeros((6, max(t.size)), np.int64),
+            "row_type": row_type,
+            "row_cell": row_cell,
+            "n_types": np.array([t.n_types]),
+        }
+
+    def _lists(self) -> dict[str, Any]:
+        t, c, n = self.tables, self.coupling, self.n
+        entries = n << self.bits
+        reached = c.reached()
+        group, span, slots, at = [], [0], [], []
+        for b, groups in enumerate(reached):
+            for kind, cell, changes in groups:
+                offset = int(self.halo.offset(cell, b - int(t.type_basis[kind])))
+                group.append((offset, kind * t.width, len(slots), len(slots) + len(changes)))
+                for slot, site in changes:
+                    slots.append(slot)
+                    at.append(self.entry_of.get((kind * t.width + slot, site), -2) + 1)
+            span.append(len(group))
+        most = max((sum(len(x[2]) for x in groups) for groups in reached), default=0)
+        charged = c.surroundings.pair is not None
+        touched = 2 * most + t.width + 1 + (n * t.width if charged else 0)
+        tree = self.algorithm == "sum_tree"
+        classes = rate_classes(c)
+        n_classes = len(classes.bound)
+        chunks = 0 if tree else (n * t.width >> 8) + 1
+        n_chunks = chunks + n_classes + 1
+        basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
+        arrays: dict[str, Any] = {
+            "scheme": np.array([margin_of(c), classes.top_exponent, chunks], np.int64),
+            "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
+            "basis": basis.astype(np.uint64).reshape(-1),
+            "group_span": np.array(span, np.uint64),
+            "group": np.array(group, np.int64).reshape(-1),
+            "change_slot": np.array(slots, np.uint64),
+            "change_entry": np.array(at, np.int64),
+            "touched": np.zeros(touched, np.uint64),
+            "class_of": np.full(1 if tree else entries, kl.NO_CLASS, np.uint16),
+            "where": np.zeros(1 if tree else entries, np.uint32),
+            "pool": np.zeros(1 if tree else n_chunks << 8, np.uint32),
+            "directory": np.zeros(n_classes * chunks, np.uint32),
+            "free": np.arange(n_chunks, dtype=np.uint32)[::-1].copy(),
+            "free_count": np.array([n_chunks], np.uint64),
+            "length": np.zeros(n_classes, np.uint64),
+            "class_bound": classes.bound,
+            "bound_of": np.zeros(entries if tree else 1),
+            "tree": np.zeros(2 << max(0, n - 1).bit_length() if tree else 2),
+        }
+        if c.codes is not None:
+            assert c.code_rate is not None
+            real = np.flatnonzero(t.hop != NULL)
+            rate = self["rate"]
+            clamped = np.concatenate([np.zeros(0, np.bool_), *(c.code_rate[t.hop[row]][1] for row in real)])
+            table = np.zeros((len(rate), 4), np.uint64)
+            listed = np.array([classes.of(r) for r in rate.tolist()], np.int64).reshape(-1)
+            table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
+            table[:, 1] = self["accept"][1::2]
+            table[:, 2] = np.where(listed < 0, int(kl.NO_CLASS), listed)
+            return arrays | {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
+        several = bool(self["setup"][kn.ANY_SEVERAL])
+        return arrays | {
+            "reference": np.zeros(entries, np.int64),
+            "drift": np.zeros(entries, np.int64),
+            "shift": np.zeros(entries, np.int64),
+            "code": np.zeros(entries, np.int32),
+            "several": np.zeros(3 * entries if several else 1, np.int64),
+        }
+
+    def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
+        return self.halo.place(index, self.tables.type_basis[kind]).astype(np.uint64)
+
+    def _occupy(self) -> None:
+        """Put the carriers where their records say they are."""
+        t, occupant, link = self.tables, self["occupant"], self["link"]
+        occupant[:] = self._empty_lattice
+        places = (self["record"][0::2] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        occupant[places] |= (t.type_species[self.kinds()] + 1).astype(np.uint8)
+        ghost = np.flatnonzero(self._empty_lattice & 128)
+        occupant[ghost] = 128 | (occupant[link[ghost]] & 31)
+        if "carrier_at" in self._arrays:
+            self["carrier_at"][:] = k.ABSENT
+            self["carrier_at"][places] = np.arange(self.n, dtype=np.uint32)
+            self["carrier_at"][ghost] = self["carrier_at"][link[ghost]]
+        if len(self._arrays.get("kind", ())):
+            self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
+            self["kind"][:] = self.kinds()
+
+    # ---- running
+
+    def _configure_lists(self, sample_interval: float) -> None:
+        self._fold_after = max(k.BATCH, self._fold_after // k.BATCH * k.BATCH)
+        if self.algorithm == "null_event":
+            return
+        self._arrays["interval"] = np.array([sample_interval])
+        self._arrays["class_weight"] = self["class_bound"] * sample_interval
+        if not (self["length"].any() or self["tree"].any()):
+            with np.errstate(over="ignore"):
+                if self.coupling.codes is not None:
+                    kl.list_codes(self._tuple(kl.Listed), *self._short(), self._tuple(kl.Codes))
+                else:
+                    kl.list_energies(self._tuple(kl.Listed), *self._long(), self._tuple(kl.Values))
+
+    def _short(self) -> tuple[Any, ...]:
+        return self._tuple(kn.Place), self._tuple(kn.Around)
+
+    def _long(self) -> tuple[Any, ...]:
+        return *self._short(), self._tuple(kn.Energies), self._tuple(kn.Charges)
+
+    def _call(self, n_samples: int, attempts: IntArray, out: k.Rows, log: FloatArray, logging: bool) -> int:
+        tally, left = self._tuple(k.Tally), 0
+        coded, null = self.coupling.codes is not None, self.algorithm == "null_event"
+        most = len(log) if logging else CALL_ATTEMPTS
+        if null and coded:
+            kn.run_null_codes(
+                *(attempts, self._fold_after, self._tuple(kn.Null), *self._short(), self["accept"]),
+                *(tally, out, log, logging),
+            )
+        elif null:
+            kn.run_null_energies(
+                *(attempts, self._fold_after, self._tuple(kn.Null), *self._long(), tally, out, log, logging)
+            )
+        elif coded:
+            left = kl.run_listed_codes(
+                *(n_samples, most, self._tuple(kl.Listed), *self._short(), self._tuple(kl.Codes)),
+                *(tally, out, log, logging),
+            )
+        else:
+            left = kl.run_listed_energies(
+                *(n_samples, most, self._tuple(kl.Listed), *self._long(), self._tuple(kl.Values)),
+                *(tally, out, log, logging),
+            )
+        if self["ledger"][kn.EXCEEDED]:
+            raise RuntimeError(
+                "a rate exceeded its bound: the barrier rule is not monotonic in the energy difference; "
+                "the result would be wrong, use another algorithm"
+            )
+        return int(left)
+
+    # ---- reading the state
+
+    def cells(self) -> IntArray:
+        """(N,) cell number of each carrier."""
+        place = (self["record"][0::2] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        return np.asarray(np.ravel_multi_index(tuple(self.halo.cell_index(place)), self.tables.size))
+
+    @property
+    def energy_change(self) -> int:
+        """Quanta by which the energy has changed since the start, as kept up to date hop by hop."""
+        return int(self["ledger"][kn.ENERGY])
+
+    def clamped_events(self) -> IntArray:
+        """(R,) executed hops whose barrier was clamped, since the start."""
+        return np.array(self["clamped"])
+
+    def largest_deviation(self) -> int:
+        """Quanta between what is kept up to date for open hops and the same counted anew (codes: wrong ones)."""
+        if self.algorithm == "null_event":
+            return 0  # nothing is kept
+        listed = self._tuple(kl.Listed)
+        with np.errstate(over="ignore"):
+            if self.coupling.codes is not None:
+                return int(kl.count_wrong_codes(listed, *self._short(), self._tuple(kl.Codes)))
+            values = self._tuple(kl.Values)
+            anew = kl.Values(*(a.copy() for a in values))
+            return int(kl.largest_drift(listed, *self._long(), values, anew))
+
+    def carry_on(self, other: Compiled) -> None:
+        """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""
+        for name in ("home", "clamped", "ledger"):
+            self[name][...] = other[name]
+
+    def save(self) -> dict[str, np.ndarray]:
+        return {f"state_{name}": self[name].copy() for name in SAVED if name in self._arrays}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        for name in SAVED:
+            if name in self._arrays:
+                self[name][...] = saved[f"state_{name}"]
+        self._occupy()
+
+
+def chances(rate: FloatArray, bound: Any, clamped: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Chance rate/bound as a number of 2**64, its lowest bit replaced by whether the rate is clamped."""
+    share = np.divide(rate, bound, out=np.zeros_like(rate), where=np.asarray(bound) > 0)
+    whole = np.where(share >= 1.0, 0.0, share) * 2.0**64
+    chance = np.where(share >= 1.0, np.uint64(2**64 - 1), whole.astype(np.uint64))
+    return (chance & np.uint64(2**64 - 2)) | clamped.astype(np.uint64)

@@ -1,0 +1,659 @@
+# mypy: ignore-errors
+# (as in `kernels`: whole numbers of unlike widths)
+"""Rejection-free kernels of interacting carriers: every open hop is listed, only what a hop reaches is renewed.
+
+Selection by composition and rejection (A. Slepoy, A. P. Thompson, S. J. Plimpton, J. Chem. Phys. 128, 205101 (2008)):
+hops are listed by classes of their rates, a class is chosen by its weight, a hop evenly within it, and kept with
+probability rate / bound of the class; where few rates occur, each has a class of its own (n-fold way: A. B. Bortz,
+M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)) and none is refused. Or by a binary tree of the carriers'
+rates. A refused hop advances the clock: thinning, exact in law.
+
+As in `kernels_null`, a hop's rate follows from a code, or from energies. With Coulomb energies every hop changes the
+energies of all, a little: a bound of the rate holds while the energy stays within a margin of where it was computed,
+which is looked after at every hop.
+
+An *entry* is a hop of a carrier: ``carrier << shift | slot``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .accelerate import jit, part, wide_multiply
+from .kernels import (
+    ABSENT,
+    ATTEMPTS,
+    ENTRY_SHIFT,
+    LOGGED,
+    LOW32,
+    ROW,
+    U0,
+    U1,
+    U2,
+    U3,
+    U11,
+    U32,
+    U,
+    draw,
+    far,
+    fold,
+    sample,
+)
+from .kernels_null import (
+    ANY_SEVERAL,
+    ENERGY,
+    EXCEEDED,
+    MAY,
+    NEXT,
+    OCCUPANT,
+    ONE,
+    STEP,
+    TARGET,
+    WIDTH,
+    code_around,
+    energies_around,
+    move_charge,
+    put,
+    rate_of,
+    real,
+    several_around,
+    total_shift,
+)
+
+U8, U16 = U(8), U(16)
+CHUNK_MASK = U(255)
+NO_CLASS = np.uint16(0xFFFF)
+ALWAYS = U(0xFFFFFFFFFFFFFFFF)
+PEAK = 1.02
+"""See `classes.PEAK`."""
+
+# `Listed.setup` continues `kernels_null`: whether a tree selects; at ENTRY_SHIFT the bits of a slot.
+TREE = 6
+
+# Entries of `Listed.scheme`.
+MARGIN, TOP_EXPONENT, CHUNKS = range(3)
+
+
+class Listed(NamedTuple):
+    """Arrays of both kernels. N carriers, B basis sites, C classes; the others as in `kernels_null.Null`."""
+
+    setup: np.ndarray  # (11,) uint64
+    rows: np.ndarray
+    rng: np.ndarray
+    record: np.ndarray
+    counts: np.ndarray
+    held: np.ndarray
+    clock: np.ndarray
+    clamped: np.ndarray
+    ledger: np.ndarray
+    scheme: np.ndarray  # (3,) int64: margin in quanta, exponent of the fastest class, chunks a class
+    carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
+    basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
+    group_span: np.ndarray  # (B + 1,) uint64
+    group: np.ndarray  # int64: offset to a carrier that a change of this site concerns, its base, first, last change
+    change_slot: np.ndarray  # uint64
+    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or -1
+    touched: np.ndarray  # uint64: entries to be renewed
+    class_of: np.ndarray  # (N << shift,) uint16
+    where: np.ndarray  # (N << shift,) uint32: place in the class
+    pool: np.ndarray  # uint32: chunks of 256 entries
+    directory: np.ndarray  # (C chunks,) uint32: chunks of each class
+    free: np.ndarray  # uint32: unused chunks
+    free_count: np.ndarray  # (1,) uint64
+    length: np.ndarray  # (C,) uint64
+    class_bound: np.ndarray  # (C,) 1/s, falling
+    class_weight: np.ndarray  # (C,) times the sample interval
+    bound_of: np.ndarray  # (N << shift,) 1/s with a tree, else length 1
+    tree: np.ndarray  # (2 P,) 1/s with a tree, else length 2
+    interval: np.ndarray  # (1,) s
+    remaining: np.ndarray  # (1,) part of the sample interval that is left
+
+
+class Codes(NamedTuple):
+    """Values of the entries in the kernel of codes."""
+
+    value: np.ndarray  # (N << shift,) int32: code
+    table: np.ndarray  # (4 n,) uint64 for each code: chance to be kept (lowest bit: clamped), energy difference, class
+    rate: np.ndarray  # (n,) 1/s
+
+
+class Values(NamedTuple):
+    """Values of the entries in the kernel of energies, in quanta: the difference is ``reference + drift``."""
+
+    reference: np.ndarray  # (N << shift,) int64: where the bound was computed
+    drift: np.ndarray  # (N << shift,) int64
+    shift: np.ndarray  # (N << shift,) int64: of the barrier, without table and disorder
+    code: np.ndarray  # (N << shift,) int32: of the environment table
+    several: np.ndarray  # (3 N << shift,) int64 or length 1: what conditions on several sites have added to the three
+
+
+# ---- lists
+
+
+@part
+def list_add(f, entry, c):
+    n = f.length[c]
+    at = U(c) * U(f.scheme[CHUNKS]) + (n >> U8)
+    if n & CHUNK_MASK == U0:
+        f.free_count[0] -= U1
+        f.directory[at] = f.free[f.free_count[0]]
+    f.pool[U(f.directory[at]) << U8 | (n & CHUNK_MASK)] = np.uint32(entry)
+    f.where[entry] = np.uint32(n)
+    f.length[c] = n + U1
+
+
+@part
+def list_remove(f, entry, c):
+    """The last one of the list fills the gap."""
+    n = f.length[c] - U1
+    start = U(c) * U(f.scheme[CHUNKS])
+    last_chunk = U(f.directory[start + (n >> U8)])
+    last = f.pool[last_chunk << U8 | (n & CHUNK_MASK)]
+    place = U(f.where[entry])
+    f.pool[U(f.directory[start + (place >> U8)]) << U8 | (place & CHUNK_MASK)] = last
+    f.where[U(last)] = np.uint32(place)
+    f.length[c] = n
+    if n & CHUNK_MASK == U0:
+        f.free[f.free_count[0]] = np.uint32(last_chunk)
+        f.free_count[0] += U1
+
+
+@part
+def relist(f, entry, after):
+    """Put an entry into the list of class ``after`` (`NO_CLASS`: none)."""
+    before = f.class_of[entry]
+    if before != after:
+        if before != NO_CLASS:
+            list_remove(f, entry, before)
+        if after != NO_CLASS:
+            list_add(f, entry, after)
+        f.class_of[entry] = after
+
+
+@part
+def set_bound(f, entry, bound):
+    """New bound of an entry with a tree; the sums above are made anew, so that no rounding accumulates."""
+    if f.bound_of[entry] != bound:
+        f.bound_of[entry] = bound
+        shift = f.setup[ENTRY_SHIFT]
+        carrier = entry >> shift
+        total = 0.0
+        for slot in range(f.setup[WIDTH]):
+            total += f.bound_of[carrier << shift | slot]
+        node = U(len(f.tree) >> 1) + carrier
+        f.tree[node] = total
+        while node > U1:
+            node >>= U1
+            f.tree[node] = f.tree[node << U1] + f.tree[node << U1 | U1]
+
+
+@part
+def row_and_place(f, entry):
+    shift = f.setup[ENTRY_SHIFT]
+    here = f.record[(entry >> shift) << U1]
+    return ((here >> U32) + (entry & ((U1 << shift) - U1))) << ROW, here & LOW32
+
+
+@part
+def is_open(f, p, row, place):
+    may = f.rows[row | MAY]
+    return (may & U1 != U0) and (
+        may & U2 != U0 or U(p.occupant[place + f.rows[row | TARGET]]) & OCCUPANT == U0
+    )
+
+
+@part
+def total_weight(f):
+    """Expected attempts per sample interval, and whether there are any."""
+    if f.setup[TREE] != U0:
+        return f.tree[1] * f.interval[0]
+    total = 0.0
+    for i in range(len(f.length)):
+        c = len(f.length) - 1 - i
+        total += np.float64(np.int64(f.length[c])) * f.class_weight[c]
+    return total
+
+
+@part
+def choose_entry(f, total, r, r2):
+    """Entry and its class (0 with a tree) from two random numbers."""
+    x = np.float64(r >> U11) * ONE * total
+    if f.setup[TREE] != U0:
+        x /= f.interval[0]
+        node, leaves = U1, U(len(f.tree) >> 1)
+        while node < leaves:
+            node <<= U1
+            # rounding must not lead into an empty branch
+            if f.tree[node | U1] > 0.0 and x >= f.tree[node]:
+                x -= f.tree[node]
+                node |= U1
+        first = (node - leaves) << f.setup[ENTRY_SHIFT]
+        found = first
+        for slot in range(f.setup[WIDTH]):
+            bound = f.bound_of[first + slot]
+            if bound > 0.0:
+                found = first + slot
+                if x < bound:
+                    break
+                x -= bound
+        return found, 0
+    c = 0
+    for i in range(len(f.length)):
+        if f.length[i] != U0:
+            c = i
+            weight = np.float64(np.int64(f.length[i])) * f.class_weight[i]
+            if x < weight:
+                break
+            x -= weight
+    place, r2 = wide_multiply(r2, f.length[c])
+    chunk = U(f.directory[U(c) * U(f.scheme[CHUNKS]) + (place >> U8)])
+    return U(f.pool[chunk << U8 | (place & CHUNK_MASK)]), c
+
+
+@part
+def put_carrier(f, p, place, carrier, occupant):
+    """Let a carrier (or nothing) sit at a real place and its copies."""
+    put(p, place, occupant)
+    f.carrier_at[place] = np.uint32(carrier)
+    if U(p.occupant[place]) > U(63):
+        start = U(p.link[place])
+        for i in range(start + U1, start + U1 + U(p.copies[start])):
+            f.carrier_at[p.copies[i]] = np.uint32(carrier)
+
+
+@part
+def execute(f, p, entry, row, place):
+    """Move the carrier. Returns its new place."""
+    carrier = entry >> f.setup[ENTRY_SHIFT]
+    target = place
+    if f.rows[row | MAY] & U2 == U0:
+        target = real(p, place + f.rows[row | TARGET])
+        species = U(p.occupant[place]) & OCCUPANT
+        put_carrier(f, p, place, U(ABSENT), U0)
+        put_carrier(f, p, target, carrier, species)
+    f.record[carrier << U1] = target | f.rows[row | NEXT]
+    f.record[carrier << U1 | U1] += f.rows[row | STEP]
+    if far(f.record[carrier << U1 | U1]):
+        fold(f, carrier)
+    f.counts[row >> ROW] += 1
+    return target
+
+
+# ---- codes
+
+
+@part
+def renew_code(f, p, a, v, entry):
+    """List an entry by its code."""
+    row, place = row_and_place(f, entry)
+    c = NO_CLASS
+    bound = 0.0
+    if is_open(f, p, row, place):
+        if a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]:
+            v.value[entry] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
+        code = U(v.value[entry])
+        c = np.uint16(v.table[code << U2 | U2])
+        bound = v.rate[code]
+    if f.setup[TREE] != U0:
+        set_bound(f, entry, bound)
+    else:
+        relist(f, entry, c)
+
+
+@part
+def own_codes(f, p, a, v, carrier, n):
+    """Codes of a carrier's own hops from scratch; they are touched."""
+    first = carrier << f.setup[ENTRY_SHIFT]
+    for slot in range(f.setup[WIDTH]):
+        row, place = row_and_place(f, first | slot)
+        if f.rows[row | MAY] != U0:
+            v.value[first | slot] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
+        f.touched[n] = first | slot
+        n += 1
+    return n
+
+
+@part
+def touch_codes(f, a, v, place, basis, before, after, mover, n):
+    """What hops of other carriers see change at ``place``: occupant ``before`` to ``after``."""
+    shift = f.setup[ENTRY_SHIFT]
+    for g in range(f.group_span[basis], f.group_span[basis + U1]):
+        at = g << U2
+        other = f.carrier_at[place - U(f.group[at])]
+        if other != ABSENT and U(other) != mover:
+            other = U(other)
+            if f.record[other << U1] >> U32 == U(f.group[at | U1]):
+                for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
+                    entry = other << shift | f.change_slot[i]
+                    j = f.change_entry[i]
+                    if j >= 0:
+                        v.value[entry] += np.int32(a.entry[U(j) + after] - a.entry[U(j) + before])
+                    f.touched[n] = entry
+                    n += 1
+    return n
+
+
+@jit
+def list_codes(f, p, a, v):
+    """List all hops, carrier by carrier."""
+    for carrier in range(U(len(f.record) >> 1)):
+        n = own_codes(f, p, a, v, carrier, 0)
+        for i in range(n):
+            renew_code(f, p, a, v, f.touched[i])
+
+
+@jit
+def count_wrong_codes(f, p, a, v):
+    """Entries whose code, kept up to date, is not the one counted anew (there should be none)."""
+    wrong = 0
+    for entry in range(U(len(f.record) >> 1) << f.setup[ENTRY_SHIFT]):
+        row, place = row_and_place(f, entry)
+        if entry & ((U1 << f.setup[ENTRY_SHIFT]) - U1) < f.setup[WIDTH] and is_open(f, p, row, place):
+            wrong += np.int64(code_around(p, a, f.setup, f.rows, row, place)) != np.int64(v.value[entry])
+    return wrong
+
+
+@jit
+def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
+    """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left."""
+    s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
+    done = attempts = executed = 0
+    rows = f.rows
+    total = total_weight(f)
+    while done < n_samples and attempts < most:
+        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
+        if wait >= f.remaining[0]:
+            f.remaining[0] = 1.0
+            sample(t, rows_out)
+            done += 1
+            continue
+        f.remaining[0] -= wait
+        attempts += 1
+        f.clock[ATTEMPTS] += 1
+        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        entry, c = choose_entry(f, total, r, r2)
+        code = U(v.value[entry]) << U2
+        chance = v.table[code]
+        if f.setup[TREE] == U0 and chance | U1 != ALWAYS:
+            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            if r >= chance:
+                continue
+        row, place = row_and_place(f, entry)
+        carrier = entry >> f.setup[ENTRY_SHIFT]
+        species = U(p.occupant[place]) & OCCUPANT
+        f.ledger[ENERGY] += np.int64(v.table[code | U1])
+        f.clamped[row >> ROW] += np.int64(chance & U1)
+        if logging:
+            log[executed, 0] = done
+            log[executed, 1] = carrier
+            log[executed, 2] = row >> ROW
+            log[executed, 3] = 1.0 - f.remaining[0]
+        executed += 1
+        target = execute(f, p, entry, row, place)
+        if target != place:
+            n = own_codes(f, p, a, v, carrier, 0)
+            r = row >> ROW << U1
+            n = touch_codes(f, a, v, place, f.basis[r], species, U0, carrier, n)
+            n = touch_codes(f, a, v, target, f.basis[r | U1], U0, species, carrier, n)
+            for i in range(n):
+                renew_code(f, p, a, v, f.touched[i])
+            total = total_weight(f)
+    f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
+    f.clock[LOGGED] = executed
+    return n_samples - done
+
+
+# ---- energies
+
+
+@part
+def entry_shift_total(f, e, v, entry, row, place):
+    slot = entry & ((U1 << f.setup[ENTRY_SHIFT]) - U1)
+    return total_shift(e, row >> ROW, place, slot, v.shift[entry], np.int64(v.code[entry]))
+
+
+@part
+def renew_energy(f, p, a, e, v, entry):
+    """List an entry by a bound of its rate that holds within the margin."""
+    row, place = row_and_place(f, entry)
+    if a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]:
+        more = several_around(p, a, row >> ROW, place)
+        at = U3 * entry
+        v.drift[entry] += more[0] - v.several[at]
+        v.shift[entry] += more[1] - v.several[at + U1]
+        v.code[entry] += np.int32(more[2] - v.several[at + U2])
+        v.several[at], v.several[at + U1], v.several[at + U2] = more
+    dE = v.reference[entry] + v.drift[entry]
+    v.reference[entry], v.drift[entry] = dE, 0
+    c = NO_CLASS
+    bound = 0.0
+    if is_open(f, p, row, place):
+        r = row >> ROW
+        shift = entry_shift_total(f, e, v, entry, row, place)
+        bound, clamped = rate_of(e, r, dE, shift)
+        margin = f.scheme[MARGIN]
+        if margin > 0:
+            low, clamped = rate_of(e, r, dE - margin, shift)
+            high, clamped = rate_of(e, r, dE + margin, shift)
+            bound = PEAK * max(bound, low, high)
+        if bound > 0.0:
+            mantissa, exponent = math.frexp(bound)
+            c = np.uint16(min(max(f.scheme[TOP_EXPONENT] - np.int64(exponent), 0), len(f.length) - 1))
+    if f.setup[TREE] != U0:
+        set_bound(f, entry, bound)
+    else:
+        relist(f, entry, c)
+
+
+@part
+def own_energies(f, p, a, e, c, v, carrier, n):
+    """Values of a carrier's own hops from scratch; they are touched."""
+    shift = f.setup[ENTRY_SHIFT]
+    first = carrier << shift
+    for slot in range(f.setup[WIDTH]):
+        row, place = row_and_place(f, first | slot)
+        if f.rows[row | MAY] != U0:
+            dE, extra, code = energies_around(p, a, e, f.setup, f.rows, row, place)
+            v.reference[first | slot], v.drift[first | slot] = dE, 0
+            v.shift[first | slot], v.code[first | slot] = extra, np.int32(code)
+            if f.setup[ANY_SEVERAL] != U0:
+                at = U3 * (first | slot)
+                more = several_around(p, a, row >> ROW, place)
+                v.several[at], v.several[at + U1], v.several[at + U2] = more
+        f.touched[n] = first | slot
+        n += 1
+    if c.size[0] > 0:
+        # potentials of all others where it sits and may go
+        width, n_cells = U1 << shift, c.size[0] * c.size[1] * c.size[2]
+        axes(c, 1, c.cell[0, carrier], c.cell[1, carrier], c.cell[2, carrier])
+        for slot in range(width):
+            v.drift[first | slot] = 0
+        kind = np.int64(c.kind[carrier])
+        for i in range(U(c.cell.shape[1])):
+            if i != carrier:
+                d = c.axis[3, c.cell[0, i]] + c.axis[4, c.cell[1, i]] + c.axis[5, c.cell[2, i]]
+                at = U(((c.kind[i] * c.n_types[0] + kind) * n_cells + d) << np.int64(shift))
+                for slot in range(width):
+                    v.drift[first | slot] += c.potential[at | slot]
+    return n
+
+
+@part
+def axes(c, which, x, y, z):
+    """Cells relative to (x, y, z) by coordinate, wrapped: those of others (0), and from others to here (1)."""
+    strides = (c.size[1] * c.size[2], c.size[2], np.int64(1))
+    at = (np.int64(x), np.int64(y), np.int64(z))
+    for j in range(3):
+        size = c.size[j]
+        for k in range(size):
+            d = k - at[j] if which == 0 else at[j] - k
+            c.axis[3 * which + j, k] = (d + size if d < 0 else d) * strides[j]
+
+
+@part
+def sweep_charges(f, c, v, mover, r, n):
+    """Energies of all other carriers' hops, after ``mover`` (whose cell is still the old one) makes hop ``r``."""
+    shift = f.setup[ENTRY_SHIFT]
+    width, n_cells = U1 << shift, c.size[0] * c.size[1] * c.size[2]
+    before, after, n_types = c.row_type[r, 0], c.row_type[r, 1], c.n_types[0]
+    x, y, z = np.int64(c.cell[0, mover]), np.int64(c.cell[1, mover]), np.int64(c.cell[2, mover])
+    axes(c, 0, x, y, z)
+    known = len(c.jump) > 1
+    if not known:
+        x, y, z = (x + c.row_cell[r, 0]), (y + c.row_cell[r, 1]), (z + c.row_cell[r, 2])
+        axes(c, 0, x % c.size[0], y % c.size[1], z % c.size[2])
+    margin = f.scheme[MARGIN]
+    twice = U(2 * margin)
+    drift, potential, jump = v.drift, c.potential, c.jump
+    cell0, cell1, cell2, kinds = c.cell[0], c.cell[1], c.cell[2], c.kind
+    axis0, axis1, axis2 = c.axis[0], c.axis[1], c.axis[2]
+    for i in range(U(len(kinds))):
+        if i == mover:
+            continue
+        d = axis0[cell0[i]] + axis1[cell1[i]] + axis2[cell2[i]]
+        at = i << shift
+        out = False
+        if known:
+            source = U(((np.int64(r) * n_types + kinds[i]) * n_cells + d) << np.int64(shift))
+            for slot in range(width):
+                value = drift[at + slot] + jump[source + slot]
+                drift[at + slot] = value
+                out |= U(value + margin) > twice
+        else:
+            # the axes are those of the new cell; the old one is a step away
+            gone = old_cell(c, r, i, x, y, z)
+            plus = U(((after * n_types + kinds[i]) * n_cells + d) << np.int64(shift))
+            minus = U(((before * n_types + kinds[i]) * n_cells + gone) << np.int64(shift))
+            for slot in range(width):
+                value = drift[at + slot] + potential[plus + slot] - potential[minus + slot]
+                drift[at + slot] = value
+                out |= U(value + margin) > twice
+        if out:
+            for slot in range(f.setup[WIDTH]):
+                if U(drift[at + slot] + margin) > twice:
+                    f.touched[n] = at + slot
+                    n += 1
+    return n
+
+
+@part
+def old_cell(c, r, i, x, y, z):
+    """Cell of carrier ``i`` relative to (x, y, z) less the step of hop ``r``."""
+    dx = (np.int64(c.cell[0, i]) - x + c.row_cell[r, 0]) % c.size[0]
+    dy = (np.int64(c.cell[1, i]) - y + c.row_cell[r, 1]) % c.size[1]
+    dz = (np.int64(c.cell[2, i]) - z + c.row_cell[r, 2]) % c.size[2]
+    return (dx * c.size[1] + dy) * c.size[2] + dz
+
+
+@part
+def touch_energies(f, p, a, e, v, place, basis, before, after, mover, n):
+    """As `touch_codes`."""
+    shift = f.setup[ENTRY_SHIFT]
+    for g in range(f.group_span[basis], f.group_span[basis + U1]):
+        at = g << U2
+        other = f.carrier_at[place - U(f.group[at])]
+        if other != ABSENT and U(other) != mover:
+            other = U(other)
+            if f.record[other << U1] >> U32 == U(f.group[at | U1]):
+                for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
+                    entry = other << shift | f.change_slot[i]
+                    j = f.change_entry[i]
+                    if j >= 0:
+                        k, m = U(j) + U3 * after, U(j) + U3 * before
+                        v.drift[entry] += a.entry[k] - a.entry[m]
+                        v.shift[entry] += a.entry[k + U1] - a.entry[m + U1]
+                        v.code[entry] += np.int32(a.entry[k + U2] - a.entry[m + U2])
+                    f.touched[n] = entry
+                    n += 1
+    return n
+
+
+@jit
+def list_energies(f, p, a, e, c, v):
+    """List all hops, carrier by carrier."""
+    for carrier in range(U(len(f.record) >> 1)):
+        n = own_energies(f, p, a, e, c, v, carrier, 0)
+        for i in range(n):
+            renew_energy(f, p, a, e, v, f.touched[i])
+
+
+@jit
+def largest_drift(f, p, a, e, c, v, w):
+    """Largest deviation (quanta) of the values kept up to date from those counted anew, which are left in ``w``."""
+    most = 0
+    for carrier in range(U(len(f.record) >> 1)):
+        own_energies(f, p, a, e, c, w, carrier, 0)
+        for slot in range(f.setup[WIDTH]):
+            entry = carrier << f.setup[ENTRY_SHIFT] | slot
+            row, place = row_and_place(f, entry)
+            if is_open(f, p, row, place):
+                d = v.reference[entry] + v.drift[entry] - w.reference[entry] - w.drift[entry]
+                most = max(most, abs(d), abs(v.shift[entry] - w.shift[entry]))
+                most = max(most, np.int64(v.code[entry] != w.code[entry]))
+    return most
+
+
+@jit
+def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, logging):
+    """As `run_listed_codes`."""
+    s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
+    done = attempts = executed = 0
+    charged = c.size[0] > 0
+    total = total_weight(f)
+    while done < n_samples and attempts < most:
+        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
+        if wait >= f.remaining[0]:
+            f.remaining[0] = 1.0
+            sample(t, rows_out)
+            done += 1
+            continue
+        f.remaining[0] -= wait
+        attempts += 1
+        f.clock[ATTEMPTS] += 1
+        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        entry, listed = choose_entry(f, total, r, r2)
+        row, place = row_and_place(f, entry)
+        dE = v.reference[entry] + v.drift[entry]
+        rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
+        bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
+        if rate > bound:
+            f.ledger[EXCEEDED] = 1
+        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        if np.float64(r >> U11) * ONE * bound >= rate:
+            continue
+        carrier = entry >> f.setup[ENTRY_SHIFT]
+        species = U(p.occupant[place]) & OCCUPANT
+        f.ledger[ENERGY] += dE
+        f.clamped[row >> ROW] += np.int64(clamped)
+        if logging:
+            log[executed, 0] = done
+            log[executed, 1] = carrier
+            log[executed, 2] = row >> ROW
+            log[executed, 3] = 1.0 - f.remaining[0]
+        executed += 1
+        target = execute(f, p, entry, row, place)
+        if target != place:
+            n_far = 0
+            if charged:
+                # sweep first, as it needs the old cell; its entries are renewed last
+                n_far = sweep_charges(f, c, v, carrier, row >> ROW, 0)
+                move_charge(c, carrier, row >> ROW)
+            n = own_energies(f, p, a, e, c, v, carrier, n_far)
+            r = row >> ROW << U1
+            n = touch_energies(f, p, a, e, v, place, f.basis[r], species, U0, carrier, n)
+            n = touch_energies(f, p, a, e, v, target, f.basis[r | U1], U0, species, carrier, n)
+            for i in range(n_far, n):
+                renew_energy(f, p, a, e, v, f.touched[i])
+            for i in range(n_far):
+                renew_energy(f, p, a, e, v, f.touched[i])
+            total = total_weight(f)
+    f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
+    f.clock[LOGGED] = executed
+    return n_samples - done

@@ -1,0 +1,152 @@
+"""Thermodynamic factor of the lattice gas, from all configurations of all numbers of carriers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, Problem, TooManyStates
+from ..model.model import Model
+from ..rates.catalog import RateCatalog
+from ..rates.enumerated import ManyConfigurations
+from ..units import K_B
+from .ensemble import log_frequency_weight
+from .solve import MAX_STATES
+from .states import count_states, list_configurations
+
+__all__ = ["Thermodynamics", "thermodynamic_factor"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Thermodynamics:
+    """Of formula units of carriers exchanged with a reservoir; n = 0 ... n_max units in the supercell.
+
+    factor : d(mu/kT)/d ln c at the mean number of units, <n>/(<n²> - <n>²) of the grand canonical ensemble.
+    mean : that number. chemical_potential : mu of one unit, eV (momentum part and vibrations left out).
+    log_partition : (n_max + 1,) ln of the canonical partition function with n units.
+    """
+
+    factor: float
+    mean: float
+    chemical_potential: float
+    log_partition: FloatArray
+
+
+def thermodynamic_factor(
+    catalog: RateCatalog, *, composition: Sequence[int] | None = None, max_states: int = MAX_STATES
+) -> Thermodynamics:
+    """d(mu/kT)/d ln c of the interacting lattice gas at the carriers' number, exactly, in this finite supercell.
+
+    Parameters
+    ----------
+    composition : carriers of each species in one formula unit, such as (1, 1) for ion-polaron pairs; by default one
+        of a single species. The other carriers keep their number. The factor of an ideal dilute gas is the number
+        of carriers in a unit.
+    max_states : refuse more configurations than that, all numbers together.
+
+    With it, ambipolar diffusion is D_chem = kT factor (L_ii L_pp - L_ip²)/(c (L_ii + L_pp - 2 L_ip)). Fluctuations of
+    the grand canonical ensemble: Reed & Ehrlich, Surf. Sci. 102, 588 (1981); Van der Ven et al., Phys. Rev. B 64,
+    184307 (2001).
+
+    Raises
+    ------
+    TooManyStates, InputError
+    """
+    model = catalog.model
+    numbers = np.array([c.count for c in model.carriers])
+    unit = _unit(composition, numbers)
+    now = int((numbers[unit > 0] // unit[unit > 0]).min())
+    rest = numbers - now * unit
+    energies: list[FloatArray] = []
+    total, n = 0, 0
+    while True:
+        mine = tuple(int(x) for x in rest + n * unit)
+        count = count_states(model, mine, None, model.supercell)
+        if count == 0:
+            break
+        total += count
+        if total > max_states:
+            size = " x ".join(map(str, model.supercell))
+            raise TooManyStates(total, max_states, f"all numbers of carriers in the supercell {size}")
+        energies.append(_energies(catalog, model, mine))
+        n += 1
+    kt = K_B * catalog.temperature
+    log_z = np.array([_log_sum(-e / kt) for e in energies])
+    if not 0 < now < len(log_z) - 1:
+        raise InputError(
+            Problem(
+                "the number of carriers cannot fluctuate",
+                "carriers",
+                now,
+                f"between 1 and {len(log_z) - 2} units in this supercell",
+                "use a larger supercell, or another number of carriers",
+            )
+        )
+    mu = _potential(log_z, now)
+    mean, variance = _moments(log_z, mu)
+    return Thermodynamics(mean / variance, mean, mu * kt, log_z)
+
+
+def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    unit = np.array(composition if composition is not None else [1] * (len(numbers) == 1), int)
+    if unit.shape != numbers.shape or (unit < 0).any() or not unit.any() or (numbers < unit).any():
+        raise InputError(
+            Problem(
+                "the composition of a formula unit is not usable",
+                "composition",
+                None if composition is None else list(composition),
+                f"{len(numbers)} whole numbers, not all 0, no more than there are carriers",
+                "(1, 1) for pairs of the first and the second species",
+            )
+        )
+    return unit
+
+
+def _energies(catalog: RateCatalog, model: Model, numbers: tuple[int, ...]) -> FloatArray:
+    """Energies of all configurations of ``numbers`` carriers; ln of frequency ratios as free energies of sites."""
+    carriers = tuple(replace(c, count=n) for c, n in zip(model.carriers, numbers, strict=True))
+    other = replace(catalog, model=replace(model, carriers=carriers))
+    rows = list_configurations(other.model, numbers)
+    energy = ManyConfigurations(other).energies(rows)
+    weight = np.tile(log_frequency_weight(catalog), (1, model.n_cells))
+    for a in range(len(numbers)):
+        energy = energy - K_B * catalog.temperature * ((rows == a + 1) @ weight[a])
+    return energy
+
+
+def _log_sum(x: FloatArray) -> float:
+    top = float(x.max())
+    return top + math.log(float(np.exp(x - top).sum()))
+
+
+def _moments(log_z: FloatArray, mu: float) -> tuple[float, float]:
+    n = np.arange(len(log_z))
+    weight = log_z + mu * n
+    p = np.exp(weight - weight.max())
+    p /= p.sum()
+    mean = float(p @ n)
+    return mean, float(p @ (n - mean) ** 2)
+
+
+def _potential(log_z: FloatArray, target: float) -> float:
+    """mu/kT at which the mean number is ``target``: it rises with mu, so bisection finds it."""
+    low, high = -1.0, 1.0
+    while _moments(log_z, low)[0] > target:
+        low *= 2
+    while _moments(log_z, high)[0] < target:
+        high *= 2
+    for _ in range(200):
+        middle = (low + high) / 2
+        if _moments(log_z, middle)[0] < target:
+            low = middle
+        else:
+            high = middle
+        if high - low < 1e-13 * max(1.0, abs(low)):
+            break
+    return (low + high) / 2

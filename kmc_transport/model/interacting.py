@@ -1,0 +1,153 @@
+"""What makes rates depend on the configuration, built from the input and checked against the barrier rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..units import QuantityError, parse_quantity
+from .disorder import build_disorder
+from .energetics import build_energetics
+from .inputfile import Document
+from .interactions import Disorder, Initial, Interactions
+from .model import Carrier, HopNetwork
+from .network import BondFinder
+from .placement import build_initial
+from .surroundings import HopSurroundings, Wanted, build_surroundings
+
+if TYPE_CHECKING:
+    from .energies import SaddleHops
+    from .validation import Sections
+
+__all__ = ["EQUILIBRATION_RULES", "Parts", "build_interacting"]
+
+_SADDLELESS = (
+    "marcus_adiabatic",
+    "marcus_adiabatic_approximate",
+    "marcus_nonadiabatic",
+    "landau_zener",
+    "metropolis",
+    "heat_bath",
+)
+"""Rules whose saddle follows from dH: a shift of the barrier means nothing there."""
+EQUILIBRATION_RULES = ("metropolis", "heat_bath")
+"""Rules that lead to equilibrium, at times that mean nothing."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    interactions: Interactions | None = None
+    disorder: Disorder | None = None
+    initial: Initial = field(default_factory=Initial)
+
+
+def build_interacting(
+    sections: Sections,
+    classes: Sequence[SaddleHops],
+    network: HopNetwork | None,
+    carriers: Sequence[Carrier],
+    finder: BondFinder,
+    supercell: tuple[int, int, int] | None,
+    doc: Document,
+) -> Parts:
+    """Interactions, disorder and initial state of the model; problems go to ``doc``."""
+    _note_equilibration(classes, doc)
+    energetics = None
+    if sections.interactions is not None:
+        energetics = build_energetics(sections.interactions, carriers, finder, supercell, doc)
+    if energetics is not None:
+        _refuse_fixed(classes, set(energetics.touched), carriers, "energies of pairs or clusters", doc)
+    around = HopSurroundings((), None)
+    wanted = _wanted(classes, doc)
+    if wanted and network is not None:
+        around = build_surroundings(wanted, network, carriers, finder, supercell, doc)
+    disorder = None
+    if sections.disorder is not None and supercell is not None:
+        given = sections.disorder
+        disorder = build_disorder(given, carriers, finder.structure, network, supercell, doc)
+        names = [c.name for c in carriers]
+        felt = {
+            names.index(n) for e in given.site_energies for n in (e.carriers or names) if n in names
+        }
+        _refuse_fixed(classes, felt, carriers, "disorder of the site energies", doc)
+        shifted = {names.index(n) for e in given.barriers for n in (e.carriers or names) if n in names}
+        _refuse_saddleless(classes, shifted, doc)
+    initial = Initial()
+    if sections.initial is not None and supercell is not None:
+        initial = build_initial(sections.initial, carriers, finder.structure, supercell, disorder, doc)
+    clusters, coulomb = (energetics.clusters, energetics.coulomb) if energetics else (None, None)
+    interactions = None
+    if clusters is not None or coulomb is not None or around.tables or around.local is not None:
+        interactions = Interactions(clusters, coulomb, around.local, around.tables)
+    return Parts(interactions, disorder, initial)
+
+
+def _note_equilibration(classes: Sequence[SaddleHops], doc: Document) -> None:
+    for rule in EQUILIBRATION_RULES:
+        names = [c.hop_class.name for c in classes if c.hop_class.rule == rule]
+        if names:
+            doc.note(
+                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: the rule '{rule}' leads to equilibrium, but "
+                "its times are not physical, and neither are diffusivities and mobilities"
+            )
+
+
+def _refuse_fixed(
+    classes: Sequence[SaddleHops], species: set[int], carriers: Sequence[Carrier], what: str, doc: Document
+) -> None:
+    """Two given barriers fix the energy difference of the ends, which then cannot depend on anything else."""
+    for item in classes:
+        c = item.hop_class
+        if c.rule == "fixed" and c.carrier in species:
+            mean = (c.barrier_forward + c.barrier_reverse) / 2
+            doc.add(
+                item.saddle.barrier_path,
+                f"{c.name} has fixed barriers, but {what} change the energies of its ends",
+                value=f"{c.barrier_forward:g} eV forward, {c.barrier_reverse:g} eV reverse",
+                allowed="a rule that follows the energy difference: kra, marcus_adiabatic, ..., metropolis, heat_bath",
+                remedy=f"barrier: {{rule: kra, E_kra: {mean:g}}} keeps the mean of both directions and lets half of "
+                f"the energy difference tilt it ('{carriers[c.carrier].name}' feels {what})",
+            )
+
+
+def _refuse_saddleless(classes: Sequence[SaddleHops], species: set[int], doc: Document) -> None:
+    for item in classes:
+        c = item.hop_class
+        if c.rule in _SADDLELESS and c.carrier in species:
+            doc.add(
+                item.saddle.barrier_path,
+                f"{c.name} follows the rule '{c.rule}', whose barrier is not a number of its own that disorder could "
+                "shift",
+                value=c.rule,
+                allowed="fixed barriers, kra",
+                remedy="put the disorder on site energies, or name the carriers whose barriers it shifts",
+            )
+
+
+def _wanted(classes: Sequence[SaddleHops], doc: Document) -> list[Wanted]:
+    """Surroundings of each simulated class; other rules than kra are refused."""
+    found = []
+    for index, item in enumerate(classes):
+        given, path = item.saddle.surroundings, item.saddle.surroundings_path
+        if given is None:
+            continue
+        c = item.hop_class
+        if c.rule != "kra":
+            mean = f"{(c.barrier_forward + c.barrier_reverse) / 2:g}" if c.rule == "fixed" else "0.3"
+            doc.add(
+                path,
+                f"{c.name} follows the rule '{c.rule}'; barriers by surroundings need the rule 'kra'",
+                value=c.rule,
+                allowed="kra",
+                remedy=f"barrier: {{rule: kra, E_kra: {mean}}}",
+            )
+            continue
+        numbers = dict(c.rule_parameters)
+        try:
+            default = parse_quantity(numbers.get("E_kra", numbers.get("barrier")), "energy")[0]
+        except QuantityError as error:
+            doc.add(item.saddle.barrier_path, error.message, allowed=error.allowed, remedy=error.remedy)
+            continue
+        found.append(Wanted(index, c.name, c.carrier, item.group.bonds, given, path, default))
+    return found

@@ -1,0 +1,99 @@
+"""Dynamics that lead to equilibrium, whatever happens on the way: for annealing and for test against theory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import Problem, RateError
+from ...units import K_B
+from .base import Activation, BarrierRule
+from .registry import register_rule
+
+__all__ = ["HeatBath", "Metropolis"]
+
+
+@register_rule
+class Metropolis(BarrierRule):
+    """Metropolis acceptance as a rate: downhill at the attempt frequency. No physical rate."""
+
+    name = "metropolis"
+    formula = "k = nu min(1, exp(-dH/kT)), dH = dE - W"
+    references = ("Metropolis et al., J. Chem. Phys. 21, 1087 (1953), doi:10.1063/1.1699114",)
+    takes_saddle_dipole = False
+    physical = False
+
+    def activation_energy(
+        self, energy_difference: npt.ArrayLike, work: npt.ArrayLike = 0.0, saddle_work: npt.ArrayLike = 0.0
+    ) -> Activation:
+        dH = self.difference_in_field(energy_difference, work, saddle_work)
+        return Activation(np.maximum(dH, 0.0), np.zeros(dH.shape, dtype=np.bool_))
+
+    @staticmethod
+    def scalar(
+        energy_difference: float, work: float, saddle_work: float, p: Sequence[float]
+    ) -> tuple[float, bool]:
+        return max(energy_difference - work, 0.0), False
+
+
+@register_rule
+class HeatBath(BarrierRule):
+    """Heat-bath (Glauber, Kawasaki) acceptance as a rate: the end is chosen by its Boltzmann weight. No physical rate.
+
+    Its activation energy depends on the temperature: `at_temperature` gives the rule that can be evaluated.
+    """
+
+    name = "heat_bath"
+    formula = "k = nu / (1 + exp(dH/kT)), dH = dE - W"
+    references = (
+        "Glauber, J. Math. Phys. 4, 294 (1963), doi:10.1063/1.1703954",
+        "Kawasaki, Phys. Rev. 145, 224 (1966), doi:10.1103/PhysRev.145.224",
+    )
+    takes_saddle_dipole = False
+    physical = False
+
+    def at_temperature(self, temperature: float) -> HeatBath:
+        rule = HeatBath()
+        object.__setattr__(rule, "values", {"thermal_energy": K_B * temperature})
+        return rule
+
+    @property
+    def thermal_energy(self) -> float:
+        """kT, eV.
+
+        Raises
+        ------
+        RateError : the rule does not know its temperature yet.
+        """
+        if "thermal_energy" not in self.values:
+            raise RateError(
+                Problem(
+                    "the activation energy of the rule 'heat_bath' depends on the temperature",
+                    "rule",
+                    self.name,
+                    remedy="take rule.at_temperature(T) first",
+                )
+            )
+        return self.values["thermal_energy"]
+
+    def activation_energy(
+        self, energy_difference: npt.ArrayLike, work: npt.ArrayLike = 0.0, saddle_work: npt.ArrayLike = 0.0
+    ) -> Activation:
+        """kT ln(1 + exp(dH/kT)): that of Metropolis and what the choice between both ends adds."""
+        dH = self.difference_in_field(energy_difference, work, saddle_work)
+        kt = self.thermal_energy
+        energy = np.maximum(dH, 0.0) + kt * np.log1p(np.exp(-np.abs(dH) / kt))
+        return Activation(energy, np.zeros(dH.shape, dtype=np.bool_))
+
+    @staticmethod
+    def scalar(
+        energy_difference: float, work: float, saddle_work: float, p: Sequence[float]
+    ) -> tuple[float, bool]:
+        dh = energy_difference - work
+        return max(dh, 0.0) + p[0] * math.log1p(math.exp(-abs(dh) / p[0])), False
+
+    def scalar_parameters(self) -> tuple[float, ...]:
+        return (self.thermal_energy,)

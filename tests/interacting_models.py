@@ -1,0 +1,144 @@
+"""Small interacting models for tests, made by hand from those of `tests.networks`."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from kmc_transport.model.interactions import (
+    Clusters,
+    Coulomb,
+    Disorder,
+    EnvironmentTable,
+    Interactions,
+    LocalClusters,
+)
+from kmc_transport.model.model import Model
+
+__all__ = [
+    "clusters",
+    "coulomb",
+    "environments",
+    "local_clusters",
+    "nearest_pairs",
+    "site_disorder",
+    "with_rule",
+]
+
+Member = tuple[int, int, tuple[int, int, int]]
+"""(species, site, cell)"""
+
+
+def with_rule(model: Model, rule: str = "kra", **parameters: float) -> Model:
+    """All hop classes with another barrier rule; the barrier of 1 eV stays where the rule is ``kra``."""
+    values = tuple(parameters.items()) or (("E_kra", 1.0),)
+    return replace(
+        model,
+        hop_classes=tuple(
+            replace(c, rule=rule, rule_parameters=values, barrier_forward=np.nan, barrier_reverse=np.nan)
+            for c in model.hop_classes
+        ),
+    )
+
+
+def clusters(terms: list[tuple[float, list[Member]]]) -> Clusters:
+    """Clusters from (energy, members)."""
+    members = [m for _, ms in terms for m in ms]
+    return Clusters(
+        np.array([e for e, _ in terms]),
+        np.cumsum([0, *(len(ms) for _, ms in terms)]),
+        np.array([m[0] for m in members], np.int64),
+        np.array([m[1] for m in members], np.int64),
+        np.array([m[2] for m in members], np.int64).reshape(-1, 3),
+        tuple(f"term {i}" for i in range(len(terms))),
+    )
+
+
+def nearest_pairs(energy: float, axes: int = 3, species: tuple[int, int] = (0, 0)) -> Clusters:
+    """Pairs of neighbours on a simple lattice of one site a cell; unlike species are paired both ways."""
+    terms = []
+    for axis in range(axes):
+        cell = tuple(int(a == axis) for a in range(3))
+        for a, b in {species, species[::-1]}:
+            terms.append((energy, [(a, 0, (0, 0, 0)), (b, 0, cell)]))
+    return clusters(terms)
+
+
+def coulomb(model: Model, strength: float, screening: float = 0.7) -> Coulomb:
+    """A potential of the right symmetry for tests: screened charges, with all periodic images in reach."""
+    size, n = model.supercell, model.structure.n_sites
+    lattice, cart = np.asarray(model.structure.lattice), np.asarray(model.structure.cart)
+    periodic = np.asarray(model.structure.periodic)
+    length = np.array(size)[:, None] * lattice
+    images = [range(-3, 4) if p else range(1) for p in periodic]
+    shifts = np.array(list(itertools.product(*images))) @ length
+    potential = np.zeros((n, n, *size))
+    for a, b in itertools.product(range(n), repeat=2):
+        for cell in np.ndindex(*size):
+            r = np.linalg.norm(cart[b] + np.array(cell) @ lattice - cart[a] + shifts, axis=1)
+            r = r[r > 1e-9]
+            potential[(a, b, *cell)] = strength * float(np.sum(np.exp(-screening * r) / r))
+    return Coulomb(potential, np.eye(3), 1e-12)
+
+
+def local_clusters(model: Model, terms: list[tuple[int, float, list[Member]]]) -> LocalClusters:
+    """Local clusters from (directed hop, energy, members), added alike to the reverse hop."""
+    net = model.network
+    every = []
+    for hop, energy, members in terms:
+        every.append((hop, energy, members))
+        back = [(s, i, tuple(int(x) for x in np.array(c) - net.cell[hop])) for s, i, c in members]
+        every.append((int(net.reverse[hop]), energy, back))
+    flat = [m for _, _, ms in every for m in ms]
+    return LocalClusters(
+        np.array([h for h, _, _ in every], np.int64),
+        np.array([e for _, e, _ in every]),
+        np.cumsum([0, *(len(ms) for _, _, ms in every)]),
+        np.array([m[0] for m in flat], np.int64),
+        np.array([m[1] for m in flat], np.int64),
+        np.array([m[2] for m in flat], np.int64).reshape(-1, 3),
+    )
+
+
+def environments(model: Model, hop: int, members: list[Member], barriers: list[float]) -> EnvironmentTable:
+    """Table for the class of directed hop ``hop`` and its reverse alone: code = bits of the members."""
+    net = model.network
+    n, every = net.n_hops, {}
+    every[hop] = members
+    back = [(s, i, tuple(int(x) for x in np.array(c) - net.cell[hop])) for s, i, c in members]
+    every[int(net.reverse[hop])] = back
+    start = np.cumsum([0, *(len(every.get(h, [])) for h in range(n))])
+    flat = [m for h in range(n) for m in every.get(h, [])]
+    stride = [1 << k for h in range(n) for k in range(len(every.get(h, [])))]
+    return EnvironmentTable(
+        int(net.hop_class[hop]),
+        start,
+        np.array([m[0] for m in flat], np.int64),
+        np.array([m[1] for m in flat], np.int64),
+        np.array([m[2] for m in flat], np.int64).reshape(-1, 3),
+        np.array(stride, np.int64),
+        np.array(barriers, float),
+        np.ones(len(barriers), np.bool_),
+    )
+
+
+def site_disorder(model: Model, rng: np.random.Generator, width: float, barrier: float = 0.0) -> Disorder:
+    """Random site energies (eV, the same for all species) and barriers, alike for a hop and its reverse."""
+    net, n_cells = model.network, model.n_cells
+    n_flat = n_cells * model.structure.n_sites
+    energy = np.repeat(rng.normal(0, width, n_flat)[None], len(model.carriers), axis=0)
+    shift = np.zeros((n_cells, net.n_hops))
+    size = model.supercell
+    for number, cell in enumerate(np.ndindex(*size)):
+        for h in range(net.n_hops):
+            if h < net.reverse[h]:
+                there = np.ravel_multi_index(tuple((np.array(cell) + net.cell[h]) % size), size)
+                shift[number, h] = shift[there, net.reverse[h]] = abs(rng.normal(0, barrier)) if barrier else 0.0
+    return Disorder(energy, shift if barrier else None, None)
+
+
+def with_interactions(model: Model, **parts: object) -> Model:
+    """The model with `Interactions` of the given parts."""
+    return replace(model, interactions=Interactions(**parts))  # type: ignore[arg-type]
