@@ -154,6 +154,8 @@ def write_trajectory(
             "replica": str(replica),
             "equilibration_s": repr(equilibration),
         }
+        if recorder.replica.initial_note:
+            about["initial"] = recorder.replica.initial_note
         header = replace(header, every=recorder.every, provenance=about)
         if note is None:
             parts.begin(identity, root, header)

@@ -35,27 +35,47 @@ def olivine(**keys: Any) -> dict[str, Any]:
             "polaron": {"charge": -1, "sites": ["Fe"], "count": 2},
         },
         "hops": [
-            {"carrier": "ion", "between": ["Li", "Li"], "distance": 3.005, "barrier": kra(0.25), "attempt_frequency": 5e12},
-            {"carrier": "polaron", "between": ["Fe", "Fe"], "distance": 3.8716, "barrier": kra(0.2), "attempt_frequency": 15e12},
+            {
+                "carrier": "ion",
+                "between": ["Li", "Li"],
+                "distance": 3.005,
+                "barrier": kra(0.25),
+                "attempt_frequency": 5e12,
+            },
+            {
+                "carrier": "polaron",
+                "between": ["Fe", "Fe"],
+                "distance": 3.8716,
+                "barrier": kra(0.2),
+                "attempt_frequency": 15e12,
+            },
         ],
         "conditions": {"temperature": 400},
         **keys,
-    }  # fmt: skip
+    }
 
 
-def chain(length: int, count: int, energy: float = 0.0, rule: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+def chain(
+    length: int, count: int, energy: float = 0.0, rule: dict[str, Any] | None = None, **keys: Any
+) -> dict[str, Any]:
     """Ring of equal sites with an energy of nearest neighbours (eV)."""
     return {
         "structure": STRUCTURES["chain"],
         "supercell": [length, 1, 1],
         "carriers": {"p": {"charge": 1, "sites": ["A"], "count": count}},
         "hops": [
-            {"carrier": "p", "between": ["A", "A"], "distance": 2.665, "barrier": rule or kra(), "attempt_frequency": 1e13}
+            {
+                "carrier": "p",
+                "between": ["A", "A"],
+                "distance": 2.665,
+                "barrier": rule or kra(),
+                "attempt_frequency": 1e13,
+            }
         ],
         "interactions": {"pairs": [{"between": ["p", "p"], "shell": 1, "energy": energy}]},
         "conditions": {"temperature": 300},
         **keys,
-    }  # fmt: skip
+    }
 
 
 def built(document: dict[str, Any]) -> Model:

@@ -50,7 +50,8 @@ def build_energies(model: Model) -> k.Energies:
     charge = np.array([c.charge for c in model.carriers], np.float64)
     phi = np.zeros((1, 1, 0, 0, 0))
     if coulomb is not None and charge.any():
-        phi = np.ascontiguousarray(np.nan_to_num(coulomb.potential), np.float64)
+        once = np.nan_to_num(np.asarray(coulomb.potential, np.float64))
+        phi = np.concatenate([once, once], axis=-1)
     return k.Energies(
         size,
         site,

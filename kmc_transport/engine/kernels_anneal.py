@@ -46,7 +46,7 @@ class Energies(NamedTuple):
     member: np.ndarray
     """(n, 5) as ``pair``: the others of each cluster."""
     phi: np.ndarray
-    """(s, s, L, L, L) eV/e², or (1, 1, 0, 0, 0)."""
+    """(s, s, L, L, 2 L) eV/e², the last axis twice over, so that every row lies in one piece; or (1, 1, 0, 0, 0)."""
     charge: np.ndarray
     """(S,) e"""
     allowed: np.ndarray
@@ -124,12 +124,9 @@ def _add_charge(e, potential, x, q):  # type: ignore[no-untyped-def]
             di = i - i0 if i >= i0 else i - i0 + e.size[0]
             for j in range(e.size[1]):
                 dj = j - j0 if j >= j0 else j - j0 + e.size[1]
-                row = potential[t, i, j]
-                source = e.phi[s, t, di, dj]
-                for k in range(k0):
-                    row[k] += q * source[k - k0 + n2]
-                for k in range(k0, n2):
-                    row[k] += q * source[k - k0]
+                row, source = potential[t, i, j], e.phi[s, t, di, dj, n2 - k0 :]
+                for k in range(n2):
+                    row[k] += q * source[k]
 
 
 @part

@@ -45,7 +45,9 @@ def _images(cluster: Sequence[Member], finder: BondFinder) -> list[Cluster]:
     columns = []
     for a, s, c in cluster:
         cells = (rotations @ np.array(c) + shift[:, s]).tolist()
-        columns.append([(a, int(t), (int(x), int(y), int(z))) for t, (x, y, z) in zip(site[:, s], cells, strict=True)])
+        columns.append(
+            [(a, int(t), (int(x), int(y), int(z))) for t, (x, y, z) in zip(site[:, s], cells, strict=True)]
+        )
     return [tuple(column[g] for column in columns) for g in range(len(rotations))]
 
 

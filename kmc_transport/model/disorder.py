@@ -73,7 +73,9 @@ def build_disorder(
     """Arrays of the supercell; problems go to ``doc``. None when the section asks for nothing."""
     path: KeyPath = ("disorder",)
     cells = _cells(supercell)
-    site_energy = _site_energies(given.site_energies, carriers, structure, cells, doc, (*path, "site_energies"))
+    site_energy = _site_energies(
+        given.site_energies, carriers, structure, cells, doc, (*path, "site_energies")
+    )
     blocked = _blocked(given.blocked, carriers, structure, supercell, doc, (*path, "blocked"))
     barrier = None
     if given.barriers and network is not None:

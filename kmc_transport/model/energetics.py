@@ -80,7 +80,9 @@ def _note_doubled(orbits: Sequence[object], doc: Document) -> None:
     for orbit in orbits:
         first = orbit.clusters[0]  # type: ignore[attr-defined]
         if first in seen:
-            doc.note(f"interactions: {orbit.name} and {seen[first]} are the same clusters; their energies add up")  # type: ignore[attr-defined]
+            doc.note(
+                f"interactions: {orbit.name} and {seen[first]} are the same clusters; their energies add up"
+            )  # type: ignore[attr-defined]
         seen.setdefault(first, orbit.name)  # type: ignore[attr-defined]
 
 
@@ -125,7 +127,11 @@ def _ewald(
             remedy="method: cutoff, or make all axes periodic with vacuum between the layers or chains",
         )
     if given.cutoff is not None:
-        doc.add((*path, "cutoff"), "'cutoff' belongs to method: cutoff", remedy="remove it; Ewald's sum has no cutoff")
+        doc.add(
+            (*path, "cutoff"),
+            "'cutoff' belongs to method: cutoff",
+            remedy="remove it; Ewald's sum has no cutoff",
+        )
     sites = visited_sites(carriers, structure)
     n_cells, n_sites = math.prod(supercell), structure.n_sites
     if n_sites**2 * n_cells > MAX_POTENTIALS:
@@ -141,7 +147,12 @@ def _ewald(
     frac, tensor = structure.frac[sites], np.array(given.permittivity)
     values = ewald_potential(structure.lattice, frac, supercell, tensor, accuracy=given.accuracy)
     again = ewald_potential(
-        structure.lattice, frac[:_TRIAL_SITES], supercell, tensor, accuracy=given.accuracy, splitting_factor=0.85
+        structure.lattice,
+        frac[:_TRIAL_SITES],
+        supercell,
+        tensor,
+        accuracy=given.accuracy,
+        splitting_factor=0.85,
     )
     error = float(np.abs(again - values[:_TRIAL_SITES, :_TRIAL_SITES]).max())
     potential = np.full((n_sites, n_sites, *supercell), np.nan)

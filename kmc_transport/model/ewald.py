@@ -97,7 +97,9 @@ def ewald_potential(
         weight = 4 * math.pi / volume * np.exp(-square / (4 * a * a)) / square
     weight[(square > wave_reach**2) | (square == 0)] = 0.0
     fold = [s % n for s, n in zip(steps, size, strict=True)]
-    grid_places = (fold[0][:, None, None] * size[1] + fold[1][None, :, None]) * size[2] + fold[2][None, None, :]
+    grid_places = (fold[0][:, None, None] * size[1] + fold[1][None, :, None]) * size[2] + fold[2][
+        None, None, :
+    ]
     flat_places = grid_places.reshape(-1)
     n_cells = int(np.prod(size))
 
@@ -109,7 +111,10 @@ def ewald_potential(
             key = tuple(np.round(apart, 12).tolist())  # pairs of equal vector share their potential
             if key not in done:
                 # the transform's exp(-2 pi i m.n/L) is the wave at cell -n; cosines do not mind when the phase goes along
-                phase = [np.exp(-2j * math.pi * step * d / n) for step, d, n in zip(steps, apart, size, strict=True)]
+                phase = [
+                    np.exp(-2j * math.pi * step * d / n)
+                    for step, d, n in zip(steps, apart, size, strict=True)
+                ]
                 terms = (weight * phase[0][:, None, None] * phase[1][None, :, None] * phase[2]).reshape(-1)
                 folded = np.bincount(flat_places, terms.real, n_cells) + 1j * np.bincount(
                     flat_places, terms.imag, n_cells

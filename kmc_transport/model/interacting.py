@@ -67,9 +67,7 @@ def build_interacting(
         given = sections.disorder
         disorder = build_disorder(given, carriers, finder.structure, network, supercell, doc)
         names = [c.name for c in carriers]
-        felt = {
-            names.index(n) for e in given.site_energies for n in (e.carriers or names) if n in names
-        }
+        felt = {names.index(n) for e in given.site_energies for n in (e.carriers or names) if n in names}
         _refuse_fixed(classes, felt, carriers, "disorder of the site energies", doc)
         shifted = {names.index(n) for e in given.barriers for n in (e.carriers or names) if n in names}
         _refuse_saddleless(classes, shifted, doc)

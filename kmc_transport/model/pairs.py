@@ -48,7 +48,9 @@ def pair_classes(
     return classes
 
 
-def _describe(cluster: Cluster, count: int, length: float, carriers: Sequence[Carrier], finder: BondFinder) -> str:
+def _describe(
+    cluster: Cluster, count: int, length: float, carriers: Sequence[Carrier], finder: BondFinder
+) -> str:
     (a, i, _), (b, j, cell) = cluster
     labels = finder.structure.labels
     vector = ", ".join(f"{x + 0.0:.3f}" for x in np.round(finder.vector((i, j, cell)), 6))
@@ -58,7 +60,9 @@ def _describe(cluster: Cluster, count: int, length: float, carriers: Sequence[Ca
     )
 
 
-def _bonds(entry: PairInput, labels: tuple[str, str], finder: BondFinder, doc: Document, path: KeyPath) -> list[Bond]:
+def _bonds(
+    entry: PairInput, labels: tuple[str, str], finder: BondFinder, doc: Document, path: KeyPath
+) -> list[Bond]:
     """Pairs of sites that the entry's distance or shell finds; none after a problem."""
     if (entry.distance is None) == (entry.shell is None):
         doc.add(
@@ -79,7 +83,11 @@ def _bonds(entry: PairInput, labels: tuple[str, str], finder: BondFinder, doc: D
             if len(shells) > entry.shell or len(found) > MAX_PAIRS:  # the last one may be cut off
                 return [found[k] for k in shells[min(entry.shell, len(shells)) - 1]]
             reach *= 1.5
-        doc.add((*path, "shell"), f"there is no shell {entry.shell} of pairs {labels[0]}, {labels[1]}", value=entry.shell)
+        doc.add(
+            (*path, "shell"),
+            f"there is no shell {entry.shell} of pairs {labels[0]}, {labels[1]}",
+            value=entry.shell,
+        )
         return []
     if isinstance(entry.distance, list) and "tolerance" in entry.model_fields_set:
         doc.add((*path, "tolerance"), "'tolerance' belongs to a single distance", remedy="widen the window")
@@ -110,7 +118,11 @@ def _bonds(entry: PairInput, labels: tuple[str, str], finder: BondFinder, doc: D
 
 
 def pair_orbits(
-    entries: Sequence[PairInput], carriers: Sequence[Carrier], finder: BondFinder, doc: Document, path: KeyPath
+    entries: Sequence[PairInput],
+    carriers: Sequence[Carrier],
+    finder: BondFinder,
+    doc: Document,
+    path: KeyPath,
 ) -> list[Orbit]:
     """Orbits of all pair entries; problems go to ``doc``."""
     result: list[Orbit] = []
@@ -182,7 +194,11 @@ def _class_energies(
     ) + (f"; and {len(classes) - 12} more" if len(classes) > 12 else "")
     if isinstance(entry.classes, dict):
         if entry.energy is not None:
-            doc.add((*path, "energy"), "'energy' cannot stand beside energies by class", remedy="keep one of the two")
+            doc.add(
+                (*path, "energy"),
+                "'energy' cannot stand beside energies by class",
+                remedy="keep one of the two",
+            )
         result: list[float | None] = [None] * len(classes)
         for key, energy in entry.classes.items():
             if key.isdigit() and 1 <= int(key) <= len(classes):
@@ -212,7 +228,11 @@ def _class_energies(
 
 
 def cluster_orbits(
-    entries: Sequence[ClusterInput], carriers: Sequence[Carrier], finder: BondFinder, doc: Document, path: KeyPath
+    entries: Sequence[ClusterInput],
+    carriers: Sequence[Carrier],
+    finder: BondFinder,
+    doc: Document,
+    path: KeyPath,
 ) -> list[Orbit]:
     """Orbits of all cluster entries; problems go to ``doc``."""
     result: list[Orbit] = []

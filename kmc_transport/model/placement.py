@@ -114,7 +114,11 @@ def _check(
                 remedy="list as many places as there are carriers, or change their number",
             )
     every = [s for mine in sites for s in mine]
-    twice = next((s for s, n in zip(*np.unique(every, return_counts=True), strict=True) if n > 1), None) if every else None
+    twice = (
+        next((s for s, n in zip(*np.unique(every, return_counts=True), strict=True) if n > 1), None)
+        if every
+        else None
+    )
     closed = None if disorder is None or disorder.blocked is None else disorder.blocked
     shut = None if closed is None else next((s for s in every if closed[s]), None)
     for flat, what in ((twice, "two carriers start on"), (shut, "a carrier starts on the blocked")):
@@ -127,5 +131,3 @@ def _check(
                 remedy="give each carrier a free site of its own",
             )
     return ok
-
-

@@ -45,7 +45,11 @@ def labels_of(
             ok = False
             what = f"the carrier '{carrier.name}' cannot sit on" if carrier else "there are no"
             doc.add(
-                (*path, k), f"{what} sites '{label}'", value=label, allowed=", ".join(known), remedy=nearest(label, known)
+                (*path, k),
+                f"{what} sites '{label}'",
+                value=label,
+                allowed=", ".join(known),
+                remedy=nearest(label, known),
             )
     return list(given) if ok else None
 
@@ -56,7 +60,11 @@ def window_of(given: PairInput | CounterInput, tolerance: float | None) -> tuple
         low, high = given.distance
         return low, high
     assert given.distance is not None
-    return (0.0, given.distance) if tolerance is None else (given.distance - tolerance, given.distance + tolerance)
+    return (
+        (0.0, given.distance)
+        if tolerance is None
+        else (given.distance - tolerance, given.distance + tolerance)
+    )
 
 
 def find_place(
@@ -94,10 +102,14 @@ def find_place(
         labels = list(dict.fromkeys(structure.labels))
         doc.add(
             path,
-            f"there is no site {given.index} of label '{given.site}'" if sites else f"there are no sites '{given.site}'",
+            f"there is no site {given.index} of label '{given.site}'"
+            if sites
+            else f"there are no sites '{given.site}'",
             value=given.index if sites else given.site,
             allowed=f"0 to {len(sites) - 1}" if sites else ", ".join(labels),
-            remedy="indices count the sites of the label in the cell from 0" if sites else nearest(given.site, labels),
+            remedy="indices count the sites of the label in the cell from 0"
+            if sites
+            else nearest(given.site, labels),
         )
         return None
     if any(n and not p for n, p in zip(given.cell, structure.periodic, strict=True)):
@@ -112,7 +124,11 @@ def find_place(
 
 
 def members_of(
-    given: Sequence[MemberInput], carriers: Sequence[Carrier], finder: BondFinder, doc: Document, path: KeyPath
+    given: Sequence[MemberInput],
+    carriers: Sequence[Carrier],
+    finder: BondFinder,
+    doc: Document,
+    path: KeyPath,
 ) -> list[tuple[int, int, tuple[int, int, int]]] | None:
     """(species, site, cell) of each member of a cluster; None when one of them has problems."""
     structure, found = finder.structure, []

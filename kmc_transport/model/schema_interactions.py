@@ -45,7 +45,11 @@ __all__ = [
 Reach = Annotated[float, Quantity("length", gt=0, le=200)]
 Window = Annotated[
     Annotated[Reach, Tag("value")]
-    | Annotated[list[Annotated[float, Quantity("length", ge=0, le=200)]], Field(min_length=2, max_length=2), Tag("window")],
+    | Annotated[
+        list[Annotated[float, Quantity("length", ge=0, le=200)]],
+        Field(min_length=2, max_length=2),
+        Tag("window"),
+    ],
     by_shape(value=(int, float, str), window=list),
 ]
 Labels = Annotated[list[Name], Field(min_length=1)]
@@ -133,7 +137,9 @@ class ClusterInput(Section):
     """A cluster of sites that adds its energy when all its members are there; the space group repeats it."""
 
     name: Name | None = Field(
-        None, description="Name of the orbit, for tables; made from its carriers when left out.", examples=["triplet_1"]
+        None,
+        description="Name of the orbit, for tables; made from its carriers when left out.",
+        examples=["triplet_1"],
     )
     members: Annotated[list[MemberInput], Field(min_length=2, max_length=12)] = Field(
         description="Sites and carriers of one cluster of the orbit, two or more.",
@@ -159,9 +165,14 @@ def _permittivity(given: object) -> object:
         given = [[number, 0.0, 0.0], [0.0, number, 0.0], [0.0, 0.0, number]]
     elif isinstance(given, list) and len(given) == 3 and not any(isinstance(x, list) for x in given):
         given = [[x if i == j else 0.0 for j in range(3)] for i, x in enumerate(given)]
-    if not (isinstance(given, list) and len(given) == 3 and all(isinstance(r, list) and len(r) == 3 for r in given)):
+    if not (
+        isinstance(given, list)
+        and len(given) == 3
+        and all(isinstance(r, list) and len(r) == 3 for r in given)
+    ):
         raise key_error(
-            "must be a relative permittivity", "a number, three numbers (diagonal) or a symmetric 3 x 3 tensor"
+            "must be a relative permittivity",
+            "a number, three numbers (diagonal) or a symmetric 3 x 3 tensor",
         )
     import numpy as np
 
@@ -246,7 +257,9 @@ class CounterInput(Section):
 
     carrier: Name = Field(description="Name of the carrier that is counted.", examples=["polaron"])
     sites: Labels | None = Field(
-        None, description="Labels of the sites; all that the carrier may occupy by default.", examples=[["Mn"]]
+        None,
+        description="Labels of the sites; all that the carrier may occupy by default.",
+        examples=[["Mn"]],
     )
     distance: Window = Field(
         description="Sites within this distance of the hop, or a window [shortest, longest], in Å.",
@@ -296,7 +309,9 @@ class ShellTerm(CounterInput):
 
 LocalTerm = Annotated[
     Annotated[ExpansionTerm, Tag("cluster_term")] | Annotated[ShellTerm, Tag("shell_term")],
-    Discriminator(lambda given: "cluster_term" if isinstance(given, dict) and "members" in given else "shell_term"),
+    Discriminator(
+        lambda given: "cluster_term" if isinstance(given, dict) and "members" in given else "shell_term"
+    ),
 ]
 
 
@@ -463,9 +478,7 @@ class AnnealingInput(Section):
 class AnnealedInput(Section):
     """Carriers start in a configuration that was annealed."""
 
-    annealed: AnnealingInput = Field(
-        description="How to anneal.", examples=[{"start_temperature": "2000 K"}]
-    )
+    annealed: AnnealingInput = Field(description="How to anneal.", examples=[{"start_temperature": "2000 K"}])
 
 
 def _initial_kind(given: object) -> str:

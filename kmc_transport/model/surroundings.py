@@ -63,7 +63,11 @@ def build_surroundings(
     bonds = _bonds_of(network)
     for item in wanted:
         if not (item.given.table or item.given.count or item.given.expansion):
-            doc.add(item.path, "the surroundings of the hop say nothing", remedy="give count and table, or expansion")
+            doc.add(
+                item.path,
+                "the surroundings of the hop say nothing",
+                remedy="give count and table, or expansion",
+            )
             continue
         hops = np.flatnonzero(network.hop_class == item.hop_class).tolist()
         if item.given.table or item.given.count:
@@ -84,9 +88,7 @@ def _bonds_of(network: HopNetwork) -> list[Bond]:
 # ------------------------------------------------------------------------------------------- shells
 
 
-def shell_sites(
-    counter: CounterInput, labels: Sequence[str], bond: Bond, finder: BondFinder
-) -> list[Site]:
+def shell_sites(counter: CounterInput, labels: Sequence[str], bond: Bond, finder: BondFinder) -> list[Site]:
     """Sites of a shell round a hop, its ends left out, cells counted from its origin's; sorted."""
     s = finder.structure
     low, high = window_of(counter, None)
@@ -100,7 +102,8 @@ def shell_sites(
         difference = s.frac[sites] - point
         ranges = [
             np.arange(
-                math.ceil(-reach[k] - difference[:, k].max()), math.floor(reach[k] - difference[:, k].min()) + 1
+                math.ceil(-reach[k] - difference[:, k].max()),
+                math.floor(reach[k] - difference[:, k].min()) + 1,
             )
             if s.periodic[k]
             else np.zeros(1, np.int64)
@@ -173,7 +176,8 @@ def _table(
         return None
     mine = [bonds[h] for h in hops]
     shells = [
-        _shell(counter, mine, carriers, finder, doc, (*path, "count", k)) for k, counter in enumerate(given.count)
+        _shell(counter, mine, carriers, finder, doc, (*path, "count", k))
+        for k, counter in enumerate(given.count)
     ]
     if any(s is None for s in shells):
         return None

@@ -74,7 +74,8 @@ class ManyConfigurations:
             for c in np.flatnonzero(np.diff(clusters.start) == 2):
                 first, second = clusters.start[c], clusters.start[c] + 1
                 i, j = (
-                    clusters.species[m] * n + self.one.flat(clusters.site[m], self.one.cells + clusters.cell[m])
+                    clusters.species[m] * n
+                    + self.one.flat(clusters.site[m], self.one.cells + clusters.cell[m])
                     for m in (first, second)
                 )
                 np.add.at(pairs, (i, j), clusters.energy[c])

@@ -10,6 +10,7 @@ from .folder import (
     read_frame,
     read_plan,
     read_progress,
+    write_empty_table,
     write_frame,
     write_plan,
     write_progress,
@@ -30,6 +31,7 @@ from .output import (
 from .points import Failure, PointRecord, PointStore, point_key
 from .provenance import Provenance, package_versions
 from .results import open_results, read_catalog, read_provenance, write_results
+from .status import Status, read_status
 
 __all__ = [
     "EmptyTable",
@@ -42,6 +44,7 @@ __all__ = [
     "PointStore",
     "Provenance",
     "Shard",
+    "Status",
     "begin_run",
     "build_dataset",
     "catalog_dataset",
@@ -60,12 +63,14 @@ __all__ = [
     "read_progress",
     "read_provenance",
     "read_run",
+    "read_status",
     "read_summary",
     "result_path",
     "run_is_alive",
     "save_catalog",
     "start_over",
     "write_container",
+    "write_empty_table",
     "write_frame",
     "write_plan",
     "write_progress",

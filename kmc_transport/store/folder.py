@@ -31,6 +31,7 @@ __all__ = [
     "read_frame",
     "read_plan",
     "read_progress",
+    "write_empty_table",
     "write_frame",
     "write_plan",
     "write_progress",
@@ -67,19 +68,24 @@ def write_frame(
     catalogs: Sequence[RateCatalog],
 ) -> None:
     """Put the empty table beside the points, so that they can be gathered without the input and its files."""
+    import xarray as xr
+
+    table = catalog_dataset(catalogs) if catalogs else xr.Dataset()
+    write_empty_table(path, EmptyTable(frame, provenance, error_factor, table))
+
+
+def write_empty_table(path: str | Path, table: EmptyTable) -> None:
+    """As `write_frame`, from what `read_frame` gave."""
+    attrs = {n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in table.catalog.attrs.items()}
     content: dict[str, Any] = {
-        "title": frame.title,
-        "has_volume": frame.has_volume,
-        "provenance": provenance.to_attributes(),
-        "error_factor": error_factor,
+        "title": table.frame.title,
+        "has_volume": table.frame.has_volume,
+        "provenance": table.provenance.to_attributes(),
+        "error_factor": table.error_factor,
+        "catalog": attrs,
     }
-    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in frame.coordinates.items()}
-    if catalogs:
-        table = catalog_dataset(catalogs)
-        content["catalog"] = {
-            n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in table.attrs.items()
-        }
-        bulk |= {f"catalog/{n}": v.values for n, v in table.variables.items()}
+    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in table.frame.coordinates.items()}
+    bulk |= {f"catalog/{n}": v.values for n, v in table.catalog.variables.items()}
     write_container(points_folder(path) / "frame.h5", "frame", content, bulk)
 
 
@@ -92,7 +98,7 @@ def read_frame(path: str | Path) -> EmptyTable:
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): np.asarray(v) for n, v in content.items() if n.startswith(prefix)}
 
-    catalog = xr.Dataset(attrs=content.get("catalog", {}))
+    catalog = xr.Dataset(attrs=content["catalog"])
     for name, values in part("catalog/").items():
         spec = CATALOG_ARRAYS[name]
         catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))

@@ -72,7 +72,8 @@ def test_a_larger_supercell_keeps_the_energies_of_its_cells():
 
 def test_salts_are_realisations():
     one, same, other = (
-        built(olivine(disorder={"site_energies": [{"width": 0.05, "salt": s}]})).disorder.site_energy for s in (7, 7, 8)
+        built(olivine(disorder={"site_energies": [{"width": 0.05, "salt": s}]})).disorder.site_energy
+        for s in (7, 7, 8)
     )
     np.testing.assert_array_equal(one, same)
     assert not (one == other).any()
@@ -102,7 +103,9 @@ def test_a_bond_has_one_shift_from_either_end(supercell, salt):
     cells = np.indices(model.supercell).reshape(3, -1).T
     for hop in range(net.n_hops):
         ends = np.ravel_multi_index(tuple(((cells + net.cell[hop]) % size).T), model.supercell)
-        np.testing.assert_array_equal(model.disorder.barrier[:, hop], model.disorder.barrier[ends, net.reverse[hop]])
+        np.testing.assert_array_equal(
+            model.disorder.barrier[:, hop], model.disorder.barrier[ends, net.reverse[hop]]
+        )
     forward = model.disorder.barrier[:, net.orientation > 0]
     assert len(np.unique(forward)) == forward.size
 
@@ -112,9 +115,15 @@ def test_the_direction_in_the_input_does_not_matter_for_the_disorder_of_a_bond()
     for between in (["A", "B"], ["B", "A"]):
         text = chain(4, 1, disorder={"barriers": [{"width": 0.03}]})
         text.pop("interactions")
-        text["structure"] = {"lattice": {"a": 5}, "periodic": [True, False, False], "sites": {"A": [[0, 0, 0]], "B": [[0.4, 0, 0]]}}
+        text["structure"] = {
+            "lattice": {"a": 5},
+            "periodic": [True, False, False],
+            "sites": {"A": [[0, 0, 0]], "B": [[0.4, 0, 0]]},
+        }
         text["carriers"]["p"]["sites"] = ["A", "B"]
-        text["hops"] = [{**text["hops"][0], "between": between, "distance": d, "barrier": 0.3} for d in (2.0, 3.0)]
+        text["hops"] = [
+            {**text["hops"][0], "between": between, "distance": d, "barrier": 0.3} for d in (2.0, 3.0)
+        ]
         model = built(text)
         net = model.network
         shifts.append(np.sort(model.disorder.barrier[:, net.orientation > 0], axis=None))
@@ -122,13 +131,17 @@ def test_the_direction_in_the_input_does_not_matter_for_the_disorder_of_a_bond()
 
 
 def test_blocked_sites():
-    model = built(olivine(supercell=[3, 3, 3], disorder={"blocked": [{"fraction": 0.1, "salt": 2, "sites": ["Fe"]}]}))
+    model = built(
+        olivine(supercell=[3, 3, 3], disorder={"blocked": [{"fraction": 0.1, "salt": 2, "sites": ["Fe"]}]})
+    )
     blocked = model.disorder.blocked.reshape(-1, model.structure.n_sites)
     iron = np.array(model.structure.labels) == "Fe"
     assert not blocked[:, ~iron].any()
     assert 0 < blocked.sum() < 0.3 * blocked[:, iron].size
     assert any(f"{blocked.sum()} of {blocked[:, iron].size} sites Fe are blocked" in n for n in model.notes)
-    listed = built(olivine(disorder={"blocked": [{"places": [{"site": "Li", "index": 1, "cell": [0, 3, 1]}]}]}))
+    listed = built(
+        olivine(disorder={"blocked": [{"places": [{"site": "Li", "index": 1, "cell": [0, 3, 1]}]}]})
+    )
     assert np.flatnonzero(listed.disorder.blocked).tolist() == [(1 * 2 + 1) * listed.structure.n_sites + 1]
 
 
@@ -153,7 +166,10 @@ def test_where_carriers_start():
     assert built(olivine(initial="annealed")).initial == Initial("annealed")
     hot = built(olivine(initial={"annealed": {"start_temperature": "2000 K", "sweeps": 500}})).initial
     assert hot == Initial("annealed", None, 2000.0, 500)
-    given = {"ion": [[0, 0, 0], {"site": "Li", "index": 1}], "polaron": [{"site": "Fe", "cell": [0, 1, 3]}, {"site": "Fe"}]}
+    given = {
+        "ion": [[0, 0, 0], {"site": "Li", "index": 1}],
+        "polaron": [{"site": "Fe", "cell": [0, 1, 3]}, {"site": "Fe"}],
+    }
     model = built(olivine(initial={"given": given}))
     n = model.structure.n_sites
     assert model.initial.kind == "given"
@@ -164,26 +180,50 @@ def test_ordered_patterns_repeat():
     model = built(
         olivine(
             supercell=[2, 2, 2],
-            carriers={"ion": {"charge": 1, "sites": ["Li"], "count": 4}, "polaron": {"charge": -1, "sites": ["Fe"], "count": 8}},
-            initial={"ordered": {"block": [2, 1, 1], "places": {"ion": [[0, 0, 0]], "polaron": [{"site": "Fe", "cell": [1, 0, 0]}, {"site": "Fe", "index": 1}]}}},
+            carriers={
+                "ion": {"charge": 1, "sites": ["Li"], "count": 4},
+                "polaron": {"charge": -1, "sites": ["Fe"], "count": 8},
+            },
+            initial={
+                "ordered": {
+                    "block": [2, 1, 1],
+                    "places": {
+                        "ion": [[0, 0, 0]],
+                        "polaron": [{"site": "Fe", "cell": [1, 0, 0]}, {"site": "Fe", "index": 1}],
+                    },
+                }
+            },
         )
-    )  # fmt: skip
+    )
     n = model.structure.n_sites
     assert sorted(model.initial.sites[0]) == [n * cell for cell in range(4)]
-    assert sorted(model.initial.sites[1]) == sorted([n * cell + 5 for cell in range(4)] + [n * cell + 4 for cell in range(4, 8)])
+    assert sorted(model.initial.sites[1]) == sorted(
+        [n * cell + 5 for cell in range(4)] + [n * cell + 4 for cell in range(4, 8)]
+    )
 
 
 @pytest.mark.parametrize(
     ("initial", "words"),
     [
-        ({"given": {"ion": [[0, 0, 0]], "polaron": [{"site": "Fe"}, {"site": "Fe", "index": 1}]}}, "1 places are given for 2"),
-        ({"given": {"ion": [[0, 0, 0], [0, 2, 0]], "polaron": [{"site": "Fe"}, {"site": "Fe", "index": 1}]}}, "two carriers"),
+        (
+            {"given": {"ion": [[0, 0, 0]], "polaron": [{"site": "Fe"}, {"site": "Fe", "index": 1}]}},
+            "1 places are given for 2",
+        ),
+        (
+            {
+                "given": {
+                    "ion": [[0, 0, 0], [0, 2, 0]],
+                    "polaron": [{"site": "Fe"}, {"site": "Fe", "index": 1}],
+                }
+            },
+            "two carriers",
+        ),
         ({"given": {"ion": [[0, 0, 0], {"site": "Fe"}], "polaron": [{"site": "Fe"}] * 2}}, "cannot sit on"),
         ({"given": {"hole": [[0, 0, 0]]}}, "no carrier 'hole'"),
         ({"ordered": {"block": [1, 2, 3], "places": {"ion": [[0, 0, 0]]}}}, "whole number of blocks"),
         ("anneal", "choices"),
     ],
-)  # fmt: skip
+)
 def test_initial_states_that_cannot_be(initial, words):
     assert any(words in p.message for p in refused(olivine(initial=initial)))
 
@@ -224,5 +264,3 @@ def test_the_fingerprint_overlooks_the_last_bits():
     assert model_identity(off) == model_identity(model)
     swapped = replace(model, disorder=replace(model.disorder, site_energy=energy[:, ::-1]))
     assert model_identity(swapped) != model_identity(model)
-
-

@@ -45,7 +45,9 @@ def test_charge_in_a_cube_with_its_background():
     np.testing.assert_allclose(potential.item(), -2.837297479480619 * COULOMB / (3 * 5), rtol=1e-12)
 
 
-cells = st.lists(st.floats(-1, 1), min_size=9, max_size=9).map(lambda x: np.reshape(x, (3, 3)) + 4 * np.eye(3))
+cells = st.lists(st.floats(-1, 1), min_size=9, max_size=9).map(
+    lambda x: np.reshape(x, (3, 3)) + 4 * np.eye(3)
+)
 sites = st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=2, max_size=3)
 
 
@@ -58,9 +60,7 @@ def test_any_splitting_gives_the_same_potential(lattice, frac, factor, off):
     assume(distance.min() > 0.5)
     root = 2 * np.eye(3) + np.reshape(off, (3, 3))
     tensor = root @ root.T
-    values = [
-        ewald_potential(lattice, frac, (2, 1, 1), tensor, splitting_factor=x) for x in (1.0, factor)
-    ]
+    values = [ewald_potential(lattice, frac, (2, 1, 1), tensor, splitting_factor=x) for x in (1.0, factor)]
     np.testing.assert_allclose(values[0], values[1], rtol=0, atol=1e-10)
 
 
@@ -68,7 +68,9 @@ def test_supercells_sum_up_to_the_cell():
     """Charges repeated in all cells of a supercell are those of the cell."""
     lattice, frac = np.array([[3.0, 0, 0], [0.7, 4, 0], [0.4, -0.9, 5]]), [[0, 0, 0], [0.3, 0.1, 0.6]]
     large = ewald_potential(lattice, frac, (3, 2, 2), VACUUM).sum(axis=(2, 3, 4))
-    np.testing.assert_allclose(large, ewald_potential(lattice, frac, (1, 1, 1), VACUUM)[..., 0, 0, 0], atol=1e-10)
+    np.testing.assert_allclose(
+        large, ewald_potential(lattice, frac, (1, 1, 1), VACUUM)[..., 0, 0, 0], atol=1e-10
+    )
 
 
 def test_potential_between_two_sites_is_mutual():
@@ -135,7 +137,10 @@ def test_charged_cells_are_noted_or_refused():
 
 def test_unvisited_sites_have_no_potential():
     text = olivine()
-    text["structure"] = {**text["structure"], "sites": {**text["structure"]["sites"], "O": [[0.1, 0.25, 0.74]]}}
+    text["structure"] = {
+        **text["structure"],
+        "sites": {**text["structure"]["sites"], "O": [[0.1, 0.25, 0.74]]},
+    }
     model = built({**text, "interactions": {"coulomb": {"permittivity": 10}}})
     labels = np.array(model.structure.labels)
     potential = model.interactions.coulomb.potential

@@ -44,12 +44,24 @@ def layered(**keys):
             "polaron": {"charge": -1, "sites": ["M"], "count": 8},
         },
         "hops": [
-            {"carrier": "ion", "between": ["Na", "Na"], "distance": 2.9, "barrier": kra(), "attempt_frequency": 5e12},
-            {"carrier": "polaron", "between": ["M", "M"], "distance": 2.9, "barrier": kra(0.2), "attempt_frequency": 1e13},
+            {
+                "carrier": "ion",
+                "between": ["Na", "Na"],
+                "distance": 2.9,
+                "barrier": kra(),
+                "attempt_frequency": 5e12,
+            },
+            {
+                "carrier": "polaron",
+                "between": ["M", "M"],
+                "distance": 2.9,
+                "barrier": kra(0.2),
+                "attempt_frequency": 1e13,
+            },
         ],
         "conditions": {"temperature": 300},
         **keys,
-    }  # fmt: skip
+    }
 
 
 def gas(structure, label, distance, **keys):
@@ -59,11 +71,17 @@ def gas(structure, label, distance, **keys):
         "supercell": [2, 2, 2],
         "carriers": {"p": {"charge": 1, "sites": [label], "count": 6}},
         "hops": [
-            {"carrier": "p", "between": [label, label], "distance": distance, "barrier": kra(), "attempt_frequency": 1e13}
+            {
+                "carrier": "p",
+                "between": [label, label],
+                "distance": distance,
+                "barrier": kra(),
+                "attempt_frequency": 1e13,
+            }
         ],
         "conditions": {"temperature": 300},
         **keys,
-    }  # fmt: skip
+    }
 
 
 # ------------------------------------------------------------------------------------------- pairs
@@ -84,7 +102,9 @@ def test_pairs_once_per_cell():
 
 
 def test_unlike_carriers_on_one_kind_of_site_count_both_ways_round():
-    text = gas("rock salt", "O", 2.945, interactions={"pairs": [{"between": ["p", "q"], "shell": 1, "energy": -0.1}]})
+    text = gas(
+        "rock salt", "O", 2.945, interactions={"pairs": [{"between": ["p", "q"], "shell": 1, "energy": -0.1}]}
+    )
     text["carriers"]["q"] = {"charge": -1, "sites": ["O"], "count": 2}
     text["hops"].append({**text["hops"][0], "carrier": "q"})
     clusters = built(text).interactions.clusters
@@ -93,7 +113,9 @@ def test_unlike_carriers_on_one_kind_of_site_count_both_ways_round():
 
 def test_an_ambiguous_shell_lists_its_classes():
     (problem,) = refused(
-        olivine(interactions={"pairs": [{"between": ["ion", "polaron"], "distance": [3.2, 3.7], "energy": -0.1}]})
+        olivine(
+            interactions={"pairs": [{"between": ["ion", "polaron"], "distance": [3.2, 3.7], "energy": -0.1}]}
+        )
     )
     assert problem.key == "interactions.pairs[0]"
     for length in ("3.2798", "3.5090", "3.6630"):
@@ -105,13 +127,28 @@ def test_an_ambiguous_shell_lists_its_classes():
 def test_pairs_of_equal_length_that_symmetry_does_not_relate():
     """Two kinds of M at the same distance from the ion: labels alike, one energy is refused, classes tell them apart."""
     text = layered()
-    structure = {"lattice": {"a": 6, "b": 7, "c": 5}, "sites": {"Na": [[0, 0, 0]], "M": [[0.25, 0.1, 0.3], [0.75, 0.1, 0.3]]}}
+    structure = {
+        "lattice": {"a": 6, "b": 7, "c": 5},
+        "sites": {"Na": [[0, 0, 0]], "M": [[0.25, 0.1, 0.3], [0.75, 0.1, 0.3]]},
+    }
     structure["sites"]["X"] = [[0.1, 0.5, 0.5]]  # breaks the mirror between the two M
     text = {**text, "structure": structure, "supercell": [3, 3, 3]}
     text["hops"] = [
-        {"carrier": "ion", "between": ["Na", "Na"], "distance": [4.9, 7.1], "barrier": kra(), "attempt_frequency": 1e13},
-        {"carrier": "polaron", "between": ["M", "M"], "distance": [2.9, 7.1], "barrier": kra(), "attempt_frequency": 1e13},
-    ]  # fmt: skip
+        {
+            "carrier": "ion",
+            "between": ["Na", "Na"],
+            "distance": [4.9, 7.1],
+            "barrier": kra(),
+            "attempt_frequency": 1e13,
+        },
+        {
+            "carrier": "polaron",
+            "between": ["M", "M"],
+            "distance": [2.9, 7.1],
+            "barrier": kra(),
+            "attempt_frequency": 1e13,
+        },
+    ]
     entry = {"between": ["ion", "polaron"], "shell": 1}
     (problem,) = refused({**text, "interactions": {"pairs": [{**entry, "energy": -0.1}]}})
     assert "2 classes" in problem.message
@@ -129,7 +166,10 @@ def test_pairs_of_equal_length_that_symmetry_does_not_relate():
     ("entry", "words"),
     [
         ({"between": ["ion", "polaron"], "energy": 1}, "one of 'distance' and 'shell'"),
-        ({"between": ["ion", "polaron"], "shell": 1, "distance": 3.28, "energy": 1}, "one of 'distance' and 'shell'"),
+        (
+            {"between": ["ion", "polaron"], "shell": 1, "distance": 3.28, "energy": 1},
+            "one of 'distance' and 'shell'",
+        ),
         ({"between": ["ion", "hole"], "shell": 1, "energy": 1}, "no carrier 'hole'"),
         ({"between": ["ion", "polaron"], "distance": 3.1, "energy": 1}, "apart"),
         ({"between": ["ion", "polaron"], "shell": 1}, "no energy"),
@@ -165,17 +205,23 @@ def test_triangles_of_an_fcc_lattice():
     cluster = {"members": TRIPLET, "energy": 0.02, "multiplicity": 32}
     model = built(gas("rock salt", "O", 2.945, interactions={"clusters": [cluster]}))
     assert len(model.interactions.clusters.energy) == 32
-    (problem,) = refused(gas("rock salt", "O", 2.945, interactions={"clusters": [{**cluster, "multiplicity": 8}]}))
+    (problem,) = refused(
+        gas("rock salt", "O", 2.945, interactions={"clusters": [{**cluster, "multiplicity": 8}]})
+    )
     assert "makes 32" in problem.message
 
 
 def test_a_cluster_of_two_is_a_pair():
     pair = built(olivine(interactions={"pairs": [PAIRS[1]]})).interactions.clusters
     members = [{"carrier": "ion", "site": "Li"}, {"carrier": "ion", "position": [0, 0.5, 0]}]
-    cluster = built(olivine(interactions={"clusters": [{"members": members, "energy": 0.05}]})).interactions.clusters
+    cluster = built(
+        olivine(interactions={"clusters": [{"members": members, "energy": 0.05}]})
+    ).interactions.clusters
     for name in ("energy", "start", "species", "site", "cell"):
         np.testing.assert_array_equal(getattr(pair, name), getattr(cluster, name))
-    both = built(olivine(interactions={"pairs": [PAIRS[1]], "clusters": [{"members": members, "energy": 0.01}]}))
+    both = built(
+        olivine(interactions={"pairs": [PAIRS[1]], "clusters": [{"members": members, "energy": 0.01}]})
+    )
     assert len(both.interactions.clusters.energy) == 2 * len(pair.energy)
     assert any("add up" in n for n in both.notes)
 
@@ -197,7 +243,10 @@ def test_clusters_that_cannot_be(members, words):
 
 def test_the_same_orbit_twice():
     cluster = {"members": TRIPLET, "energy": 0.02}
-    shifted = {"members": [{**m, "position": [x + 1 for x in m["position"]]} for m in TRIPLET], "energy": 0.02}
+    shifted = {
+        "members": [{**m, "position": [x + 1 for x in m["position"]]} for m in TRIPLET],
+        "energy": 0.02,
+    }
     (problem,) = refused(gas("rock salt", "O", 2.945, interactions={"clusters": [cluster, shifted]}))
     assert "in the orbit of" in problem.message
 
@@ -271,9 +320,14 @@ def test_an_incomplete_orbit_is_not_invariant():
     kept = np.ones(len(c.species), bool)
     kept[c.start[0] : c.start[1]] = False
     broken = replace(
-        c, energy=c.energy[1:], start=c.start[1:] - c.start[1], name=c.name[1:],
-        species=c.species[kept], site=c.site[kept], cell=c.cell[kept],
-    )  # fmt: skip
+        c,
+        energy=c.energy[1:],
+        start=c.start[1:] - c.start[1],
+        name=c.name[1:],
+        species=c.species[kept],
+        site=c.site[kept],
+        cell=c.cell[kept],
+    )
     model = replace(model, interactions=Interactions(broken))
     start = random_occupation(model, 0)
     energy = energies_of(model, [start, *(turned(start, image) for image in flat_images(model))])
@@ -308,12 +362,23 @@ def test_all_parts_add_up():
 
 
 def test_many_configurations_at_once_are_those_one_by_one():
-    model = built(layered(interactions=ANY, supercell=[2, 3, 1], disorder={"site_energies": [{"width": 0.1}]},
-        carriers={"ion": {"charge": 1, "sites": ["Na"], "count": 3}, "polaron": {"charge": -1, "sites": ["M"], "count": 4}}))  # fmt: skip
+    model = built(
+        layered(
+            interactions=ANY,
+            supercell=[2, 3, 1],
+            disorder={"site_energies": [{"width": 0.1}]},
+            carriers={
+                "ion": {"charge": 1, "sites": ["Na"], "count": 3},
+                "polaron": {"charge": -1, "sites": ["M"], "count": 4},
+            },
+        )
+    )
     catalog = build_catalog(model, temperature=300)
     rows = np.array([random_occupation(model, seed) for seed in range(5)])
     one = ConfigurationRates(catalog)
-    np.testing.assert_allclose(ManyConfigurations(catalog).energies(rows), [one.energy(r) for r in rows], atol=1e-10)
+    np.testing.assert_allclose(
+        ManyConfigurations(catalog).energies(rows), [one.energy(r) for r in rows], atol=1e-10
+    )
 
 
 def test_pair_energy_by_hand():
@@ -333,8 +398,16 @@ def test_pair_energy_by_hand():
 @given(st.integers(0, 10_000))
 def test_energy_differences_along_a_loop_of_hops_sum_to_zero(seed):
     """A carrier that goes round three sites: the energies of its surroundings come back."""
-    model = built(layered(interactions=ANY, supercell=[3, 3, 1], carriers={
-        "ion": {"charge": 1, "sites": ["Na"], "count": 3}, "polaron": {"charge": -1, "sites": ["M"], "count": 5}}))  # fmt: skip
+    model = built(
+        layered(
+            interactions=ANY,
+            supercell=[3, 3, 1],
+            carriers={
+                "ion": {"charge": 1, "sites": ["Na"], "count": 3},
+                "polaron": {"charge": -1, "sites": ["M"], "count": 5},
+            },
+        )
+    )
     rates = ConfigurationRates(build_catalog(model, temperature=300))
     random = np.random.default_rng(seed)
     occupation, total = random_occupation(model, seed), 0.0

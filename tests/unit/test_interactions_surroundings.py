@@ -21,8 +21,20 @@ from tests.interacting import LAYER, built, chain, flat_images, kra, random_occu
 
 def layered(surroundings, **keys):
     """Ions on a triangular layer whose barrier depends on the polarons beside it."""
-    ion = {"carrier": "ion", "between": ["Na", "Na"], "distance": 2.9, "barrier": kra(), "attempt_frequency": 5e12}
-    polaron = {"carrier": "polaron", "between": ["M", "M"], "distance": 2.9, "barrier": kra(0.2), "attempt_frequency": 1e13}
+    ion = {
+        "carrier": "ion",
+        "between": ["Na", "Na"],
+        "distance": 2.9,
+        "barrier": kra(),
+        "attempt_frequency": 5e12,
+    }
+    polaron = {
+        "carrier": "polaron",
+        "between": ["M", "M"],
+        "distance": 2.9,
+        "barrier": kra(0.2),
+        "attempt_frequency": 1e13,
+    }
     return {
         "structure": LAYER,
         "supercell": [3, 3, 2],
@@ -33,22 +45,32 @@ def layered(surroundings, **keys):
         "hops": [{**ion, "surroundings": surroundings}, polaron],
         "conditions": {"temperature": 300},
         **keys,
-    }  # fmt: skip
+    }
 
 
 COUNT = [{"carrier": "polaron", "distance": 3.3}, {"carrier": "ion", "distance": 2.6}]
-TABLE = [{"counts": [0, 0], "E_kra": 0.30}, {"counts": [2, 0], "E_kra": 0.24}, {"counts": [0, 1], "E_kra": 0.36}]
+TABLE = [
+    {"counts": [0, 0], "E_kra": 0.30},
+    {"counts": [2, 0], "E_kra": 0.24},
+    {"counts": [0, 1], "E_kra": 0.36},
+]
 EXPANSION = [
     {"carrier": "polaron", "distance": [3.4, 4.4], "from": "ends", "energy": 0.01},
     {
-        "members": [{"carrier": "polaron", "position": ["1/3", "2/3", 0.48]}, {"carrier": "ion", "position": [0, 1, 0]}],
+        "members": [
+            {"carrier": "polaron", "position": ["1/3", "2/3", 0.48]},
+            {"carrier": "ion", "position": [0, 1, 0]},
+        ],
         "energy": 0.05,
     },
 ]
 
 
 def test_a_table_by_hand():
-    given = {"count": COUNT[:1], "table": TABLE[:0] + [{"counts": [n], "E_kra": 0.3 - 0.01 * n} for n in range(5)]}
+    given = {
+        "count": COUNT[:1],
+        "table": TABLE[:0] + [{"counts": [n], "E_kra": 0.3 - 0.01 * n} for n in range(5)],
+    }
     model = built(layered(given, supercell=[4, 4, 2]))
     (table,) = model.interactions.environments
     rates = ConfigurationRates(build_catalog(model, temperature=300))
@@ -88,7 +110,10 @@ def test_environments_that_are_not_listed():
 
 def test_environments_that_cannot_occur_need_no_barrier():
     """One polaron in all: two at a time never."""
-    carriers = {"ion": {"charge": 1, "sites": ["Na"], "count": 1}, "polaron": {"charge": -1, "sites": ["M"], "count": 1}}
+    carriers = {
+        "ion": {"charge": 1, "sites": ["Na"], "count": 1},
+        "polaron": {"charge": -1, "sites": ["M"], "count": 1},
+    }
     given = {"count": COUNT, "table": [{"counts": [0, 0], "E_kra": 0.3}, {"counts": [1, 0], "E_kra": 0.2}]}
     assert built(layered(given, carriers=carriers)).interactions.environments
 
@@ -104,7 +129,10 @@ def test_environments_that_cannot_occur_need_no_barrier():
         ({"count": COUNT, "table": [TABLE[0], TABLE[0]]}, "listed twice"),
         ({"count": [{"carrier": "hole", "distance": 3}], "table": TABLE}, "no carrier 'hole'"),
         ({"count": [{"carrier": "polaron", "distance": 1}], "table": TABLE}, "no site M lies there"),
-        ({"expansion": [{"members": [{"carrier": "ion", "position": [0, 0, 0]}], "energy": 0.1}]}, "end of the hop"),
+        (
+            {"expansion": [{"members": [{"carrier": "ion", "position": [0, 0, 0]}], "energy": 0.1}]},
+            "end of the hop",
+        ),
         ({"expansion": [{"carrier": "ion", "distance": 9, "energy": 0.1}]}, "among its own surroundings"),
     ],
 )
@@ -265,5 +293,7 @@ def test_rules_for_equilibration_are_noted():
 
 
 def test_barrier_disorder_needs_a_saddle():
-    (problem,) = refused(chain(6, 2, 0.05, rule={"rule": "heat_bath"}, disorder={"barriers": [{"width": 0.02}]}))
+    (problem,) = refused(
+        chain(6, 2, 0.05, rule={"rule": "heat_bath"}, disorder={"barriers": [{"width": 0.02}]})
+    )
     assert "heat_bath" in problem.message

@@ -158,7 +158,9 @@ def test_magnesia_from_quantum_espresso_to_drift_velocity() -> None:
     assert c.barrier_forward == pytest.approx(2.4391, abs=2e-4)
     log = " ".join(c.log)
     assert "migrating atom O 1.403 Å" in log, log
-    assert "made symmetric" in log
+    assert "eq. 4, 2 images): 2.863 e·Å" in log
+    assert "Q_eqv = -2.041 e" in log  # Salles 2020, Table 1: 2.07
+    assert "made symmetric: (0, 2.024, 2.024) became (0, 2.083, 2.083)" in log
     assert np.linalg.norm(c.saddle_dipole or ()) == pytest.approx(2.9451, abs=1e-3)
     strong = np.array([1, 1, 0]) / 2**0.5 * 0.1
     answer = solve_exact(build_catalog(found, temperature=1000, field=strong), dilute=True)
