@@ -47,6 +47,26 @@ INPUT_SECTIONS = {
     "HopVectorCartesian": "`hops[].vectors[]`, Cartesian",
     "SaddleInput": "`saddles[]`",
     "ClassNumbers": "`hops[].classes.CLASS`",
+    "SurroundingsInput": "`surroundings`",
+    "CounterInput": "`surroundings.count[]`",
+    "EnvironmentRow": "`surroundings.table[]`",
+    "ShellTerm": "`surroundings.expansion[]`, a shell",
+    "ExpansionTerm": "`surroundings.expansion[]`, a cluster",
+    "InteractionsInput": "`interactions`",
+    "PairInput": "`interactions.pairs[]`",
+    "ClusterInput": "`interactions.clusters[]`",
+    "MemberInput": "Members of a cluster",
+    "CoulombInput": "`interactions.coulomb`",
+    "DisorderInput": "`disorder`",
+    "SiteDisorderInput": "`disorder.site_energies[]`",
+    "BarrierDisorderInput": "`disorder.barriers[]`",
+    "BlockedInput": "`disorder.blocked[]`",
+    "PlaceInput": "A site",
+    "AnnealedInput": "`initial`, annealed",
+    "AnnealingInput": "`initial.annealed`",
+    "GivenInput": "`initial`, given",
+    "OrderedInput": "`initial`, ordered",
+    "OrderedPattern": "`initial.ordered`",
     "ConditionsInput": "`conditions`",
     "TemperatureRange": "Range of temperatures",
     "FieldInput": "`conditions.field`",
@@ -151,7 +171,19 @@ API: list[tuple[str, str, list[str]]] = [
         ],
     ),
     ("", "kmc_transport.polarization_plot", ["plot_dipole_path"]),
-    ("Exact answers", "kmc_transport.exact", ["solve_exact", "ExactTransport", "sensitivity", "Sensitivity"]),
+    (
+        "Exact answers",
+        "kmc_transport.exact",
+        [
+            "solve_exact",
+            "ExactTransport",
+            "pair_probability",
+            "thermodynamic_factor",
+            "Thermodynamics",
+            "sensitivity",
+            "Sensitivity",
+        ],
+    ),
     ("Simulation", "kmc_transport.simulation", ["run", "PointProgress"]),
     (
         "Results",
@@ -159,6 +191,11 @@ API: list[tuple[str, str, list[str]]] = [
         ["open_results", "read_catalog", "save_catalog", "load_catalog", "read_provenance", "Provenance"],
     ),
     ("", "kmc_transport.plots", ["plot_results"]),
+    (
+        "Equilibrium",
+        "kmc_transport.engine",
+        ["equilibrium_lattice", "LatticeMonteCarlo", "Annealing", "chemical_potential", "ChemicalPotential"],
+    ),
     ("Trajectories", "kmc_transport.recording", ["write_trajectory", "Recorded"]),
     ("", "kmc_transport.trajectory", ["open_trajectory"]),
     ("Observables", "kmc_transport.observables", ["fit_arrhenius", "ArrheniusFit"]),
@@ -284,9 +321,10 @@ def kind(node: dict[str, Any]) -> str:
 
 def key_rows(part: dict[str, Any], name: str) -> Iterable[list[str]]:
     """Rows of one mapping; ``name`` is its class in the schema (which keeps the order within examples)."""
-    from kmc_transport.model import schema
+    from kmc_transport.model import schema, schema_interactions
 
-    fields = {f.alias or n: f for n, f in getattr(schema, name).model_fields.items()}
+    model = getattr(schema, name, None) or getattr(schema_interactions, name)
+    fields = {f.alias or n: f for n, f in model.model_fields.items()}
     required = part.get("required", [])
     for key, node in part["properties"].items():
         default = node.get("default")

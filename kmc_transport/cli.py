@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
 
     from .model.model import Model
     from .report import Table
-    from .simulation import PointProgress
 
 __all__ = ["app", "main"]
 
@@ -30,7 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From first-principles barriers to mobilities of ions and small polarons, "
     "by kinetic Monte Carlo and exactly.",
-    epilog="Exit codes: 0 done, 1 ran but did not reach the asked accuracy, 2 bad input, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 ran but did not reach the asked accuracy or points failed, 2 bad input, "
+    "130 interrupted.",
 )
 
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Input file (YAML).", show_default=False)]
@@ -84,7 +88,29 @@ def run(
         bool, typer.Option("--overwrite", help="Start over: delete what an earlier run left at the output.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads. Default: all processors. Changes no result.")
+        int | None,
+        typer.Option(min=1, help="Threads or processes. Default: all processors. Changes no result."),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="threads or processes. Default: threads, then processes where many short points are left.",
+            metavar="threads|processes",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a running Dask scheduler, whose workers simulate.", metavar="ADDRESS"),
+    ] = None,
+    scheduler_file: Annotated[
+        Path | None, typer.Option(help="File that the Dask scheduler wrote, instead of its address.")
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Only the i-th of N shares of the points, for batch arrays. All write to the same output.",
+            metavar="i/N",
+        ),
     ] = None,
     classical: Classical = False,
     plot: Annotated[bool, typer.Option(help="Draw mobility and drift velocity to NAME.png.")] = True,
@@ -98,16 +124,22 @@ def run(
     model = _load(input, classical)
     target = output or Path(f"{input.stem}-classical.h5" if classical else f"{input.stem}.h5")
     _check_target(target)
+    from .live import Live
     from .simulation import run as simulate
 
+    part = _shard(shard)
     try:
-        with _Bar(quiet or as_json) as bar:
+        with _terminated_as_interrupted(), Live(quiet or as_json) as live:
             dataset = simulate(
                 model,
                 output=target,
                 overwrite=overwrite,
                 workers=workers,
-                on_progress=bar.update,
+                executor=executor,
+                scheduler=scheduler,
+                scheduler_file=scheduler_file,
+                shard=part,
+                on_progress=live.update,
                 command=shlex.join(["kmc-transport", *sys.argv[1:]]),
             )
     except KeyboardInterrupt:
@@ -117,6 +149,9 @@ def run(
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
+    if part is not None and not dataset["complete"].all():
+        _end_of_shard(target, quiet)
+        return
     picture = target.with_suffix(".png")
     if plot:
         from .plots import plot_results
@@ -150,14 +185,23 @@ def run(
             _print_tables(*shown)
             print(f"\nResults: {target}" + (f"   Picture: {picture}" if plot else ""))
     if not converged:
-        n = int((~dataset["converged"]).sum())
-        print(f"kmc-transport: {n} of the conditions did not reach the asked accuracy", file=sys.stderr)
+        failed = int(sum(str(r).startswith("failed") for r in dataset["exit_reason"].values.flat))
+        n = int((~dataset["converged"]).sum()) - failed
+        if n:
+            print(f"kmc-transport: {n} of the conditions did not reach the asked accuracy", file=sys.stderr)
+        if failed:
+            print(
+                f"kmc-transport: {failed} of the conditions could not be simulated; why: "
+                f"kmc-transport status {shlex.quote(str(target))}",
+                file=sys.stderr,
+            )
         raise typer.Exit(1)
 
 
 @app.command()
 def check(input: Input, classical: Classical = False, as_json: Json = False) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
+    from .interaction_report import interaction_tables
     from .rates import build_catalog, hop_regimes, rank_candidates
     from .report import carrier_table, class_table, summary
 
@@ -174,11 +218,14 @@ def check(input: Input, classical: Classical = False, as_json: Json = False) -> 
     rank_candidates(model, lowest)  # those that are not simulated must be sound too
     warnings = [f"{r.hop_class}: {r.warning}" for r in hop_regimes(model, lowest) if r.warning]
     tables = [carrier_table(model), class_table(model)]
+    between = interaction_tables(build_catalog(model, temperature=lowest))
     if as_json:
+        more = {"interactions": {t.title: t.data for t in between}} if between else {}
         _print_json(
-            {**facts, "warnings": warnings, "carriers": tables[0].data, "hop_classes": tables[1].data}
+            {**facts, "warnings": warnings, "carriers": tables[0].data, "hop_classes": tables[1].data, **more}
         )
         return
+    tables += between
     print(model.title)
     for reference in model.references:
         print(f"  {reference}")
@@ -229,6 +276,7 @@ def catalog(
     as_json: Json = False,
 ) -> None:
     """Show every rate, with the barrier and attempt frequency behind it and where they come from."""
+    from .interaction_report import interaction_tables
     from .rates import build_catalog, hop_regimes, rank_candidates
     from .report import candidates_table, catalog_rows, catalog_table, regime_table
 
@@ -253,6 +301,7 @@ def catalog(
                 "hops": catalog_rows(built),
                 "candidates": candidates_table(candidates, kelvin).data,
                 "regimes": regime_table(regimes, kelvin).data,
+                "interactions": {t.title: t.data for t in interaction_tables(built)},
             }
         )
         return
@@ -261,7 +310,7 @@ def catalog(
         tables.append(candidates_table(candidates, kelvin))
     if regimes:
         tables.append(regime_table(regimes, kelvin))
-    _print_tables(*tables)
+    _print_tables(*tables, *interaction_tables(built))
 
 
 @app.command()
@@ -412,6 +461,180 @@ def trajectory(
         print(f"Host: {host}   {done.host_sites} sites")
     if done.blocked:
         print("note: no carrier can hop, all frames are the same", file=sys.stderr)
+
+
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Result file, or folder of points (NAME.points).", show_default=False),
+]
+
+
+@app.command()
+def results(
+    run: Run,
+    temperature: Annotated[
+        list[float] | None, typer.Option("-T", "--temperature", help="Only this one, K; may be given again.")
+    ] = None,
+    field: Annotated[
+        list[float] | None, typer.Option("--field", help="Only this strength, V/m; may be given again.")
+    ] = None,
+    direction: Annotated[
+        list[str] | None, typer.Option("--direction", help="Only this direction, as the input wrote it.")
+    ] = None,
+    carrier: Annotated[list[str] | None, typer.Option("--carrier", help="Only this species.")] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Only what is missing, failed or not accurate.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the table of a run, finished or not."""
+    from .report import arrhenius_table, results_table, select_results
+    from .sweep.table import load_table
+
+    dataset = load_table(run)
+    chosen = select_results(
+        dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
+    )
+    table = results_table(chosen)
+    if unfinished:
+        keep = [not row["converged"] for row in table.data]
+        table.cells = [c for c, k in zip(table.cells, keep, strict=True) if k]
+        table.data = [d for d, k in zip(table.data, keep, strict=True) if k]
+    if csv:
+        _print_csv(table.data)
+        return
+    fit = arrhenius_table(dataset)
+    if as_json:
+        _print_json(
+            {"results": table.data, "arrhenius": [] if fit is None else fit.data, "notes": table.notes}
+        )
+        return
+    _print_tables(table, *([] if fit is None or unfinished else [fit]))
+
+
+@app.command()
+def status(run: Run, as_json: Json = False) -> None:
+    """Say how far a run is, from another terminal too, and what failed."""
+    from .live import progress_text, worst_table
+    from .store import read_status
+
+    found = read_status(run)
+    facts = {
+        "points": found.points,
+        "done": found.done,
+        "failed": found.failed,
+        "missing": found.missing,
+        "started": found.started,
+        "outside": found.outside,
+        "running": found.alive,
+        "result_file": found.has_result,
+        "progress": list(found.notes),
+        "failures": [vars(f) for f in found.failures],
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    print(
+        f"{found.path}: {found.done} of {found.points} points done, {found.failed} failed, {found.missing} missing"
+        + (f" ({found.started} of them begun)" if found.started else "")
+    )
+    if found.outside:
+        print(f"{found.outside} points of another grid or sampling are in the folder too")
+    for note in found.notes:
+        if found.alive and not note["finished"]:
+            print(f"process {note['process']} on {note['host']}, {note['time']}: {progress_text(note)}")
+            worst = worst_table(note["worst"])
+            if worst.cells:
+                _print_tables(worst)
+    if not found.alive:
+        print("no run is at work" + ("" if not found.missing else "; running the input again goes on"))
+    for failure in found.failures:
+        strength = sum(x * x for x in failure.field) ** 0.5 * 1e10
+        print(f"failed: {failure.temperature:g} K, {strength:.3g} V/m: {failure.reason}")
+
+
+@app.command()
+def merge(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Result files, or folders of points.", show_default=False),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Result file. Default: that of the first run.")
+    ] = None,
+) -> None:
+    """Write a result file from points: of one run, or of several of one input (shards, grids that grew apart)."""
+    from .sweep.merge import merge as merge_runs
+
+    if output is not None:
+        _check_target(output)
+    merged = merge_runs(runs, output)
+    print(f"Results: {merged.path}   {merged.found} of {merged.points} points")
+    for path in merged.damaged:
+        print(
+            f"kmc-transport: damaged: {path}: run the input again, and it is simulated anew", file=sys.stderr
+        )
+    if merged.found < merged.points or merged.damaged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    run: Run,
+    points: Annotated[int, typer.Option(min=0, help="Points to simulate again, drawn at random.")] = 1,
+    input: Annotated[
+        Path | None, typer.Option("--input", help="The input, where the recorded one is not enough.")
+    ] = None,
+    discard: Annotated[
+        bool, typer.Option("--discard-damaged", help="Delete damaged points; `run` simulates them anew.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check all files of a run, and whether random points come out the same, bit for bit, when simulated again."""
+    from .sweep.verify import verify as verify_run
+
+    def tell(record: Any) -> None:
+        print(
+            f"simulating {record.temperature:g} K again (it took {float(record.values['wall_time']):.3g} s)",
+            file=sys.stderr,
+        )
+
+    found = verify_run(run, repeat=points, model=None if input is None else _load(input), on_repeat=tell)
+    if discard:
+        for path in found.damaged:
+            path.unlink(missing_ok=True)
+    if as_json:
+        _print_json(
+            {
+                "points": found.points,
+                "damaged": [str(p) for p in found.damaged],
+                "result_file_differs": found.stale,
+                "repeated": [
+                    {"temperature_K": t, "field_V_per_angstrom": list(f), "different": list(d)}
+                    for t, f, d in found.repeated
+                ],
+                "versions": found.versions,
+                "note": found.note,
+                "good": found.good,
+            }
+        )
+    else:
+        print(f"{found.path}: {found.points} points, {len(found.damaged)} damaged")
+        for path in found.damaged:
+            print(f"damaged: {path}" + (" (deleted)" if discard else ""))
+        if found.stale:
+            print("the result file differs from its points: kmc-transport merge makes it anew")
+        for t, f, names in found.repeated:
+            strength = sum(x * x for x in f) ** 0.5 * 1e10
+            verdict = "the same bit for bit" if not names else f"DIFFERENT: {', '.join(names)}"
+            print(f"{t:g} K, {strength:.3g} V/m simulated again: {verdict}")
+        for name, (then, now) in found.versions.items():
+            print(f"note: {name} was {then}, is {now}")
+        if found.note:
+            print(f"note: {found.note}")
+    if not found.good:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -566,6 +789,59 @@ def _check_target(target: Path) -> None:
         raise InputError(Problem(wrong[0], "-o", str(target), wrong[1], "choose another -o"))
 
 
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, slash, of = text.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise InputError(
+            Problem(
+                "is not a share of a sweep",
+                "--shard",
+                text,
+                "i/N with 1 <= i <= N",
+                "for the second of three: 2/3",
+            )
+        )
+    return int(number), int(of)
+
+
+def _end_of_shard(target: Path, quiet: bool) -> None:
+    """What a shard says that was not the last: its own failures decide the exit code."""
+    from .store import read_status
+
+    found = read_status(target)
+    if not quiet:
+        print(
+            f"This shard is done: {found.done} of {found.points} points of the sweep are there. {target} is written "
+            "when all are; before that: kmc-transport merge"
+        )
+    if found.failed:
+        print(
+            f"kmc-transport: {found.failed} points could not be simulated; why: "
+            f"kmc-transport status {shlex.quote(str(target))}",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which batch systems send before they kill, saves what was done as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _load(path: Path, classical: bool = False) -> Model:
     from .model import classical_model, load_model
 
@@ -629,61 +905,3 @@ def _print_tables(*tables: Table) -> None:
 def _frames_done(done: int, wanted: int) -> None:
     end = "\n" if done == wanted else ""
     print(f"\r{done} of {wanted} frames", end=end, file=sys.stderr, flush=True)
-
-
-class _Bar:
-    """Progress on standard error: points, hops per second, error against the error asked for, time left."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.shown = not quiet and sys.stderr.isatty()
-        self.share: dict[int, float] = {}
-        self.events: dict[int, int] = {}
-        self.error: dict[int, float] = {}
-
-    def __enter__(self) -> _Bar:
-        if self.shown:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-            self.progress = Progress(
-                TextColumn("{task.fields[points]}"),
-                BarColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TextColumn("{task.fields[error]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self.progress.start()
-            self.task = self.progress.add_task("", total=1.0, points="starting", rate="", error="")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.shown:
-            self.progress.stop()
-
-    def update(self, state: PointProgress) -> None:
-        """Called by the workers."""
-        if not self.shown:
-            return
-        p, ratio = state.point, state.state.ratio
-        self.events[p] = state.state.events
-        # the error falls as the square root of the work
-        self.share[p] = 1.0 if state.done else 0.0 if not ratio else min(0.99, ratio**-2)
-        if state.state.relative_error is not None and not state.done:
-            self.error[p] = state.state.relative_error
-        if state.done:
-            self.error.pop(p, None)
-        done = sum(1 for s in self.share.values() if s == 1.0)
-        elapsed = self.progress.tasks[0].elapsed or 0.0
-        rate = sum(self.events.values()) / elapsed if elapsed > 0.5 else 0.0
-        worst = max(self.error.values(), default=0.0)
-        self.progress.update(
-            self.task,
-            completed=sum(self.share.values()) / state.n_points,
-            points=f"{done}/{state.n_points} points",
-            rate=f"{rate / 1e6:.0f} million hops/s" if rate else "",
-            error=f"error {100 * worst:.2g} %" if worst else "",
-        )

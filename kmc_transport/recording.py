@@ -222,7 +222,8 @@ class _Recorder:
                     )
                 )
             self.every = self.replica.n_carriers / rate
-        attempts = self.every * rate / max(self.replica.acceptance_estimate, 1e-6)
+        share = self.replica.acceptance_estimate if self.replica.algorithm == "null_event" else 1.0
+        attempts = self.every * rate / (max(share, 1e-6) if np.isfinite(share) else 1.0)
         self.substeps = max(1, int(np.ceil(attempts / ATTEMPTS)))
         interval = self.every / self.substeps
         self.replica.reset(sample_interval=interval)
@@ -243,7 +244,8 @@ class _Recorder:
                 self._take_frame()
             if self.size > PART_BYTES or time.monotonic() - self.since > PART_SECONDS:
                 self._save()
-                on_progress(self.frame, self.frames)
+                if self.frame < self.frames:
+                    on_progress(self.frame, self.frames)
         if self.positions or self.listed:
             self._save()
         on_progress(self.frame, self.frames)

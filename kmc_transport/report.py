@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
+from .errors import InputError, Problem
 from .model.model import Model, Sampling
 from .units import ANGSTROM, K_B
 
@@ -30,6 +31,7 @@ __all__ = [
     "format_estimate",
     "regime_table",
     "results_table",
+    "select_results",
     "sensitivity_table",
     "summary",
 ]
@@ -85,6 +87,38 @@ def _plain(x: Any) -> Any:
     if isinstance(x, (np.floating, float)):
         return float(x) if math.isfinite(x) else None
     return x.item() if isinstance(x, np.generic) else x
+
+
+def select_results(
+    dataset: xarray.Dataset,
+    *,
+    temperature: Sequence[float] | None = None,
+    field: Sequence[float] | None = None,
+    direction: Sequence[str] | None = None,
+    carrier: Sequence[str] | None = None,
+) -> xarray.Dataset:
+    """Only some conditions: temperatures in K, field strengths in V/m, directions and carriers by name.
+
+    Raises InputError for one that is not there.
+    """
+    kept = {}
+    numbers = {"temperature": temperature, "field": field}
+    for name, wanted in {**numbers, "direction": direction, "carrier": carrier}.items():
+        if not wanted:
+            continue
+        there = dataset[name].values
+        rows = []
+        for value in wanted:
+            same = np.isclose(there, float(value), rtol=1e-9) if name in numbers else there == str(value)
+            if not same.any():
+                raise InputError(
+                    Problem(f"there is no such {name}", f"--{name}", value, ", ".join(f"{v}" for v in there[:20]))
+                )
+            rows.append(int(np.flatnonzero(same)[0]))
+        kept[name] = sorted(set(rows))
+        if name == "carrier":
+            kept["carrier_2"] = kept[name]
+    return dataset.isel(kept)
 
 
 def results_table(dataset: xarray.Dataset) -> Table:
@@ -150,6 +184,10 @@ def results_table(dataset: xarray.Dataset) -> Table:
                 "mobility_from": "Einstein relation" if zero else "drift velocity",
                 "drift_velocity_m_per_s": _plain(d["drift_velocity"][at]),
                 "drift_velocity_stderr": _plain(d["drift_velocity_stderr"][at]),
+                "differential_mobility_m2_per_Vs": _plain(d["differential_mobility"][at]),
+                "differential_mobility_stderr": _plain(d["differential_mobility_stderr"][at]),
+                "mobility_tensor_m2_per_Vs": _plain(d["mobility_tensor"][at]),
+                "mobility_tensor_stderr": _plain(d["mobility_tensor_stderr"][at]),
                 "tracer_diffusivity_m2_per_s": _plain(d["tracer_diffusivity"][at]),
                 "tracer_diffusivity_stderr": _plain(d["tracer_diffusivity_stderr"][at]),
                 "converged": bool(d["converged"][t, f, e]),

@@ -30,20 +30,27 @@ ALLOWED: dict[str, set[str]] = {
     "plots": {"errors", "units", "arrays", "records", "store"},
     "polarization_plot": {"errors", "polarization", "plots"},
     "point": {"errors", "units", "records", "seeds", "model", "rates", "engine", "observables"},
+    "sweep": {
+        *("errors", "units", "arrays", "records", "model", "rates", "engine", "exact", "observables"),
+        *("store", "point"),
+    },
     "simulation": {
         *("errors", "units", "arrays", "records", "seeds", "model", "rates", "engine", "exact"),
-        *("observables", "store", "point"),
+        *("observables", "store", "point", "sweep"),
     },
+    "live": {"report", "simulation"},
     "trajectory": {"errors", "units", "records", "store"},
     "recording": {
         *("errors", "records", "seeds", "model", "rates", "engine", "store", "simulation", "trajectory"),
     },
     "report": {"errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"},
     "polarization_report": {"polarization", "report"},
+    "interaction_report": {"model", "rates", "report"},
     "cli": {
         *("errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"),
         *("plots", "simulation", "report", "readers", "polarization", "polarization_plot"),
-        *("polarization_report", "trajectory", "recording"),
+        *("polarization_report", "trajectory", "recording", "sweep", "live"),
+        "interaction_report",
     },
     "__main__": {"cli"},
 }
@@ -62,7 +69,9 @@ CONFINED: dict[str, set[str]] = {
     "xarray": {"store"},
     "matplotlib": {"plots", "polarization_plot"},
     "typer": {"cli"},
-    "rich": {"cli", "report"},
+    "rich": {"cli", "live", "report"},
+    "dask": {"sweep"},
+    "distributed": {"sweep"},
 }
 
 

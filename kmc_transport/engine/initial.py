@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from ..model.interactions import Initial
 from ..units import K_B
-from .tables import Tables
+from .tables import Tables, build_tables
 
 if TYPE_CHECKING:
-    from .anneal import Annealing
+    from ..rates.catalog import RateCatalog
+    from .anneal import Annealing, LatticeMonteCarlo
 
-__all__ = ["initial_configuration", "place_carriers"]
+__all__ = ["annealed_lattice", "equilibrium_lattice", "initial_configuration", "place_carriers"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -34,6 +35,16 @@ def initial_configuration(
         return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
     if initial.kind != "annealed":
         return *place_carriers(tables, temperature, rng), None
+    lattice, report = annealed_lattice(tables, temperature, rng, initial)
+    if not report.equilibrated:
+        warnings.warn(f"annealing: {report}", RuntimeWarning, stacklevel=2)
+    return *_from_sites(tables, lattice.sites), report
+
+
+def annealed_lattice(
+    tables: Tables, temperature: float, rng: np.random.Generator, initial: Initial
+) -> tuple[LatticeMonteCarlo, Annealing]:
+    """Random places, cooled to ``temperature`` (K)."""
     from .anneal import LatticeMonteCarlo, anneal, start_temperature
 
     start = max(temperature, start_temperature(initial, temperature))
@@ -41,10 +52,19 @@ def initial_configuration(
     site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
     species = tables.type_species[kind]
     lattice = LatticeMonteCarlo(tables.model, [site[species == s] for s in range(tables.n_species)], rng)
-    report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps)
-    if not report.equilibrated:
-        warnings.warn(f"annealing: {report}", RuntimeWarning, stacklevel=2)
-    return *_from_sites(tables, lattice.sites), report
+    return lattice, anneal(lattice, temperature, start=start, sweeps=initial.sweeps)
+
+
+def equilibrium_lattice(
+    catalog: RateCatalog, *, seed: int, start_temperature: float | None = None, sweeps: int = 10_000
+) -> tuple[LatticeMonteCarlo, Annealing]:
+    """Lattice Monte Carlo of the catalog's model, annealed to its temperature: for equilibrium averages.
+
+    Look at ``Annealing.equilibrated`` before use. start_temperature : K. sweeps : at most, at each temperature.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    initial = Initial("annealed", None, start_temperature, sweeps)
+    return annealed_lattice(build_tables(catalog), catalog.temperature, rng, initial)
 
 
 def _from_sites(tables: Tables, sites: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
@@ -67,25 +87,41 @@ def place_carriers(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Random sites for all carriers, one each: (cell number, type) of every carrier, in order of species.
 
-    Each species is drawn without replacement from the free sites that it may occupy, with weights
+    Species take their sites one after the other; if one finds too few left, those with the fewest sites go first. Each
+    species is drawn without replacement from the free sites that it may occupy, with weights
     ``exp(-site energy/kT)``: exact equilibrium for one carrier without field, and for equal site energies.
     Drawn by the smallest of exponential numbers divided by the weights (P. S. Efraimidis and P. G. Spirakis,
     Inf. Process. Lett. 97, 181 (2006)). Raises ValueError when the sites do not suffice.
     """
+    try:
+        return _place(tables, temperature, rng, list(range(tables.n_species)))
+    except _TooFew:
+        sites = np.bincount(tables.type_species, minlength=tables.n_species)
+        return _place(tables, temperature, rng, np.argsort(sites, kind="stable").tolist())
+
+
+class _TooFew(ValueError):
+    """Too few free sites."""
+
+
+def _place(
+    tables: Tables, temperature: float, rng: np.random.Generator, order: list[int]
+) -> tuple[IntArray, IntArray]:
     n_cells, kt, disorder = tables.n_cells, K_B * temperature, tables.model.disorder
     taken = np.zeros((n_cells, tables.n_basis), np.bool_) if tables.n_species > 1 else None
     if disorder is not None and disorder.blocked is not None:
         taken = np.array(disorder.blocked).reshape(n_cells, -1)[:, tables.basis_site]
     uneven = None if disorder is None else disorder.site_energy
-    cells, types = [], []
-    for s in range(tables.n_species):
+    cells: dict[int, IntArray] = {}
+    types: dict[int, IntArray] = {}
+    for s in order:
         count = int(tables.number[s])
         own = np.flatnonzero(tables.type_species == s)
         basis = tables.type_basis[own]
         energy = np.asarray(tables.model.site_energy)[s, tables.basis_site[basis]]
         n_free = n_cells * len(own) - (0 if taken is None else int(taken[:, basis].sum()))
         if count > n_free:
-            raise ValueError(f"{count} carriers of {tables.model.carriers[s].name!r} on {n_free} free sites")
+            raise _TooFew(f"{count} carriers of {tables.model.carriers[s].name!r} on {n_free} free sites")
         if uneven is not None:
             own_sites = tables.basis_site[basis]
             energy = energy + np.asarray(uneven[s]).reshape(n_cells, -1)[:, own_sites]
@@ -101,6 +137,6 @@ def place_carriers(
         cell, k = np.divmod(chosen, len(own))
         if taken is not None:
             taken[cell, basis[k]] = True
-        cells.append(cell)
-        types.append(own[k])
-    return np.concatenate(cells), np.concatenate(types)
+        cells[s], types[s] = cell, own[k]
+    every = range(tables.n_species)
+    return np.concatenate([cells[s] for s in every]), np.concatenate([types[s] for s in every])

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .accelerate import jit, part, wide_multiply
+from .accelerate import inlined, jit_plain, wide_multiply
 from .kernels import (
     ABSENT,
     ATTEMPTS,
@@ -133,7 +133,7 @@ class Values(NamedTuple):
 # ---- lists
 
 
-@part
+@inlined
 def list_add(f, entry, c):
     n = f.length[c]
     at = U(c) * U(f.scheme[CHUNKS]) + (n >> U8)
@@ -145,7 +145,7 @@ def list_add(f, entry, c):
     f.length[c] = n + U1
 
 
-@part
+@inlined
 def list_remove(f, entry, c):
     """The last one of the list fills the gap."""
     n = f.length[c] - U1
@@ -161,7 +161,7 @@ def list_remove(f, entry, c):
         f.free_count[0] += U1
 
 
-@part
+@inlined
 def relist(f, entry, after):
     """Put an entry into the list of class ``after`` (`NO_CLASS`: none)."""
     before = f.class_of[entry]
@@ -173,7 +173,7 @@ def relist(f, entry, after):
         f.class_of[entry] = after
 
 
-@part
+@inlined
 def set_bound(f, entry, bound):
     """New bound of an entry with a tree; the sums above are made anew, so that no rounding accumulates."""
     if f.bound_of[entry] != bound:
@@ -190,14 +190,14 @@ def set_bound(f, entry, bound):
             f.tree[node] = f.tree[node << U1] + f.tree[node << U1 | U1]
 
 
-@part
+@inlined
 def row_and_place(f, entry):
     shift = f.setup[ENTRY_SHIFT]
     here = f.record[(entry >> shift) << U1]
     return ((here >> U32) + (entry & ((U1 << shift) - U1))) << ROW, here & LOW32
 
 
-@part
+@inlined
 def is_open(f, p, row, place):
     may = f.rows[row | MAY]
     return (may & U1 != U0) and (
@@ -205,7 +205,7 @@ def is_open(f, p, row, place):
     )
 
 
-@part
+@inlined
 def total_weight(f):
     """Expected attempts per sample interval, and whether there are any."""
     if f.setup[TREE] != U0:
@@ -217,7 +217,7 @@ def total_weight(f):
     return total
 
 
-@part
+@inlined
 def choose_entry(f, total, r, r2):
     """Entry and its class (0 with a tree) from two random numbers."""
     x = np.float64(r >> U11) * ONE * total
@@ -253,7 +253,7 @@ def choose_entry(f, total, r, r2):
     return U(f.pool[chunk << U8 | (place & CHUNK_MASK)]), c
 
 
-@part
+@inlined
 def put_carrier(f, p, place, carrier, occupant):
     """Let a carrier (or nothing) sit at a real place and its copies."""
     put(p, place, occupant)
@@ -264,7 +264,7 @@ def put_carrier(f, p, place, carrier, occupant):
             f.carrier_at[p.copies[i]] = np.uint32(carrier)
 
 
-@part
+@inlined
 def execute(f, p, entry, row, place):
     """Move the carrier. Returns its new place."""
     carrier = entry >> f.setup[ENTRY_SHIFT]
@@ -285,7 +285,7 @@ def execute(f, p, entry, row, place):
 # ---- codes
 
 
-@part
+@inlined
 def renew_code(f, p, a, v, entry):
     """List an entry by its code."""
     row, place = row_and_place(f, entry)
@@ -303,7 +303,7 @@ def renew_code(f, p, a, v, entry):
         relist(f, entry, c)
 
 
-@part
+@inlined
 def own_codes(f, p, a, v, carrier, n):
     """Codes of a carrier's own hops from scratch; they are touched."""
     first = carrier << f.setup[ENTRY_SHIFT]
@@ -316,16 +316,20 @@ def own_codes(f, p, a, v, carrier, n):
     return n
 
 
-@part
-def touch_codes(f, a, v, place, basis, before, after, mover, n):
-    """What hops of other carriers see change at ``place``: occupant ``before`` to ``after``."""
+@inlined
+def touch_codes(f, a, v, place, target, r, species, mover, n):
+    """What hops of other carriers see change as ``species`` leaves ``place`` for ``target``; ``r`` is twice the row."""
     shift = f.setup[ENTRY_SHIFT]
-    for g in range(f.group_span[basis], f.group_span[basis + U1]):
-        at = g << U2
-        other = f.carrier_at[place - U(f.group[at])]
-        if other != ABSENT and U(other) != mover:
-            other = U(other)
-            if f.record[other << U1] >> U32 == U(f.group[at | U1]):
+    for end in range(U2):
+        site = place if end == 0 else target
+        basis = f.basis[r + end]
+        before = species if end == 0 else U0
+        after = species ^ before
+        for g in range(f.group_span[basis], f.group_span[basis + U1]):
+            at = g << U2
+            found = f.carrier_at[site - U(f.group[at])]
+            other = U(found)
+            if found != ABSENT and other != mover and f.record[other << U1] >> U32 == U(f.group[at | U1]):
                 for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
                     entry = other << shift | f.change_slot[i]
                     j = f.change_entry[i]
@@ -336,7 +340,7 @@ def touch_codes(f, a, v, place, basis, before, after, mover, n):
     return n
 
 
-@jit
+@jit_plain
 def list_codes(f, p, a, v):
     """List all hops, carrier by carrier."""
     for carrier in range(U(len(f.record) >> 1)):
@@ -345,7 +349,7 @@ def list_codes(f, p, a, v):
             renew_code(f, p, a, v, f.touched[i])
 
 
-@jit
+@jit_plain
 def count_wrong_codes(f, p, a, v):
     """Entries whose code, kept up to date, is not the one counted anew (there should be none)."""
     wrong = 0
@@ -356,7 +360,7 @@ def count_wrong_codes(f, p, a, v):
     return wrong
 
 
-@jit
+@jit_plain
 def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
     """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left."""
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
@@ -397,9 +401,7 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
         target = execute(f, p, entry, row, place)
         if target != place:
             n = own_codes(f, p, a, v, carrier, 0)
-            r = row >> ROW << U1
-            n = touch_codes(f, a, v, place, f.basis[r], species, U0, carrier, n)
-            n = touch_codes(f, a, v, target, f.basis[r | U1], U0, species, carrier, n)
+            n = touch_codes(f, a, v, place, target, row >> ROW << U1, species, carrier, n)
             for i in range(n):
                 renew_code(f, p, a, v, f.touched[i])
             total = total_weight(f)
@@ -411,13 +413,13 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
 # ---- energies
 
 
-@part
+@inlined
 def entry_shift_total(f, e, v, entry, row, place):
     slot = entry & ((U1 << f.setup[ENTRY_SHIFT]) - U1)
     return total_shift(e, row >> ROW, place, slot, v.shift[entry], np.int64(v.code[entry]))
 
 
-@part
+@inlined
 def renew_energy(f, p, a, e, v, entry):
     """List an entry by a bound of its rate that holds within the margin."""
     row, place = row_and_place(f, entry)
@@ -450,7 +452,7 @@ def renew_energy(f, p, a, e, v, entry):
         relist(f, entry, c)
 
 
-@part
+@inlined
 def own_energies(f, p, a, e, c, v, carrier, n):
     """Values of a carrier's own hops from scratch; they are touched."""
     shift = f.setup[ENTRY_SHIFT]
@@ -483,7 +485,7 @@ def own_energies(f, p, a, e, c, v, carrier, n):
     return n
 
 
-@part
+@inlined
 def axes(c, which, x, y, z):
     """Cells relative to (x, y, z) by coordinate, wrapped: those of others (0), and from others to here (1)."""
     strides = (c.size[1] * c.size[2], c.size[2], np.int64(1))
@@ -495,7 +497,7 @@ def axes(c, which, x, y, z):
             c.axis[3 * which + j, k] = (d + size if d < 0 else d) * strides[j]
 
 
-@part
+@inlined
 def sweep_charges(f, c, v, mover, r, n):
     """Energies of all other carriers' hops, after ``mover`` (whose cell is still the old one) makes hop ``r``."""
     shift = f.setup[ENTRY_SHIFT]
@@ -541,7 +543,7 @@ def sweep_charges(f, c, v, mover, r, n):
     return n
 
 
-@part
+@inlined
 def old_cell(c, r, i, x, y, z):
     """Cell of carrier ``i`` relative to (x, y, z) less the step of hop ``r``."""
     dx = (np.int64(c.cell[0, i]) - x + c.row_cell[r, 0]) % c.size[0]
@@ -550,16 +552,20 @@ def old_cell(c, r, i, x, y, z):
     return (dx * c.size[1] + dy) * c.size[2] + dz
 
 
-@part
-def touch_energies(f, p, a, e, v, place, basis, before, after, mover, n):
+@inlined
+def touch_energies(f, a, v, place, target, r, species, mover, n):
     """As `touch_codes`."""
     shift = f.setup[ENTRY_SHIFT]
-    for g in range(f.group_span[basis], f.group_span[basis + U1]):
-        at = g << U2
-        other = f.carrier_at[place - U(f.group[at])]
-        if other != ABSENT and U(other) != mover:
-            other = U(other)
-            if f.record[other << U1] >> U32 == U(f.group[at | U1]):
+    for end in range(U2):
+        site = place if end == 0 else target
+        basis = f.basis[r + end]
+        before = species if end == 0 else U0
+        after = species ^ before
+        for g in range(f.group_span[basis], f.group_span[basis + U1]):
+            at = g << U2
+            found = f.carrier_at[site - U(f.group[at])]
+            other = U(found)
+            if found != ABSENT and other != mover and f.record[other << U1] >> U32 == U(f.group[at | U1]):
                 for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
                     entry = other << shift | f.change_slot[i]
                     j = f.change_entry[i]
@@ -573,7 +579,7 @@ def touch_energies(f, p, a, e, v, place, basis, before, after, mover, n):
     return n
 
 
-@jit
+@jit_plain
 def list_energies(f, p, a, e, c, v):
     """List all hops, carrier by carrier."""
     for carrier in range(U(len(f.record) >> 1)):
@@ -582,7 +588,7 @@ def list_energies(f, p, a, e, c, v):
             renew_energy(f, p, a, e, v, f.touched[i])
 
 
-@jit
+@jit_plain
 def largest_drift(f, p, a, e, c, v, w):
     """Largest deviation (quanta) of the values kept up to date from those counted anew, which are left in ``w``."""
     most = 0
@@ -598,7 +604,7 @@ def largest_drift(f, p, a, e, c, v, w):
     return most
 
 
-@jit
+@jit_plain
 def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, logging):
     """As `run_listed_codes`."""
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
@@ -642,17 +648,14 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
         if target != place:
             n_far = 0
             if charged:
-                # sweep first, as it needs the old cell; its entries are renewed last
+                # the sweep needs the old cell
                 n_far = sweep_charges(f, c, v, carrier, row >> ROW, 0)
                 move_charge(c, carrier, row >> ROW)
             n = own_energies(f, p, a, e, c, v, carrier, n_far)
-            r = row >> ROW << U1
-            n = touch_energies(f, p, a, e, v, place, f.basis[r], species, U0, carrier, n)
-            n = touch_energies(f, p, a, e, v, target, f.basis[r | U1], U0, species, carrier, n)
-            for i in range(n_far, n):
-                renew_energy(f, p, a, e, v, f.touched[i])
-            for i in range(n_far):
-                renew_energy(f, p, a, e, v, f.touched[i])
+            n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, n)
+            # those that the sweep found come last
+            for i in range(n):
+                renew_energy(f, p, a, e, v, f.touched[(i + n_far) % n])
             total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
     f.clock[LOGGED] = executed

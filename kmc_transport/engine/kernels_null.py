@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .accelerate import call_rule, jit, part, prefetch, wide_multiply
+from .accelerate import call_rule, inlined, jit_plain, prefetch, wide_multiply
 from .kernels import (
     ALIAS,
     ATTEMPTS,
@@ -122,7 +122,7 @@ class Charges(NamedTuple):
     n_types: np.ndarray  # (1,) int64
 
 
-@part
+@inlined
 def put(p, place, occupant):
     """Let ``occupant`` sit at a real place and its copies."""
     flags = U(p.occupant[place]) & FLAGS
@@ -133,13 +133,13 @@ def put(p, place, occupant):
             p.occupant[p.copies[i]] = np.uint8(GHOST | occupant)
 
 
-@part
+@inlined
 def real(p, place):
     """The place itself, or the one that it copies."""
     return U(p.link[place]) if U(p.occupant[place]) & GHOST != U0 else place
 
 
-@part
+@inlined
 def terms_hold(p, a, place, first):
     """Whether the condition at ``first`` of `Around.term` holds around ``place``."""
     for m in range(U(a.term[first]), U(a.term[first + U1])):
@@ -148,7 +148,7 @@ def terms_hold(p, a, place, first):
     return True
 
 
-@part
+@inlined
 def code_around(p, a, setup, rows, row, place):
     """Code of a row's surroundings: an index into the tables."""
     occupant, entry, stride = p.occupant, a.entry, setup[STRIDE]
@@ -166,7 +166,7 @@ def code_around(p, a, setup, rows, row, place):
     return code
 
 
-@jit
+@jit_plain
 def run_null_codes(attempts, fold_after, h, p, a, accept, t, rows_out, log, logging):
     """One sample for each entry of ``attempts``. ``accept``: for each code a threshold (its lowest bit says whether
     the rate is clamped) and the energy difference."""
@@ -250,7 +250,7 @@ def run_null_codes(attempts, fold_after, h, p, a, accept, t, rows_out, log, logg
         sample(t, rows_out)
 
 
-@part
+@inlined
 def several_around(p, a, r, place):
     """What the conditions on several sites add to the energy difference, the barrier shift and the table's code."""
     dE = shift = code = 0
@@ -263,7 +263,7 @@ def several_around(p, a, r, place):
     return dE, shift, code
 
 
-@part
+@inlined
 def energies_around(p, a, e, setup, rows, row, place):
     """Energy difference and barrier shift of a row from the short-range surroundings and disorder, and the table's
     code; Coulomb energies apart."""
@@ -287,7 +287,7 @@ def energies_around(p, a, e, setup, rows, row, place):
     return dE, shift, code
 
 
-@part
+@inlined
 def total_shift(e, r, place, slot, shift, code):
     """Barrier shift with the environment table and disorder."""
     shift += e.table[e.table_start[r] + U(code)]
@@ -296,7 +296,7 @@ def total_shift(e, r, place, slot, shift, code):
     return shift
 
 
-@part
+@inlined
 def rate_of(e, r, dE, shift):
     """Rate and whether it is clamped."""
     quantum = e.scale[0]
@@ -312,7 +312,7 @@ def rate_of(e, r, dE, shift):
     return math.exp(e.log_prefactor[r] - abs(activation) / e.scale[1]), clamped
 
 
-@part
+@inlined
 def coulomb_change(c, carrier, place_cell, kind, slot, shift):
     """Change of the Coulomb energy with all others, as ``carrier`` hops."""
     total = 0
@@ -329,7 +329,7 @@ def coulomb_change(c, carrier, place_cell, kind, slot, shift):
     return total
 
 
-@part
+@inlined
 def move_charge(c, carrier, r):
     """Keep the cell and type of a carrier that makes hop ``r``."""
     for j in range(3):
@@ -338,7 +338,7 @@ def move_charge(c, carrier, r):
     c.kind[carrier] = c.row_type[r, 1]
 
 
-@jit
+@jit_plain
 def run_null_energies(attempts, fold_after, h, p, a, e, c, t, rows_out, log, logging):
     """One sample for each entry of ``attempts``; energies are counted anew for each attempt."""
     rows, record, occupant, counts = h.rows, h.record, p.occupant, h.counts

@@ -522,7 +522,7 @@ class Replica:
             levels=int(snapshot["levels"]),
             windows_per_row=int(snapshot["windows_per_row"]),
             algorithm=str(snapshot["algorithm"]),
-            layout=str(snapshot["layout"]),
+            layout=str(snapshot["layout"]).replace("halo", "auto"),  # with interactions there is no other
             initial=Initial(),  # carriers are put where they were below
         )
         backend = replica._backend

@@ -16,7 +16,15 @@ from ..units import K_B
 from .chain import ChainSolution, solve_chain
 from .states import StateSpace, enumerate_states
 
-__all__ = ["Averages", "JumpRates", "jump_rates", "log_frequency_weight", "site_law_of", "solve_space", "stationary_law"]
+__all__ = [
+    "Averages",
+    "JumpRates",
+    "jump_rates",
+    "log_frequency_weight",
+    "site_law_of",
+    "solve_space",
+    "stationary_law",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -128,7 +136,7 @@ def jump_rates(space: StateSpace, catalog: RateCatalog) -> JumpRates:
 def _canonical_guess(
     space: StateSpace, catalog: RateCatalog, energy: FloatArray, alone: FloatArray | None
 ) -> FloatArray:
-    """ln of the canonical law, up to a constant; with what attempt frequencies (and the field) make of a carrier alone."""
+    """ln of the canonical law, up to a constant; with the weight of a carrier alone in the field."""
     kt = K_B * catalog.temperature
     if alone is None:
         return np.asarray(np.einsum("nas,as->n", space.site_count, log_frequency_weight(catalog)) - energy / kt)
@@ -146,7 +154,8 @@ def log_frequency_weight(catalog: RateCatalog) -> FloatArray:
         return weight
     for a in range(len(weight)):
         rows = [
-            Difference(int(net.origin[h]), int(net.target[h]), float(ratio[h]), 0) for h in np.flatnonzero(net.carrier == a)
+            Difference(int(net.origin[h]), int(net.target[h]), float(ratio[h]), 0)
+            for h in np.flatnonzero(net.carrier == a)
         ]
         for site, value in solve_potential(rows, {}, math.inf)[0].items():
             weight[a, site] = value

@@ -142,8 +142,8 @@ def sensitivity(
 def _shifted(catalog: RateCatalog, shift: FloatArray) -> RateCatalog:
     """The same catalog with ``shift`` (n_hops,) added to ln(rate).
 
-    Where rates depend on the configuration they are worked out later: a saddle that lies lower by kT x shift is a saddle
-    work that is larger by it; a rule without a saddle of its own gets another prefactor.
+    Where rates depend on the configuration they are worked out later: a saddle that lies lower by kT x shift is a
+    saddle work that is larger by it; a rule without a saddle of its own gets another prefactor.
     """
     log_rate = catalog.log_rate + shift
     if depends_on_configuration(catalog.model):

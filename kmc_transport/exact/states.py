@@ -55,7 +55,7 @@ class StateSpace:
     site_count: IntArray
 
     def configurations(self) -> npt.NDArray[np.int16]:
-        """(n_states, n_flat) 0 for an empty site, a + 1 for species a; listed anew at each call, as they may be large."""
+        """(n_states, n_flat) 0 for an empty site, a + 1 for species a; listed anew at each call: they may be large."""
         rows = _configurations(self.model, self.numbers, self.anchor, math.prod(self.supercell))
         rows[rows > len(self.numbers)] = (self.anchor or 0) + 1
         return rows
@@ -250,7 +250,7 @@ def list_configurations(model: Model, numbers: tuple[int, ...]) -> npt.NDArray[n
 def _configurations(
     model: Model, numbers: tuple[int, ...], anchor: int | None, n_cells: int
 ) -> npt.NDArray[np.int16]:
-    """(n_states, n_cells * n_sites): 0 empty, a + 1 species a, S + 1 the tagged carrier (in cell 0 if all are alike)."""
+    """(n_states, n_cells * n_sites): 0 empty, a + 1 species a, S + 1 the tagged one (in cell 0 if cells are alike)."""
     n_sites = model.structure.n_sites
     allowed = open_sites(model, n_cells)
     empty = np.zeros(n_cells * n_sites, np.int16)

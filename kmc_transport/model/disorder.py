@@ -37,7 +37,7 @@ def _mix(x: UIntArray) -> UIntArray:
     return x ^ (x >> np.uint64(31))
 
 
-def unit_numbers(*words: object) -> FloatArray:
+def unit_numbers(*words: npt.ArrayLike) -> FloatArray:
     """Numbers in (0, 1), uniform, that depend on the whole numbers ``words`` (broadcast together) alone."""
     state = np.zeros(np.broadcast_shapes(*(np.shape(w) for w in words)), np.uint64)
     with np.errstate(over="ignore"):
@@ -47,7 +47,7 @@ def unit_numbers(*words: object) -> FloatArray:
     return np.asarray(((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
-def sample(distribution: str, width: float, *words: object) -> FloatArray:
+def sample(distribution: str, width: float, *words: npt.ArrayLike) -> FloatArray:
     """Energies (eV) of a distribution, functions of ``words``; see `schema_interactions.SiteDisorderInput`."""
     first = unit_numbers(*words, 0)
     if distribution == "uniform":
@@ -115,7 +115,8 @@ def _site_energies(
         values = sample(
             entry.distribution, entry.width, _SITE, entry.salt, sites, *(cells[:, a, None] for a in range(3))
         )
-        energy[np.ix_(species, range(len(cells)), sites)] += values
+        for a in species:
+            energy[a][:, sites] += values
     return frozen_array(energy.reshape(len(carriers), -1), np.float64)
 
 
@@ -195,7 +196,7 @@ def _blocked(
             continue
         sites = np.flatnonzero(np.isin(structure.labels, labels))
         numbers = unit_numbers(_BLOCK, entry.salt, sites, *(cells[:, a, None] for a in range(3)))
-        closed = numbers < entry.fraction
+        closed = numbers < (entry.fraction or 0.0)
         blocked[:, sites] |= closed
         doc.note(
             f"disorder: {int(closed.sum())} of {closed.size} sites {', '.join(labels)} are blocked (salt {entry.salt})"

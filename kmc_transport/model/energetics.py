@@ -15,7 +15,7 @@ from .inputfile import Document, KeyPath
 from .interactions import Clusters, Coulomb
 from .model import Carrier, Structure, frozen_array
 from .network import BondFinder, is_forward
-from .pairs import cluster_orbits, pair_orbits
+from .pairs import Orbit, cluster_orbits, pair_orbits
 from .schema_interactions import CoulombInput, InteractionsInput
 
 __all__ = ["COULOMB_NAME", "Energetics", "build_energetics", "visited_sites"]
@@ -74,16 +74,16 @@ def build_energetics(
     return Energetics(flat_clusters(listed), coulomb, frozenset(touched))
 
 
-def _note_doubled(orbits: Sequence[object], doc: Document) -> None:
+def _note_doubled(orbits: Sequence[Orbit], doc: Document) -> None:
     """Pairs given under `pairs` and again as a cluster of two add up; the reader is told."""
     seen: dict[Cluster, str] = {}
     for orbit in orbits:
-        first = orbit.clusters[0]  # type: ignore[attr-defined]
+        first = orbit.clusters[0]
         if first in seen:
             doc.note(
                 f"interactions: {orbit.name} and {seen[first]} are the same clusters; their energies add up"
-            )  # type: ignore[attr-defined]
-        seen.setdefault(first, orbit.name)  # type: ignore[attr-defined]
+            )
+        seen.setdefault(first, orbit.name)
 
 
 def _check_charges(given: CoulombInput, carriers: Sequence[Carrier], doc: Document, path: KeyPath) -> None:

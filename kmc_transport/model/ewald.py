@@ -45,7 +45,7 @@ def distances(lattice: npt.ArrayLike, permittivity: npt.ArrayLike, frac: npt.Arr
     return np.asarray(factor / np.linalg.norm(np.asarray(frac, float) @ cell, axis=-1))
 
 
-def splitting(cell: FloatArray, size: npt.ArrayLike) -> float:
+def splitting(cell: FloatArray, size: IntArray) -> float:
     """Splitting parameter (1/Å, scaled) that makes both sums of a pair of sites about equally long."""
     volume = abs(float(np.linalg.det(cell)))
     return math.sqrt(math.pi) / (volume * math.sqrt(float(np.prod(size)))) ** (1 / 3)
@@ -110,7 +110,7 @@ def ewald_potential(
             apart = frac[t] - frac[s]
             key = tuple(np.round(apart, 12).tolist())  # pairs of equal vector share their potential
             if key not in done:
-                # the transform's exp(-2 pi i m.n/L) is the wave at cell -n; cosines do not mind when the phase goes along
+                # the transform's exp(-2 pi i m.n/L) is the wave at cell -n; cosines do not mind if the phase goes along
                 phase = [
                     np.exp(-2j * math.pi * step * d / n)
                     for step, d, n in zip(steps, apart, size, strict=True)

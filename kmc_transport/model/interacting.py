@@ -86,7 +86,8 @@ def _note_equilibration(classes: Sequence[SaddleHops], doc: Document) -> None:
         names = [c.hop_class.name for c in classes if c.hop_class.rule == rule]
         if names:
             doc.note(
-                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: the rule '{rule}' leads to equilibrium, but "
+                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: the rule '{rule}' leads to equilibrium, "
+                "but "
                 "its times are not physical, and neither are diffusivities and mobilities"
             )
 

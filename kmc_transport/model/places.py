@@ -131,7 +131,8 @@ def members_of(
     path: KeyPath,
 ) -> list[tuple[int, int, tuple[int, int, int]]] | None:
     """(species, site, cell) of each member of a cluster; None when one of them has problems."""
-    structure, found = finder.structure, []
+    structure = finder.structure
+    found: list[tuple[int, int, tuple[int, int, int]]] = []
     for k, member in enumerate(given):
         here = (*path, k)
         species = carrier_named(member.carrier, carriers, doc, (*here, "carrier"))

@@ -266,7 +266,7 @@ class BarrierRule(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     rule: Name = Field(
-        description="Name of the rule: kra, marcus_adiabatic, marcus_adiabatic_approximate, "
+        description="Name of the rule: kra, metropolis, heat_bath, marcus_adiabatic, marcus_adiabatic_approximate, "
         "marcus_nonadiabatic, landau_zener, or one registered by another package.",
         examples=["marcus_adiabatic"],
     )

@@ -203,8 +203,8 @@ class CoulombInput(Section):
         examples=["cutoff"],
     )
     permittivity: Permittivity = Field(
-        description="Relative permittivity of what is left of the crystal (electrons, and ions that are no carriers): a "
-        "number, three numbers (diagonal tensor along x, y, z), or a symmetric 3 x 3 tensor, Cartesian.",
+        description="Relative permittivity of what is left of the crystal (electrons, and ions that are no carriers): "
+        "a number, three numbers (diagonal tensor along x, y, z), or a symmetric 3 x 3 tensor, Cartesian.",
         examples=[10, [[12, 0, 0], [0, 12, 0], [0, 0, 8]]],
     )
     cutoff: Reach | None = Field(
@@ -316,7 +316,7 @@ LocalTerm = Annotated[
 
 
 class SurroundingsInput(Section):
-    """How the kinetically resolved barrier of a hop depends on the carriers round it: a table, an expansion, or both."""
+    """How the kinetically resolved barrier depends on the carriers round the hop: a table, an expansion, or both."""
 
     count: list[CounterInput] = Field(
         default_factory=list,

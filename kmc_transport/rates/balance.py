@@ -126,9 +126,10 @@ def _cases(
             return
         samples = int(np.clip(4 * WORK // _cost(model), 4, MOST_SAMPLES))
     for _ in range(samples):
-        occupation = random_configuration(model, random)
-        if occupation is None:
+        found = random_configuration(model, random)
+        if found is None:
             return
+        occupation = found
         for _ in range(200):  # a carrier, then one of its hops
             flat = int(random.choice(np.flatnonzero(occupation)))
             site, cell = flat % rates.n_sites, rates.cells[flat // rates.n_sites]

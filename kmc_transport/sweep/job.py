@@ -123,7 +123,8 @@ def simulate_point(
         return Outcome(standing(nothing, "failed"), failure=failure)
     reason = ExitReason.INTERRUPTED
     while reason is ExitReason.INTERRUPTED:
-        due = time.monotonic() + job.checkpoint if store is not None else float("inf")
+        pause = max(job.checkpoint, 0.01)  # some work between two segments, whatever is asked
+        due = time.monotonic() + pause if store is not None else float("inf")
         reason = simulation.run(
             should_stop=lambda due=due: time.monotonic() > due or should_stop(),  # type: ignore[misc]
             on_progress=lambda p: report(standing(p)),

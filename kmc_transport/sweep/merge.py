@@ -137,8 +137,7 @@ def _united(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyTable
                 raise StoreError(Problem(f"has another {name}", name, file=str(source)))
     coordinates = dict(first.frame.coordinates)
     for name in joined:
-        values = [v for t in tables for v in t.frame.coordinates[name].tolist()]
-        unique = list(dict.fromkeys(values))
+        unique = list(dict.fromkeys(v for t in tables for v in t.frame.coordinates[name].tolist()))
         same = all(np.array_equal(t.frame.coordinates[name], coordinates[name]) for t in tables)
         coordinates[name] = np.array(unique if same else sorted(unique))
     temperature = coordinates["temperature"].tolist()

@@ -22,17 +22,19 @@ from ..store import (
     PointRecord,
     PointStore,
     build_dataset,
+    open_results,
     owner_mark,
     points_folder,
     read_frame,
     read_plan,
+    result_path,
     write_results,
 )
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["barrier_error_factor", "failures", "found", "gather", "rebuild", "table_of"]
+__all__ = ["barrier_error_factor", "failures", "found", "gather", "load_table", "rebuild", "table_of"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -76,6 +78,17 @@ def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore, EmptyTable]:
         error_factor=empty.error_factor,
     )
     return dataset, store, empty
+
+
+def load_table(run: str | Path) -> xarray.Dataset:
+    """The table of a run: from its result file, or from its folder of points (NAME.points), finished or not.
+
+    Raises StoreError when there is neither.
+    """
+    path = Path(run)
+    if path.suffix == ".points" or (not path.exists() and points_folder(path).exists()):
+        return gather(result_path(path))[0]
+    return open_results(path)
 
 
 def found(store: PointStore, keys: Iterable[str]) -> Iterator[Pack]:

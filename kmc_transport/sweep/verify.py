@@ -86,15 +86,18 @@ def verify(
     path = result_path(Path(run))
     empty, plan = read_frame(path), read_plan(path)
     store = PointStore(points_folder(path), owner_mark(empty.provenance))
-    damaged, intact = [], []
-    for key in store.keys():
+    damaged: list[Path] = []
+    intact: list[str] = []
+    every = store.keys()
+    for key in every:
         try:
             store.load(key)
             intact.append(key)
         except StoreError:
             damaged.append(store.path(key))
     stale = path.exists() and _differs(path)
-    note, repeated = "", []
+    note = ""
+    repeated: list[tuple[float, tuple[float, ...], tuple[str, ...]]] = []
     try:
         found = recorded_model(empty.provenance) if model is None else model
         if model_identity(found) != empty.provenance.identity:

@@ -102,7 +102,7 @@ def everything():
 
 
 def brute_force(catalog):
-    """States one by one, every rate from scratch: law, drift (S, 3), diffusion (S, 3, S, 3) of the summed displacements,
+    """States one by one, rates from scratch: law, drift (S, 3), diffusion (S, 3, S, 3) of the summed displacements,
     energies and configurations."""
     model, rates = catalog.model, ConfigurationRates(catalog)
     known, from_scratch = {}, rates.energy

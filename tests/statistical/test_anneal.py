@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kmc_transport.engine import Replica
+from kmc_transport.engine import Replica, chemical_potential, equilibrium_lattice
 from kmc_transport.engine.anneal import LatticeMonteCarlo, anneal
 from kmc_transport.engine.equilibration import autocorrelation_time, judge
 from kmc_transport.engine.initial import initial_configuration
 from kmc_transport.engine.tables import build_tables
-from kmc_transport.engine.widom import chemical_potential
+from kmc_transport.model import load_model_text
 from kmc_transport.model.interactions import Clusters, Coulomb, Disorder, Initial, Interactions
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
@@ -319,6 +319,80 @@ def test_random_starts_know_disorder_and_blocked_sites() -> None:
     assert found[4] == 0
     z = (found - 4000 * p)[:4] / np.sqrt(4000 * p * (1 - p))[:4]
     assert np.abs(z).max() < LIMIT
+
+
+def test_those_with_few_sites_are_placed_first_if_need_be() -> None:
+    model = make_model(
+        np.diag([3.0, 3, 3]),
+        [[0, 0, 0], [0.5, 0.5, 0.5]],
+        [[(0, 1, (0, 0, 0), 1.0)], [(1, 1, (1, 0, 0), 1.0)]],
+        counts=(8, 7),
+        supercell=(8, 1, 1),
+        allowed=[[True, True], [False, True]],
+    )
+    tables = build_tables(build_catalog(model, temperature=T0))
+    for seed in range(5):
+        cell, kind, _ = initial_configuration(tables, T0, np.random.default_rng(seed), Initial())
+        site = cell * 2 + tables.basis_site[tables.type_basis[kind]]
+        assert len(set(site.tolist())) == 15
+        assert np.all(site[8:] % 2 == 1)
+    crowded = replace(model, carriers=(replace(model.carriers[0], count=12), model.carriers[1]))
+    tables = build_tables(build_catalog(crowded, temperature=T0))
+    with pytest.raises(ValueError, match="free sites"):
+        initial_configuration(tables, T0, np.random.default_rng(1), Initial())
+
+
+LAYER = """
+format: 1
+title: ions and polarons of opposite charge
+structure:
+  lattice: {a: 3, b: 3, c: 6}
+  sites: {Na: [[0, 0, 0]], Mn: [[0.5, 0.5, 0.5]]}
+supercell: [4, 4, 1]
+carriers:
+  ion: {charge: 1, sites: [Na], count: 4}
+  polaron: {charge: -1, sites: [Mn], count: 3}
+hops:
+  - {carrier: ion, between: [Na, Na], distance: 3, barrier: {rule: kra, E_kra: 0.3 eV}, attempt_frequency: 5 THz}
+  - {carrier: polaron, between: [Mn, Mn], distance: 3, barrier: {rule: kra, E_kra: 0.2 eV}, attempt_frequency: 9 THz}
+interactions:
+  coulomb: {permittivity: 20}
+initial: annealed
+conditions:
+  temperature: [900]
+  field: {along: [1, 0, 0], magnitude: 0}
+"""
+
+
+def test_an_input_with_ewald_sums() -> None:
+    model = load_model_text(LAYER)
+    assert model.initial.kind == "annealed"
+    catalog = build_catalog(model, temperature=900.0)
+    lattice, report = equilibrium_lattice(catalog, seed=1)
+    assert report.equilibrated
+    plain = ConfigurationRates(catalog)
+    assert lattice.energy == pytest.approx(plain.energy(lattice.occupation.astype(np.int64)), abs=1e-9)
+    replica = Replica(catalog, seed=np.random.SeedSequence(1), sample_interval=1e-12)
+    assert replica.annealing is not None
+    assert replica.energy() == pytest.approx(replica.annealing.energy, abs=1e-9)
+    apart = placed(model, np.random.default_rng(1)).energy
+    assert lattice.energy < apart  # opposite charges have found each other
+
+
+def test_hops_stay_in_the_ensemble_of_the_annealing() -> None:
+    catalog = build_catalog(load_model_text(LAYER), temperature=900.0)
+    lattice, _ = equilibrium_lattice(catalog, seed=2)
+    swaps = lattice.run(900.0, 8000)
+    replica = Replica(catalog, seed=np.random.SeedSequence(5), sample_interval=5e-12)
+    hops = np.empty(1500)
+    for i in range(len(hops)):
+        replica.advance(1)
+        hops[i] = replica.energy()
+    mean, error = hops.mean() - swaps.mean(), 0.0
+    for x in (hops, swaps):
+        error += autocorrelation_time(x) * x.var() / len(x)
+    assert math.sqrt(error) < 0.1 * swaps.std()
+    assert abs(mean) < LIMIT * math.sqrt(error)
 
 
 # ------------------------------------------------------------------------------------------- equilibrium detected

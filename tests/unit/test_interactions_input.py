@@ -125,7 +125,7 @@ def test_an_ambiguous_shell_lists_its_classes():
 
 
 def test_pairs_of_equal_length_that_symmetry_does_not_relate():
-    """Two kinds of M at the same distance from the ion: labels alike, one energy is refused, classes tell them apart."""
+    """Two kinds of M at the same distance from the ion: one energy is refused, classes tell them apart."""
     text = layered()
     structure = {
         "lattice": {"a": 6, "b": 7, "c": 5},

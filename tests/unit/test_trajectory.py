@@ -18,6 +18,7 @@ from kmc_transport import open_trajectory, recording, write_trajectory
 from kmc_transport.cli import main
 from kmc_transport.engine import Replica
 from kmc_transport.errors import InputError, StoreError
+from kmc_transport.model import load_model_text
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import Trajectory
@@ -119,7 +120,11 @@ def test_mean_square_displacement_is_that_of_the_tallies(model: Model, made: tup
 
 
 def test_events_lead_from_frame_to_frame(model: Model, made: tuple[Path, Trajectory]) -> None:
-    t, net = made[1], model.network
+    check_events(model, made[1])
+
+
+def check_events(model: Model, t: Trajectory) -> None:
+    net = model.network
     assert t.events is not None
     e = t.events
     assert len(e) > 300
@@ -140,6 +145,51 @@ def test_events_lead_from_frame_to_frame(model: Model, made: tuple[Path, Traject
     assert done == len(e)
 
 
+INTERACTING = """
+format: 1
+title: ions and polarons that see each other
+structure:
+  lattice: {a: 3, b: 3, c: 6}
+  sites: {Na: [[0, 0, 0]], Mn: [[0.5, 0.5, 0.5]]}
+supercell: [4, 4, 1]
+carriers:
+  ion: {charge: 1, sites: [Na], count: 4}
+  polaron: {charge: -1, sites: [Mn], count: 3}
+hops:
+  - {carrier: ion, between: [Na, Na], distance: 3, barrier: {rule: kra, E_kra: 0.3 eV}, attempt_frequency: 5 THz}
+  - {carrier: polaron, between: [Mn, Mn], distance: 3, barrier: {rule: kra, E_kra: 0.2 eV}, attempt_frequency: 9 THz}
+interactions:
+  coulomb: {permittivity: 20}
+initial: annealed
+conditions:
+  temperature: [900]
+  field: {along: [1, 0, 0], magnitude: 0}
+sampling: {seed: 2}
+"""
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "rejection_free"])
+def test_interacting_carriers(algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model_text(INTERACTING)
+    model = replace(model, sampling=replace(model.sampling, algorithm=algorithm))
+    options: dict = {"temperature": 900.0, "every": 8e-12, "frames": 40}
+    whole = record(model, tmp_path / "a.nc", **options)
+    check_events(model, whole)
+    assert "equilibrated at 900 K" in whole.header.provenance["initial"]
+    monkeypatch.setattr(recording, "PART_SECONDS", 0.0)
+
+    def stop(done: int, wanted: int) -> None:
+        if done >= 15:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        record(model, tmp_path / "b.nc", **options, on_progress=stop)
+    monkeypatch.undo()
+    again = record(model, tmp_path / "b.nc", **options)
+    same(again, whole)
+    assert again.header.provenance["initial"] == whole.header.provenance["initial"]
+
+
 def test_occupation_says_where_the_carriers_are(made: tuple[Path, Trajectory], model: Model) -> None:
     t = made[1]
     cell, site = np.divmod(t.occupation, model.structure.n_sites)
@@ -156,9 +206,9 @@ def test_substeps_and_parts_do_not_show(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "ATTEMPTS", 3)
-    whole = record(model, tmp_path / "a.nc")
-    monkeypatch.setattr(recording, "PART_BYTES", 500)
-    pieces = record(model, tmp_path / "b.nc")
+    whole = record(model, tmp_path / "a.nc", frames=20)
+    monkeypatch.setattr(recording, "PART_BYTES", 1500)
+    pieces = record(model, tmp_path / "b.nc", frames=20)
     same(whole, pieces)
     assert whole.events is not None
     assert pieces.events is not None
@@ -402,7 +452,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
 ) -> None:
     model = two_species()
     model = replace(model, sampling=replace(model.sampling, algorithm=algorithm, seed=None))
-    whole = record(model, tmp_path / "whole.nc", seed=5)
+    whole = record(model, tmp_path / "whole.nc", seed=5, frames=35)
     monkeypatch.setattr(recording, "PART_SECONDS", 0.0)
     path = tmp_path / "a.nc"
 
@@ -410,7 +460,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
         if done >= 20:
             raise Stopped
 
-    given: dict = {"frames": 65, "every": 0.25, "temperature": T0, "field": FIELD, "events": True, "seed": 5}
+    given: dict = {"frames": 35, "every": 0.25, "temperature": T0, "field": FIELD, "events": True, "seed": 5}
     with pytest.raises(Stopped):
         write_trajectory(model, path, on_progress=stop, **given)
     assert not path.exists()
