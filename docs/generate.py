@@ -184,7 +184,7 @@ API: list[tuple[str, str, list[str]]] = [
             "Sensitivity",
         ],
     ),
-    ("Simulation", "kmc_transport.simulation", ["run", "PointProgress"]),
+    ("Simulation", "kmc_transport.simulation", ["run", "Progress"]),
     (
         "Results",
         "kmc_transport.store",

@@ -179,9 +179,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         _PER_CARRIER,
         "m2 V-1 s-1",
         "differential mobility",
-        "Slope of the drift velocity along the field, from the neighbouring fields of the grid (ln v against ln E, a "
-        "parabola through three of them); as good as the grid is fine. At zero field the Einstein mobility. NaN where "
-        "v is not known within a third.",
+        "Slope of the drift velocity along the field, from the neighbouring fields of the grid (a parabola through "
+        "three of them); its error includes what the grid leaves open. At zero field the Einstein mobility.",
         "mu_d = d(v·e)/dE",
         has_stderr=True,
         has_exact=True,

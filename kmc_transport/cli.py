@@ -250,7 +250,10 @@ def check(input: Input, classical: Classical = False, as_json: Json = False) -> 
         print(line)
     for warning in warnings:
         print(f"Warning: {warning}.")
-    print("\nThe input is sound: detailed balance and the loop rule hold. Nothing was simulated.")
+    rules = "detailed balance and the loop rule hold"
+    if any(c.response == "classical" for c in model.hop_classes):
+        rules = "detailed balance holds; the loop rule cannot, with a classical response"
+    print(f"\nThe input is sound: {rules}. Nothing was simulated.")
 
 
 @app.command()
@@ -665,7 +668,8 @@ def plot(
         from .comparison_plot import plot_comparison
 
         picture = output or Path(f"{results.stem}-and-{other.stem}.png")
-        plot_comparison([(open_results(results), open_results(other))], picture)
+        pair = (open_results(results), open_results(other))
+        plot_comparison([pair], picture, labels=(results.stem, other.stem))
     print(f"Picture: {picture}")
 
 

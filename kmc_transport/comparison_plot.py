@@ -62,6 +62,8 @@ def plot_comparison(
         for k, pair in enumerate(pairs):
             kelvin = _chosen(pair[0], temperatures)
             names = labels or (_response(pair[0]), _response(pair[1]))
+            if names[0] == names[1]:
+                names = ("first run", "second run")
             _column(axes[:, k], pair, kelvin, names)
             title = str(pair[0].attrs["title"]).split(" [")[0] if titles is None else titles[k]
             axes[0, k].set_title(title, fontsize=9)

@@ -14,6 +14,7 @@ from .model.network import BondFinder
 from .rates import RateCatalog
 from .rates.balance import check_configurations, random_configuration
 from .rates.enumerated import ManyConfigurations, depends_on_configuration
+from .rates.local import LocalEnergies
 from .report import Table
 
 __all__ = [
@@ -27,8 +28,12 @@ __all__ = [
 
 SHELLS = 3
 """Shells of each pair of species that the table of Coulomb energies shows."""
-SAMPLES = 20
-HOPS = 400
+SAMPLES, HOPS = 8, 60
+"""Random configurations, and hops tried in each, that the range of rates comes from."""
+CHECKED = 64
+"""Hops that are compared with their reverse."""
+LARGE = 5000
+"""From so many cells on fewer of both are looked at."""
 
 
 def interaction_tables(catalog: RateCatalog) -> list[Table]:
@@ -142,7 +147,7 @@ def coulomb_table(model: Model) -> Table:
         return table
     finder, s = BondFinder(model.structure), model.structure
     for a, first in enumerate(model.carriers):
-        for b, second in enumerate(model.carriers[a:], a):
+        for second in model.carriers[a:]:
             bonds = [
                 bond
                 for label in first.sites
@@ -288,25 +293,27 @@ def rate_range_table(catalog: RateCatalog) -> Table:
         [("class", ""), ("hops seen", ""), ("slowest", "1/s"), ("fastest", "1/s"), ("decades", "")],
     )
     checked = check_configurations(catalog)
+    if checked < CHECKED and model.n_cells < LARGE:
+        checked = check_configurations(catalog, samples=CHECKED)
     many, random = ManyConfigurations(catalog), np.random.default_rng(1)
+    rates, local = many.one, LocalEnergies(many.one)
     seen: list[list[float]] = [[] for _ in model.hop_classes]
-    budget = HOPS
-    for _ in range(SAMPLES):
+    for _ in range(SAMPLES if model.n_cells < LARGE else 1):
         occupation = random_configuration(model, random)
-        if occupation is None or budget <= 0:
+        if occupation is None:
             break
-        rates = many.one
-        for _ in range(HOPS // SAMPLES):
+        by_cell = occupation.reshape(-1, rates.n_sites)
+        for _ in range(HOPS):
             hop = int(random.integers(net.n_hops))
-            places = np.flatnonzero(
-                occupation.reshape(-1, rates.n_sites)[:, net.origin[hop]] == net.carrier[hop] + 1
-            )
+            places = np.flatnonzero(by_cell[:, net.origin[hop]] == net.carrier[hop] + 1)
             if not len(places):
                 continue
-            cell = rates.cells[int(random.choice(places))]
-            if rates.is_open(occupation, hop, cell):
-                seen[int(net.hop_class[hop])].append(rates.log_rate(occupation, hop, cell))
-                budget -= 1 if model.n_cells < 2000 else HOPS // 20
+            number = int(random.choice(places))
+            if rates.is_open(occupation, hop, rates.cells[number]):
+                difference = local.difference(occupation, hop, rates.cells[number])
+                shift = many.barrier_shifts(occupation[None], hop, number)
+                log = many.log_rates(hop, np.array([difference]), shift)
+                seen[int(net.hop_class[hop])].append(float(log[0]))
     for c, logs in zip(model.hop_classes, seen, strict=True):
         if not logs:
             continue

@@ -61,7 +61,7 @@ def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
         np.array([c.charge for c in model.carriers], dtype=np.float64),
         model.volume,
         net.carrier,
-        net.vector,
+        model.site_vectors,
         catalog.clamped,
         model.conditions.direction,
         *_ways(model),

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,7 @@ from .store import (
     write_progress,
     write_results,
 )
+from .sweep import rounds
 from .sweep.grid import GridPoint, grid_points, model_identity, of_shard, plan_of
 from .sweep.job import CHECKPOINT, Job, Outcome
 from .sweep.pools import AutoPool, ForeignPool, Pool, ProcessPool, ThreadPool, processors, warm_up
@@ -106,6 +108,10 @@ def run(
     catalogs = _catalogs(model)
     with ExitStack() as stack:
         foreign = _foreign(stack, executor, scheduler, scheduler_file)
+        if model.sampling.table_error is not None:
+            _refuse_rounds_of_shard(part)
+            if output is None:  # rounds go on from states on disk
+                output = stack.enter_context(TemporaryDirectory(prefix="kmc_transport-")) + "/table.h5"
         store, root, factor = None, model.sampling.seed, barrier_error_factor(model)
         if output is not None:
             path = Path(output)
@@ -138,7 +144,7 @@ def run(
         work = _Work(model, job, own, store, _Notes(output, part, on_progress))
         try:
             work.find_kept({p.key for p in points})
-            if work.missing:
+            if work.missing or work.unfinished:
                 pool = _pool(job, work, workers, executor, foreign)
                 stack.callback(pool.close)
                 work.run(pool)
@@ -186,6 +192,17 @@ def _refuse_overwriting_shard(part: Shard | None) -> None:
                 "a shard cannot start over: it would delete the points of the other shards",
                 "--overwrite",
                 remedy="delete the result file and its .points folder, then start the shards",
+            )
+        )
+
+
+def _refuse_rounds_of_shard(part: Shard | None) -> None:
+    if part is not None:
+        raise InputError(
+            Problem(
+                "a shard cannot know the error of the whole table",
+                "sampling.table_error",
+                remedy="use sampling.relative_error with shards, or Dask (--scheduler) instead of shards",
             )
         )
 
@@ -249,12 +266,12 @@ def _pool(
         return ForeignPool(job, *foreign)
     n, n_points, report = workers or processors(), len(work.missing), work.tracker.report
     if executor == "threads":
-        return ThreadPool(job, n, n_points, report)
+        return ThreadPool(job, n, max(1, n_points), report)
     if executor is None:
-        return AutoPool(job, n, n_points, report)
+        return AutoPool(job, n, max(1, n_points), report)
     with contextlib.suppress(InputError):  # of a point, which is to fail in its turn
-        warm_up(job, work.missing)
-    return ProcessPool(job, min(n, n_points), report)
+        warm_up(job, work.missing or work.points)
+    return ProcessPool(job, max(1, min(n, n_points)), report)
 
 
 @dataclass
@@ -301,6 +318,11 @@ class _Work:
         self.tracker = Tracker(n, n - len(self.missing), len(there - asked))
         self.notes.tell(self.tracker)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether there may be rounds to go, though all points are there."""
+        return self.model.sampling.table_error is not None
+
     def _may_go_on(self, key: str) -> bool:
         """Whether a stored point is damaged, or ran into a limit on wall time that is longer now, or gone."""
         assert self.store is not None
@@ -320,13 +342,62 @@ class _Work:
         return table_of(self.model, points, failures=self.failures, error_factor=error_factor)
 
     def run(self, pool: Pool) -> None:
+        if self.model.sampling.table_error is None:
+            self._run(self.missing, pool)
+        else:
+            self._run_rounds(self.model.sampling.table_error, pool)
+
+    def _run(self, points: Sequence[GridPoint], pool: Pool) -> None:
         run_points(
-            self.missing,
+            points,
             pool,
             self.tracker,
             on_end=self._end,
             on_tick=lambda: self.notes.tell(self.tracker),
         )
+
+    def _run_rounds(self, goal: float, pool: Pool) -> None:
+        """Rounds until the table is good enough; each is noted before it begins (see `sweep.rounds`)."""
+        assert self.store is not None
+        most = self.model.sampling.relative_error or 1.0
+        keys = [p.key for p in self.points]
+        plan = rounds.read_plan(self.store.folder, keys)
+        if plan is None:
+            plan = rounds.Plan(1, dict.fromkeys(keys, most))
+            rounds.write_plan(self.store.folder, keys, plan)
+        while True:
+            standings = self._standings()
+            history = dict(zip(standings.keys, standings.history, strict=True))
+            to_do = []
+            for point in self.points:
+                target, reached = plan.targets.get(point.key), history.get(point.key)
+                if target is not None and (reached is None or (reached and reached[-1] > target)):
+                    to_do.append(replace(point, targets=(*(reached or ()), target)))
+            error = standings.table_error
+            said = f", error of the table {100 * error:.2g} %" if np.isfinite(error) else ""
+            self.tracker = replace(
+                self.tracker,
+                points=len(to_do),
+                kept=0,
+                done=0,
+                failed=0,
+                inaccurate=0,
+                worst=[],
+                stage=f"round {plan.number}{said}",
+                start=time.monotonic(),
+            )
+            self._run(to_do, pool)
+            targets = rounds.next_targets(self._standings(), goal, most)
+            if not targets:
+                return
+            plan = rounds.Plan(plan.number + 1, targets)
+            rounds.write_plan(self.store.folder, keys, plan)
+
+    def _standings(self) -> rounds.Standings:
+        assert self.store is not None
+        there = set(self.store.keys())
+        found = ((p.key, self.store.summary(p.key)) for p in self.points if p.key in there)
+        return rounds.standings_of((key, pack) for key, pack in found if pack is not None)
 
     def _end(self, point: GridPoint, outcome: Outcome) -> None:
         if outcome.failure is not None:

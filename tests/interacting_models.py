@@ -16,6 +16,7 @@ from kmc_transport.model.interactions import (
     LocalClusters,
 )
 from kmc_transport.model.model import Model
+from tests.networks import make_model
 
 __all__ = [
     "clusters",
@@ -23,7 +24,9 @@ __all__ = [
     "environments",
     "local_clusters",
     "nearest_pairs",
+    "random_model",
     "site_disorder",
+    "with_interactions",
     "with_rule",
 ]
 
@@ -33,7 +36,7 @@ Member = tuple[int, int, tuple[int, int, int]]
 
 def with_rule(model: Model, rule: str = "kra", **parameters: float) -> Model:
     """All hop classes with another barrier rule; the barrier of 1 eV stays where the rule is ``kra``."""
-    values = tuple(parameters.items()) or (("E_kra", 1.0),)
+    values = tuple(parameters.items()) or ((("E_kra", 1.0),) if rule == "kra" else ())
     return replace(
         model,
         hop_classes=tuple(
@@ -142,3 +145,83 @@ def site_disorder(model: Model, rng: np.random.Generator, width: float, barrier:
 def with_interactions(model: Model, **parts: object) -> Model:
     """The model with `Interactions` of the given parts."""
     return replace(model, interactions=Interactions(**parts))  # type: ignore[arg-type]
+
+
+def random_model(seed: int, *, charged: bool, disordered: bool, rule: str = "kra") -> Model:
+    """A small network with everything in it that fits: species, sites, pairs, triplets, surroundings, blocked sites.
+
+    Barriers are low (0.1 eV), so that null events bounded by the prefactor alone get somewhere.
+    """
+    rng = np.random.default_rng(seed)
+    n_sites, n_species = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    supercell = tuple(int(x) for x in rng.integers(1, 4, 3))
+    allowed = rng.random((n_species, n_sites)) < 0.7
+    allowed[np.arange(n_species), rng.integers(n_sites, size=n_species)] = True
+    edges, counts = [], []
+    for own in allowed:
+        sites = np.flatnonzero(own)
+        hops = [(int(sites[0]), int(sites[0]), (1, 0, 0), 0.1)]
+        for _ in range(rng.integers(0, 4)):
+            i, j, cell = *rng.choice(sites, 2), rng.integers(-1, 2, size=3)
+            if i != j or cell.any():
+                hops.append((int(i), int(j), tuple(int(c) for c in cell), float(rng.choice([0.1, 0.3]))))
+        edges.append(hops)
+        room = int(np.prod(supercell)) * len(sites) - sum(counts) - 2
+        counts.append(int(rng.integers(0, max(1, room + 1))))
+    model = make_model(
+        np.eye(3) + rng.uniform(-0.2, 0.2, (3, 3)),
+        rng.random((n_sites, 3)),
+        edges,
+        counts=counts,
+        charges=[1.0, -1.3][:n_species],
+        supercell=supercell,
+        site_energy=rng.uniform(0, 0.05, (n_species, n_sites)),
+        allowed=allowed,
+        saddle_fraction=0.5 if rule != "kra" else 0.4,
+    )
+    model = with_rule(model, **({"E_kra": 0.1} if rule == "kra" else {"rule": rule}))  # type: ignore[arg-type]
+
+    def member() -> Member:
+        site = int(rng.integers(n_sites))
+        return int(rng.integers(n_species)), site, tuple(int(x) for x in rng.integers(-1, 2, 3))  # type: ignore[return-value]
+
+    terms = []
+    for _ in range(int(rng.integers(1, 5))):
+        first = member()
+        members = [(first[0], first[1], (0, 0, 0)), *(member() for _ in range(int(rng.integers(1, 3))))]
+        terms.append((float(rng.choice([-0.02, 0.01, 0.013])), members))
+    parts: dict[str, object] = {"clusters": clusters(terms)}
+    if charged:
+        parts["coulomb"] = coulomb(model, 0.05)
+    if rule == "kra":
+
+        def around(hop: int, n: int) -> list[Member]:
+            """Members beside the ends of a hop."""
+            net, found = model.network, []
+            for _ in range(20 * n):
+                m = member()
+                ends = ((net.origin[hop], np.zeros(3, int)), (net.target[hop], net.cell[hop]))
+                if len(found) < n and not any(
+                    m[1] == site and not ((np.array(m[2]) - cell) % supercell).any() for site, cell in ends
+                ):
+                    found.append(m)
+            return found
+
+        hops = [int(h) for h in rng.choice(model.network.n_hops, 2)]
+        beside = [(hop, 0.01, around(hop, int(rng.integers(1, 3)))) for hop in hops]
+        parts["local_clusters"] = local_clusters(model, [x for x in beside if x[2]])
+        hop = int(rng.integers(model.network.n_hops))
+        if len(near := around(hop, 2)) == 2:
+            parts["environments"] = (environments(model, hop, near, [0.1, 0.11, 0.09, 0.12]),)
+    model = with_interactions(model, **parts)
+    n_flat = model.n_cells * n_sites
+    blocked = np.zeros(n_flat, np.bool_)
+    if sum(counts) < n_flat - 2:
+        blocked[rng.integers(n_flat)] = True
+        free = [int((~blocked.reshape(-1, n_sites)[:, own]).sum()) for own in allowed]
+        if any(c + sum(counts) > f for c, f in zip(counts, free, strict=True)):
+            blocked[:] = False
+    disorder = Disorder(None, None, blocked)
+    if disordered:
+        disorder = replace(site_disorder(model, rng, 0.02, 0.01 if rule == "kra" else 0.0), blocked=blocked)
+    return replace(model, disorder=disorder)

@@ -62,6 +62,11 @@ def judge(series: npt.ArrayLike) -> Verdict:
     """
     x = np.asarray(series, np.float64)
     n = len(x)
+    if n < MIN_SAMPLES:
+        error = math.sqrt(autocorrelation_time(x) * float(x.var()) / n)
+        return Verdict(
+            False, 0, float(x.mean()), error, 1.0, 0.0, f"{n} samples are fewer than {MIN_SAMPLES:.0f}"
+        )
     scale = float(np.abs(x).max(initial=0.0))
     if np.ptp(x) <= 1e-12 * max(scale, 1.0):
         return Verdict(True, 0, float(x[0]), 0.0, 1.0, 0.0, "constant")

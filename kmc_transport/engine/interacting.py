@@ -15,6 +15,7 @@ from .classes import margin_of, rate_classes, slot_bits
 from .compiled import Compiled, species_cut
 from .coupling import Coupling
 from .halo import Halo
+from .scratch import Scratch
 from .surroundings import QUANTUM
 from .tables import NULL
 
@@ -26,13 +27,13 @@ IntArray = npt.NDArray[np.int64]
 CALL_ATTEMPTS = 1_000_000
 """Attempts after which a rejection-free kernel comes back, so that Python can be interrupted."""
 
-CALL_AHEAD_PLACES = 400_000
+CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
 
 JUMP_BYTES = 256 * 2**20
 """Largest table of the change of potentials by each hop of each carrier."""
 
-LISTED = ("class_of", "where", "pool", "directory", "free", "free_count", "length", "bound_of", "tree")
+LISTED = ("scheme", "class_of", "where", "pool", "directory", "free", "free_count", "length", "bound_of", "tree")
 VALUES = ("value", "reference", "drift", "shift", "code", "several")
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
@@ -244,9 +245,10 @@ class Interacting(Compiled):
             copy = np.flatnonzero(occupant & 128)
             site[:, copy] = site[:, link[copy]]
         if s.barrier_disorder is not None:
-            barrier = np.zeros((max(2, places), 1 << self.bits), np.int64)
+            barrier = np.zeros((max(2, places * t.n_species), 1 << self.bits), np.int64)
             for row in real:
                 own = real_places[t.type_basis[row // t.width] :: t.n_basis]
+                own = own + places * t.type_species[row // t.width]
                 barrier[own, row % t.width] = s.barrier_disorder[t.hop[row]].reshape(-1)
         return {
             "constant": constant.reshape(-1),
@@ -261,6 +263,7 @@ class Interacting(Compiled):
             "scale": np.array([QUANTUM, b.kt]),
             "site": site,
             "barrier": barrier,
+            "barrier_start": (places * np.repeat(t.type_species, t.width)).astype(np.uint64),
             "bound": of_row(c.bound),
         }
 
@@ -308,7 +311,11 @@ class Interacting(Compiled):
                 group.append((offset, kind * t.width, len(slots), len(slots) + len(changes)))
                 for slot, site in changes:
                     slots.append(slot)
-                    at.append(self.entry_of.get((kind * t.width + slot, site), -2) + 1)
+                    row = kind * t.width + slot
+                    if site == c.target(row) and not t.to_itself[row]:
+                        at.append(kl.BY_TARGET)
+                    else:
+                        at.append(self.entry_of.get((row, site), kl.BY_SEVERAL - 1) + 1)
             span.append(len(group))
         most = max((sum(len(x[2]) for x in groups) for groups in reached), default=0)
         charged = c.surroundings.pair is not None
@@ -320,7 +327,7 @@ class Interacting(Compiled):
         n_chunks = chunks + n_classes + 1
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
-            "scheme": np.array([margin_of(c), classes.top_exponent, chunks], np.int64),
+            "scheme": np.array([margin_of(c), classes.top_exponent, chunks, 0], np.int64),
             "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),
@@ -328,7 +335,7 @@ class Interacting(Compiled):
             "change_slot": np.array(slots, np.uint64),
             "change_entry": np.array(at, np.int64),
             "touched": np.zeros(touched, np.uint64),
-            "class_of": np.full(1 if tree else entries, kl.NO_CLASS, np.uint16),
+            "class_of": np.full(entries, kl.CLOSED, np.uint16),
             "where": np.zeros(1 if tree else entries, np.uint32),
             "pool": np.zeros(1 if tree else n_chunks << 8, np.uint32),
             "directory": np.zeros(n_classes * chunks, np.uint32),
@@ -348,7 +355,7 @@ class Interacting(Compiled):
             listed = np.array([classes.of(r) for r in rate.tolist()], np.int64).reshape(-1)
             table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
             table[:, 1] = self["accept"][1::2]
-            table[:, 2] = np.where(listed < 0, int(kl.NO_CLASS), listed)
+            table[:, 2] = np.where(listed < 0, int(kl.NEVER), listed)
             return arrays | {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
         several = bool(self["setup"][kn.ANY_SEVERAL])
         return arrays | {
@@ -386,12 +393,6 @@ class Interacting(Compiled):
             return
         self._arrays["interval"] = np.array([sample_interval])
         self._arrays["class_weight"] = self["class_bound"] * sample_interval
-        if not (self["length"].any() or self["tree"].any()):
-            with np.errstate(over="ignore"):
-                if self.coupling.codes is not None:
-                    kl.list_codes(self._tuple(kl.Listed), *self._short(), self._tuple(kl.Codes))
-                else:
-                    kl.list_energies(self._tuple(kl.Listed), *self._long(), self._tuple(kl.Values))
 
     def _short(self) -> tuple[Any, ...]:
         return self._tuple(kn.Place), self._tuple(kn.Around)
@@ -446,16 +447,27 @@ class Interacting(Compiled):
         return np.array(self["clamped"])
 
     def largest_deviation(self) -> int:
-        """Quanta between what is kept up to date for open hops and the same counted anew (codes: wrong ones)."""
-        if self.algorithm == "null_event":
+        """Quanta between what is kept up to date for open hops and the same counted anew."""
+        if self.algorithm == "null_event" or self["scheme"][kl.UNLISTED] < self.n:
             return 0  # nothing is kept
-        listed = self._tuple(kl.Listed)
-        with np.errstate(over="ignore"):
+        t, anew = self.tables, Scratch(self.coupling, self.cells(), self.kinds())
+        s, most = self.coupling.surroundings, 0
+        for row in np.flatnonzero(t.hop != NULL):
+            carriers = anew.open_carriers(int(row))
+            entry = (carriers << self.bits) | (row % t.width)
+            difference, shift = anew.values(int(row), carriers)
             if self.coupling.codes is not None:
-                return int(kl.count_wrong_codes(listed, *self._short(), self._tuple(kl.Codes)))
-            values = self._tuple(kl.Values)
-            anew = kl.Values(*(a.copy() for a in values))
-            return int(kl.largest_drift(listed, *self._long(), values, anew))
+                codes, number = self.coupling.codes[t.hop[row]], self["value"][entry] - self.code_start[row]
+                kept, kept_shift = codes.difference[number], codes.shift[number]
+            else:
+                kept = self["reference"][entry] + self["drift"][entry]
+                kept_shift = self["shift"][entry] + np.array(s.hops[t.hop[row]].table)[self["code"][entry]]
+                if s.barrier_disorder is not None:
+                    kept_shift = kept_shift + s.barrier_disorder[(int(t.hop[row]), *anew.index[:, carriers])]
+            most = max(most, int(np.abs(kept - difference).max(initial=0)))
+            most = max(most, int(np.abs(kept_shift - shift).max(initial=0)))
+            most = max(most, int(np.count_nonzero(self["class_of"][entry] == kl.CLOSED)))
+        return most
 
     def carry_on(self, other: Compiled) -> None:
         """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""

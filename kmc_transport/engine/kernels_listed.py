@@ -65,7 +65,12 @@ from .kernels_null import (
 
 U8, U16 = U(8), U(16)
 CHUNK_MASK = U(255)
-NO_CLASS = np.uint16(0xFFFF)
+CLOSED, NEVER = np.uint16(0xFFFF), np.uint16(0xFFFE)
+"""In place of a class: the hop is not open; it is, but its rate is too small for a number."""
+
+BY_TARGET, BY_SEVERAL = -1, -2
+"""In place of an index into `Around.entry`: the site is the hop's target; it is in a condition on several sites."""
+
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
 PEAK = 1.02
 """See `classes.PEAK`."""
@@ -74,7 +79,7 @@ PEAK = 1.02
 TREE = 6
 
 # Entries of `Listed.scheme`.
-MARGIN, TOP_EXPONENT, CHUNKS = range(3)
+MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED = range(4)
 
 
 class Listed(NamedTuple):
@@ -89,15 +94,16 @@ class Listed(NamedTuple):
     clock: np.ndarray
     clamped: np.ndarray
     ledger: np.ndarray
-    scheme: np.ndarray  # (3,) int64: margin in quanta, exponent of the fastest class, chunks a class
+    scheme: np.ndarray  # (4,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
+    # to be listed at the start
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64
     group: np.ndarray  # int64: offset to a carrier that a change of this site concerns, its base, first, last change
     change_slot: np.ndarray  # uint64
-    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or -1
+    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or as below
     touched: np.ndarray  # uint64: entries to be renewed
-    class_of: np.ndarray  # (N << shift,) uint16
+    class_of: np.ndarray  # (N << shift,) uint16; with a tree 0 for all that are open
     where: np.ndarray  # (N << shift,) uint32: place in the class
     pool: np.ndarray  # uint32: chunks of 256 entries
     directory: np.ndarray  # (C chunks,) uint32: chunks of each class
@@ -162,13 +168,16 @@ def list_remove(f, entry, c):
 
 
 @inlined
-def relist(f, entry, after):
-    """Put an entry into the list of class ``after`` (`NO_CLASS`: none)."""
+def relist(f, entry, after, bound):
+    """Put an entry into the list of class ``after`` (none for `CLOSED` and `NEVER`), or into the tree."""
     before = f.class_of[entry]
-    if before != after:
-        if before != NO_CLASS:
+    if f.setup[TREE] != U0:
+        f.class_of[entry] = after
+        set_bound(f, entry, bound)
+    elif before != after:
+        if before < NEVER:
             list_remove(f, entry, before)
-        if after != NO_CLASS:
+        if after < NEVER:
             list_add(f, entry, after)
         f.class_of[entry] = after
 
@@ -286,34 +295,27 @@ def execute(f, p, entry, row, place):
 
 
 @inlined
-def renew_code(f, p, a, v, entry):
-    """List an entry by its code."""
-    row, place = row_and_place(f, entry)
-    c = NO_CLASS
-    bound = 0.0
-    if is_open(f, p, row, place):
-        if a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]:
-            v.value[entry] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
-        code = U(v.value[entry])
-        c = np.uint16(v.table[code << U2 | U2])
-        bound = v.rate[code]
-    if f.setup[TREE] != U0:
-        set_bound(f, entry, bound)
-    else:
-        relist(f, entry, c)
+def list_code(f, v, entry):
+    """List an open entry by its code."""
+    code = U(v.value[entry])
+    relist(f, entry, np.uint16(v.table[code << U2 | U2]), v.rate[code])
 
 
 @inlined
-def own_codes(f, p, a, v, carrier, n):
-    """Codes of a carrier's own hops from scratch; they are touched."""
-    first = carrier << f.setup[ENTRY_SHIFT]
-    for slot in range(f.setup[WIDTH]):
-        row, place = row_and_place(f, first | slot)
-        if f.rows[row | MAY] != U0:
-            v.value[first | slot] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
-        f.touched[n] = first | slot
-        n += 1
-    return n
+def renew_codes(f, p, a, v, own, n):
+    """List the hops of carrier ``own`` and the first ``n`` touched ones anew; a code is kept while a hop is open."""
+    width = f.setup[WIDTH]
+    first = own << f.setup[ENTRY_SHIFT]
+    for i in range(width + U(n)):
+        entry = first | i if i < width else f.touched[i - width]
+        row, place = row_and_place(f, entry)
+        if is_open(f, p, row, place):
+            several = a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]
+            if i < width or several or f.class_of[entry] == CLOSED:
+                v.value[entry] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
+            list_code(f, v, entry)
+        elif f.class_of[entry] != CLOSED:
+            relist(f, entry, CLOSED, 0.0)
 
 
 @inlined
@@ -333,78 +335,67 @@ def touch_codes(f, a, v, place, target, r, species, mover, n):
                 for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
                     entry = other << shift | f.change_slot[i]
                     j = f.change_entry[i]
-                    if j >= 0:
-                        v.value[entry] += np.int32(a.entry[U(j) + after] - a.entry[U(j) + before])
-                    f.touched[n] = entry
-                    n += 1
+                    if j == BY_TARGET or f.class_of[entry] != CLOSED:
+                        if j >= 0:
+                            v.value[entry] += np.int32(a.entry[U(j) + after] - a.entry[U(j) + before])
+                        f.touched[n] = entry
+                        n += 1
     return n
 
 
 @jit_plain
-def list_codes(f, p, a, v):
-    """List all hops, carrier by carrier."""
-    for carrier in range(U(len(f.record) >> 1)):
-        n = own_codes(f, p, a, v, carrier, 0)
-        for i in range(n):
-            renew_code(f, p, a, v, f.touched[i])
-
-
-@jit_plain
-def count_wrong_codes(f, p, a, v):
-    """Entries whose code, kept up to date, is not the one counted anew (there should be none)."""
-    wrong = 0
-    for entry in range(U(len(f.record) >> 1) << f.setup[ENTRY_SHIFT]):
-        row, place = row_and_place(f, entry)
-        if entry & ((U1 << f.setup[ENTRY_SHIFT]) - U1) < f.setup[WIDTH] and is_open(f, p, row, place):
-            wrong += np.int64(code_around(p, a, f.setup, f.rows, row, place)) != np.int64(v.value[entry])
-    return wrong
-
-
-@jit_plain
 def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
-    """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left."""
+    """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left.
+
+    Carriers that are not listed yet are listed first, in the same loop, so that the code for it is compiled once.
+    """
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
     done = attempts = executed = 0
-    rows = f.rows
+    last = U(len(f.record) >> 1)
     total = total_weight(f)
-    while done < n_samples and attempts < most:
-        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
-        if wait >= f.remaining[0]:
-            f.remaining[0] = 1.0
-            sample(t, rows_out)
-            done += 1
-            continue
-        f.remaining[0] -= wait
-        attempts += 1
-        f.clock[ATTEMPTS] += 1
-        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        entry, c = choose_entry(f, total, r, r2)
-        code = U(v.value[entry]) << U2
-        chance = v.table[code]
-        if f.setup[TREE] == U0 and chance | U1 != ALWAYS:
+    while True:
+        if U(f.scheme[UNLISTED]) < last:
+            carrier, n = U(f.scheme[UNLISTED]), 0
+            f.scheme[UNLISTED] += 1
+        elif done >= n_samples or attempts >= most:
+            break
+        else:
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            if r >= chance:
+            wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
+            if wait >= f.remaining[0]:
+                f.remaining[0] = 1.0
+                sample(t, rows_out)
+                done += 1
                 continue
-        row, place = row_and_place(f, entry)
-        carrier = entry >> f.setup[ENTRY_SHIFT]
-        species = U(p.occupant[place]) & OCCUPANT
-        f.ledger[ENERGY] += np.int64(v.table[code | U1])
-        f.clamped[row >> ROW] += np.int64(chance & U1)
-        if logging:
-            log[executed, 0] = done
-            log[executed, 1] = carrier
-            log[executed, 2] = row >> ROW
-            log[executed, 3] = 1.0 - f.remaining[0]
-        executed += 1
-        target = execute(f, p, entry, row, place)
-        if target != place:
-            n = own_codes(f, p, a, v, carrier, 0)
-            n = touch_codes(f, a, v, place, target, row >> ROW << U1, species, carrier, n)
-            for i in range(n):
-                renew_code(f, p, a, v, f.touched[i])
-            total = total_weight(f)
+            f.remaining[0] -= wait
+            attempts += 1
+            f.clock[ATTEMPTS] += 1
+            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            entry, c = choose_entry(f, total, r, r2)
+            code = U(v.value[entry]) << U2
+            chance = v.table[code]
+            if f.setup[TREE] == U0 and chance | U1 != ALWAYS:
+                r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+                if r >= chance:
+                    continue
+            row, place = row_and_place(f, entry)
+            carrier = entry >> f.setup[ENTRY_SHIFT]
+            species = U(p.occupant[place]) & OCCUPANT
+            f.ledger[ENERGY] += np.int64(v.table[code | U1])
+            f.clamped[row >> ROW] += np.int64(chance & U1)
+            if logging:
+                log[executed, 0] = done
+                log[executed, 1] = carrier
+                log[executed, 2] = row >> ROW
+                log[executed, 3] = 1.0 - f.remaining[0]
+            executed += 1
+            target = execute(f, p, entry, row, place)
+            if target == place:
+                continue
+            n = touch_codes(f, a, v, place, target, row >> ROW << U1, species, carrier, 0)
+        renew_codes(f, p, a, v, carrier, n)
+        total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
     f.clock[LOGGED] = executed
     return n_samples - done
@@ -432,9 +423,10 @@ def renew_energy(f, p, a, e, v, entry):
         v.several[at], v.several[at + U1], v.several[at + U2] = more
     dE = v.reference[entry] + v.drift[entry]
     v.reference[entry], v.drift[entry] = dE, 0
-    c = NO_CLASS
+    c = CLOSED
     bound = 0.0
     if is_open(f, p, row, place):
+        c = NEVER
         r = row >> ROW
         shift = entry_shift_total(f, e, v, entry, row, place)
         bound, clamped = rate_of(e, r, dE, shift)
@@ -446,10 +438,7 @@ def renew_energy(f, p, a, e, v, entry):
         if bound > 0.0:
             mantissa, exponent = math.frexp(bound)
             c = np.uint16(min(max(f.scheme[TOP_EXPONENT] - np.int64(exponent), 0), len(f.length) - 1))
-    if f.setup[TREE] != U0:
-        set_bound(f, entry, bound)
-    else:
-        relist(f, entry, c)
+    relist(f, entry, c, bound)
 
 
 @inlined
@@ -574,34 +563,10 @@ def touch_energies(f, a, v, place, target, r, species, mover, n):
                         v.drift[entry] += a.entry[k] - a.entry[m]
                         v.shift[entry] += a.entry[k + U1] - a.entry[m + U1]
                         v.code[entry] += np.int32(a.entry[k + U2] - a.entry[m + U2])
-                    f.touched[n] = entry
-                    n += 1
+                    if j == BY_TARGET or f.class_of[entry] != CLOSED:
+                        f.touched[n] = entry
+                        n += 1
     return n
-
-
-@jit_plain
-def list_energies(f, p, a, e, c, v):
-    """List all hops, carrier by carrier."""
-    for carrier in range(U(len(f.record) >> 1)):
-        n = own_energies(f, p, a, e, c, v, carrier, 0)
-        for i in range(n):
-            renew_energy(f, p, a, e, v, f.touched[i])
-
-
-@jit_plain
-def largest_drift(f, p, a, e, c, v, w):
-    """Largest deviation (quanta) of the values kept up to date from those counted anew, which are left in ``w``."""
-    most = 0
-    for carrier in range(U(len(f.record) >> 1)):
-        own_energies(f, p, a, e, c, w, carrier, 0)
-        for slot in range(f.setup[WIDTH]):
-            entry = carrier << f.setup[ENTRY_SHIFT] | slot
-            row, place = row_and_place(f, entry)
-            if is_open(f, p, row, place):
-                d = v.reference[entry] + v.drift[entry] - w.reference[entry] - w.drift[entry]
-                most = max(most, abs(d), abs(v.shift[entry] - w.shift[entry]))
-                most = max(most, np.int64(v.code[entry] != w.code[entry]))
-    return most
 
 
 @jit_plain
@@ -609,54 +574,64 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
     """As `run_listed_codes`."""
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
     done = attempts = executed = 0
+    last = U(len(f.record) >> 1)
     charged = c.size[0] > 0
     total = total_weight(f)
-    while done < n_samples and attempts < most:
-        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
-        if wait >= f.remaining[0]:
-            f.remaining[0] = 1.0
-            sample(t, rows_out)
-            done += 1
-            continue
-        f.remaining[0] -= wait
-        attempts += 1
-        f.clock[ATTEMPTS] += 1
-        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        entry, listed = choose_entry(f, total, r, r2)
-        row, place = row_and_place(f, entry)
-        dE = v.reference[entry] + v.drift[entry]
-        rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
-        bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
-        if rate > bound:
-            f.ledger[EXCEEDED] = 1
-        r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        if np.float64(r >> U11) * ONE * bound >= rate:
-            continue
-        carrier = entry >> f.setup[ENTRY_SHIFT]
-        species = U(p.occupant[place]) & OCCUPANT
-        f.ledger[ENERGY] += dE
-        f.clamped[row >> ROW] += np.int64(clamped)
-        if logging:
-            log[executed, 0] = done
-            log[executed, 1] = carrier
-            log[executed, 2] = row >> ROW
-            log[executed, 3] = 1.0 - f.remaining[0]
-        executed += 1
-        target = execute(f, p, entry, row, place)
-        if target != place:
-            n_far = 0
+    while True:
+        n = n_far = 0
+        row = place = target = species = U0
+        if U(f.scheme[UNLISTED]) < last:
+            carrier = U(f.scheme[UNLISTED])
+            f.scheme[UNLISTED] += 1
+        elif done >= n_samples or attempts >= most:
+            break
+        else:
+            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
+            if wait >= f.remaining[0]:
+                f.remaining[0] = 1.0
+                sample(t, rows_out)
+                done += 1
+                continue
+            f.remaining[0] -= wait
+            attempts += 1
+            f.clock[ATTEMPTS] += 1
+            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            entry, listed = choose_entry(f, total, r, r2)
+            row, place = row_and_place(f, entry)
+            dE = v.reference[entry] + v.drift[entry]
+            rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
+            bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
+            if rate > bound:
+                f.ledger[EXCEEDED] = 1
+            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            if np.float64(r >> U11) * ONE * bound >= rate:
+                continue
+            carrier = entry >> f.setup[ENTRY_SHIFT]
+            species = U(p.occupant[place]) & OCCUPANT
+            f.ledger[ENERGY] += dE
+            f.clamped[row >> ROW] += np.int64(clamped)
+            if logging:
+                log[executed, 0] = done
+                log[executed, 1] = carrier
+                log[executed, 2] = row >> ROW
+                log[executed, 3] = 1.0 - f.remaining[0]
+            executed += 1
+            target = execute(f, p, entry, row, place)
+            if target == place:
+                continue
             if charged:
                 # the sweep needs the old cell
                 n_far = sweep_charges(f, c, v, carrier, row >> ROW, 0)
                 move_charge(c, carrier, row >> ROW)
-            n = own_energies(f, p, a, e, c, v, carrier, n_far)
+        n = own_energies(f, p, a, e, c, v, carrier, n_far)
+        if target != place:
             n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, n)
-            # those that the sweep found come last
-            for i in range(n):
-                renew_energy(f, p, a, e, v, f.touched[(i + n_far) % n])
-            total = total_weight(f)
+        # those that the sweep found come last
+        for i in range(n):
+            renew_energy(f, p, a, e, v, f.touched[(i + n_far) % n])
+        total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
     f.clock[LOGGED] = executed
     return n_samples - done

@@ -103,7 +103,8 @@ class Energies(NamedTuple):
     parameters: np.ndarray  # float64
     scale: np.ndarray  # (2,): eV of a quantum, 1/kT
     site: np.ndarray  # (S + 1, n_places) int64 or (1, 1): disorder of site energies by occupant
-    barrier: np.ndarray  # (n_places, W') int64 or (1, 1): disorder of barriers by place of the origin and slot
+    barrier: np.ndarray  # (S n_places, W') int64 or (1, 1): disorder of barriers by species, place and slot
+    barrier_start: np.ndarray  # (R,) uint64: first row of the species in that
     bound: np.ndarray  # (R,) 1/s
 
 
@@ -292,7 +293,7 @@ def total_shift(e, r, place, slot, shift, code):
     """Barrier shift with the environment table and disorder."""
     shift += e.table[e.table_start[r] + U(code)]
     if len(e.barrier) > 1:
-        shift += e.barrier[place, slot]
+        shift += e.barrier[e.barrier_start[r] + place, slot]
     return shift
 
 

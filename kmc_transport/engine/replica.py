@@ -201,7 +201,7 @@ class Replica:
         quanta, so that there is none unless something is broken: RuntimeError above 1e-9 eV.
         """
         if isinstance(self._backend, Interacting):
-            wrong = self._backend.largest_deviation() * (1.0 if self._coupling.codes else QUANTUM)  # type: ignore[union-attr]
+            wrong = self._backend.largest_deviation() * QUANTUM
             self.largest_deviation = max(self.largest_deviation, wrong, abs(self.energy_drift))
             if self.largest_deviation > 1e-9:
                 raise RuntimeError(

@@ -70,7 +70,7 @@ def solve_space(
         guess = _canonical_guess(space, catalog, jumps.energy, guess)
     first: tuple[FloatArray, FloatArray] | None = None
     occupation = np.zeros((n_species, space.site_count.shape[2]))
-    square, free = 0.5 * net.vector**2, np.zeros((n_species, 3))
+    square, free = 0.5 * catalog.model.site_vectors**2, np.zeros((n_species, 3))
     log_weight = _log_weight(space, catalog, jumps.energy)
     total, residual = 0.0, 0.0
     for label in range(space.n_components):

@@ -28,6 +28,7 @@ __all__ = ["load_model", "load_model_text"]
 
 BYTES_PER_SITE = 40
 _AXES = "abc"
+_SHORTEST_WAY = 0.05
 _AUTO_LENGTH = 20.0
 _AUTO_DEVIATION = 0.01
 _AUTO_SITES = 2_000_000
@@ -107,6 +108,8 @@ def _build(
     site_energy = site_energies(groups, carriers, structure, energies, doc)
     dipoles = site_dipoles(sections.carriers, carriers, groups, finder, doc)
     centres = Centres(finder, [c.charge for c in carriers], dipoles)
+    if len(doc.problems) > before or not _ways_are_long(groups, centres, doc):
+        return None
     classes = hop_classes(groups, site_energy, centres, doc)
     simulated = [c for c in classes if c.saddle.use]
     if whole:
@@ -355,6 +358,21 @@ def _check_reach(
             )
         if len(parts) > 1:
             doc.note(f"{carrier.name}: its sites form {len(parts)} separate networks per cell, never left")
+
+
+def _ways_are_long(groups: Sequence[HopGroup], centres: Centres, doc: Document) -> bool:
+    """Whether the charge moves in every hop: site dipoles may put two charge centres in one place."""
+    for g in groups:
+        way = float(np.linalg.norm(centres.vector(g.carrier, g.bonds.forward[0])))
+        if way < _SHORTEST_WAY:
+            doc.add(
+                (*g.path,),
+                f"with the site dipoles the charge moves by {way:.3f} Å only in the hops {g.name}",
+                allowed=f">= {_SHORTEST_WAY:g} Å",
+                remedy="check 'site_dipoles' of the carrier: dipole over charge is how far the charge centre moves",
+            )
+            return False
+    return True
 
 
 def _check_images(

@@ -107,7 +107,9 @@ def _within_periodic(unit: np.ndarray, structure: Structure) -> bool:
 def build_sampling(given: SamplingInput) -> Sampling:
     """Sampling goals; 1 % relative error when the input names no goal."""
     relative = given.relative_error
-    if relative is None and given.absolute_error is None and given.events is None and given.time is None:
+    if relative is None and given.table_error is not None:
+        relative = min(1.0, 4 * given.table_error)
+    elif relative is None and given.absolute_error is None and given.events is None and given.time is None:
         relative = 0.01
     return Sampling(
         target=given.target,
@@ -120,5 +122,6 @@ def build_sampling(given: SamplingInput) -> Sampling:
         replicas=given.replicas,
         seed=given.seed,
         wall_time=given.wall_time,
+        table_error=given.table_error,
         algorithm=given.algorithm,
     )

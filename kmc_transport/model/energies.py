@@ -170,8 +170,11 @@ def hop_classes(
         if barriers is None:
             continue
         bonds, index = group.bonds, group.carrier
+        alike = [
+            s.response for s in group.saddles if s is not saddle and s.use == saddle.use and _alike(s, saddle)
+        ]
         dipole, told = saddle_dipole(
-            bonds, index, saddle.response, saddle.fraction, centres, name, saddle.response_path, doc
+            bonds, index, saddle.response, saddle.fraction, centres, name, saddle.response_path, doc, alike
         )
         classical = classical_dipole(
             bonds, index, saddle.classical, centres, name, saddle.classical_path, doc
@@ -200,6 +203,16 @@ def hop_classes(
         result.append(SaddleHops(group, saddle, hop_class))
     _check_frequency_loops([item for item in result if item.saddle.use], doc)
     return result
+
+
+def _alike(a: Saddle, b: Saddle) -> bool:
+    """Whether two saddles of one hop have the same rate without field."""
+    return (a.barrier, a.rule, a.attempt_frequency, a.channels) == (
+        b.barrier,
+        b.rule,
+        b.attempt_frequency,
+        b.channels,
+    )
 
 
 def _barriers(

@@ -201,8 +201,7 @@ class HopNetwork:
     hop_class : (n_hops,) index into ``Model.hop_classes``.
     orientation : (n_hops,) +1 forward, -1 reverse.
     reverse : (n_hops,) index of the reverse hop (same class, other direction).
-    operation : (n_hops,) index of the space-group operation that made it from the class's first hop, -1 when
-        given explicitly.
+    operation : (n_hops,) index of the space-group operation that makes it from the class's first hop, -1 for none.
     """
 
     carrier: IntArray
@@ -255,6 +254,8 @@ class Sampling:
     """Root seed; drawn and recorded when None."""
     wall_time: float | None = None
     """Stop each point after this many seconds of wall time, s."""
+    table_error: float | None = None
+    """Root mean square of the relative errors of all points, reached in rounds (`kmc_transport.sweep.rounds`)."""
     algorithm: str = "auto"
     """``auto``, ``null_event`` or ``rejection_free``."""
 
@@ -308,6 +309,16 @@ class Model:
         """(n_carriers, n_sites) whether the carrier may sit on the site of the cell."""
         labels = np.array(self.structure.labels)
         return frozen_array([np.isin(labels, c.sites) for c in self.carriers], np.bool_)
+
+    @cached_property
+    def site_vectors(self) -> FloatArray:
+        """(n_hops, 3) hop vectors from site to site, Å: those of the network without what site dipoles add."""
+        net = self.network
+        if self.site_dipole is None:
+            return net.vector
+        charge = np.array([c.charge for c in self.carriers])[net.carrier, None]
+        step = self.site_dipole[net.carrier, net.target] - self.site_dipole[net.carrier, net.origin]
+        return frozen_array(net.vector - step / charge, np.float64)
 
     @cached_property
     def volume(self) -> float | None:

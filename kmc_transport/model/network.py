@@ -49,7 +49,7 @@ class BondClass:
     """Bonds that the space group makes equivalent.
 
     forward : directed bonds; the first one is the class's representative.
-    operation : operation that makes each of them from the first (-1: listed explicitly).
+    operation : operation that makes each of them from the first.
     reverse_operation : the same for their reverses; for a class that is not its own reverse, that of the
         forward partner.
     own_reverse : whether an operation turns the representative into its reverse.
@@ -198,9 +198,10 @@ class BondFinder:
                 else:
                     rest.append(bond)
             left = rest
-            none = (-1,) * len(forward)
             size = len(orbit) // 2 if own_reverse else len(orbit)
-            result.append(BondClass(tuple(forward), none, none, own_reverse, size, self.length(seed)))
+            ahead = tuple(orbit[b] for b in forward)
+            behind = tuple(orbit[reversed_bond(b)] for b in forward) if own_reverse else ahead
+            result.append(BondClass(tuple(forward), ahead, behind, own_reverse, size, self.length(seed)))
         return result
 
 

@@ -197,7 +197,7 @@ class CarrierInput(Section):
     site_dipoles: Literal["solve"] | dict[Name, Vector] | None = Field(
         None,
         description="Dipole of the carrier on its sites, in e·Å, Cartesian, by label: that of the label's first site; "
-        "others by symmetry. It moves the charge centre by dipole/charge. `solve`: from the saddle dipoles of the hops.",
+        "others by symmetry. It moves the charge centre by dipole/charge. `solve`: from the hops' saddle dipoles.",
         examples=["solve", {"O": [0.1, 0, 0]}],
     )
 
@@ -421,6 +421,13 @@ class FieldGiven(Section):
         description="The hop it belongs to, Cartesian, in Å; by default the one that `check` shows for the class.",
         examples=[[0, 2.0825, 2.0825]],
     )
+    from_: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        alias="from",
+        description="Site that this hop starts from, as `check` counts them; needed where the same vector leaves "
+        "sites that are not turned alike.",
+        examples=[4],
+    )
     tolerance: Annotated[float, Quantity("fraction", ge=0, le=1)] = Field(
         0.05,
         description="Largest correction by symmetry, relative to the dipole; beyond it the response is refused.",
@@ -523,6 +530,34 @@ class ClassicalResponse(Section):
         description="With a vector: the hop it belongs to, Cartesian, in Å; by default the one that `check` shows.",
         examples=[[0, 2.0825, 2.0825]],
     )
+    from_: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        alias="from",
+        description="Site that this hop starts from, as `check` counts them; needed where the same vector leaves "
+        "sites that are not turned alike.",
+        examples=[4],
+    )
+
+
+_FORMS = {
+    "dipole": {"dipole"},
+    "q_eqv": {"q_eqv", "d_ma"},
+    "magnitude": {"magnitude"},
+    "files": {"start", "saddle", "path"},
+}
+
+
+def _one_response(given: object) -> object:
+    """Refuse keys of two forms before the form is chosen."""
+    if isinstance(given, dict):
+        named = [name for name, own in _FORMS.items() if own & set(given)]
+        if len(named) > 1:
+            raise _error(
+                f"this mixes {' and '.join(named)}",
+                "one of {dipole}, {q_eqv, d_ma}, {magnitude}, {start, saddle, born or berry}, midpoint, classical",
+                "give one of them",
+            )
+    return given
 
 
 def _which_response(given: object) -> str:
@@ -546,6 +581,7 @@ FieldResponse = Annotated[
     | Annotated[FieldFiles, Tag("from_files")]
     | Annotated[Literal["midpoint", "classical"], Tag("named")],
     Discriminator(_which_response),
+    BeforeValidator(_one_response),
 ]
 
 
@@ -870,6 +906,13 @@ class SamplingInput(Section):
     ] = Field("mobility", description="Observable that the errors apply to.", examples=["charge_diffusivity"])
     relative_error: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
         None, description="Stop at this relative standard error of the target.", examples=["1 %"]
+    )
+    table_error: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+        None,
+        description="Stop when the root mean square of the relative errors of all points is this: effort goes where it "
+        "lowers that most. No point's error is then larger than `relative_error`, or four times this where that is not "
+        "given.",
+        examples=["2 %"],
     )
     absolute_error: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None,

@@ -1,8 +1,8 @@
 """Dipoles of carriers on their sites: given, or solved for so that the hops have the saddle dipoles they are given.
 
-The work of the whole hop is W = (Q d + u_f - u_i) . E: a site dipole u moves the charge centre by u/Q (Salles 2020, eq 2,
-and the work being a state function). A hop that symmetry turns into its reverse has W_S = W/2 on the components that are
-reversed, so its saddle dipole measures the distance of the charge centres.
+The work of the whole hop is W = (Q d + u_f - u_i) . E: a site dipole u moves the charge centre by u/Q (Salles 2020,
+eq 2, and the work being a state function). A hop that symmetry turns into its reverse has W_S = W/2 on the components
+that are reversed, so its saddle dipole measures the distance of the charge centres.
 """
 
 from __future__ import annotations
@@ -55,6 +55,10 @@ class _Target:
     """e·Å"""
     kept: FloatArray
     """(3, 3) `symmetric_part` of the first hop."""
+
+    @property
+    def tolerance(self) -> float:
+        return self.saddle.response.tolerance
 
     def miss(self, centres: Centres) -> FloatArray:
         """What symmetry would correct of the given dipole; for a size, its distance from half the whole hop, e·Å."""
@@ -224,12 +228,22 @@ def _solve(
     listing = "; ".join(
         f"{t.name} {t.size:.4g} e·Å missed by {miss:.2g}" for t, miss in zip(wanted, left, strict=True)
     )
-    if any(miss > TOLERANCE * t.size for t, miss in zip(wanted, left, strict=True)):
+    free = _free(lambda x: np.concatenate(residuals(x)), best)
+    if free == n_free:
+        doc.add(
+            path,
+            "the saddle dipoles of the hops leave the site dipoles free",
+            value="solve",
+            allowed="a hop that symmetry turns into its reverse, or a size",
+            remedy="give the site dipoles as numbers, or leave 'site_dipoles' out",
+        )
+        return None
+    if any(miss > t.tolerance * t.size for t, miss in zip(wanted, left, strict=True)):
         doc.add(
             path,
             f"no dipoles of the sites fit the saddle dipoles of the hops: best are {listing} (charge centres moved by "
             f"{shift:.2f} Å)",
-            allowed=f"{TOLERANCE:.0%} of each saddle dipole",
+            allowed=f"{TOLERANCE:.0%} of each saddle dipole, or the 'tolerance' of its field_response",
             remedy="drop the assumption for some of the hops, or check the dipoles",
         )
         return None
@@ -239,7 +253,8 @@ def _solve(
             f"{_text(u[orbit.sites[0]])} e·Å, charge centre moved by "
             f"{np.linalg.norm(u[orbit.sites[0]]) / abs(carrier.charge):.3f} Å"
         )
-    doc.note(f"{carrier.name}: saddle dipoles with them: {listing}")
+    told = f"; {free} of their {n_free} free components are seen by no hop and kept small" if free else ""
+    doc.note(f"{carrier.name}: saddle dipoles with them: {listing}{told}")
     return u
 
 
@@ -257,6 +272,13 @@ def _smallest_fit(residual: Callable[[FloatArray], FloatArray], n: int, charge: 
         fits.append((float(np.linalg.norm(residual(x))), float(np.linalg.norm(x)), x))
     least = min(f[0] for f in fits)
     return min((f for f in fits if f[0] <= least + 1e-6), key=lambda f: round(f[1], 6))[2]
+
+
+def _free(residual: Callable[[FloatArray], FloatArray], x: FloatArray) -> int:
+    """Number of directions in which the residuals do not change to first order at ``x``."""
+    step = 1e-4
+    jacobian = [(residual(x + step * e) - residual(x - step * e)) / (2 * step) for e in np.eye(len(x))]
+    return len(x) - int(np.linalg.matrix_rank(np.array(jacobian), tol=1e-5))
 
 
 def _text(vector: FloatArray) -> str:

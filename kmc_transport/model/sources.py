@@ -196,6 +196,7 @@ class Sources:
             np.array(level.total),
             hop=None if given.hop is None else np.array(given.hop, dtype=np.float64),
             way=np.array(way),
+            site=given.from_,
             tolerance=given.tolerance,
             log=(told, *table.notes),
             read_from=tuple(files),

@@ -15,6 +15,7 @@ from .catalog import RateCatalog
 from .checks import TOLERANCE, describe_hop
 from .configuration import ConfigurationRates
 from .enumerated import ManyConfigurations, depends_on_configuration
+from .local import LocalEnergies
 
 __all__ = ["check_configurations", "random_configuration"]
 
@@ -22,9 +23,8 @@ IntArray = npt.NDArray[np.int64]
 
 EXHAUSTIVE = 400
 """Up to this many configurations of so many directed hops of the supercell, together, all are looked at."""
-WORK = 400_000
-"""Elementary operations that energies may cost, about; above it the energy difference of a hop is drawn instead."""
-MOST_SAMPLES = 8
+SAMPLES = 8
+"""Hops that are looked at by default, in one random configuration."""
 
 
 def open_places(model: Model) -> npt.NDArray[np.bool_]:
@@ -52,11 +52,10 @@ def random_configuration(model: Model, random: np.random.Generator) -> IntArray 
 
 
 def check_configurations(catalog: RateCatalog, *, samples: int | None = None, seed: int = 0) -> int:
-    """Compare ``ln(k_f/k_b)`` with ``ln(nu_f/nu_b) - (dE - W)/kT`` for hops in configurations; energies from scratch.
+    """Compare ``ln(k_f/k_b)`` with ``ln(nu_f/nu_b) - (dE - W)/kT`` for hops in configurations.
 
-    All hops of all configurations of a tiny cell, else ``samples`` random ones. By default as many as are quick; in
-    supercells where an energy from scratch takes long, the energy difference is then a random number, and rule and
-    surroundings alone are checked.
+    All hops of all configurations of a tiny cell, else ``samples`` random ones (8 by default), eight to a
+    configuration. Rate and energy difference of the reverse are worked out from the configuration after the hop.
 
     Returns
     -------
@@ -74,21 +73,22 @@ def check_configurations(catalog: RateCatalog, *, samples: int | None = None, se
     net, kt = model.network, K_B * catalog.temperature
     worst, count, told = 0.0, 0, (0, 0.0, 0.0)
     random = np.random.default_rng(seed)
-    from_scratch = samples is not None or _cost(model) <= WORK
+    local = LocalEnergies(rates)
     for occupation, hop, cell in _cases(rates, samples, random):
         origin, target = rates.ends(hop, cell)
         after = occupation.copy()
         after[origin] = 0
         after[target] = occupation[origin]
         back, end = int(net.reverse[hop]), (cell + net.cell[hop]) % rates.size
-        if rates.rule_of(hop).given_difference is not None or from_scratch:
-            difference = rates.energy_difference(occupation, hop, cell)
-        else:
-            difference = float(random.normal(0.0, 0.2))
+        difference = local.difference(occupation, hop, cell)
+        again = local.difference(after, back, end)
         ratio = 0.0
-        for sign, row, which, start in ((1, occupation, hop, cell), (-1, after, back, end)):
+        for sign, row, which, start, energy in (
+            (1, occupation, hop, cell, difference),
+            (-1, after, back, end, again),
+        ):
             shift = many.barrier_shifts(row[None], which, int(rates.flat(0, start)) // rates.n_sites)
-            ratio += sign * float(many.log_rates(which, np.array([sign * difference]), shift)[0])
+            ratio += sign * float(many.log_rates(which, np.array([energy]), shift)[0])
         frequencies = math.log(catalog.attempt_frequency[hop] / catalog.attempt_frequency[back])
         expected = frequencies - (difference - float(catalog.work[hop])) / kt
         miss = abs(ratio - expected) / (1 + abs(expected))
@@ -124,32 +124,22 @@ def _cases(
                         if rates.is_open(occupation, hop, cell):
                             yield occupation, hop, cell
             return
-        samples = int(np.clip(4 * WORK // _cost(model), 4, MOST_SAMPLES))
-    for _ in range(samples):
+        samples = SAMPLES
+    for start in range(0, samples, SAMPLES):
         found = random_configuration(model, random)
         if found is None:
             return
-        occupation = found
-        for _ in range(200):  # a carrier, then one of its hops
-            flat = int(random.choice(np.flatnonzero(occupation)))
-            site, cell = flat % rates.n_sites, rates.cells[flat // rates.n_sites]
-            hops = np.flatnonzero((net.origin == site) & (net.carrier == occupation[flat] - 1))
-            if len(hops):
-                hop = int(random.choice(hops))
-                if rates.is_open(occupation, hop, cell):
-                    yield occupation, hop, cell
-                    break
-
-
-def _cost(model: Model) -> int:
-    """Operations for the energy of one configuration, about."""
-    interactions, carriers = model.interactions, sum(c.count for c in model.carriers)
-    cost = 6 * (carriers + 50)
-    if interactions is not None and interactions.coulomb is not None:
-        cost += 6 * carriers**2
-    if interactions is not None and interactions.clusters is not None:
-        cost += 6 * (len(interactions.clusters.energy) * (2 * model.n_cells + 50))
-    return cost
+        places = np.flatnonzero(found)
+        for _ in range(min(SAMPLES, samples - start)):
+            for _ in range(200):  # a carrier, then one of its hops
+                flat = int(random.choice(places))
+                site, cell = flat % rates.n_sites, rates.cells[flat // rates.n_sites]
+                hops = np.flatnonzero((net.origin == site) & (net.carrier == found[flat] - 1))
+                if len(hops):
+                    hop = int(random.choice(hops))
+                    if rates.is_open(found, hop, cell):
+                        yield found, hop, cell
+                        break
 
 
 def _all_configurations(model: Model) -> list[IntArray] | None:

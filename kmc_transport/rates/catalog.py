@@ -58,11 +58,13 @@ class RateCatalog:
         """(n_hops,) estimated error of the barrier's change linear in the field, eV.
 
         Of a sinusoidal barrier with W the work over the whole hop, the exact barrier is E0 - W_S + W²/(2 pi² E0) + ...
-        Infinite without a barrier.
+        At most W_S itself; 0 for rules in which the field acts through the energies of the ends.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             error = self.work**2 / (2 * np.pi**2 * self.barrier)
-        return np.where(self.work == 0, 0.0, error)
+        error = np.where(self.work == 0, 0.0, np.minimum(error, np.abs(self.saddle_work)))
+        linear = np.array([_is_linear(c) for c in self.model.hop_classes])
+        return np.where(linear[self.model.network.hop_class], error, 0.0)
 
 
 def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0.0, 0.0, 0.0)) -> RateCatalog:
@@ -220,9 +222,24 @@ def zero_field_rate(hop_class: HopClass, temperature: float) -> ZeroFieldRate:
     return ZeroFieldRate(barrier, float(np.exp(log_attempt)), float(log_rate))
 
 
+def _is_linear(hop_class: HopClass) -> bool:
+    """Whether the field acts on the saddle by a dipole of its own."""
+    return hop_class.rule == "fixed" or _rule(hop_class).takes_saddle_dipole
+
+
 def _rule(hop_class: HopClass) -> BarrierRule:
     """Rule of a hop class; refuses what it must not have beside it, and misses what it needs."""
     rule = make_rule(hop_class.rule, dict(hop_class.rule_parameters), hop_class.source)
+    if hop_class.response != "midpoint" and not rule.takes_saddle_dipole:
+        raise InputError(
+            Problem(
+                f"with the rule '{rule.name}' the field acts through dH alone",
+                f"{hop_class.source} field_response",
+                hop_class.response,
+                "midpoint",
+                "leave 'field_response' (and --classical) out: the place of the crossing follows from dH",
+            )
+        )
     nu = hop_class.attempt_frequency
     if nu is None and not rule.own_prefactor:
         raise InputError(
@@ -236,11 +253,7 @@ def _rule(hop_class: HopClass) -> BarrierRule:
         )
     rule.check_companions(
         attempt_frequency=None if nu is None else nu.label,
-        saddle_dipole=hop_class.response
-        if hop_class.response != "midpoint"
-        else None
-        if hop_class.saddle_fraction == 0.5
-        else hop_class.saddle_fraction,
+        saddle_dipole=None if hop_class.saddle_fraction == 0.5 else hop_class.saddle_fraction,
         key=hop_class.source,
     )
     return rule

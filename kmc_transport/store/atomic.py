@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -52,10 +53,13 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
             _sync(path.parent)
     except FileExistsError:
         raise
-    except OSError as e:
+    except (
+        OSError,
+        RuntimeError,
+    ) as e:  # h5py raises RuntimeError for what goes wrong while a file is closed
         raise StoreError(
             Problem(
-                f"could not be written: {e}",
+                f"could not be written: {_why(e, path)}",
                 file=str(path),
                 remedy="check the folder, its permissions and the free space, or choose another -o",
             )
@@ -63,6 +67,18 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
     finally:
         with suppress(OSError):  # a folder that has become unwritable: the next run sweeps
             temporary.unlink(missing_ok=True)
+
+
+def _why(error: Exception, path: Path) -> str:
+    """The reason in the system's words; HDF5 says it in many more, or not at all."""
+    number = getattr(error, "errno", None)
+    if number:
+        return os.strerror(number)
+    try:
+        free = os.statvfs(path.parent)
+    except OSError:
+        return str(error)
+    return os.strerror(errno.ENOSPC) if free.f_bavail == 0 else str(error)
 
 
 def _name_once(temporary: Path, path: Path) -> None:

@@ -227,8 +227,10 @@ class PointStore:
             return []
         return sorted(s for s in stems if _KEY.fullmatch(s))
 
-    def save(self, key: str, record: PointRecord, *, replace: bool = False) -> None:
-        """Store a finished point, and drop its partial.
+    def save(
+        self, key: str, record: PointRecord, *, replace: bool = False, keep_partial: bool = False
+    ) -> None:
+        """Store a finished point, and drop its partial (or keep it, to go on from one day).
 
         StoreError when an intact point of this key is there already, unless ``replace``.
         """
@@ -242,7 +244,8 @@ class PointStore:
         self._make_folder()
         content = _record_summary(record) | {"owner": self.owner}
         write_container(path, _POINT, content, _record_tallies(record))
-        self.drop_partial(key)
+        if not keep_partial:
+            self.drop_partial(key)
         self.drop_failure(key)
 
     def load(self, key: str) -> PointRecord:

@@ -22,11 +22,15 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class GridPoint:
-    """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by."""
+    """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by.
+
+    targets : relative errors to reach one after the other (see `kmc_transport.sweep.rounds`), instead of the input's.
+    """
 
     temperature: float
     field: FloatArray
     key: str
+    targets: tuple[float, ...] = ()
 
 
 def grid_points(model: Model, root: int) -> list[GridPoint]:

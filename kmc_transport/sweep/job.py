@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
@@ -117,41 +117,67 @@ def simulate_point(
     store = job.store()
     state = None if store is None else store.load_partial(point.key)
     try:
-        simulation = _simulation(job, point, state)
+        simulation, reached = _simulation(job, point, state)
     except InputError as e:
         failure = Failure(point.temperature, vector, _one_line(e))
         return Outcome(standing(nothing, "failed"), failure=failure)
     reason = ExitReason.INTERRUPTED
-    while reason is ExitReason.INTERRUPTED:
-        pause = max(job.checkpoint, 0.01)  # some work between two segments, whatever is asked
-        due = time.monotonic() + pause if store is not None else float("inf")
-        reason = simulation.run(
-            should_stop=lambda due=due: time.monotonic() > due or should_stop(),  # type: ignore[misc]
-            on_progress=lambda p: report(standing(p)),
-            pool=pool,
-        )
-        if reason is ExitReason.INTERRUPTED:
+    reached = min(
+        reached, max(1, len(point.targets)) - 1
+    )  # the last one is looked at again: it makes the record
+    for number, target in enumerate(point.targets or (None,)):
+        if number < reached:
+            continue
+        if target is not None:
+            simulation.sampling = replace(simulation.sampling, relative_error=target)
+
+        def save_state(reached: int = number) -> None:
             if store is not None:
-                store.save_partial(point.key, simulation.snapshot())
-            if should_stop():
-                return Outcome(standing(simulation.progress()), stopped=True)
+                store.save_partial(point.key, simulation.snapshot() | {"targets_reached": reached})
+
+        reason = ExitReason.INTERRUPTED
+        while reason is ExitReason.INTERRUPTED:
+            pause = max(job.checkpoint, 0.01)  # some work between two segments, whatever is asked
+            due = time.monotonic() + pause if store is not None else float("inf")
+            reason = simulation.run(
+                should_stop=lambda due=due: time.monotonic() > due or should_stop(),  # type: ignore[misc]
+                on_progress=lambda p: report(standing(p)),
+                pool=pool,
+            )
+            if reason is ExitReason.INTERRUPTED:
+                save_state()
+                if should_stop():
+                    return Outcome(standing(simulation.progress()), stopped=True)
+        if reason is not ExitReason.ACCURACY_REACHED:
+            break
     record = make_record(job.model, simulation, reason, job.root)
+    if point.targets:
+        record = replace(record, meta={**record.meta, "targets": list(point.targets)})
     end = standing(simulation.progress(), reason.value, bool(record.values["converged"]))
     if store is None:
         return Outcome(end, record)
-    store.save(point.key, record, replace=True)
-    if reason is ExitReason.TIME_LIMIT:  # a longer limit takes it up again
-        store.save_partial(point.key, simulation.snapshot())
+    # a longer limit, or the next round, takes it up again
+    goes_on = reason is ExitReason.TIME_LIMIT or (
+        bool(point.targets) and reason is ExitReason.ACCURACY_REACHED
+    )
+    if goes_on:
+        save_state(len(point.targets) if reason is ExitReason.ACCURACY_REACHED else number)
+    store.save(point.key, record, replace=True, keep_partial=goes_on)
     return Outcome(end, record if keep_record else None)
 
 
-def _simulation(job: Job, point: GridPoint, state: dict | None) -> PointSimulation:
+def _simulation(job: Job, point: GridPoint, state: dict | None) -> tuple[PointSimulation, int]:
+    """The point as its last segment left it, or new; and the number of targets that it has reached."""
     if state is not None:
+        reached = int(state.pop("targets_reached", 0))
         try:
-            return PointSimulation.restore(job.model, point.temperature, point.field, state, root=job.root)
+            if reached <= len(point.targets):
+                return PointSimulation.restore(
+                    job.model, point.temperature, point.field, state, root=job.root
+                ), reached
         except (KeyError, ValueError):
             pass  # a segment of another version: the point starts again
-    return PointSimulation(job.model, point.temperature, point.field, root=job.root)
+    return PointSimulation(job.model, point.temperature, point.field, root=job.root), 0
 
 
 def _one_line(error: KmcTransportError) -> str:

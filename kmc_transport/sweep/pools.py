@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -231,7 +231,7 @@ def _elsewhere(block: bytes, name: str, stop_file: Path | None, point: GridPoint
     return simulate_point(_jobs[name], point, should_stop=should_stop)
 
 
-def warm_up(job: Job, points: list[GridPoint]) -> None:
+def warm_up(job: Job, points: Sequence[GridPoint]) -> None:
     """Compile the kernels here, once; worker processes then find them in the cache on disk."""
     seen: set[tuple[str, str]] = set()
     for point in (points[0], points[-1]):

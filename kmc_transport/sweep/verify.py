@@ -117,8 +117,10 @@ def verify(
                 note = "no point was simulated again: the conditions or the sampling were changed in Python"
                 continue
             on_repeat(record)
+            targets = tuple(record.meta.get("targets", ()))
             again = simulate_point(
-                Job(found, empty.provenance.seed), GridPoint(record.temperature, record.field, key)
+                Job(found, empty.provenance.seed),
+                GridPoint(record.temperature, record.field, key, targets),
             ).record
             names = ("no record",) if again is None else tuple(differences(record, again))
             repeated.append((record.temperature, tuple(record.field.tolist()), names))

@@ -419,7 +419,10 @@ def test_series_at_rest_pass_and_others_do_not() -> None:
     t = np.arange(2000)
     falling = [judge(20 * np.exp(-t / 1500) + walk(2000, 3.0, seed)).equilibrated for seed in range(30)]
     assert not any(falling)
+    slope = np.linspace(0, 0.4, 4096)  # MSER keeps most of it, the last of the three tests sees it
+    assert sum(judge(slope + rng.normal(size=4096)).equilibrated for _ in range(20)) < 5
     assert judge(np.full(300, -2.5)).equilibrated
+    assert not any(judge(walk(n, 1.0, 1)).equilibrated for n in (2, 5, 63))
 
 
 def test_the_way_there_is_thrown_away() -> None:
@@ -446,8 +449,9 @@ def sticky(energy: float) -> Model:
     )
 
 
-def test_too_few_sweeps_are_noticed() -> None:
-    model = replace(sticky(-0.25), initial=Initial("annealed", None, 320.0, 100))
+@pytest.mark.parametrize("sweeps", [1, 7, 100])
+def test_too_few_sweeps_are_noticed(sweeps: int) -> None:
+    model = replace(sticky(-0.25), initial=Initial("annealed", None, 320.0, sweeps))
     catalog = build_catalog(model, temperature=T0)
     with pytest.warns(RuntimeWarning, match="not equilibrated"):
         replica = Replica(catalog, seed=np.random.SeedSequence(1), sample_interval=1.0)
@@ -517,6 +521,26 @@ def test_widom_on_the_ising_ring(coupling: float) -> None:
     closed = c * (mu(c + h) - mu(c - h)) / (2 * h)
     assert n * (up - down) / KT0 == pytest.approx(closed, rel=0.05)
     assert abs(float(factor.value) - closed) < LIMIT * float(factor.stderr) + 0.05 * closed
+
+
+def test_sticky_carriers_are_annealed_to_equilibrium() -> None:
+    sites, n, coupling = 60, 24, -4.0
+    model = chain([1.0], counts=(n,), supercell=(sites, 1, 1))
+    pair = clusters((coupling * KT0, [(0, 0, (0, 0, 0)), (0, 0, (1, 0, 0))]))
+    model = with_kra(model, interactions=Interactions(clusters=pair))
+    h = 1e-4
+    up, down = (math.log(ring_sums(sites, (coupling + x) * KT0, KT0)[n]) for x in (h, -h))
+    exact = -(up - down) / (2 * h) * coupling * KT0  # mean energy: pairs times the energy of one
+    catalog = build_catalog(model, temperature=T0)
+    found = [equilibrium_lattice(catalog, seed=seed, start_temperature=2 * T0) for seed in range(24)]
+    assert sum(report.equilibrated for _, report in found) > 22
+    energy = np.array([lattice.energy for lattice, _ in found])
+    assert abs(energy.mean() - exact) < LIMIT * energy.std() / math.sqrt(len(energy))
+    assert energy.std() < 0.1 * abs(exact)
+    random = LatticeMonteCarlo(
+        model, [np.random.default_rng(1).permutation(sites)[:n]], np.random.default_rng(1)
+    )
+    assert random.energy > exact + 5 * energy.std()  # it was a long way
 
 
 def test_widom_with_two_species_and_coulomb() -> None:

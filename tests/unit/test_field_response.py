@@ -187,5 +187,122 @@ def test_saddle_place_and_response_exclude_each_other() -> None:
 
 def test_half_work_outside_the_hop_is_told() -> None:
     model = layer("{dipole: [3, 3, 0], hop: [2, 2, 0]}")
-    assert any("outside 0 to 1" in line for line in model.hop_classes[0].log)
+    assert any("outside 0 to 1" in line for line in model.notes)
     assert math.isfinite(build_catalog(model, temperature=500).rate[0])
+
+
+CUBE = """
+structure: {lattice: {a: 3, b: 3, c: 3}, sites: {O: [[0, 0, 0]]}}
+supercell: [3, 3, 3]
+carriers: {V: {charge: 2, sites: [O], count: 1}}
+hops:
+  - {carrier: V, between: [O, O], HOPS, barrier: 0.5, attempt_frequency: 1.0e+13, RESPONSE}
+conditions: {temperature: [500]}
+"""
+
+
+def cube(hops: str, response: str) -> Model:
+    return load_model_text(CUBE.replace("HOPS", hops).replace("RESPONSE", response))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "field_response: {magnitude: 3.05}",
+        "classical_response: {charge: -2, d_ma: 1.2}, field_response: classical",
+    ],
+)
+def test_listed_hops_turn_their_dipoles_as_found_ones_do(response: str) -> None:
+    """Hops listed one by one are images of the first of their class just the same."""
+    found = build_catalog(cube("distance: 3", response), temperature=500, field=[0.01, 0.02, 0.005])
+    listed = build_catalog(
+        cube("vectors: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]", response),
+        temperature=500,
+        field=[0.01, 0.02, 0.005],
+    )
+    rates = [
+        {tuple(np.round(v, 6)): r for v, r in zip(c.model.network.vector, c.rate, strict=True)}
+        for c in (found, listed)
+    ]
+    assert rates[0].keys() == rates[1].keys()
+    for vector, rate in rates[0].items():
+        assert rates[1][vector] == pytest.approx(rate, rel=1e-12)
+
+
+WURTZITE = """
+structure: {spacegroup: P6_3mc, lattice: {a: 3, c: 5.2}, sites: {O: [[1/3, 2/3, 0]]}}
+supercell: [3, 3, 2]
+carriers: {V: {charge: 2, sites: [O], count: 1}}
+hops:
+  - carrier: V
+    between: [O, O]
+    distance: 3.0
+    barrier: 0.5
+    attempt_frequency: 1.0e+13
+    field_response: RESPONSE
+  - {carrier: V, between: [O, O], distance: [3.001, 3.2], barrier: 0.5, attempt_frequency: 1.0e+13}
+conditions: {temperature: [500]}
+"""
+
+
+def test_a_hop_from_sites_that_are_turned_differently_must_say_from_which() -> None:
+    with pytest.raises(InputError, match="the dipole is ambiguous") as caught:
+        load_model_text(WURTZITE.replace("RESPONSE", "{dipole: [3, 0.4, 0], hop: [3, 0, 0]}"))
+    assert "from: 0" in str(caught.value)
+    dipoles = []
+    for site in (0, 1):
+        model = load_model_text(
+            WURTZITE.replace("RESPONSE", f"{{dipole: [3, 0.4, 0], hop: [3, 0, 0], from: {site}}}")
+        )
+        catalog, net = build_catalog(model, temperature=500), model.network
+        here = (net.origin == site) & (np.linalg.norm(net.vector - [3, 0, 0], axis=1) < 1e-6)
+        np.testing.assert_allclose(catalog.saddle_dipole[here][0], [3, 0.4, 0], atol=1e-9)
+        other = (net.origin == 1 - site) & (np.linalg.norm(net.vector - [3, 0, 0], axis=1) < 1e-6)
+        dipoles.append(catalog.saddle_dipole[other][0])
+        np.testing.assert_allclose(dipoles[-1], [3, -0.4, 0], atol=1e-9)
+
+
+def test_a_size_belongs_to_the_hop_that_is_named() -> None:
+    chain = """
+structure: {lattice: {a: 5}, periodic: [true, false, false], symmetry: false, sites: {A: [[0, 0, 0]], B: [[0.4, 0, 0]]}}
+supercell: [4, 1, 1]
+carriers: {p: {charge: 2, sites: [A, B], count: 1}}
+hops:
+  - {carrier: p, between: [A, B], distance: 2, barrier: 0.5, attempt_frequency: 1.0e+13, field_response: RESPONSE}
+  - {carrier: p, between: [A, B], distance: 3, barrier: 0.5, attempt_frequency: 1.0e+13}
+conditions: {temperature: [500]}
+"""
+    model = load_model_text(chain.replace("RESPONSE", "{magnitude: 2.6, hop: [-2, 0, 0]}"))
+    same = load_model_text(chain.replace("RESPONSE", "{dipole: [-2.6, 0, 0], hop: [-2, 0, 0]}"))
+    a, b = (build_catalog(m, temperature=500) for m in (model, same))
+    np.testing.assert_allclose(a.saddle_dipole, b.saddle_dipole, atol=1e-12)
+    assert a.saddle_dipole[0, 0] == pytest.approx(1.4)
+    with pytest.raises(InputError, match="no hop along this vector"):
+        load_model_text(chain.replace("RESPONSE", "{magnitude: 2.6, hop: [9, 9, 9]}"))
+
+
+def test_saddles_that_symmetry_turns_into_each_other_may_deviate() -> None:
+    """Bent paths round an axis: each saddle alone breaks the symmetry, all four together keep it."""
+    saddles = ", ".join(
+        f"{{name: s{k}, field_response: {{dipole: [3, {y}, {z}]}}}}"
+        for k, (y, z) in enumerate([(0.8, 0), (-0.8, 0), (0, 0.8), (0, -0.8)])
+    )
+    model = cube("vectors: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]", f"saddles: [{saddles}]")
+    assert all("symmetry turns into each other" in " ".join(c.log) for c in model.hop_classes)
+    answers = [
+        solve_exact(build_catalog(model, temperature=500, field=f)).drift_velocity[0]
+        for f in ([0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05])
+    ]
+    assert answers[0][0] == pytest.approx(answers[1][1], rel=1e-9)
+    assert answers[0][0] == pytest.approx(answers[2][2], rel=1e-9)
+    with pytest.raises(InputError, match="breaks the symmetry"):
+        cube("vectors: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]", f"saddles: [{saddles.split(', {name: s3')[0]}]")
+
+
+def test_two_forms_at_once_are_named() -> None:
+    with pytest.raises(InputError, match="mixes dipole and magnitude"):
+        cube("distance: 3", "field_response: {dipole: [3, 0, 0], magnitude: 3}")
+
+
+def test_an_exact_size_needs_no_tolerance() -> None:
+    assert cube("distance: 3", "field_response: {magnitude: 3.0, tolerance: 0}").hop_classes[0].saddle_dipole

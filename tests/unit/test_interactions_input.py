@@ -14,6 +14,7 @@ from kmc_transport.model.interactions import Interactions
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.rates.enumerated import ManyConfigurations
+from kmc_transport.rates.local import LocalEnergies
 from tests.interacting import (
     LAYER,
     built,
@@ -379,6 +380,34 @@ def test_many_configurations_at_once_are_those_one_by_one():
     np.testing.assert_allclose(
         ManyConfigurations(catalog).energies(rows), [one.energy(r) for r in rows], atol=1e-10
     )
+
+
+@pytest.mark.parametrize("supercell", [[2, 3, 1], [3, 3, 2]])
+def test_differences_from_what_is_in_reach(supercell):
+    """In a supercell as small as the interactions carriers meet images of others, and of themselves."""
+    far = {
+        "between": ["ion", "ion"],
+        "distance": 5.8,
+        "energy": 0.09,
+    }  # two cells on: its own image where there are two
+    energies = {**ANY, "pairs": [*ANY["pairs"], far]}
+    carriers = {
+        "ion": {"charge": 1, "sites": ["Na"], "count": 3},
+        "polaron": {"charge": -1, "sites": ["M"], "count": 4},
+    }
+    text = layered(interactions=energies, supercell=supercell, carriers=carriers)
+    model = built({**text, "disorder": {"site_energies": [{"width": 0.1}]}})
+    rates = ConfigurationRates(build_catalog(model, temperature=300))
+    local, count = LocalEnergies(rates), 0
+    for seed in range(3):
+        occupation = random_occupation(model, seed)
+        for hop in range(0, model.network.n_hops, 3):
+            for cell in rates.cells:
+                if rates.is_open(occupation, hop, cell):
+                    expected = rates.energy_difference(occupation, hop, cell)
+                    np.testing.assert_allclose(local.difference(occupation, hop, cell), expected, atol=1e-10)
+                    count += 1
+    assert count > 20
 
 
 def test_pair_energy_by_hand():

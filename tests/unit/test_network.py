@@ -154,7 +154,7 @@ def test_all_parallel_images_are_found_in_a_small_cell():
 def test_explicit_hops():
     model = load("chain", [hop(vectors=[[1, 0, 0]])])
     assert bonds(model) == {(0, 0, (1, 0, 0)), (0, 0, (-1, 0, 0))}
-    assert set(model.network.operation) == {-1}
+    assert -1 not in model.network.operation
     both = load("chain", [hop(vectors=[[1, 0, 0], [-1, 0, 0]])])
     assert bonds(both) == bonds(model)
     c = load(

@@ -231,3 +231,40 @@ def test_impossible_dipoles_are_named(dipoles: str, message: str) -> None:
 def test_nothing_to_solve_for_is_named() -> None:
     with pytest.raises(InputError, match="nothing to solve the site dipoles for"):
         quartz(None, dipoles="solve")
+
+
+def test_charge_centres_on_top_of_each_other_are_refused() -> None:
+    two = {
+        "lattice": {"a": 5.0},
+        "periodic": [True, False, False],
+        "sites": {"A": [[0, 0, 0]], "B": [[0.4, 0, 0]]},
+    }
+    hop = {"carrier": "p", "between": ["A", "B"], "distance": 2.0, "barrier": 0.5, "attempt_frequency": 1e13}
+    document = {
+        "structure": {**two, "symmetry": False},
+        "supercell": [3, 1, 1],
+        "carriers": {
+            "p": {"charge": -1, "sites": ["A", "B"], "count": 1, "site_dipoles": {"A": [-2.0, 0, 0]}}
+        },
+        "hops": [hop | {"classical_response": {"charge": 1, "d_ma": 1}}, hop | {"distance": 3.0}],
+        "conditions": {"temperature": 300},
+    }
+    with pytest.raises(InputError, match=r"the charge moves by 0\.000 Å only"):
+        load_model_text(json.dumps(document))
+
+
+def test_a_tolerance_of_the_response_holds_for_solving_too() -> None:
+    with pytest.raises(InputError, match="no dipoles of the sites fit"):
+        quartz({"magnitude": 2.4}, charge=-2)
+    assert quartz({"magnitude": 2.4, "tolerance": 0.1}, charge=-2).site_dipole is not None
+
+
+def test_correlation_factor_is_that_of_the_sites() -> None:
+    """The tracer walks on sites: where its charge sits on them does not change how its hops are correlated."""
+    from kmc_transport.exact import exact_values
+
+    free = []
+    for dipoles in (None, {"O": [0.3, -0.2, 0.15]}):
+        catalog = build_catalog(quartz(None, dipoles=dipoles), temperature=700)
+        free.append(exact_values(catalog, [[0, 0, 1]])["correlation_factor"])
+    np.testing.assert_allclose(free[0], free[1], rtol=1e-8)

@@ -110,7 +110,9 @@ def test_three_shards_in_turn(tmp_path: Path, whole: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shard", "output"), [((0, 3), "a.h5"), ((4, 3), "a.h5"), ((1, 2), None)], ids=["zero", "too many", "no file"]
+    ("shard", "output"),
+    [((0, 3), "a.h5"), ((4, 3), "a.h5"), ((1, 2), None)],
+    ids=["zero", "too many", "no file"],
 )
 def test_a_wrong_shard_is_refused(tmp_path: Path, shard: tuple[int, int], output: str | None) -> None:
     with pytest.raises(InputError, match="share"):
@@ -159,7 +161,11 @@ def free_port() -> int:
 @contextmanager
 def dask_process(*arguments: str, folder: Path) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
-    env = {**os.environ, "PYTHONPATH": str(Path(kmc_transport.__file__).parents[1]), "PYTHONWARNINGS": "ignore"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(Path(kmc_transport.__file__).parents[1]),
+        "PYTHONWARNINGS": "ignore",
+    }
     with (folder / f"{arguments[0]}.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
     try:

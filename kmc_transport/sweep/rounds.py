@@ -1,0 +1,129 @@
+"""Effort where it lowers the error of the whole table most: points in rounds, each planned from the last one alone.
+
+The error of the table is the root mean square of its points' relative errors. A point whose squared error is c/n after
+n hops needs n proportional to sqrt(c) when the sum of all n is to be smallest for a given mean of c/n (Lagrange), where
+equal errors everywhere would need n proportional to c. A round sets each point a relative error to reach, from the
+numbers that all points had when the last round was over; so workers, their number and restarts change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..records import ExitReason
+from ..store import Pack, write_text
+
+__all__ = ["Plan", "Standings", "next_targets", "read_plan", "standings_of", "write_plan"]
+
+FloatArray = npt.NDArray[np.float64]
+
+GROWTH = 4.0
+"""Largest factor on the hops of a point in one round: what the last round says of its error is itself uncertain."""
+LEAST = 1.05
+"""Smallest factor on the hops that is worth going on for."""
+SAFE = 0.98
+"""Targets are a little below what the goal needs, so that the last rounds do not creep."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One round: the relative error that each point (by key) is to reach."""
+
+    number: int
+    targets: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Standings:
+    """Points at the end of a round: keys, relative errors, executed hops, targets so far, whether they can go on."""
+
+    keys: tuple[str, ...]
+    error: FloatArray
+    hops: FloatArray
+    history: tuple[tuple[float, ...], ...]
+    open: npt.NDArray[np.bool_]
+
+    @property
+    def table_error(self) -> float:
+        """Root mean square of the relative errors; points without one (or that cannot move) are left out."""
+        known = self.error[np.isfinite(self.error) & (self.error > 0)]
+        return float(np.sqrt(np.mean(known**2))) if len(known) else float("nan")
+
+
+def standings_of(points: Iterable[tuple[str, Pack]]) -> Standings:
+    """From the summaries of finished points."""
+    keys: list[str] = []
+    errors: list[float] = []
+    hops: list[float] = []
+    history: list[tuple[float, ...]] = []
+    going: list[bool] = []
+    for key, pack in points:
+        values = pack.values
+        meta = values["meta"]
+        keys.append(key)
+        errors.append(meta["accuracy"]["relative"] if meta.get("accuracy") else np.nan)
+        hops.append(float(pack.content()["values/executed_hops"]))
+        history.append(tuple(meta.get("targets", ())))
+        going.append(values["values/exit_reason"] == ExitReason.ACCURACY_REACHED.value)
+    error = np.array(errors, float)
+    can = np.array(going, bool) & np.isfinite(error)
+    return Standings(tuple(keys), error, np.array(hops, float), tuple(history), can)
+
+
+def next_targets(standings: Standings, goal: float, most: float) -> dict[str, float]:
+    """Relative errors for the next round; empty when the table is good enough or no point can be improved.
+
+    goal : relative error of the table, of its points that can go on (not those that ran into a limit). most : largest
+    error of a point.
+    """
+    at = np.flatnonzero(standings.open & (standings.error > 0))
+    error, hops = standings.error[at], np.maximum(standings.hops[at], 1.0)
+    if not len(at) or (np.sqrt(np.mean(error**2)) <= goal and np.all(error <= most)):
+        return {}
+    variance = error**2 * hops
+
+    def effort(scale: float) -> FloatArray:
+        return np.maximum(np.maximum(hops, variance / most**2), scale * np.sqrt(variance))
+
+    low, high = 0.0, 1.0
+    while np.mean(variance / effort(high)) > goal**2 and high < 1e300:
+        high *= 2
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if np.mean(variance / effort(middle)) > goal**2 else (low, middle)
+    wanted = np.minimum(effort(high), GROWTH * hops)
+    more = wanted > LEAST * hops
+    if not more.any():  # creeping: ask the worst for a little
+        more = error == error.max()
+        wanted = np.maximum(wanted, LEAST * hops)
+    return {
+        standings.keys[at[i]]: float(SAFE * np.sqrt(variance[i] / wanted[i])) for i in np.flatnonzero(more)
+    }
+
+
+def _digest(keys: Iterable[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(keys)).encode()).hexdigest()[:16]
+
+
+def write_plan(folder: Path, keys: Iterable[str], plan: Plan) -> None:
+    """Note a round before it begins."""
+    content = {"grid": _digest(keys), "round": plan.number, "targets": dict(plan.targets)}
+    write_text(folder / "rounds.json", json.dumps(content))
+
+
+def read_plan(folder: Path, keys: Iterable[str]) -> Plan | None:
+    """The round that is under way in a folder; None when there is none, or for another grid."""
+    try:
+        content = json.loads((folder / "rounds.json").read_text(encoding="utf-8"))
+        if content["grid"] != _digest(keys):
+            return None
+        return Plan(int(content["round"]), {str(k): float(t) for k, t in content["targets"].items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,123 @@
+"""Runs that are killed at random moments, for the tests; many times over with
+
+    python -m tests.killing --times 100
+
+Each time a sweep is started as a process of its own, and SIGKILL hits the driver, a worker process, or the driver
+while it writes the result file. Then: every point that was there is there, unchanged and intact; every file opens; the
+same command completes the sweep; the table equals the undisturbed one bit for bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kmc_transport.simulation import run
+from kmc_transport.store import PointStore, open_results, points_folder, read_status
+from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
+
+KINDS = ("driver", "worker", "rebuild")
+ROOT = Path(__file__).parents[1]
+
+
+def start(folder: Path, *options: str, text: str = INPUT) -> subprocess.Popen:
+    """``kmc-transport run`` on the sweep, as a process of its own."""
+    (folder / "a.yaml").write_text(text)
+    command = [sys.executable, "-m", "kmc_transport", "run", "a.yaml", "-q", "--no-plot", *options]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one has started."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):  # by whichever of its threads
+        with suppress(OSError):
+            found += [int(p) for p in listing.read_text().split()]
+    return found
+
+
+def kill_once(folder: Path, kind: str, share: float, whole: Any) -> str:
+    """One run, one SIGKILL, one check; what happened, in words.
+
+    share : from 0 to 1, the moment: number of points that are there, then a bit more.
+    """
+    path, points = folder / "a.h5", folder / "a.points"
+    how = ("--executor", "processes") if kind == "worker" else ("--executor", "threads")
+    process = start(folder, *how, "--workers", "2")
+    wanted = N_POINTS if kind == "rebuild" else int(share * N_POINTS)
+    deadline = time.monotonic() + 120
+    while len(points_of(points)) < wanted and process.poll() is None:
+        assert time.monotonic() < deadline, "the run hangs"
+        time.sleep(0.002)
+    time.sleep((share * 977) % 1 * (0.4 if kind == "rebuild" else 0.05))
+    said = sum(note["done"] for note in _notes(folder))
+    hit = False
+    if kind == "worker":
+        for child in children(process.pid)[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+                hit = True
+        assert process.wait(120) == 0, process.stderr.read() if process.stderr else ""
+        kept = points_of(points)
+    else:
+        hit = process.poll() is None
+        process.kill()
+        process.wait()
+        kept = points_of(points)
+    if process.stderr is not None:
+        process.stderr.close()
+    assert len(kept) >= said, "a point that was reported is gone"
+    store = PointStore(points)
+    for key in points_of(points):
+        store.load(key.removesuffix(".h5"))  # every file opens and fits its checksum
+    for key in store.partial_keys():
+        assert store.load_partial(key) is not None
+    assert not store.damaged
+    if path.exists():
+        open_results(path)
+    data = run(sweep_model(), output=path, executor="threads", workers=2)
+    assert_same_table(data, whole)
+    assert_same_table(open_results(path), whole)
+    after = points_of(points)
+    assert kept.items() <= after.items(), "a finished point was simulated again"
+    assert not [p for p in folder.rglob("*.tmp")], "rests are left"
+    found = read_status(path)
+    assert (found.done, found.failed, found.alive) == (N_POINTS, 0, False)
+    return f"{kind} {'killed' if hit else 'too late'} with {len(kept)} of {N_POINTS} points"
+
+
+def _notes(folder: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads((points_folder(folder / "a.h5") / "progress.json").read_text())]
+    except (OSError, ValueError):
+        return []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    draw = random.Random(chosen.seed)
+    whole = run(sweep_model(), executor="threads", workers=1)
+    start_time = time.monotonic()
+    for i in range(chosen.times):
+        with tempfile.TemporaryDirectory() as folder:
+            text = kill_once(Path(folder), KINDS[i % len(KINDS)], draw.random(), whole)
+        print(f"{i + 1:4d}  {text}", flush=True)
+    print(f"{chosen.times} times, nothing lost, in {time.monotonic() - start_time:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
