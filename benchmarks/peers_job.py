@@ -99,6 +99,16 @@ def measure(run: Callable[[int], int], seconds: float, slices: int = 5) -> dict[
     return {"hops": hops, "seconds": total, "rate": best}
 
 
+def peak_bytes() -> int:
+    """Largest memory of this process so far; rusage alone would count what the parent held when it forked."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def report(job: Job, result: dict[str, object], packages: tuple[str, ...]) -> None:
     """Print the result: what `measure` gave, ``startup`` (s to the first hop), and what else is known."""
     versions = {}
@@ -107,7 +117,6 @@ def report(job: Job, result: dict[str, object], packages: tuple[str, ...]) -> No
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "?"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    common = {"sites": job.n_sites, "peak_bytes": peak, "versions": versions}
+    common = {"sites": job.n_sites, "peak_bytes": peak_bytes(), "versions": versions}
     print(f"\n{MARK}{json.dumps({**common, **result})}")
     sys.stdout.flush()

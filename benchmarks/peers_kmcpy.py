@@ -43,6 +43,10 @@ class PairRates(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         return {"name": self.name}
 
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> PairRates:
+        return cls()
+
 
 class TimeIsUp(Exception):
     """Ends a run."""

@@ -90,7 +90,9 @@ class Outcome:
             parts.append(f"start {self.at_start:.4f}")
         if self.by_clock is not None and self.clock_hops:
             error = self.by_clock / self.clock_hops**0.5
-            parts.append(f"clock {self.by_clock:.{3 if error < 0.01 else 2}f}")
+            parts.append(
+                f"clock {self.by_clock:.3f}" if error < 0.002 else f"clock {self.by_clock:.2f} ± {error:.2g}"
+            )
         return ", ".join(parts)
 
 
@@ -220,9 +222,9 @@ def remarks(outcomes: list[Outcome]) -> list[str]:
     """How to read the table, and what went wrong."""
     lines = [
         "Start-up: from the start of the process to the first hop; the first time with kernels or model to compile.",
-        "Rates: *start*, sum of all rates of the common start over the exact one; *clock*, hops per simulated time over",
-        "the expected number (gas: 6 N_c (N - N_c)/(N - 1); pairs: a long run of the bare loop), with a standard error",
-        "of one over the root of the number of hops.",
+        "Rates: *start*, sum of all rates of the common start over the exact one; *clock*, hops per simulated time",
+        "over the expected number (gas: 6 N_c (N - N_c)/(N - 1); pairs: a long run of the bare loop); short runs with",
+        "their standard error.",
         "",
         "- kmcos keeps no displacements. With pairs it runs its backend `otf`, else `local_smart`.",
         "- kMCpy's own event generator lists every pair of neighbours twice on this lattice, so that all rates are",

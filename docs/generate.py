@@ -89,12 +89,28 @@ API: list[tuple[str, str, list[str]]] = [
             "HopNetwork",
             "Conditions",
             "Sampling",
+            "Interactions",
+            "Clusters",
+            "Coulomb",
+            "LocalClusters",
+            "EnvironmentTable",
+            "Disorder",
+            "Initial",
         ],
     ),
     (
         "Rates",
         "kmc_transport.rates",
-        ["build_catalog", "RateCatalog", "rank_candidates", "Candidate", "hop_regimes", "HopRegime"],
+        [
+            "build_catalog",
+            "RateCatalog",
+            "ConfigurationRates",
+            "check_configurations",
+            "rank_candidates",
+            "Candidate",
+            "hop_regimes",
+            "HopRegime",
+        ],
     ),
     (
         "Barrier rules",
@@ -402,13 +418,13 @@ NAME.h5
 ├── (root)              the arrays of the first table, and the attributes below
 └── catalog             the hop table: the arrays of the second table
 NAME.points/            one file per finished point; running the same input again goes on from here
-├── run.json            whose points these are: input, seed, versions
-├── KEY.h5              a finished point: estimates, standard errors, exact values, tallies of each replica
-└── KEY.partial.h5      an interrupted point: state of the lattice, random streams, tallies so far
 ```
 
-`NAME.points` may be deleted when the result file is complete; a later run of the same input then
-simulates every point again.
+What lies in [`NAME.points`](folder.md) is enough to make the file again. The folder may be deleted when the result
+file is complete; a later run of the same input then simulates every point again.
+
+`complete` says which points are there; arrays of the others are NaN (counts 0, texts empty), and where a point could
+not be simulated `exit_reason` says why (`failed: …`).
 
 ## Arrays
 

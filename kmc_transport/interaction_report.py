@@ -309,8 +309,8 @@ def rate_range_table(catalog: RateCatalog) -> Table:
             if not len(places):
                 continue
             number = int(random.choice(places))
-            if rates.is_open(occupation, hop, rates.cells[number]):
-                difference = local.difference(occupation, hop, rates.cells[number])
+            if rates.is_open(occupation, hop, rates.cell_of(number)):
+                difference = local.difference(occupation, hop, rates.cell_of(number))
                 shift = many.barrier_shifts(occupation[None], hop, number)
                 log = many.log_rates(hop, np.array([difference]), shift)
                 seen[int(net.hop_class[hop])].append(float(log[0]))

@@ -26,7 +26,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MAX_FIELDS = 4
 """More fields than this would bury each other in one panel."""
-_MAX_LINES = 12
+_MAX_LINES, _FINE_FROM = 60, 13
+"""Lines in one panel at the most; from how many on they are drawn finer."""
+_MAX_TICKS = 14
 _CM2 = 1e4
 """cm² in a m²."""
 STYLE: Any = {
@@ -326,7 +328,7 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
-    # more than about a dozen lines cannot be told apart
+    # a colour bar orders many lines; more than these would bury each other
     chosen = _some(np.arange(len(cell.temperature)), max(3, _MAX_LINES // len(cell.carriers)))
     x, temperature, n = cell.field[fields], cell.temperature[chosen], len(chosen)
     value, error, exact = (
@@ -335,13 +337,25 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
     )
     colors = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, n)) if n > 1 else None
     dashes = ("-", "--", ":", "-.")
+    fine = n * len(cell.carriers) >= _FINE_FROM
+    line: dict[str, Any] = {"linewidth": 0.7} if fine else {}
+    point: dict[str, Any] = {"markersize": 2.6, "capsize": 1.4} if fine else {}
     any_exact = False
     for c in range(len(cell.carriers)):
         for t in range(n):
             color = PALETTE[c % len(PALETTE)] if colors is None else colors[t]
-            any_exact |= _exact_line(ax, x, exact[t, :, c], color=color, linestyle=dashes[c % len(dashes)])
+            any_exact |= _exact_line(
+                ax, x, exact[t, :, c], color=color, linestyle=dashes[c % len(dashes)], **line
+            )
             _errorbars(
-                ax, x, value[t, :, c], error[t, :, c], color=color, marker=MARKERS[c % len(MARKERS)], zorder=3
+                ax,
+                x,
+                value[t, :, c],
+                error[t, :, c],
+                color=color,
+                marker=MARKERS[c % len(MARKERS)],
+                zorder=3,
+                **point,
             )
     ax.set_xscale("log")
     ax.set_xlabel(r"electric field  $E$  (V m$^{-1}$)")
@@ -358,7 +372,8 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
     if colors is not None:
         norm = BoundaryNorm(np.arange(n + 1) - 0.5, n)
         bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, pad=0.02, aspect=30)
-        bar.set_ticks(list(range(n)), labels=[f"{t:g}" for t in temperature])
+        shown = range(0, n, -(-n // _MAX_TICKS))
+        bar.set_ticks(list(shown), labels=[f"{temperature[t]:.4g}" for t in shown])
         bar.minorticks_off()
         bar.ax.tick_params(length=0)
         bar.set_label(r"$T$  (K)")

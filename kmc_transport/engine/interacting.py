@@ -286,14 +286,16 @@ class Interacting(Compiled):
                     before, after = row_type[row]
                     there = np.roll(by_slot[after], tuple(row_cell[row]), axis=(1, 2, 3))
                     full[row] = there - by_slot[before]
-                jump = full.reshape(-1)
-            potential = by_slot.reshape(-1)
+                jump = np.concatenate([full.reshape(-1), np.zeros(slots, np.int64)])
+            potential = np.concatenate([by_slot.reshape(-1), np.zeros(slots, np.int64)])
         return {
             "potential": potential,
             "jump": jump,
             "cell": np.zeros((3, self.n if charged else 0), np.int32),
             "kind": np.zeros(self.n if charged else 0, np.int32),
             "size": np.array(t.size if charged else (0, 0, 0), np.int64),
+            "source": np.zeros(self.n, np.uint64),
+            "gone": np.zeros(self.n, np.uint64),
             "axis": np.zeros((6, max(t.size)), np.int64),
             "row_type": row_type,
             "row_cell": row_cell,

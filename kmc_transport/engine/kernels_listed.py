@@ -43,6 +43,7 @@ from .kernels import (
     sample,
 )
 from .kernels_null import (
+    U4,
     ANY_SEVERAL,
     ENERGY,
     EXCEEDED,
@@ -459,19 +460,32 @@ def own_energies(f, p, a, e, c, v, carrier, n):
         f.touched[n] = first | slot
         n += 1
     if c.size[0] > 0:
-        # potentials of all others where it sits and may go
-        width, n_cells = U1 << shift, c.size[0] * c.size[1] * c.size[2]
-        axes(c, 1, c.cell[0, carrier], c.cell[1, carrier], c.cell[2, carrier])
-        for slot in range(width):
-            v.drift[first | slot] = 0
-        kind = np.int64(c.kind[carrier])
-        for i in range(U(c.cell.shape[1])):
-            if i != carrier:
-                d = c.axis[3, c.cell[0, i]] + c.axis[4, c.cell[1, i]] + c.axis[5, c.cell[2, i]]
-                at = U(((c.kind[i] * c.n_types[0] + kind) * n_cells + d) << np.int64(shift))
-                for slot in range(width):
-                    v.drift[first | slot] += c.potential[at | slot]
+        own_potentials(c, v, carrier, shift)
     return n
+
+
+@inlined
+def own_potentials(c, v, carrier, shift):
+    """Coulomb energies of a carrier's own hops, from all others."""
+    potential, source, cell0, cell1, cell2 = c.potential, c.source, c.cell[0], c.cell[1], c.cell[2]
+    axes(c, 1, cell0[carrier], cell1[carrier], cell2[carrier])
+    axis0, axis1, axis2 = c.axis[3], c.axis[4], c.axis[5]
+    n_cells, kind = c.size[0] * c.size[1] * c.size[2], np.int64(c.kind[carrier])
+    number = U(len(c.kind))
+    for i in range(number):
+        row = (c.kind[i] * c.n_types[0] + kind) * n_cells
+        source[i] = U(row + axis0[cell0[i]] + axis1[cell1[i]] + axis2[cell2[i]]) << shift
+    source[carrier] = U(len(potential)) - (U1 << shift)  # zeros
+    for block in range(U0, U1 << shift, U4):
+        x0 = x1 = x2 = x3 = 0
+        for i in range(number):
+            at = source[i] + U(block)
+            x0 += potential[at]
+            x1 += potential[at + U1]
+            x2 += potential[at + U2]
+            x3 += potential[at + U3]
+        at = (carrier << shift) + U(block)
+        v.drift[at], v.drift[at + U1], v.drift[at + U2], v.drift[at + U3] = x0, x1, x2, x3
 
 
 @inlined
@@ -499,35 +513,44 @@ def sweep_charges(f, c, v, mover, r, n):
         x, y, z = (x + c.row_cell[r, 0]), (y + c.row_cell[r, 1]), (z + c.row_cell[r, 2])
         axes(c, 0, x % c.size[0], y % c.size[1], z % c.size[2])
     margin = f.scheme[MARGIN]
-    twice = U(2 * margin)
-    drift, potential, jump = v.drift, c.potential, c.jump
+    drift, potential, jump, source, gone = v.drift, c.potential, c.jump, c.source, c.gone
     cell0, cell1, cell2, kinds = c.cell[0], c.cell[1], c.cell[2], c.kind
     axis0, axis1, axis2 = c.axis[0], c.axis[1], c.axis[2]
-    for i in range(U(len(kinds))):
-        if i == mover:
-            continue
-        d = axis0[cell0[i]] + axis1[cell1[i]] + axis2[cell2[i]]
-        at = i << shift
-        out = False
-        if known:
-            source = U(((np.int64(r) * n_types + kinds[i]) * n_cells + d) << np.int64(shift))
-            for slot in range(width):
-                value = drift[at + slot] + jump[source + slot]
-                drift[at + slot] = value
-                out |= U(value + margin) > twice
-        else:
-            # the axes are those of the new cell; the old one is a step away
-            gone = old_cell(c, r, i, x, y, z)
-            plus = U(((after * n_types + kinds[i]) * n_cells + d) << np.int64(shift))
-            minus = U(((before * n_types + kinds[i]) * n_cells + gone) << np.int64(shift))
-            for slot in range(width):
-                value = drift[at + slot] + potential[plus + slot] - potential[minus + slot]
-                drift[at + slot] = value
-                out |= U(value + margin) > twice
-        if out:
+    table = jump if known else potential
+    row = np.int64(r) if known else after
+    number = U(len(kinds))
+    for i in range(number):
+        d = (row * n_types + kinds[i]) * n_cells + axis0[cell0[i]] + axis1[cell1[i]] + axis2[cell2[i]]
+        source[i] = U(d) << shift
+    source[mover] = U(len(table)) - width  # zeros
+    if not known:
+        # the axes are those of the new cell; the old one is a step away
+        for i in range(number):
+            d = (before * n_types + kinds[i]) * n_cells + old_cell(c, r, i, x, y, z)
+            gone[i] = U(d) << shift
+        gone[mover] = U(len(table)) - width
+    for i in range(number):
+        outside = 0
+        for block in range(U0, width, U4):
+            at, there = (i << shift) + U(block), source[i] + U(block)
+            x0 = drift[at] + table[there]
+            x1 = drift[at + U1] + table[there + U1]
+            x2 = drift[at + U2] + table[there + U2]
+            x3 = drift[at + U3] + table[there + U3]
+            if not known:
+                there = gone[i] + U(block)
+                x0 -= table[there]
+                x1 -= table[there + U1]
+                x2 -= table[there + U2]
+                x3 -= table[there + U3]
+            drift[at], drift[at + U1], drift[at + U2], drift[at + U3] = x0, x1, x2, x3
+            # the sign of these is set outside the margin
+            outside |= (margin - x0) | (margin + x0) | (margin - x1) | (margin + x1)
+            outside |= (margin - x2) | (margin + x2) | (margin - x3) | (margin + x3)
+        if outside < 0:
             for slot in range(f.setup[WIDTH]):
-                if U(drift[at + slot] + margin) > twice:
-                    f.touched[n] = at + slot
+                if abs(drift[(i << shift) + slot]) > margin and i != mover:
+                    f.touched[n] = i << shift | slot
                     n += 1
     return n
 

@@ -111,12 +111,14 @@ class Energies(NamedTuple):
 class Charges(NamedTuple):
     """Coulomb energies; empty arrays without."""
 
-    potential: np.ndarray  # (T T n_cells W',) int64: change of energy of each hop of type [1], due to type [0];
-    # cells are those of type [1] relative to type [0]
-    jump: np.ndarray  # (R T n_cells W',) int64 or length 1: change of that, as a carrier makes hop [0]
+    potential: np.ndarray  # (T T n_cells W' + W',) int64: change of energy of each hop of type [1], due to type [0];
+    # cells are those of type [1] relative to type [0]; zeros at the end
+    jump: np.ndarray  # (R T n_cells W' + W',) int64 or length 1: change of that, as a carrier makes hop [0]
     cell: np.ndarray  # (3, N) int32: cell of each carrier
     kind: np.ndarray  # (N,) int32: type
     size: np.ndarray  # (3,) int64; all 0 without Coulomb energies
+    source: np.ndarray  # (N,) uint64: scratch
+    gone: np.ndarray  # (N,) uint64: scratch
     axis: np.ndarray  # (6, longest axis) int64: scratch
     row_type: np.ndarray  # (R, 2) int64: type before and after
     row_cell: np.ndarray  # (R, 3) int64: cell step

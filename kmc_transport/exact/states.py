@@ -15,7 +15,14 @@ from ..errors import TooManyStates
 from ..model.model import Model, frozen_array
 from .chain import connected_components
 
-__all__ = ["StateSpace", "count_states", "enumerate_states", "list_configurations", "open_sites", "translational"]
+__all__ = [
+    "StateSpace",
+    "count_states",
+    "enumerate_states",
+    "list_configurations",
+    "open_sites",
+    "translational",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -74,13 +81,14 @@ def count_states(
 ) -> int:
     """Number of states that `enumerate_states` would list; above 1e15 only a lower bound."""
     n_cells = math.prod(supercell)
-    blocked = _blocked(model)
-    if blocked is None:
-        columns, weight = model.allowed_sites.T, n_cells
-    else:
-        columns, weight = open_sites(model, n_cells).T, 1
-    patterns, counts = np.unique(columns, axis=0, return_counts=True)
-    kinds = {tuple(map(bool, p)): int(m) * weight for p, m in zip(patterns, counts, strict=True)}
+    open_to = model.allowed_sites if _blocked(model) is None else open_sites(model, n_cells)
+    weight = n_cells if _blocked(model) is None else 1
+    n_species = len(open_to)
+    patterns, counts = np.unique((1 << np.arange(n_species)) @ open_to, return_counts=True)
+    kinds = {
+        tuple(bool(p >> a & 1) for a in range(n_species)): int(m) * weight
+        for p, m in zip(patterns.tolist(), counts.tolist(), strict=True)
+    }
     if anchor is None:
         return _ways(kinds, numbers)
     rest = tuple(n - (a == anchor) for a, n in enumerate(numbers))

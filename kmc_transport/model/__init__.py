@@ -2,6 +2,15 @@
 
 from .build import load_model, load_model_text
 from .classical import classical_model
+from .interactions import (
+    Clusters,
+    Coulomb,
+    Disorder,
+    EnvironmentTable,
+    Initial,
+    Interactions,
+    LocalClusters,
+)
 from .model import (
     Carrier,
     Conditions,
@@ -17,10 +26,17 @@ from .schema import input_schema
 
 __all__ = [
     "Carrier",
+    "Clusters",
     "Conditions",
+    "Coulomb",
+    "Disorder",
+    "EnvironmentTable",
     "HopClass",
     "HopNetwork",
+    "Initial",
     "InputSource",
+    "Interactions",
+    "LocalClusters",
     "Model",
     "Sampling",
     "Structure",

@@ -25,7 +25,7 @@ UIntArray = npt.NDArray[np.uint64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-MAX_BARRIERS = 200_000_000
+MAX_BARRIERS = 50_000_000
 _SITE, _BOND, _BLOCK = 1, 2, 3
 """Purposes: the same salt gives independent numbers for each."""
 

@@ -1,15 +1,19 @@
 """Barriers, attempt frequencies and the field's work, brought together in a frozen rate catalog."""
 
+from .balance import check_configurations
 from .catalog import RateCatalog, build_catalog
 from .checks import check_catalog
+from .configuration import ConfigurationRates
 from .judgement import Candidate, HopRegime, hop_regimes, rank_candidates
 
 __all__ = [
     "Candidate",
+    "ConfigurationRates",
     "HopRegime",
     "RateCatalog",
     "build_catalog",
     "check_catalog",
+    "check_configurations",
     "hop_regimes",
     "rank_candidates",
 ]

@@ -133,7 +133,7 @@ def _cases(
         for _ in range(min(SAMPLES, samples - start)):
             for _ in range(200):  # a carrier, then one of its hops
                 flat = int(random.choice(places))
-                site, cell = flat % rates.n_sites, rates.cells[flat // rates.n_sites]
+                site, cell = flat % rates.n_sites, rates.cell_of(flat // rates.n_sites)
                 hops = np.flatnonzero((net.origin == site) & (net.carrier == found[flat] - 1))
                 if len(hops):
                     hop = int(random.choice(hops))
@@ -145,6 +145,8 @@ def _cases(
 def _all_configurations(model: Model) -> list[IntArray] | None:
     """All configurations of a tiny cell, None where there are too many."""
     directed = model.network.n_hops * model.n_cells
+    if directed > EXHAUSTIVE:
+        return None
     allowed = open_places(model)
     ways = 1
     for row, c in zip(allowed, model.carriers, strict=True):

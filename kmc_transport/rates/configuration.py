@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,9 +29,17 @@ class ConfigurationRates:
         self.catalog, self.model = catalog, catalog.model
         self.size = np.array(self.model.supercell)
         self.n_sites = self.model.structure.n_sites
-        self.cells = np.indices(self.model.supercell).reshape(3, -1).T
         self.charge = np.array([c.charge for c in self.model.carriers])
         self._rules: dict[int, BarrierRule] = {}
+
+    @cached_property
+    def cells(self) -> IntArray:
+        """(n_cells, 3) every cell of the supercell, in the order of their numbers."""
+        return np.indices(self.model.supercell).reshape(3, -1).T
+
+    def cell_of(self, number: npt.ArrayLike) -> IntArray:
+        """(..., 3) cells of these numbers."""
+        return np.stack(np.unravel_index(np.asarray(number), self.model.supercell), axis=-1)
 
     def flat(self, site: npt.ArrayLike, cell: npt.ArrayLike) -> IntArray:
         """Flat number of ``site`` in ``cell`` (..., 3), wrapped into the supercell."""
@@ -65,7 +75,7 @@ class ConfigurationRates:
         if interactions.clusters is not None:
             total += self._clusters(occupation, interactions.clusters)
         if interactions.coulomb is not None:
-            cell = self.cells[where // self.n_sites]
+            cell = self.cell_of(where // self.n_sites)
             apart = (cell[None, :] - cell[:, None]) % self.size
             phi = interactions.coulomb.potential[
                 site[:, None], site[None, :], apart[..., 0], apart[..., 1], apart[..., 2]

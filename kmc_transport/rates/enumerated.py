@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,13 +38,17 @@ class ManyConfigurations:
         self.one = ConfigurationRates(catalog)
         model = self.model
         self.n_species, self.n_flat = len(model.carriers), model.n_cells * model.structure.n_sites
-        own = np.tile(np.nan_to_num(model.site_energy), (1, model.n_cells))
-        if model.disorder is not None and model.disorder.site_energy is not None:
-            own = own + model.disorder.site_energy
-        self._own = own
         self._pairs: FloatArray | None = None
 
     # ---- energies
+
+    @cached_property
+    def _own(self) -> FloatArray:
+        """(S, n_flat) energy of a carrier alone on a site; what it has with its own images is added later."""
+        own = np.tile(np.nan_to_num(self.model.site_energy), (1, self.model.n_cells))
+        if self.model.disorder is not None and self.model.disorder.site_energy is not None:
+            own += self.model.disorder.site_energy
+        return own
 
     def energies(self, occupation: npt.NDArray[np.integer]) -> FloatArray:
         """(n,) eV without field, those of `ConfigurationRates.energy`."""
@@ -68,7 +74,6 @@ class ManyConfigurations:
         pairs = np.zeros((self.n_species * n, self.n_species * n))
         if interactions is None:
             return pairs
-        own = self._own.reshape(-1).copy()
         clusters = interactions.clusters
         if clusters is not None:
             for c in np.flatnonzero(np.diff(clusters.start) == 2):
@@ -82,7 +87,7 @@ class ManyConfigurations:
                 np.add.at(pairs, (j, i), clusters.energy[c])
         if interactions.coulomb is not None:
             sites = np.arange(n) % model.structure.n_sites
-            cells = self.one.cells[np.arange(n) // model.structure.n_sites]
+            cells = self.one.cell_of(np.arange(n) // model.structure.n_sites)
             apart = (cells[None, :] - cells[:, None]) % self.one.size
             phi = np.nan_to_num(
                 interactions.coulomb.potential[
@@ -90,9 +95,8 @@ class ManyConfigurations:
                 ]
             )
             pairs += np.kron(np.outer(self.one.charge, self.one.charge), phi)
-        own += 0.5 * np.diagonal(pairs)  # a carrier and its own images
+        self._own.reshape(-1)[:] += 0.5 * np.diagonal(pairs)  # a carrier and its own images
         np.fill_diagonal(pairs, 0.0)
-        self._own = own.reshape(self._own.shape)
         return pairs
 
     def _larger(self, block: npt.NDArray[np.integer]) -> FloatArray:
@@ -121,7 +125,7 @@ class ManyConfigurations:
             shift += model.disorder.barrier[cell, hop]
         if model.interactions is None:
             return shift
-        home = one.cells[cell]
+        home = one.cell_of(cell)
         for table in model.interactions.environments:
             if table.hop_class == model.network.hop_class[hop]:
                 members = slice(table.start[hop], table.start[hop + 1])

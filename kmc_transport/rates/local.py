@@ -38,7 +38,9 @@ class LocalEnergies:
         if self.coulomb is not None:
             where = np.flatnonzero(occupation)
             where = where[where != flat]
-            apart = (rates.cells[flat // rates.n_sites] - rates.cells[where // rates.n_sites]) % rates.size
+            apart = (
+                rates.cell_of(flat // rates.n_sites) - rates.cell_of(where // rates.n_sites)
+            ) % rates.size
             i, j, k = apart.T
             phi = self.coulomb.potential[where % rates.n_sites, site, i, j, k]
             charge = float(rates.charge[species])
@@ -49,7 +51,7 @@ class LocalEnergies:
     def _clusters(self, clusters: Clusters, occupation: IntArray, flat: int, species: int) -> float:
         """Clusters with a member on ``flat``; a translation with several of its members there counts once."""
         rates = self.rates
-        site, home = flat % rates.n_sites, rates.cells[flat // rates.n_sites]
+        site, home = flat % rates.n_sites, rates.cell_of(flat // rates.n_sites)
         mine = np.flatnonzero((clusters.species == species) & (clusters.site == site))
         shift = (home - clusters.cell[mine]) % rates.size
         pair = self._pair[mine]

@@ -7,6 +7,7 @@ from .dataset import Frame, build_dataset, catalog_dataset
 from .folder import (
     EmptyTable,
     Plan,
+    join_tables,
     read_frame,
     read_plan,
     read_progress,
@@ -49,6 +50,7 @@ __all__ = [
     "build_dataset",
     "catalog_dataset",
     "check_output",
+    "join_tables",
     "load_catalog",
     "lock_output",
     "open_results",

@@ -13,12 +13,11 @@ import numpy as np
 
 from ..errors import Problem, StoreError
 from ..store import (
-    EmptyTable,
-    Frame,
     Plan,
     PointStore,
     begin_run,
     check_output,
+    join_tables,
     lock_output,
     owner_mark,
     points_folder,
@@ -88,7 +87,7 @@ def _gather_files(sources: Sequence[Path], target: Path) -> None:
     with lock_output(target):
         check_output(target, first.identity)
         begin_run(target, first)
-        write_empty_table(target, _united(sources, tables))
+        write_empty_table(target, join_tables(sources, tables))
         write_plan(target, _united_plan(plans))
         here = PointStore(points_folder(target), owner_mark(first))
         for source, plan in zip(sources, plans, strict=True):
@@ -123,47 +122,3 @@ def _united_plan(plans: Sequence[Plan]) -> Plan:
                 keys.append(key)
     rows = np.array(list(conditions)).reshape(-1, 4)
     return Plan(tuple(keys), rows[:, 0], rows[:, 1:])
-
-
-def _united(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyTable:
-    """A grid that holds all grids: temperatures and fields joined, all else the same."""
-    import xarray as xr
-
-    first = tables[0]
-    joined = {"temperature", "field"}
-    for source, table in zip(sources[1:], tables[1:], strict=True):
-        for name, values in first.frame.coordinates.items():
-            if name not in joined and not np.array_equal(values, table.frame.coordinates[name]):
-                raise StoreError(Problem(f"has another {name}", name, file=str(source)))
-    coordinates = dict(first.frame.coordinates)
-    for name in joined:
-        unique = list(dict.fromkeys(v for t in tables for v in t.frame.coordinates[name].tolist()))
-        same = all(np.array_equal(t.frame.coordinates[name], coordinates[name]) for t in tables)
-        coordinates[name] = np.array(unique if same else sorted(unique))
-    temperature = coordinates["temperature"].tolist()
-    factor = np.full((len(temperature), *first.error_factor.shape[1:]), np.nan)
-    for table in tables:
-        rows = [temperature.index(t) for t in table.frame.coordinates["temperature"].tolist()]
-        factor[rows] = table.error_factor
-    catalog = first.catalog
-    held = [
-        t.catalog for t in tables if "temperature" in t.catalog.coords or "temperature" in t.catalog.variables
-    ]
-    if held:
-        catalog = held[0]
-        for other in held[1:]:
-            new = ~np.isin(other["temperature"].values, catalog["temperature"].values)
-            parts = [catalog, other.isel(temperature=np.flatnonzero(new))]
-            catalog = xr.concat(
-                parts,
-                "temperature",
-                data_vars="minimal",
-                coords="minimal",
-                compat="override",
-                join="override",
-            )
-        order = [t for t in temperature if t in set(catalog["temperature"].values.tolist())]
-        catalog = catalog.isel(temperature=[catalog["temperature"].values.tolist().index(t) for t in order])
-    return EmptyTable(
-        Frame(first.frame.title, coordinates, first.frame.has_volume), first.provenance, factor, catalog
-    )

@@ -278,6 +278,18 @@ def test_heat_bath_needs_its_temperature():
     assert HeatBath().at_temperature(300) != HeatBath().at_temperature(301)
 
 
+@pytest.mark.parametrize("name", ["metropolis", "heat_bath"])
+def test_their_scalar_forms_compile(name):
+    numba = pytest.importorskip("numba")
+    rule = make_rule(name, {}).at_temperature(300)
+    compiled = numba.njit(type(rule).scalar)
+    p = np.array([*rule.scalar_parameters(), 0.0])
+    for dE in (-40.0, -0.1, 0.0, 0.1, 40.0):
+        energy, clamped = compiled(dE, 0.02, 0.0, p)
+        np.testing.assert_allclose(energy, float(rule.activation_energy(dE, 0.02).energy), atol=1e-14)
+        assert not clamped
+
+
 @settings(max_examples=50)
 @given(st.floats(-3, 3), st.floats(-1, 1), st.floats(50, 3000))
 def test_heat_bath_splits_the_attempts_between_both_ends(energy, work, temperature):

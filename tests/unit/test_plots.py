@@ -152,7 +152,20 @@ def test_many_fields_do_not_bury_each_other() -> None:
     )
     assert len(mobility.containers) == 2 * 4
     assert r"$E$ = $10^{8}$ V/m" in legend(mobility)
-    assert len(velocity.containers) == 2 * 6
+    assert len(velocity.containers) == 2 * len(TEMPERATURES)
+
+
+def test_a_sweep_of_twenty_temperatures_shows_all_of_them() -> None:
+    temperatures = np.linspace(300, 680, 20)
+    figure = plot_results(dataset(temperatures, np.logspace(6, 9, 20)))
+    _, velocity = panels(figure)
+    assert len(velocity.containers) == 20
+    assert all(c.has_yerr and len(c.lines[0].get_xdata()) == 20 for c in velocity.containers)
+    assert len(legend(velocity)) == 1  # colours tell the temperature
+    bar = next(a for a in figure.axes if "K" in a.get_ylabel() and a not in panels(figure))
+    ticks = [float(t.get_text()) for t in bar.get_yticklabels()]
+    assert ticks == temperatures[::2].tolist()
+    assert len({tuple(np.ravel(c.lines[0].get_color())) for c in velocity.containers}) == 20
 
 
 def test_unfinished_points_are_left_out() -> None:

@@ -1,0 +1,222 @@
+"""What a sweep costs beyond its physics, how well it fills the processors, and how a folder of 100,000 points behaves.
+
+    python benchmarks/sweep.py                       all of it, some minutes
+    python benchmarks/sweep.py overhead efficiency dask folder
+
+Each figure is the best of several rounds, beside a bare loop over the same points in the same round, because other
+people's work on the machine comes and goes. ``cpu`` counts the processor time of this process and its workers: it does
+not see waiting for the disk, but neither does it see the neighbours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kmc_transport.model import Model, load_model_text
+from kmc_transport.simulation import run
+from kmc_transport.store import (
+    Frame,
+    PointStore,
+    Provenance,
+    begin_run,
+    owner_mark,
+    points_folder,
+    write_frame,
+    write_plan,
+)
+from kmc_transport.store import container as container_module
+from kmc_transport.sweep.grid import grid_points, model_identity, plan_of
+from kmc_transport.sweep.job import Job, simulate_point
+
+INPUT = """
+format: 1
+title: points of a sweep
+structure:
+  lattice: {a: 3.0, b: 10, c: 10}
+  periodic: [true, false, false]
+  cross_section: 100
+  sites: {A: [[0, 0, 0]]}
+supercell: [3000, 1, 1]
+carriers: {ion: {charge: 1, sites: [A], count: 100}}
+hops:
+  - {carrier: ion, between: [A, A], distance: 3.0, barrier: 0.3 eV, attempt_frequency: 5 THz}
+conditions: {temperature: 300 K}
+sampling: {events: EVENTS, seed: 3, replicas: REPLICAS}
+"""
+
+
+def model_of(n: int, events: int, replicas: int = 1) -> Model:
+    """A line of n temperatures; some milliseconds each."""
+    model = load_model_text(INPUT.replace("EVENTS", str(events)).replace("REPLICAS", str(replicas)))
+    conditions = replace(model.conditions, temperature=np.linspace(300.0, 400.0, n))
+    return replace(model, conditions=conditions)
+
+
+def cpu() -> float:
+    """Processor seconds of this process and of its children that have ended."""
+    own, others = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
+def bare(model: Model, n: int) -> tuple[float, float]:
+    """Wall and processor seconds of a point in a loop without sweep, store or other threads."""
+    points, job = grid_points(model, 3)[:n], Job(model, 3)
+    start, start_cpu = time.perf_counter(), cpu()
+    for point in points:
+        simulate_point(job, point)
+    return (time.perf_counter() - start) / n, (cpu() - start_cpu) / n
+
+
+def swept(model: Model, **how: Any) -> tuple[float, float]:
+    """Seconds of the sweep alone (start-up of workers included, result file not), and processor seconds of it all."""
+    last: list[Any] = []
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER")) as folder:
+        start = cpu()
+        run(model, output=Path(folder) / "a.h5", on_progress=last.append, **how)
+        return last[-1].seconds, cpu() - start
+
+
+def overhead(rounds: int) -> None:
+    """Milliseconds that a point takes beyond its simulation, on one worker."""
+    n, model = 300, model_of(300, 500)
+    one = replace(model, conditions=replace(model.conditions, temperature=model.conditions.temperature[:1]))
+    bare(model, 20)
+    for kind in ("threads", "processes"):
+        wall, used = [], []
+        for _ in range(rounds):
+            physics, physics_cpu = bare(model, n)
+            seconds, cpu_seconds = swept(model, executor=kind, workers=1)
+            nothing, nothing_cpu = swept(one, executor=kind, workers=1)  # start-up and result file
+            wall.append((seconds - nothing) / (n - 1) - physics)
+            used.append((cpu_seconds - nothing_cpu) / (n - 1) - physics_cpu)
+        print(
+            f"{kind:>10}: {1e3 * min(wall):6.2f} ms a point beyond its simulation, {1e3 * min(used):5.2f} ms of "
+            f"the processor (simulation: {1e3 * physics:.1f} ms)"
+        )
+
+
+def efficiency(rounds: int) -> None:
+    """1,000 points of 10 ms on two processors, against half the time of the bare loop in the same round."""
+    events = 500
+    while (each := min(bare(model_of(50, events), 50)[0] for _ in range(3))) < 0.010:
+        events = int(events * max(1.2, 0.010 / each))
+        if events > 10**8:
+            break
+    model = model_of(1000, events)
+    for kind in ("processes", None, "threads"):
+        best, best_cpu, seconds_best = 0.0, 0.0, 0.0
+        for _ in range(rounds):
+            before, before_cpu = bare(model, 100)
+            seconds, cpu_seconds = swept(model, executor=kind, workers=2)
+            after, after_cpu = bare(model, 100)
+            physics, physics_cpu = (before + after) / 2, (before_cpu + after_cpu) / 2
+            if 1000 * physics / 2 / seconds > best:
+                best, seconds_best = 1000 * physics / 2 / seconds, seconds
+            best_cpu = max(best_cpu, 1000 * physics_cpu / cpu_seconds)
+        print(
+            f"{kind or 'by itself':>10}: {100 * best:5.1f} % of ideal ({seconds_best:.2f} s), {100 * best_cpu:5.1f} % "
+            f"of the processor time is simulation (points of {1e3 * physics:.1f} ms)"
+        )
+
+
+def dask(rounds: int) -> None:
+    """The same with a Dask LocalCluster of two processes."""
+    from distributed import Client, LocalCluster
+
+    n, model = 500, model_of(500, 500)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        executor = client.get_executor(pure=False)
+        swept(model_of(20, 500), executor=executor)
+        wall = []
+        for _ in range(rounds):
+            physics, _ = bare(model, 100)
+            seconds, _ = swept(model, executor=executor)
+            wall.append(2 * seconds / n - physics)
+    print(
+        f"{'Dask':>10}: {1e3 * min(wall):6.2f} ms a point and worker beyond its simulation ({1e3 * physics:.1f} ms)"
+    )
+
+
+def folder(rounds: int) -> None:
+    """100,000 points in a folder: writing them, `status`, `merge`."""
+    del rounds
+    model = model_of(1000, 500)
+    conditions = replace(model.conditions, field=np.linspace(1e-3, 1e-2, 100))
+    model = replace(model, conditions=conditions)
+    points = grid_points(model, 3)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER")) as where:
+        path = Path(where) / "a.h5"
+        provenance = begin_run(path, Provenance(model_identity(model), model.source.text, 3))
+        from kmc_transport.rates import build_catalog
+
+        catalogs = [build_catalog(model, temperature=float(t)) for t in conditions.temperature]
+        write_frame(path, Frame.of_model(model), provenance, np.full((1000, 1, 1), np.nan), catalogs)
+        write_plan(path, plan_of(points))
+        store = PointStore(points_folder(path), owner_mark(provenance))
+        pattern = simulate_point(Job(model, 3), points[0]).record
+        assert pattern is not None
+        container_module.atomic_path = _unsynced  # type: ignore[assignment]
+        start = time.perf_counter()
+        for point in points:
+            store.save(
+                point.key, replace(pattern, temperature=point.temperature, field=point.field), replace=True
+            )
+        print(
+            f"{'folder':>10}: {len(points)} points written in {time.perf_counter() - start:.0f} s, not synced"
+        )
+        for command, limit in (("status", 3), ("merge", 60)):
+            best = min(_timed([sys.executable, "-m", "kmc_transport", command, str(path)]) for _ in range(2))
+            print(f"{command:>10}: {best:.1f} s (at most {limit} are wanted)")
+
+
+def _timed(command: list[str]) -> float:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    start = time.perf_counter()
+    subprocess.run(command, check=True, env=env, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+class _unsynced:
+    """`atomic_path` without waiting for the disk."""
+
+    def __init__(self, path: Path, **_: Any) -> None:
+        self.path = path
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+PARTS: dict[str, Callable[[int], None]] = {
+    "overhead": overhead,
+    "efficiency": efficiency,
+    "dask": dask,
+    "folder": folder,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    for name in chosen.parts or PARTS:
+        PARTS[name](chosen.rounds)
