@@ -225,7 +225,7 @@ def cases(quick: bool) -> Iterable[Case]:
             # its list of events takes half a minute at 20³
             if size <= 10 or (size == 20 and (job, percent) != ("pairs", 50) and not quick):
                 yield Case("kmcpy", "by hand", job, size, percent, long)
-    yield Case("kmcpy", "generator", "gas", 8, 10, long)
+    yield Case("kmcpy", "generator", "gas", 10, 10, long)
 
 
 def first_starts(bench: Bench, quick: bool) -> list[Outcome]:

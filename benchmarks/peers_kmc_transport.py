@@ -17,8 +17,8 @@ from kmc_transport.model import load_model_text
 from kmc_transport.rates import build_catalog
 from kmc_transport.units import K_B
 
-HOPS_PER_SAMPLE = 2.0
-"""Executed hops per carrier between samples."""
+HOPS_PER_CARRIER, HOPS = 2.0, 1024
+"""Executed hops between samples: so many per carrier, and at least so many in all."""
 
 
 def document(job: Job) -> dict[str, object]:
@@ -45,26 +45,31 @@ def document(job: Job) -> dict[str, object]:
 def main(job: Job) -> None:
     """Variants: an algorithm of the engine."""
     catalog = build_catalog(load_model_text(json.dumps(document(job))), temperature=300.0)
-    interval = HOPS_PER_SAMPLE / job.mean_rate * 1e-12
+    per_sample = max(HOPS_PER_CARRIER * job.n_carriers, HOPS)
+    interval = per_sample / (job.n_carriers * job.mean_rate) * 1e-12
     replica = Replica(
         catalog, seed=np.random.SeedSequence(1), sample_interval=interval, algorithm=job.variant or "auto"
     )
     replica.advance(1)
     startup = time.time() - job.started
 
+    samples = 0
+
     def run(hops: int) -> int:
+        nonlocal samples
         before = replica.executed
-        replica.advance(max(1, round(hops / (HOPS_PER_SAMPLE * job.n_carriers))))
+        n = max(1, round(hops / per_sample))
+        replica.advance(n)
+        samples += n
         return replica.executed - before
 
     end = time.perf_counter() + (3 if job.name == "pairs" else 0)  # towards equilibrium
     while time.perf_counter() < end and replica.executed < 30 * job.n_carriers:
         replica.advance(1)
     replica.reset()
+    before = replica.executed
     found = measure(run, job.seconds)
-    tallies = replica.tallies
-    samples = len(tallies.events) * tallies.windows_per_row * 2**tallies.levels
-    clock = {"clock_hops": int(tallies.events.sum()), "clock": samples * interval * 1e12}
+    clock = {"clock_hops": replica.executed - before, "clock": samples * interval * 1e12}
     note = f"{replica.algorithm}, {replica.layout}, {replica.nbytes / job.n_sites:.1f} bytes a site"
     report(job, {**found, **clock, "startup": startup, "note": note}, ("numba", "numpy"))
 

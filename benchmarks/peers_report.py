@@ -116,8 +116,8 @@ def page(outcomes: list[Outcome], command: str) -> str:
         "Executed hops per second on a simple cubic lattice with site exclusion, periodic boundaries and hops to the",
         "six neighbours. *Gas*: unit rates. *Pairs*: neighbours attract by 0.5 kT, Metropolis rates. The bare loops",
         "are written by hand for this one job (`benchmarks/bare_loops.py`; winding numbers, no samples);",
-        "kmc_transport keeps all displacements and tallies and takes a sample every two hops per carrier. They take",
-        "turns, and the best slice of time counts.",
+        "kmc_transport keeps all displacements and tallies and takes a sample every two hops per carrier (1024 in all",
+        "at least). They take turns, and the best slice of time counts.",
         "",
         "![Hops per second, memory and start-up](benchmarks.png)",
         "",
@@ -232,10 +232,13 @@ def remarks(outcomes: list[Outcome]) -> list[str]:
         "  whole list.",
         "- lattice_mc lists all possible jumps anew, twice, at each hop.",
     ]
-    notes = [o for o in outcomes if o.peer == "kmc_transport" and o.note and not o.first_start]
-    if notes:
-        found = "; ".join(f"{o.job} {o.size}³ {o.percent} %: {o.note}" for o in notes)
-        lines.append(f"- kmc_transport chose: {found}.")
+    for job in ("gas", "pairs"):
+        mine = [
+            o for o in outcomes if o.peer == "kmc_transport" and o.job == job and o.note and not o.first_start
+        ]
+        if mine:
+            found = "; ".join(f"{o.size}³ at {o.percent} %: {o.note}" for o in mine)
+            lines.append(f"- kmc_transport, {job}: {found}.")
     wrong = {
         f"- {CODES[o.code][0]}, {o.job} {o.size}³ {o.percent} %: {o.reason}" for o in outcomes if o.reason
     }
@@ -250,7 +253,7 @@ def figure(outcomes: list[Outcome], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     usual = [o for o in outcomes if not o.first_start and o.rate]
-    fig, ((gas, pairs), (memory, start)) = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
+    fig, ((gas, pairs), (memory, start)) = plt.subplots(2, 2, figsize=(10, 8.6), layout="constrained")
     for ax, job, title in ((gas, "gas", "Exclusion gas"), (pairs, "pairs", "Pairs of -0.5 kT")):
         for code, (name, _, colour) in CODES.items():
             for percent, style, marker in ((10, "-", "o"), (50, "--", "s")):
@@ -296,10 +299,12 @@ def figure(outcomes: list[Outcome], path: Path) -> None:
     start.barh(names, values, color=colours)
     start.bar_label(start.containers[0], fmt="%.1f s", padding=3)
     start.invert_yaxis()
-    start.margins(x=0.15)
-    start.set(xlabel="seconds from the start of the process to the first hop", title="Start-up (gas, 10 %)")
-    gas.legend(fontsize="small")
+    start.margins(x=0.2)
+    start.set(xlabel="seconds to the first hop", title="Start-up (gas, 10 %)")
+    start.tick_params(axis="y", labelsize="small")
+    fig.legend(*gas.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
     for ax in (gas, pairs, memory):
+        ax.set_xlim(5e2, 4e7)
         ax.grid(alpha=0.3)
     fig.savefig(path, dpi=110)
     plt.close(fig)

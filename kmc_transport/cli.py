@@ -46,6 +46,14 @@ Classical = Annotated[
         "diagnostic.",
     ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Replace a value of the input, such as sampling.replicas=8; the value is YAML. May be given again.",
+        metavar="KEY=VALUE",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON instead of tables.")]
 
 
@@ -112,6 +120,7 @@ def run(
             metavar="i/N",
         ),
     ] = None,
+    settings: Settings = None,
     classical: Classical = False,
     plot: Annotated[bool, typer.Option(help="Draw mobility and drift velocity to NAME.png.")] = True,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table.")] = False,
@@ -121,7 +130,7 @@ def run(
 
     Running it again goes on where it was stopped, or does nothing when all is there.
     """
-    model = _load(input, classical)
+    model = _load(input, classical, settings)
     target = output or Path(f"{input.stem}-classical.h5" if classical else f"{input.stem}.h5")
     _check_target(target)
     from .live import Live
@@ -199,13 +208,15 @@ def run(
 
 
 @app.command()
-def check(input: Input, classical: Classical = False, as_json: Json = False) -> None:
+def check(
+    input: Input, settings: Settings = None, classical: Classical = False, as_json: Json = False
+) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from .interaction_report import interaction_tables
     from .rates import build_catalog, hop_regimes, rank_candidates
     from .report import carrier_table, class_table, summary
 
-    model = _load(input, classical)
+    model = _load(input, classical, settings)
     c = model.conditions
     lowest, highest = float(c.temperature.min()), float(c.temperature.max())
     # the strongest field and the extreme temperatures show every error that a rate can have
@@ -846,10 +857,15 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _load(path: Path, classical: bool = False) -> Model:
-    from .model import classical_model, load_model
+def _load(path: Path, classical: bool = False, settings: list[str] | None = None) -> Model:
+    from .model import classical_model, load_model, load_model_text
+    from .model.inputfile import read_text
+    from .model.settings import with_settings
 
-    model = load_model(path)
+    if settings:
+        model = load_model_text(with_settings(read_text(path), settings), str(path), path.parent)
+    else:
+        model = load_model(path)
     return classical_model(model) if classical else model
 
 

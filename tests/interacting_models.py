@@ -167,7 +167,7 @@ def random_model(seed: int, *, charged: bool, disordered: bool, rule: str = "kra
                 hops.append((int(i), int(j), tuple(int(c) for c in cell), float(rng.choice([0.1, 0.3]))))
         edges.append(hops)
         room = int(np.prod(supercell)) * len(sites) - sum(counts) - 2
-        counts.append(int(rng.integers(0, max(1, room + 1))))
+        counts.append(int(rng.integers(min(1, max(0, room)), max(1, room + 1))))
     model = make_model(
         np.eye(3) + rng.uniform(-0.2, 0.2, (3, 3)),
         rng.random((n_sites, 3)),

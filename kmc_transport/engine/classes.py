@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from .coupling import Coupling
 from .surroundings import QUANTUM
+from .tables import NULL
 
-__all__ = ["RateClasses", "margin_of", "rate_classes", "slot_bits"]
+__all__ = ["RateClasses", "Margins", "margins", "rate_classes", "slot_bits"]
 
 MOST_EXACT = 64
 """Different rates that have a class each; beyond, classes are factors of two."""
@@ -20,6 +21,9 @@ OCTAVES = 256
 
 MARGIN = 0.5
 """kT: how far a hop's energy may move by Coulomb energies before its bound is renewed."""
+
+LATE = 8
+"""Hops between two looks at carriers that are far from them."""
 
 PEAK = 1.02
 """Factor of a bound over the rates at both ends and the middle of its energy window, for rules whose rate has a
@@ -58,11 +62,43 @@ def rate_classes(coupling: Coupling) -> RateClasses:
     return RateClasses(2.0 ** (top - np.arange(OCTAVES, dtype=np.float64)), False, top)
 
 
-def margin_of(coupling: Coupling) -> int:
-    """Quanta by which an entry's energy may move before it is listed anew; 0 without Coulomb energies."""
-    if coupling.surroundings.pair is None:
-        return 0
-    return max(1, int(MARGIN * coupling.barriers.kt / QUANTUM))
+@dataclass(frozen=True, eq=False)
+class Margins:
+    """How far energy differences may move by Coulomb energies before a hop is listed anew; all in quanta, 0 without.
+
+    margin : a bound holds that far. limit : what is left of it where hops are looked at only every `LATE`-th event.
+    near : (L1, L2, L3) cells relative to a hop where that is too late.
+    """
+
+    margin: int
+    limit: int
+    near: npt.NDArray[np.bool_]
+
+
+def margins(coupling: Coupling) -> Margins:
+    """Margins of a catalog; cells are near where one hop may change another's energy difference by more than a share
+    of the margin."""
+    t, pair = coupling.tables, coupling.surroundings.pair
+    if pair is None:
+        return Margins(0, 0, np.ones(t.size, np.bool_))
+    margin = max(8, int(MARGIN * coupling.barriers.kt / QUANTUM))
+    most = np.zeros(t.size, np.int64)
+    rows = [int(r) for r in np.flatnonzero(t.hop != NULL) if not t.to_itself[r]]
+
+    def ahead(values: npt.NDArray[np.int64], row: int) -> npt.NDArray[np.int64]:
+        return np.roll(values, tuple(-c for c in coupling.target(row)[1]), axis=(0, 1, 2))
+
+    for other in rows:
+        start, end = other // t.width, int(t.target_type[other])
+        for row in rows:
+            a, b = row // t.width, int(t.target_type[row])
+            before = ahead(pair[a, end], other) - pair[a, start]
+            after = ahead(pair[b, end], other) - pair[b, start]
+            after = np.roll(after, coupling.target(row)[1], axis=(0, 1, 2))
+            most = np.maximum(most, np.abs(after - before))
+    near = most > margin // (2 * (LATE - 1))
+    far = int(most[~near].max(initial=0))
+    return Margins(margin, margin - (LATE - 1) * far, near)
 
 
 def slot_bits(width: int) -> int:

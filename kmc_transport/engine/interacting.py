@@ -11,7 +11,7 @@ from . import kernels as k
 from . import kernels_listed as kl
 from . import kernels_null as kn
 from .accelerate import rule_address
-from .classes import margin_of, rate_classes, slot_bits
+from .classes import margins, rate_classes, slot_bits
 from .compiled import Compiled, species_cut
 from .coupling import Coupling
 from .halo import Halo
@@ -30,11 +30,8 @@ CALL_ATTEMPTS = 1_000_000
 CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
 
-JUMP_BYTES = 256 * 2**20
-"""Largest table of the change of potentials by each hop of each carrier."""
-
 LISTED = ("scheme", "class_of", "where", "pool", "directory", "free", "free_count", "length", "bound_of", "tree")
-VALUES = ("value", "reference", "drift", "shift", "code", "several")
+VALUES = ("value", "reference", "short", "shift", "code", "several", "phi", "pending_hops", "n_pending")
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
     *("collective", "tracer", "clock", "clamped", "ledger", *LISTED, *VALUES),
@@ -268,38 +265,30 @@ class Interacting(Compiled):
         }
 
     def _charges(self) -> dict[str, Any]:
-        t, s = self.tables, self.coupling.surroundings
+        t, pair = self.tables, self.coupling.surroundings.pair
+        if pair is None:
+            none = np.zeros(0, np.int64)
+            empty = dict.fromkeys(("pair", "row_type", "row_cell", "own", "phi"), none)
+            empty |= {"row_type": none.reshape(0, 2), "row_cell": none.reshape(0, 3), "pending_hops": none.reshape(0, 4)}
+            cell, kind, near = np.zeros((3, 0), np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8)
+            size, count = np.zeros(4, np.int64), np.zeros(1, np.int64)
+            return {**empty, "cell": cell, "kind": kind, "near": near, "size": size, "n_pending": count, "line": none.reshape(0, 0, 0)}
         row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
         row_cell = np.array([self.coupling.target(row)[1] for row in range(t.n_rows)], np.int64).reshape(-1, 3)
-        potential, jump = np.zeros(1, np.int64), np.zeros(1, np.int64)
-        charged = s.pair is not None
-        if s.pair is not None:
-            slots = 1 << self.bits
-            by_slot = np.zeros((t.n_types, t.n_types, *t.size, slots), np.int64)
-            for row in np.flatnonzero(t.hop != NULL):
-                kind, slot = divmod(int(row), t.width)
-                ahead = np.roll(s.pair[:, row_type[row, 1]], tuple(-row_cell[row]), axis=(1, 2, 3))
-                by_slot[:, kind, ..., slot] = ahead - s.pair[:, kind]
-            if self.algorithm != "null_event" and t.n_rows * by_slot[0].nbytes <= JUMP_BYTES:
-                full = np.zeros((t.n_rows, *by_slot.shape[1:]), np.int64)
-                for row in np.flatnonzero(t.hop != NULL):
-                    before, after = row_type[row]
-                    there = np.roll(by_slot[after], tuple(row_cell[row]), axis=(1, 2, 3))
-                    full[row] = there - by_slot[before]
-                jump = np.concatenate([full.reshape(-1), np.zeros(slots, np.int64)])
-            potential = np.concatenate([by_slot.reshape(-1), np.zeros(slots, np.int64)])
+        own = [pair[a, b, *cell] - pair[a, a, 0, 0, 0] for (a, b), cell in zip(row_type, row_cell, strict=True)]
         return {
-            "potential": potential,
-            "jump": jump,
-            "cell": np.zeros((3, self.n if charged else 0), np.int32),
-            "kind": np.zeros(self.n if charged else 0, np.int32),
-            "size": np.array(t.size if charged else (0, 0, 0), np.int64),
-            "source": np.zeros(self.n, np.uint64),
-            "gone": np.zeros(self.n, np.uint64),
-            "axis": np.zeros((6, max(t.size)), np.int64),
+            "pair": np.concatenate([pair, pair], axis=-1).reshape(-1),
+            "size": np.array([*t.size, t.n_types], np.int64),
+            "cell": np.zeros((3, self.n), np.int32),
+            "kind": np.zeros(self.n, np.int32),
             "row_type": row_type,
             "row_cell": row_cell,
-            "n_types": np.array([t.n_types]),
+            "own": np.array(own, np.int64),
+            "phi": np.zeros(t.n_types * t.n_cells, np.int64),
+            "pending_hops": np.zeros((kn.PENDING, 4), np.int64),
+            "n_pending": np.zeros(1, np.int64),
+            "line": np.zeros((2 * kn.PENDING, 2, max(t.size)), np.int64),
+            "near": margins(self.coupling).near.reshape(-1).astype(np.uint8),
         }
 
     def _lists(self) -> dict[str, Any]:
@@ -321,15 +310,15 @@ class Interacting(Compiled):
             span.append(len(group))
         most = max((sum(len(x[2]) for x in groups) for groups in reached), default=0)
         charged = c.surroundings.pair is not None
-        touched = 2 * most + t.width + 1 + (n * t.width if charged else 0)
+        touched = 2 * most + 1 + (n * t.width if charged else 0)
         tree = self.algorithm == "sum_tree"
-        classes = rate_classes(c)
+        classes, margin = rate_classes(c), margins(c)
         n_classes = len(classes.bound)
         chunks = 0 if tree else (n * t.width >> 8) + 1
         n_chunks = chunks + n_classes + 1
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
-            "scheme": np.array([margin_of(c), classes.top_exponent, chunks, 0], np.int64),
+            "scheme": np.array([margin.margin, classes.top_exponent, chunks, 0, margin.limit, 0], np.int64),
             "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),
@@ -362,7 +351,7 @@ class Interacting(Compiled):
         several = bool(self["setup"][kn.ANY_SEVERAL])
         return arrays | {
             "reference": np.zeros(entries, np.int64),
-            "drift": np.zeros(entries, np.int64),
+            "short": np.zeros(entries, np.int64),
             "shift": np.zeros(entries, np.int64),
             "code": np.zeros(entries, np.int32),
             "several": np.zeros(3 * entries if several else 1, np.int64),
@@ -386,6 +375,8 @@ class Interacting(Compiled):
         if len(self._arrays.get("kind", ())):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
             self["kind"][:] = self.kinds()
+            if not self["n_pending"][0]:
+                self["phi"][:] = Scratch(self.coupling, self.cells(), self.kinds()).potentials()
 
     # ---- running
 
@@ -462,7 +453,9 @@ class Interacting(Compiled):
                 codes, number = self.coupling.codes[t.hop[row]], self["value"][entry] - self.code_start[row]
                 kept, kept_shift = codes.difference[number], codes.shift[number]
             else:
-                kept = self["reference"][entry] + self["drift"][entry]
+                kept = self["short"][entry]
+                if s.pair is not None:
+                    kept = kept + self._coulomb_kept(int(row), carriers)
                 kept_shift = self["shift"][entry] + np.array(s.hops[t.hop[row]].table)[self["code"][entry]]
                 if s.barrier_disorder is not None:
                     kept_shift = kept_shift + s.barrier_disorder[(int(t.hop[row]), *anew.index[:, carriers])]
@@ -470,6 +463,10 @@ class Interacting(Compiled):
             most = max(most, int(np.abs(kept_shift - shift).max(initial=0)))
             most = max(most, int(np.count_nonzero(self["class_of"][entry] == kl.CLOSED)))
         return most
+
+    def _coulomb_kept(self, row: int, carriers: IntArray) -> IntArray:
+        """Coulomb part of the energy difference of ``row`` from the potentials that are kept."""
+        return np.array([kl.coulomb_change_of(self._tuple(kn.Charges), int(i), row) for i in carriers], np.int64)
 
     def carry_on(self, other: Compiled) -> None:
         """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""

@@ -9,8 +9,9 @@ M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)) and none is refused
 rates. A refused hop advances the clock: thinning, exact in law.
 
 As in `kernels_null`, a hop's rate follows from a code, or from energies. With Coulomb energies every hop changes the
-energies of all, a little: a bound of the rate holds while the energy stays within a margin of where it was computed,
-which is looked after at every hop.
+energies of all, a little: a bound of the rate holds while the energy stays within a margin of where it was computed.
+Near the hop that is looked after at once, elsewhere every few hops, for which a part of the margin is set aside. The
+potentials of all sites are kept; those few hops wait until they are added in one pass, and are allowed for until then.
 
 An *entry* is a hop of a carrier: ``carrier << shift | slot``.
 """
@@ -43,7 +44,6 @@ from .kernels import (
     sample,
 )
 from .kernels_null import (
-    U4,
     ANY_SEVERAL,
     ENERGY,
     EXCEEDED,
@@ -51,16 +51,19 @@ from .kernels_null import (
     NEXT,
     OCCUPANT,
     ONE,
+    PENDING,
     STEP,
     TARGET,
     WIDTH,
     code_around,
     energies_around,
     move_charge,
+    pair_row,
     put,
     rate_of,
     real,
     several_around,
+    stepped,
     total_shift,
 )
 
@@ -73,14 +76,14 @@ BY_TARGET, BY_SEVERAL = -1, -2
 """In place of an index into `Around.entry`: the site is the hop's target; it is in a condition on several sites."""
 
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
-PEAK = 1.02
-"""See `classes.PEAK`."""
+PEAK, LATE = 1.02, 8
+"""See `classes`."""
 
 # `Listed.setup` continues `kernels_null`: whether a tree selects; at ENTRY_SHIFT the bits of a slot.
 TREE = 6
 
 # Entries of `Listed.scheme`.
-MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED = range(4)
+MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, LIMIT, SINCE = range(6)
 
 
 class Listed(NamedTuple):
@@ -95,8 +98,8 @@ class Listed(NamedTuple):
     clock: np.ndarray
     clamped: np.ndarray
     ledger: np.ndarray
-    scheme: np.ndarray  # (4,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
-    # to be listed at the start
+    scheme: np.ndarray  # (6,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
+    # to be listed at the start, what may be used of the margin as hops are looked at late, hops since then
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64
@@ -128,10 +131,10 @@ class Codes(NamedTuple):
 
 
 class Values(NamedTuple):
-    """Values of the entries in the kernel of energies, in quanta: the difference is ``reference + drift``."""
+    """Values of the entries in the kernel of energies, in quanta."""
 
-    reference: np.ndarray  # (N << shift,) int64: where the bound was computed
-    drift: np.ndarray  # (N << shift,) int64
+    reference: np.ndarray  # (N << shift,) int64: energy difference for which an open entry was listed
+    short: np.ndarray  # (N << shift,) int64: energy difference without Coulomb energies
     shift: np.ndarray  # (N << shift,) int64: of the barrier, without table and disorder
     code: np.ndarray  # (N << shift,) int32: of the environment table
     several: np.ndarray  # (3 N << shift,) int64 or length 1: what conditions on several sites have added to the three
@@ -412,156 +415,163 @@ def entry_shift_total(f, e, v, entry, row, place):
 
 
 @inlined
-def renew_energy(f, p, a, e, v, entry):
-    """List an entry by a bound of its rate that holds within the margin."""
-    row, place = row_and_place(f, entry)
-    if a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]:
-        more = several_around(p, a, row >> ROW, place)
-        at = U3 * entry
-        v.drift[entry] += more[0] - v.several[at]
-        v.shift[entry] += more[1] - v.several[at + U1]
-        v.code[entry] += np.int32(more[2] - v.several[at + U2])
-        v.several[at], v.several[at + U1], v.several[at + U2] = more
-    dE = v.reference[entry] + v.drift[entry]
-    v.reference[entry], v.drift[entry] = dE, 0
-    c = CLOSED
-    bound = 0.0
-    if is_open(f, p, row, place):
-        c = NEVER
-        r = row >> ROW
-        shift = entry_shift_total(f, e, v, entry, row, place)
-        bound, clamped = rate_of(e, r, dE, shift)
-        margin = f.scheme[MARGIN]
-        if margin > 0:
-            low, clamped = rate_of(e, r, dE - margin, shift)
-            high, clamped = rate_of(e, r, dE + margin, shift)
-            bound = PEAK * max(bound, low, high)
-        if bound > 0.0:
-            mantissa, exponent = math.frexp(bound)
-            c = np.uint16(min(max(f.scheme[TOP_EXPONENT] - np.int64(exponent), 0), len(f.length) - 1))
-    relist(f, entry, c, bound)
+def potential(c, kind, x, y, z):
+    """Energy of a carrier of type ``kind`` in a cell, with all carriers."""
+    total = c.phi[((kind * c.size[0] + x) * c.size[1] + y) * c.size[2] + z]
+    for i in range(c.n_pending[0]):
+        r, x0, y0, z0 = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
+        total -= c.pair[pair_row(c, c.row_type[r, 0], kind, x - x0, y - y0, z - z0)]
+        x1, y1, z1 = stepped(c, r, x0, y0, z0)
+        total += c.pair[pair_row(c, c.row_type[r, 1], kind, x - x1, y - y1, z - z1)]
+    return total
 
 
 @inlined
-def own_energies(f, p, a, e, c, v, carrier, n):
-    """Values of a carrier's own hops from scratch; they are touched."""
-    shift = f.setup[ENTRY_SHIFT]
-    first = carrier << shift
+def coulomb_change(c, carrier, r):
+    """Change of the Coulomb energy, as ``carrier`` makes hop ``r``."""
+    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
+    u, v, w = stepped(c, r, x, y, z)
+    gain = potential(c, c.row_type[r, 1], u, v, w) - potential(c, c.row_type[r, 0], x, y, z)
+    return gain - c.own[r]
+
+
+@jit_plain
+def coulomb_change_of(c, carrier, r):
+    """For checks."""
+    return coulomb_change(c, U(carrier), U(r))
+
+
+@inlined
+def add_pending(c):
+    """Make `Charges.phi` know all pending hops (`PENDING` = 4 of them), in one pass over the sites."""
+    n0, n1, n2 = c.size[0], c.size[1], c.size[2]
+    for kind in range(c.size[3]):
+        for i in range(PENDING):
+            r, x, y, z = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
+            lines_of(c, 2 * i, c.row_type[r, 0], kind, x, y, z)
+            x, y, z = stepped(c, r, x, y, z)
+            lines_of(c, 2 * i + 1, c.row_type[r, 1], kind, x, y, z)
+        line = c.line
+        for x in range(n0):
+            for y in range(n1):
+                at = ((kind * n0 + x) * n1 + y) * n2
+                phi = c.phi[at : at + n2]
+                a0, b0 = line[0, 0, x] + line[0, 1, y], line[1, 0, x] + line[1, 1, y]
+                a1, b1 = line[2, 0, x] + line[2, 1, y], line[3, 0, x] + line[3, 1, y]
+                a2, b2 = line[4, 0, x] + line[4, 1, y], line[5, 0, x] + line[5, 1, y]
+                a3, b3 = line[6, 0, x] + line[6, 1, y], line[7, 0, x] + line[7, 1, y]
+                lost0, gained0 = c.pair[a0 : a0 + n2], c.pair[b0 : b0 + n2]
+                lost1, gained1 = c.pair[a1 : a1 + n2], c.pair[b1 : b1 + n2]
+                lost2, gained2 = c.pair[a2 : a2 + n2], c.pair[b2 : b2 + n2]
+                lost3, gained3 = c.pair[a3 : a3 + n2], c.pair[b3 : b3 + n2]
+                for z in range(n2):
+                    here = (gained0[z] - lost0[z]) + (gained1[z] - lost1[z])
+                    phi[z] += here + ((gained2[z] - lost2[z]) + (gained3[z] - lost3[z]))
+    c.n_pending[0] = 0
+
+
+@inlined
+def lines_of(c, i, a, kind, x0, y0, z0):
+    """Where rows of pair energies with a carrier of type ``a`` begin, split into what depends on x and on y."""
+    n0, n1, n2 = c.size[0], c.size[1], c.size[2]
+    start = (a * c.size[3] + kind) * n0
+    for x in range(n0):
+        c.line[i, 0, x] = (start + (x - x0 + (n0 if x < x0 else 0))) * n1 * (2 * n2)
+    for y in range(n1):
+        first = (n2 - z0 if z0 > 0 else 0)
+        c.line[i, 1, y] = (y - y0 + (n1 if y < y0 else 0)) * (2 * n2) + first
+
+
+@inlined
+def look_around(f, c, v, carrier, r, n):
+    """Touch what may have left its margin, as ``carrier`` (whose cell is still the old one) makes hop ``r``.
+
+    Carriers that are near are looked at now, the others at every `LATE`-th hop.
+    """
+    shift, limit = f.setup[ENTRY_SHIFT], f.scheme[LIMIT]
+    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
+    i = c.n_pending[0]
+    c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3] = r, x, y, z
+    c.n_pending[0] = i + 1
+    if c.n_pending[0] == PENDING:
+        add_pending(c)
+    f.scheme[SINCE] += 1
+    every = f.scheme[SINCE] == LATE
+    if every:
+        f.scheme[SINCE] = 0
+    move_charge(c, carrier, r)
+    n0, n1, n2 = c.size[0], c.size[1], c.size[2]
+    cell0, cell1, cell2, near = c.cell[0], c.cell[1], c.cell[2], c.near
+    for other in range(U(len(c.kind))):
+        dx, dy, dz = cell0[other] - x, cell1[other] - y, cell2[other] - z
+        dx += n0 if dx < 0 else 0
+        dy += n1 if dy < 0 else 0
+        dz += n2 if dz < 0 else 0
+        if (every or near[(dx * n1 + dy) * n2 + dz] != 0) and other != carrier:
+            n = look_at(f, c, v, other, shift, limit, n)
+    return n
+
+
+@inlined
+def look_at(f, c, v, carrier, shift, limit, n):
+    """Touch hops of a carrier whose energy difference is no more what it was within the limit."""
+    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
+    here = potential(c, np.int64(c.kind[carrier]), x, y, z)
+    base = f.record[carrier << U1] >> U32
     for slot in range(f.setup[WIDTH]):
-        row, place = row_and_place(f, first | slot)
-        if f.rows[row | MAY] != U0:
-            dE, extra, code = energies_around(p, a, e, f.setup, f.rows, row, place)
-            v.reference[first | slot], v.drift[first | slot] = dE, 0
-            v.shift[first | slot], v.code[first | slot] = extra, np.int32(code)
-            if f.setup[ANY_SEVERAL] != U0:
-                at = U3 * (first | slot)
-                more = several_around(p, a, row >> ROW, place)
-                v.several[at], v.several[at + U1], v.several[at + U2] = more
-        f.touched[n] = first | slot
-        n += 1
-    if c.size[0] > 0:
-        own_potentials(c, v, carrier, shift)
+        entry = carrier << shift | slot
+        if f.class_of[entry] != CLOSED:
+            r = base + slot
+            u, w, q = stepped(c, r, x, y, z)
+            dE = v.short[entry] + potential(c, c.row_type[r, 1], u, w, q) - here - c.own[r]
+            if abs(dE - v.reference[entry]) > limit:
+                f.touched[n] = entry
+                n += 1
     return n
 
 
 @inlined
-def own_potentials(c, v, carrier, shift):
-    """Coulomb energies of a carrier's own hops, from all others."""
-    potential, source, cell0, cell1, cell2 = c.potential, c.source, c.cell[0], c.cell[1], c.cell[2]
-    axes(c, 1, cell0[carrier], cell1[carrier], cell2[carrier])
-    axis0, axis1, axis2 = c.axis[3], c.axis[4], c.axis[5]
-    n_cells, kind = c.size[0] * c.size[1] * c.size[2], np.int64(c.kind[carrier])
-    number = U(len(c.kind))
-    for i in range(number):
-        row = (c.kind[i] * c.n_types[0] + kind) * n_cells
-        source[i] = U(row + axis0[cell0[i]] + axis1[cell1[i]] + axis2[cell2[i]]) << shift
-    source[carrier] = U(len(potential)) - (U1 << shift)  # zeros
-    for block in range(U0, U1 << shift, U4):
-        x0 = x1 = x2 = x3 = 0
-        for i in range(number):
-            at = source[i] + U(block)
-            x0 += potential[at]
-            x1 += potential[at + U1]
-            x2 += potential[at + U2]
-            x3 += potential[at + U3]
-        at = (carrier << shift) + U(block)
-        v.drift[at], v.drift[at + U1], v.drift[at + U2], v.drift[at + U3] = x0, x1, x2, x3
-
-
-@inlined
-def axes(c, which, x, y, z):
-    """Cells relative to (x, y, z) by coordinate, wrapped: those of others (0), and from others to here (1)."""
-    strides = (c.size[1] * c.size[2], c.size[2], np.int64(1))
-    at = (np.int64(x), np.int64(y), np.int64(z))
-    for j in range(3):
-        size = c.size[j]
-        for k in range(size):
-            d = k - at[j] if which == 0 else at[j] - k
-            c.axis[3 * which + j, k] = (d + size if d < 0 else d) * strides[j]
-
-
-@inlined
-def sweep_charges(f, c, v, mover, r, n):
-    """Energies of all other carriers' hops, after ``mover`` (whose cell is still the old one) makes hop ``r``."""
-    shift = f.setup[ENTRY_SHIFT]
-    width, n_cells = U1 << shift, c.size[0] * c.size[1] * c.size[2]
-    before, after, n_types = c.row_type[r, 0], c.row_type[r, 1], c.n_types[0]
-    x, y, z = np.int64(c.cell[0, mover]), np.int64(c.cell[1, mover]), np.int64(c.cell[2, mover])
-    axes(c, 0, x, y, z)
-    known = len(c.jump) > 1
-    if not known:
-        x, y, z = (x + c.row_cell[r, 0]), (y + c.row_cell[r, 1]), (z + c.row_cell[r, 2])
-        axes(c, 0, x % c.size[0], y % c.size[1], z % c.size[2])
-    margin = f.scheme[MARGIN]
-    drift, potential, jump, source, gone = v.drift, c.potential, c.jump, c.source, c.gone
-    cell0, cell1, cell2, kinds = c.cell[0], c.cell[1], c.cell[2], c.kind
-    axis0, axis1, axis2 = c.axis[0], c.axis[1], c.axis[2]
-    table = jump if known else potential
-    row = np.int64(r) if known else after
-    number = U(len(kinds))
-    for i in range(number):
-        d = (row * n_types + kinds[i]) * n_cells + axis0[cell0[i]] + axis1[cell1[i]] + axis2[cell2[i]]
-        source[i] = U(d) << shift
-    source[mover] = U(len(table)) - width  # zeros
-    if not known:
-        # the axes are those of the new cell; the old one is a step away
-        for i in range(number):
-            d = (before * n_types + kinds[i]) * n_cells + old_cell(c, r, i, x, y, z)
-            gone[i] = U(d) << shift
-        gone[mover] = U(len(table)) - width
-    for i in range(number):
-        outside = 0
-        for block in range(U0, width, U4):
-            at, there = (i << shift) + U(block), source[i] + U(block)
-            x0 = drift[at] + table[there]
-            x1 = drift[at + U1] + table[there + U1]
-            x2 = drift[at + U2] + table[there + U2]
-            x3 = drift[at + U3] + table[there + U3]
-            if not known:
-                there = gone[i] + U(block)
-                x0 -= table[there]
-                x1 -= table[there + U1]
-                x2 -= table[there + U2]
-                x3 -= table[there + U3]
-            drift[at], drift[at + U1], drift[at + U2], drift[at + U3] = x0, x1, x2, x3
-            # the sign of these is set outside the margin
-            outside |= (margin - x0) | (margin + x0) | (margin - x1) | (margin + x1)
-            outside |= (margin - x2) | (margin + x2) | (margin - x3) | (margin + x3)
-        if outside < 0:
-            for slot in range(f.setup[WIDTH]):
-                if abs(drift[(i << shift) + slot]) > margin and i != mover:
-                    f.touched[n] = i << shift | slot
-                    n += 1
-    return n
-
-
-@inlined
-def old_cell(c, r, i, x, y, z):
-    """Cell of carrier ``i`` relative to (x, y, z) less the step of hop ``r``."""
-    dx = (np.int64(c.cell[0, i]) - x + c.row_cell[r, 0]) % c.size[0]
-    dy = (np.int64(c.cell[1, i]) - y + c.row_cell[r, 1]) % c.size[1]
-    dz = (np.int64(c.cell[2, i]) - z + c.row_cell[r, 2]) % c.size[2]
-    return (dx * c.size[1] + dy) * c.size[2] + dz
+def renew_energies(f, p, a, e, c, v, own, n):
+    """List the hops of carrier ``own`` and the first ``n`` touched ones by bounds that hold within the margin."""
+    width, shift, margin = f.setup[WIDTH], f.setup[ENTRY_SHIFT], f.scheme[MARGIN]
+    first = own << shift
+    for i in range(width + U(n)):
+        entry = first | i if i < width else f.touched[i - width]
+        row, place = row_and_place(f, entry)
+        r = row >> ROW
+        several = a.term_span[r << U1] != a.term_span[r << U1 | U1]
+        if i < width:
+            if f.rows[row | MAY] != U0:
+                dE, extra, code = energies_around(p, a, e, f.setup, f.rows, row, place)
+                v.short[entry], v.shift[entry], v.code[entry] = dE, extra, np.int32(code)
+        if several:
+            more = several_around(p, a, r, place)
+            at = U3 * entry
+            if i >= width:
+                v.short[entry] += more[0] - v.several[at]
+                v.shift[entry] += more[1] - v.several[at + U1]
+                v.code[entry] += np.int32(more[2] - v.several[at + U2])
+            v.several[at], v.several[at + U1], v.several[at + U2] = more
+        bound = 0.0
+        listed = CLOSED
+        if is_open(f, p, row, place):
+            listed = NEVER
+            dE = v.short[entry]
+            if c.size[0] > 0:
+                dE += coulomb_change(c, entry >> shift, r)
+            v.reference[entry] = dE
+            total = entry_shift_total(f, e, v, entry, row, place)
+            # without a margin once, else also at both ends of the window
+            for end in range(-1 if margin > 0 else 0, 2 if margin > 0 else 1):
+                rate, clamped = rate_of(e, r, dE + end * margin, total)
+                bound = max(bound, rate)
+            if margin > 0:
+                bound *= PEAK
+            if bound > 0.0:
+                mantissa, exponent = math.frexp(bound)
+                where = f.scheme[TOP_EXPONENT] - np.int64(exponent)
+                listed = np.uint16(min(max(where, 0), len(f.length) - 1))
+        relist(f, entry, listed, bound)
 
 
 @inlined
@@ -583,7 +593,7 @@ def touch_energies(f, a, v, place, target, r, species, mover, n):
                     j = f.change_entry[i]
                     if j >= 0:
                         k, m = U(j) + U3 * after, U(j) + U3 * before
-                        v.drift[entry] += a.entry[k] - a.entry[m]
+                        v.short[entry] += a.entry[k] - a.entry[m]
                         v.shift[entry] += a.entry[k + U1] - a.entry[m + U1]
                         v.code[entry] += np.int32(a.entry[k + U2] - a.entry[m + U2])
                     if j == BY_TARGET or f.class_of[entry] != CLOSED:
@@ -601,8 +611,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
     charged = c.size[0] > 0
     total = total_weight(f)
     while True:
-        n = n_far = 0
-        row = place = target = species = U0
+        n = 0
         if U(f.scheme[UNLISTED]) < last:
             carrier = U(f.scheme[UNLISTED])
             f.scheme[UNLISTED] += 1
@@ -623,7 +632,9 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
             r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             entry, listed = choose_entry(f, total, r, r2)
             row, place = row_and_place(f, entry)
-            dE = v.reference[entry] + v.drift[entry]
+            dE = v.short[entry]
+            if charged:
+                dE += coulomb_change(c, entry >> f.setup[ENTRY_SHIFT], row >> ROW)
             rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
             bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
             if rate > bound:
@@ -644,16 +655,10 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
             target = execute(f, p, entry, row, place)
             if target == place:
                 continue
+            n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, 0)
             if charged:
-                # the sweep needs the old cell
-                n_far = sweep_charges(f, c, v, carrier, row >> ROW, 0)
-                move_charge(c, carrier, row >> ROW)
-        n = own_energies(f, p, a, e, c, v, carrier, n_far)
-        if target != place:
-            n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, n)
-        # those that the sweep found come last
-        for i in range(n):
-            renew_energy(f, p, a, e, v, f.touched[(i + n_far) % n])
+                n = look_around(f, c, v, carrier, row >> ROW, n)
+        renew_energies(f, p, a, e, c, v, carrier, n)
         total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
     f.clock[LOGGED] = executed

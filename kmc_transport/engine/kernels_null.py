@@ -19,7 +19,6 @@ from .kernels import (
     ALIAS,
     ATTEMPTS,
     BATCH,
-    ENTRY_SHIFT,
     LOGGED,
     LOW32,
     ROW,
@@ -72,7 +71,7 @@ class Around(NamedTuple):
 class Null(NamedTuple):
     """Arrays of both null-event kernels, named as in `kernels.Hops` where they are the same."""
 
-    setup: np.ndarray  # (11,) uint64; at ENTRY_SHIFT the bits of a slot
+    setup: np.ndarray  # (11,) uint64
     rows: np.ndarray
     first: np.ndarray
     number: np.ndarray
@@ -111,18 +110,24 @@ class Energies(NamedTuple):
 class Charges(NamedTuple):
     """Coulomb energies; empty arrays without."""
 
-    potential: np.ndarray  # (T T n_cells W' + W',) int64: change of energy of each hop of type [1], due to type [0];
-    # cells are those of type [1] relative to type [0]; zeros at the end
-    jump: np.ndarray  # (R T n_cells W' + W',) int64 or length 1: change of that, as a carrier makes hop [0]
+    pair: np.ndarray  # (T T L1 L2 2 L3,) int64: energy of type [0] and type [1], cells of [1] relative to [0]; twice
+    # along the last axis, so that a row that begins anywhere is contiguous
+    size: np.ndarray  # (4,) int64: L1, L2, L3, T; all 0 without Coulomb energies
     cell: np.ndarray  # (3, N) int32: cell of each carrier
     kind: np.ndarray  # (N,) int32: type
-    size: np.ndarray  # (3,) int64; all 0 without Coulomb energies
-    source: np.ndarray  # (N,) uint64: scratch
-    gone: np.ndarray  # (N,) uint64: scratch
-    axis: np.ndarray  # (6, longest axis) int64: scratch
     row_type: np.ndarray  # (R, 2) int64: type before and after
     row_cell: np.ndarray  # (R, 3) int64: cell step
-    n_types: np.ndarray  # (1,) int64
+    own: np.ndarray  # (R,) int64: what a carrier's own charge would add to the energy difference
+    phi: np.ndarray  # (T L1 L2 L3,) int64: energy of each type on each of its sites with all carriers, pending hops
+    # left out
+    pending_hops: np.ndarray  # (PENDING, 4) int64: row and cell of the origin of each hop that `phi` does not know yet
+    n_pending: np.ndarray  # (1,) int64
+    line: np.ndarray  # (2 PENDING, 2, longest axis) int64: scratch
+    near: np.ndarray  # (L1 L2 L3,) uint8: where a hop changes energies too much to look at it later
+
+
+PENDING = 4
+"""Hops whose potentials are added to all sites at once."""
 
 
 @inlined
@@ -316,28 +321,44 @@ def rate_of(e, r, dE, shift):
 
 
 @inlined
-def coulomb_change(c, carrier, place_cell, kind, slot, shift):
-    """Change of the Coulomb energy with all others, as ``carrier`` hops."""
+def pair_row(c, a, b, dx, dy, dz):
+    """Index of the pair energy of types ``a`` and ``b``, whose cell relative to that of ``a`` may be negative."""
+    dx += c.size[0] if dx < 0 else 0
+    dy += c.size[1] if dy < 0 else 0
+    dz += c.size[2] if dz < 0 else 0
+    return (((a * c.size[3] + b) * c.size[0] + dx) * c.size[1] + dy) * (2 * c.size[2]) + dz
+
+
+@inlined
+def stepped(c, r, x, y, z):
+    """Cell after hop ``r``, wrapped."""
+    x, y, z = x + c.row_cell[r, 0], y + c.row_cell[r, 1], z + c.row_cell[r, 2]
+    x += c.size[0] if x < 0 else (-c.size[0] if x >= c.size[0] else 0)
+    y += c.size[1] if y < 0 else (-c.size[1] if y >= c.size[1] else 0)
+    z += c.size[2] if z < 0 else (-c.size[2] if z >= c.size[2] else 0)
+    return x, y, z
+
+
+@inlined
+def coulomb_anew(c, carrier, r):
+    """Change of the Coulomb energy with all others, as ``carrier`` makes hop ``r``."""
     total = 0
-    n_cells = c.size[0] * c.size[1] * c.size[2]
-    x, y, z = place_cell
+    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
+    u, v, w = stepped(c, r, x, y, z)
+    before, after = c.row_type[r, 0], c.row_type[r, 1]
     for i in range(U(c.cell.shape[1])):
         if i != carrier:
-            dx, dy, dz = x - c.cell[0, i], y - c.cell[1, i], z - c.cell[2, i]
-            dx += c.size[0] if dx < 0 else 0
-            dy += c.size[1] if dy < 0 else 0
-            dz += c.size[2] if dz < 0 else 0
-            d = (dx * c.size[1] + dy) * c.size[2] + dz
-            total += c.potential[U((c.kind[i] * c.n_types[0] + kind) * n_cells + d) << shift | slot]
+            kind, i0, i1, i2 = c.kind[i], c.cell[0, i], c.cell[1, i], c.cell[2, i]
+            total += c.pair[pair_row(c, kind, after, u - i0, v - i1, w - i2)]
+            total -= c.pair[pair_row(c, kind, before, x - i0, y - i1, z - i2)]
     return total
 
 
 @inlined
 def move_charge(c, carrier, r):
     """Keep the cell and type of a carrier that makes hop ``r``."""
-    for j in range(3):
-        x = c.cell[j, carrier] + c.row_cell[r, j]
-        c.cell[j, carrier] = x % c.size[j]
+    x, y, z = stepped(c, r, np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier]))
+    c.cell[0, carrier], c.cell[1, carrier], c.cell[2, carrier] = x, y, z
     c.kind[carrier] = c.row_type[r, 1]
 
 
@@ -380,12 +401,7 @@ def run_null_energies(attempts, fold_after, h, p, a, e, c, t, rows_out, log, log
             dE, shift, code = energies_around(p, a, e, h.setup, rows, row, place)
             shift = total_shift(e, number_of_row, place, slot, shift, code)
             if charged and may & U2 == U0:
-                cell = (
-                    np.int64(c.cell[0, carrier]),
-                    np.int64(c.cell[1, carrier]),
-                    np.int64(c.cell[2, carrier]),
-                )
-                dE += coulomb_change(c, carrier, cell, np.int64(c.kind[carrier]), slot, h.setup[ENTRY_SHIFT])
+                dE += coulomb_anew(c, carrier, number_of_row)
             rate, clamped = rate_of(e, number_of_row, dE, shift)
             if rate > e.bound[number_of_row]:
                 h.ledger[EXCEEDED] = 1

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..model.interactions import Interactions
 from ..rates.configuration import ConfigurationRates
-from .classes import PEAK, margin_of, rate_classes
+from .classes import PEAK, LATE, margins, rate_classes
 from .coupling import Coupling
 from .surroundings import QUANTUM, quantised
 from .tables import NULL
@@ -114,7 +114,8 @@ class InteractingTwin(Twin):
         words: npt.NDArray[np.uint64],
     ) -> None:
         self.coupling, self.whole = coupling, WholeEnergies(coupling)
-        self.margin, self.classes = margin_of(coupling), rate_classes(coupling)
+        self.margins, self.classes = margins(coupling), rate_classes(coupling)
+        self.margin, self.unlooked = self.margins.margin, 0
         super().__init__(coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words)
         self.algorithm = algorithm
         self.energy_change = 0
@@ -258,13 +259,19 @@ class InteractingTwin(Twin):
                 found += [(other, slot) for slot, _ in changes]
         return found
 
-    def left_the_margin(self, mover: int) -> list[tuple[int, int]]:
-        """Entries of other carriers whose energy has moved further than the margin since they were listed."""
+    def left_the_margin(self, mover: int, origin: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Entries of other carriers, near the hop or at every `LATE`-th of all, that must be listed anew."""
+        if not self.margin:
+            return []
+        self.unlooked = (self.unlooked + 1) % LATE
         found = []
-        for entry, reference in sorted(self.reference.items()) if self.margin else ():
-            row = self.row_of(entry)
-            if entry[0] != mover and self.tables.hop[row] != NULL and self.may_hop(entry[0], row):
-                if abs(self.values(entry[0], row)[0] - reference) > self.margin:
+        for entry, reference in sorted(self.reference.items()):
+            row, carrier = self.row_of(entry), entry[0]
+            apart = self.wrap([x - o for x, o in zip(self.cell[carrier], origin, strict=True)])
+            if carrier == mover or not (self.unlooked == 0 or self.margins.near[apart]):
+                continue
+            if self.tables.hop[row] != NULL and self.may_hop(carrier, row):
+                if abs(self.values(carrier, row)[0] - reference) > self.margins.limit:
                     found.append(entry)
         return found
 
@@ -350,7 +357,7 @@ class InteractingTwin(Twin):
             self.execute(carrier, row, difference, clamped)
             return
         self.execute(carrier, row, difference, clamped)
-        far = self.left_the_margin(carrier)  # found first, renewed last
+        far = self.left_the_margin(carrier, origin[0])  # found first, renewed last
         for slot in range(self.tables.width):
             self.renew((carrier, slot))
         for entry in [*self.touched(origin, carrier), *self.touched(target, carrier), *far]:

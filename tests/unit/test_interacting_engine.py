@@ -1,0 +1,257 @@
+"""The engine with interactions: snapshots, starts, choice of the algorithm, diagnostics, refusals."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kmc_transport.engine import Replica
+from kmc_transport.engine.halo import GHOST, HAS_GHOSTS, Halo
+from kmc_transport.errors import RateError
+from kmc_transport.model.interactions import Disorder, Initial
+from kmc_transport.model.model import Model
+from kmc_transport.rates import build_catalog
+from kmc_transport.rates.rules import BarrierRule, register_rule
+from kmc_transport.rates.rules.base import Activation, as_arrays
+from kmc_transport.records import ExitReason
+from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
+from tests.networks import KT0, T0, lattice_gas
+
+ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
+
+
+def gas(energy: float = -1.0, size: int = 4, n: int = 20) -> Model:
+    return with_interactions(with_rule(lattice_gas("sc", size, n)), clusters=nearest_pairs(energy * KT0))
+
+
+def charged(size: int = 4, n: int = 8, rule: str = "kra") -> Model:
+    model = with_rule(lattice_gas("sc", size, n), rule)
+    return with_interactions(model, coulomb=coulomb(model, 2 * KT0))
+
+
+def replica(model: Model, algorithm: str = "auto", *, field=(0.0, 0.0, 0.0), seed: int = 1, **kw) -> Replica:
+    kw.setdefault("sample_interval", 0.5)
+    kw.setdefault("levels", 2)
+    catalog = build_catalog(model, temperature=T0, field=field)
+    return Replica(catalog, seed=np.random.SeedSequence(seed), algorithm=algorithm, **kw)
+
+
+def assert_same(a: Replica, b: Replica) -> None:
+    for name in ("events", "attempts", "displacement", "collective", "tracer"):
+        np.testing.assert_array_equal(getattr(a.tallies, name), getattr(b.tallies, name), err_msg=name)
+    np.testing.assert_array_equal(a.positions(), b.positions())
+    np.testing.assert_array_equal(a.clamped_events, b.clamped_events)
+    assert (a.executed, a.attempted, a.energy_drift) == (b.executed, b.attempted, b.energy_drift)
+
+
+MODELS = {"codes": gas, "coulomb": charged}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_snapshots_go_on_bit_for_bit(algorithm: str, kind: str) -> None:
+    if kind == "coulomb" and algorithm == "null_event":
+        model = charged(rule="metropolis")
+        a = replica(model, algorithm, sample_interval=0.5 * math.exp(-1 / KT0))
+    else:
+        a = replica(MODELS[kind](), algorithm)
+    a.advance(7)
+    saved = a.snapshot()
+    assert all(isinstance(v, np.ndarray | int | float | str) for v in saved.values())
+    b = Replica.restore(a.catalog, saved)
+    assert_same(a, b)
+    for r in (a, b):
+        r.advance(9)
+    assert_same(a, b)
+    assert a.executed > 50
+    whole = replica(a.catalog.model, algorithm, sample_interval=a.sample_interval)
+    for _ in range(16):  # how a run is split changes nothing, looking at it neither
+        whole.advance(1)
+        whole.occupation(), whole.positions(), whole.check(), whole.total_rate()
+    assert_same(a, whole)
+
+
+def test_initial_sites() -> None:
+    """Carriers start where the model or the argument says, blocked sites stay empty."""
+    model = gas(n=4)
+    sites = (3, 10, 17, 40)
+    given = replace(model, initial=Initial(kind="given", sites=(sites,)))
+    np.testing.assert_array_equal(replica(given).occupation(), sites)
+    r = replica(model, initial=Initial(kind="given", sites=((0, 1, 2, 3),)))
+    np.testing.assert_array_equal(r.occupation(), [0, 1, 2, 3])
+    assert r.energy() == pytest.approx(-4 * KT0)  # a ring along z
+    blocked = np.zeros(64, np.bool_)
+    blocked[::2] = True
+    r = replica(replace(gas(n=8), disorder=Disorder(None, None, blocked)))
+    r.advance(20)
+    assert np.all(r.occupation() % 2 == 1)
+
+
+def test_choice_of_the_algorithm() -> None:
+    """Null events where most attempts succeed, listed hops where few do; a reset looks again."""
+    assert replica(gas(-0.2)).algorithm == "null_event"
+    assert replica(charged()).algorithm == "rejection_free"
+    cold = gas(-4.0, size=6, n=100)
+    r = replica(cold)
+    before = r.algorithm, r.acceptance_estimate
+    assert before[0] == "rejection_free"
+    # at the start, isolated carriers may still hop; the pilot has seen what follows
+    assert before[1] < 0.05
+    sites = tuple(int(i) for i in np.ravel_multi_index(np.indices((2, 2, 2)).reshape(3, -1) * 3, (6, 6, 6)))
+    ordered = replace(gas(2.0, size=6, n=8), initial=Initial(kind="given", sites=(sites,)))
+    r = replica(ordered, "auto", seed=4)
+    positions = r.positions()
+    r._wanted, r.algorithm = "auto", r.algorithm
+    r.advance(200)
+    moved, rate = r.positions(), r.total_rate()
+    other = "rejection_free" if r.algorithm == "null_event" else "null_event"
+    acceptance = {"rejection_free": 0.0, "null_event": 1.0}[other]
+    executed, energy = r.executed, r.energy()
+    if r.algorithm == "null_event":
+        r._backend.clear()
+        r._look_again(acceptance)
+        assert r.algorithm == other
+        np.testing.assert_allclose(r.positions(), moved)
+        assert r.total_rate() == pytest.approx(rate)
+        assert r.energy() == energy
+        r._begin(0.5, 1)
+        r.advance(50)
+        assert r.executed > 0
+        assert abs(r.energy_drift) < 1e-12
+        r.check()
+    assert executed > 0
+    assert not np.array_equal(moved, positions)
+
+
+def test_explicit_choice_is_kept() -> None:
+    r = replica(gas(-4.0), "null_event", sample_interval=0.1)
+    r.advance(400)
+    r.reset()
+    assert r.algorithm == "null_event"
+    with pytest.raises(ValueError, match="algorithm"):
+        replica(gas(), "fastest")
+    with pytest.raises(ValueError, match="layout"):
+        replica(gas(), layout="rows")
+
+
+def test_sum_tree_without_interactions() -> None:
+    """The tree serves models without interactions too: 6 N_c (N - N_c)/(N - 1) hops per unit time."""
+    r = replica(lattice_gas("sc", 4, 13), "sum_tree", sample_interval=1.0)
+    r.advance(4000)
+    t = r.tallies
+    rate = t.events.sum(axis=1) / t.row_time
+    expected = 6 * 13 * (64 - 13) / 63
+    assert abs(rate.mean() - expected) < 4 * rate.std() / np.sqrt(len(rate))
+    assert r.open_rates().sum() > 0
+
+
+def test_blocked_lattice() -> None:
+    """All neighbours blocked: the run says so."""
+    blocked = np.ones(64, np.bool_)
+    blocked[[0, 22]] = False
+    for algorithm in ALGORITHMS:
+        model = replace(gas(n=2), disorder=Disorder(None, None, blocked))
+        assert replica(model, algorithm).advance(1) is ExitReason.BLOCKED_LATTICE
+
+
+def test_clamped_hops_are_counted() -> None:
+    """Pairs of 3 eV: leaving a neighbour is clamped at dH, and so is joining one, hop by hop."""
+    model = with_interactions(
+        with_rule(lattice_gas("square", 4, 2), E_kra=0.02), clusters=nearest_pairs(0.06, axes=2)
+    )
+    model = replace(model, supercell=(4, 4, 1))
+    seen = {}
+    for algorithm in ALGORITHMS:
+        r = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0))
+        r.advance(400)
+        seen[algorithm] = r.clamped_events.sum() / r.executed
+        assert 0 < r.clamped_events.sum() < r.executed
+        twin = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0), twin=True)
+        twin.advance(3)
+        short = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0))
+        short.advance(3)
+        np.testing.assert_array_equal(short.clamped_events, twin.clamped_events)
+    assert np.ptp(list(seen.values())) < 0.1
+
+
+def test_fixed_barriers_are_refused() -> None:
+    """A barrier given both ways cannot follow energies that change."""
+    model = with_interactions(lattice_gas("sc", 3, 4), clusters=nearest_pairs(-KT0))
+    with pytest.raises(RateError, match="fixed"):
+        replica(model)
+    # disorder of the barrier alone is no such thing
+    plain = lattice_gas("sc", 3, 4)
+    barriers = site_disorder(plain, np.random.default_rng(1), 0.0, 0.02).barrier
+    r = replica(replace(plain, disorder=Disorder(None, barriers, None)), "rejection_free")
+    r.advance(10)
+    assert r.executed > 0
+
+
+@register_rule
+class Bumpy(BarrierRule):
+    """Not monotonic between the points at which bounds are found."""
+
+    name = "bumpy"
+    formula = "E = max(dH, 0) + 0.1 eV, without it close to dH = 0"
+    references = ("for tests",)
+    takes_saddle_dipole = False
+
+    def activation_energy(self, energy_difference, work=0.0, saddle_work=0.0) -> Activation:  # type: ignore[no-untyped-def]
+        (dE,) = as_arrays(energy_difference)
+        bump = np.where(np.abs(dE) < 1e-5, 0.0, 0.2)
+        return Activation(np.maximum(dE, 0.0) + bump, np.zeros(dE.shape, np.bool_))
+
+    @staticmethod
+    def scalar(energy_difference, work, saddle_work, p):  # type: ignore[no-untyped-def]
+        bump = 0.0 if abs(energy_difference) < 1e-5 else 0.2
+        return max(energy_difference, 0.0) + bump, False
+
+
+def test_a_bound_that_is_exceeded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of the user's that is not monotonic, by energies: the run ends with an error, not with a wrong result."""
+    from kmc_transport.engine import coupling
+
+    monkeypatch.setattr(coupling, "MOST_CODES", 0)
+    model = with_rule(lattice_gas("sc", 4, 20), "bumpy")
+    model = with_interactions(model, clusters=nearest_pairs(-0.033))
+    # few energies: one of them is 0, which the grid of energies misses
+    monkeypatch.setattr(coupling, "GRID", 4)
+    r = replica(model, "null_event", sample_interval=math.exp(-0.9 / KT0))
+    with pytest.raises(RuntimeError, match="exceeded"):
+        r.advance(200)
+
+
+def test_wrong_bookkeeping_is_found() -> None:
+    """Negative control of `Replica.check`: a value that is off by 2e-9 eV."""
+    r = replica(charged(), "rejection_free")
+    r.advance(5)
+    r.check()
+    assert r.largest_deviation < 1e-9
+    r._backend["short"][:] += 2**16
+    with pytest.raises(RuntimeError, match="counted anew"):
+        r.check()
+
+
+@pytest.mark.parametrize(("size", "reach"), [((3, 2, 1), (1, 2, 0)), ((1, 1, 2), (2, 1, 3)), ((5, 4, 3), (1, 1, 1))])
+def test_halo(size: tuple[int, int, int], reach: tuple[int, int, int]) -> None:
+    """Every place of the border links to the site that it copies, every site knows its copies."""
+    h = Halo(size, reach, 2)
+    flags, link, listed = h.copies()
+    where = {}
+    for place in range(h.n_places):
+        cell = tuple(int(x[0]) for x in h.cell_index(np.array([place])))
+        where[place] = (cell, place % 2)
+    real = {where[int(p)]: int(p) for p in h.all_real()}
+    assert len(real) == np.prod(size) * 2
+    for place in range(h.n_places):
+        own = real[where[place]]
+        if place == own:
+            copies = {p for p in range(h.n_places) if where[p] == where[place] and p != place}
+            assert bool(flags[place] & HAS_GHOSTS) == bool(copies)
+            if copies:
+                start = int(link[place])
+                assert set(listed[start + 1 : start + 1 + int(listed[start])].tolist()) == copies
+        else:
+            assert flags[place] == GHOST
+            assert link[place] == own
