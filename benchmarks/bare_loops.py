@@ -328,7 +328,9 @@ def _tree_pairs(n, rng, site, winding, occupied, neighbour, at, tree, leaves, ra
         at[there] = c
         site[c] = np.int32(there)
         if entry < 0:
-            winding[U(c) * U(3) + (direction >> U(1))] += np.int16(1) - np.int16(2) * np.int16(direction & U(1))
+            winding[U(c) * U(3) + (direction >> U(1))] += np.int16(1) - np.int16(2) * np.int16(
+                direction & U(1)
+            )
         for end in range(2):
             middle = here if end == 0 else there
             for d in range(near.shape[1]):
@@ -358,7 +360,9 @@ class PairsBits(BareBits):
 
     def __init__(self, size: int, n_carriers: int, energy: float) -> None:
         super().__init__(size, n_carriers)
-        self.chance = np.minimum(np.exp(energy * np.arange(-5, 6)) * 2.0**64, 2.0**64 - 2048).astype(np.uint64)
+        self.chance = np.minimum(np.exp(energy * np.arange(-5, 6)) * 2.0**64, 2.0**64 - 2048).astype(
+            np.uint64
+        )
 
     def run(self, attempts: int) -> int:
         return _bits_pairs(attempts, self.words, self.record, self.bits, self.size, self.chance)

@@ -204,8 +204,19 @@ API: list[tuple[str, str, list[str]]] = [
     (
         "Results",
         "kmc_transport.store",
-        ["open_results", "read_catalog", "save_catalog", "load_catalog", "read_provenance", "Provenance"],
+        [
+            "open_results",
+            "read_catalog",
+            "save_catalog",
+            "load_catalog",
+            "read_provenance",
+            "Provenance",
+            "read_status",
+            "Status",
+        ],
     ),
+    ("", "kmc_transport.sweep.merge", ["merge", "Merged"]),
+    ("", "kmc_transport.sweep.verify", ["verify", "Verification"]),
     ("", "kmc_transport.plots", ["plot_results"]),
     (
         "Equilibrium",
@@ -542,10 +553,11 @@ def cli_page() -> str:
                 ["0", "done"],
                 [
                     "1",
-                    "ran, but some condition did not reach the asked accuracy; or a failure that is not the input's",
+                    "ran, but some condition did not reach the asked accuracy or could not be simulated; `merge` with "
+                    "missing points, `verify` with a difference; or a failure that is not the input's",
                 ],
                 ["2", "bad input or bad arguments"],
-                ["130", "interrupted with Ctrl-C; what was done is kept, running again goes on"],
+                ["130", "interrupted with Ctrl-C or SIGTERM; what was done is kept, running again goes on"],
             ],
         ),
         "",

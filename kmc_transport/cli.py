@@ -64,6 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
     except KmcTransportError as e:
         print(f"kmc-transport: {e}", file=sys.stderr)
         sys.exit(e.exit_code)
+    except KeyboardInterrupt:
+        print("kmc-transport: interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def _version(value: bool) -> None:

@@ -138,7 +138,9 @@ def site_disorder(model: Model, rng: np.random.Generator, width: float, barrier:
         for h in range(net.n_hops):
             if h < net.reverse[h]:
                 there = np.ravel_multi_index(tuple((np.array(cell) + net.cell[h]) % size), size)
-                shift[number, h] = shift[there, net.reverse[h]] = abs(rng.normal(0, barrier)) if barrier else 0.0
+                shift[number, h] = shift[there, net.reverse[h]] = (
+                    abs(rng.normal(0, barrier)) if barrier else 0.0
+                )
     return Disorder(energy, shift if barrier else None, None)
 
 

@@ -3,7 +3,7 @@
 
     python vibrations.py --pseudo /usr/share/espresso/pseudo --work /tmp/mgo_vacancy
 
-Needs `pw.x`, phonopy and ASE. Reads the relaxed structures of this folder. Every displaced cell is one self-consistent run with
+Needs `pw.x`, phonopy and ASE. Reads the relaxed structures of this folder. Every displaced cell is one run with
 the settings of make.py at Gamma; runs that are finished in the work folder are not run again. Writes, for each state,
 
     vibrations/STATE_NNN.in.gz, .out.gz    the runs
@@ -31,7 +31,9 @@ def displaced(state):
     """phonopy's object with displaced cells; the cell is the supercell."""
     atoms = ase.io.read(HERE / RELAXED[state], format="espresso-out", index=-1)
     cell = PhonopyAtoms(
-        symbols=atoms.get_chemical_symbols(), cell=np.eye(3) * make.CELL, scaled_positions=atoms.get_scaled_positions()
+        symbols=atoms.get_chemical_symbols(),
+        cell=np.eye(3) * make.CELL,
+        scaled_positions=atoms.get_scaled_positions(),
     )
     phonon = Phonopy(cell, np.eye(3, dtype=int), primitive_matrix="P", symprec=1e-3)
     phonon.generate_displacements(distance=DISPLACEMENT)
@@ -50,7 +52,9 @@ def forces(args, state, number, cell):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pseudo", required=True, type=Path, help="folder of the pseudopotentials")
     parser.add_argument("--work", required=True, type=Path, help="work folder")
     parser.add_argument("--states", nargs="+", choices=tuple(RELAXED), default=tuple(RELAXED))
@@ -71,7 +75,10 @@ def main():
         phonon.mesh.write_yaml(filename=str(FOLDER / f"{state}_mesh.yaml"))
         phonon.save(args.work / f"{state}_phonopy.yaml", settings={"force_sets": True, "displacements": True})
         packed = (args.work / f"{state}_phonopy.yaml").read_bytes()
-        with open(FOLDER / f"{state}_phonopy.yaml.gz", "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
+        with (
+            open(FOLDER / f"{state}_phonopy.yaml.gz", "wb") as raw,
+            gzip.GzipFile("", "wb", 9, raw, mtime=0) as file,
+        ):
             file.write(packed)
         frequencies = np.sort(phonon.mesh.frequencies[0])
         print(state, "THz:", np.round(frequencies[:8], 3), "...", np.round(frequencies[-3:], 3), flush=True)

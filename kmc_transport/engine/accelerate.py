@@ -15,7 +15,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["OPTIONS", "RULE_ARGUMENTS", "call_rule", "inlined", "jit", "jit_plain", "part", "prefetch", "rule_address", "wide_multiply"]
+__all__ = [
+    "OPTIONS",
+    "RULE_ARGUMENTS",
+    "call_rule",
+    "inlined",
+    "jit",
+    "jit_plain",
+    "part",
+    "prefetch",
+    "rule_address",
+    "wide_multiply",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +35,10 @@ PLAIN = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 """No fastmath: the plain-Python twin must give the same bits."""
+
+
+UNCOUNTED: dict[str, Any] = {"_nrt": False}
+"""Arrays are borrowed, their references not counted."""
 
 
 def jit(function: F, **more: Any) -> F:
@@ -49,7 +64,7 @@ def jit_plain(function: F) -> F:
 
     A call that stays one counts a reference to each array of each tuple that it passes, at 5 ns each.
     """
-    return jit(function, _nrt=False)
+    return jit(function, **UNCOUNTED)
 
 
 def _sources() -> str:
@@ -70,7 +85,7 @@ def part(function: F) -> F:
 def inlined(function: F) -> F:
     """Compile a part of a kernel of `jit_plain` into its callers."""
     options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
-    return numba.njit(**options, **OPTIONS, _nrt=False)(function)
+    return numba.njit(**options, **OPTIONS, **UNCOUNTED)(function)
 
 
 def _wide_multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:

@@ -35,7 +35,11 @@ class Barriers:
     def one(self, hop: int, difference: int, shift: int) -> tuple[float, bool]:
         """Rate (1/s) and whether it is clamped, for an energy difference and a barrier shift in quanta."""
         rule = self.rule[hop]
-        work, saddle, log = float(self.work[hop]), float(self.saddle_work[hop]), float(self.log_prefactor[hop])
+        work, saddle, log = (
+            float(self.work[hop]),
+            float(self.saddle_work[hop]),
+            float(self.log_prefactor[hop]),
+        )
         key = (type(rule), self.parameters[hop], work, saddle, log, difference, shift)
         if key not in self._known:
             energy, clamped = rule.scalar(

@@ -11,7 +11,7 @@ from .coupling import Coupling
 from .surroundings import QUANTUM
 from .tables import NULL
 
-__all__ = ["RateClasses", "Margins", "margins", "rate_classes", "slot_bits"]
+__all__ = ["Margins", "RateClasses", "margins", "rate_classes", "slot_bits"]
 
 MOST_EXACT = 64
 """Different rates that have a class each; beyond, classes are factors of two."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,9 @@ class Coupling:
         The hops are those of a carrier of that type, whose cell is the site's less the given one.
         """
         t = self.tables
-        found: list[dict[tuple[tuple[int, int, int], int], list[tuple[int, Site]]]] = [{} for _ in range(t.n_basis)]
+        found: list[dict[tuple[tuple[int, int, int], int], list[tuple[int, Site]]]] = [
+            {} for _ in range(t.n_basis)
+        ]
         for row in np.flatnonzero(t.hop != NULL):
             kind, slot = divmod(int(row), t.width)
             sites = {site for condition in self.surroundings.hops[t.hop[row]].terms for site, _ in condition}
@@ -219,7 +222,7 @@ def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) 
         return highest  # activation energies are not negative
     least, most = terms.range(0)
     if s.site_disorder is not None:
-        site = list(np.asarray(catalog.model.allowed_sites).any(axis=0).nonzero()[0])
+        site = np.flatnonzero(np.asarray(catalog.model.allowed_sites).any(axis=0)).tolist()
         disorder = s.site_disorder[int(net.carrier[hop])]
         begin = disorder[..., site.index(int(net.origin[hop]))]
         end = disorder[..., site.index(int(net.target[hop]))]
@@ -231,6 +234,6 @@ def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) 
     grid = [least + (most - least) * i // (GRID - 1) for i in range(GRID)]
     rates = [barriers.one(hop, x, shift)[0] for x in grid]
     bound = max(rates)
-    if any(later > earlier * (1 + 1e-12) for earlier, later in zip(rates, rates[1:], strict=False)):
+    if any(later > earlier * (1 + 1e-12) for earlier, later in pairwise(rates)):
         bound *= float(np.exp((most - least) / (GRID - 1) * QUANTUM / barriers.kt))
     return min(bound, highest)

@@ -65,7 +65,9 @@ class Halo:
         The link of a copy is the place that it copies; that of a place with copies leads into the list, to the number
         of its copies, which follow.
         """
-        axes = [(np.arange(p) - r) % s + r for p, r, s in zip(self.padded, self.reach, self.size, strict=True)]
+        axes = [
+            (np.arange(p) - r) % s + r for p, r, s in zip(self.padded, self.reach, self.size, strict=True)
+        ]
         p = self.padded
         cell = (axes[0][:, None, None] * p[1] + axes[1][:, None]) * p[2] + axes[2]
         own = np.arange(cell.size, dtype=np.int64)

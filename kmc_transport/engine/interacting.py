@@ -30,7 +30,18 @@ CALL_ATTEMPTS = 1_000_000
 CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
 
-LISTED = ("scheme", "class_of", "where", "pool", "directory", "free", "free_count", "length", "bound_of", "tree")
+LISTED = (
+    "scheme",
+    "class_of",
+    "where",
+    "pool",
+    "directory",
+    "free",
+    "free_count",
+    "length",
+    "bound_of",
+    "tree",
+)
 VALUES = ("value", "reference", "short", "shift", "code", "several", "phi", "pending_hops", "n_pending")
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
@@ -211,7 +222,10 @@ class Interacting(Compiled):
             rates.append(rate)
         none = np.zeros(0, np.uint64)
         accept = np.stack([np.concatenate([none, *chance]), np.concatenate([none, *difference])], axis=1)
-        return {"accept": np.ascontiguousarray(accept).reshape(-1), "rate": np.concatenate([np.zeros(0), *rates])}
+        return {
+            "accept": np.ascontiguousarray(accept).reshape(-1),
+            "rate": np.concatenate([np.zeros(0), *rates]),
+        }
 
     def _energies(self) -> dict[str, Any]:
         t, c, s, b = self.tables, self.coupling, self.coupling.surroundings, self.coupling.barriers
@@ -267,24 +281,39 @@ class Interacting(Compiled):
     def _charges(self) -> dict[str, Any]:
         t, pair = self.tables, self.coupling.surroundings.pair
         if pair is None:
-            none = np.zeros(0, np.int64)
-            empty = dict.fromkeys(("pair", "row_type", "row_cell", "own", "phi"), none)
-            empty |= {"row_type": none.reshape(0, 2), "row_cell": none.reshape(0, 3), "pending_hops": none.reshape(0, 4)}
+            none: IntArray = np.zeros(0, np.int64)
+            empty: dict[str, Any] = dict.fromkeys(("pair", "row_type", "row_cell", "own", "phi"), none)
+            empty |= {
+                "row_type": none.reshape(0, 2),
+                "row_cell": none.reshape(0, 3),
+                "pending_hops": none.reshape(0, 4),
+            }
             cell, kind, near = np.zeros((3, 0), np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8)
-            size, count = np.zeros(4, np.int64), np.zeros(1, np.int64)
-            return {**empty, "cell": cell, "kind": kind, "near": near, "size": size, "n_pending": count, "line": none.reshape(0, 0, 0)}
+            size, count = np.zeros(5, np.int64), np.zeros(1, np.int64)
+            return {
+                **empty,
+                "cell": cell,
+                "kind": kind,
+                "near": near,
+                "size": size,
+                "n_pending": count,
+                "line": none.reshape(0, 0, 0),
+            }
         row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
-        row_cell = np.array([self.coupling.target(row)[1] for row in range(t.n_rows)], np.int64).reshape(-1, 3)
-        own = [pair[a, b, *cell] - pair[a, a, 0, 0, 0] for (a, b), cell in zip(row_type, row_cell, strict=True)]
+        row_cell = np.array([self.coupling.target(r)[1] for r in range(t.n_rows)], np.int64).reshape(-1, 3)
+        row = -(-t.size[2] // 16) * 16  # as many numbers as the compiler's vectors take at a time
+        own = [
+            pair[a, b, *cell] - pair[a, a, 0, 0, 0] for (a, b), cell in zip(row_type, row_cell, strict=True)
+        ]
         return {
-            "pair": np.concatenate([pair, pair], axis=-1).reshape(-1),
-            "size": np.array([*t.size, t.n_types], np.int64),
+            "pair": pair[..., np.arange(t.size[2] + row) % t.size[2]].reshape(-1),
+            "size": np.array([*t.size, t.n_types, row], np.int64),
             "cell": np.zeros((3, self.n), np.int32),
             "kind": np.zeros(self.n, np.int32),
             "row_type": row_type,
             "row_cell": row_cell,
             "own": np.array(own, np.int64),
-            "phi": np.zeros(t.n_types * t.n_cells, np.int64),
+            "phi": np.zeros(t.n_types * t.size[0] * t.size[1] * row, np.int64),
             "pending_hops": np.zeros((kn.PENDING, 4), np.int64),
             "n_pending": np.zeros(1, np.int64),
             "line": np.zeros((2 * kn.PENDING, 2, max(t.size)), np.int64),
@@ -295,7 +324,8 @@ class Interacting(Compiled):
         t, c, n = self.tables, self.coupling, self.n
         entries = n << self.bits
         reached = c.reached()
-        group, span, slots, at = [], [0], [], []
+        group: list[tuple[int, int, int, int]] = []
+        span, slots, at = [0], list[int](), list[int]()
         for b, groups in enumerate(reached):
             for kind, cell, changes in groups:
                 offset = int(self.halo.offset(cell, b - int(t.type_basis[kind])))
@@ -376,7 +406,8 @@ class Interacting(Compiled):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
             self["kind"][:] = self.kinds()
             if not self["n_pending"][0]:
-                self["phi"][:] = Scratch(self.coupling, self.cells(), self.kinds()).potentials()
+                phi = self["phi"].reshape(t.n_types, t.size[0], t.size[1], -1)
+                phi[..., : t.size[2]] = Scratch(self.coupling, self.cells(), self.kinds()).potentials()
 
     # ---- running
 
@@ -387,35 +418,36 @@ class Interacting(Compiled):
         self._arrays["interval"] = np.array([sample_interval])
         self._arrays["class_weight"] = self["class_bound"] * sample_interval
 
-    def _short(self) -> tuple[Any, ...]:
+    def _short(self) -> tuple[Any, Any]:
         return self._tuple(kn.Place), self._tuple(kn.Around)
 
-    def _long(self) -> tuple[Any, ...]:
+    def _long(self) -> tuple[Any, Any, Any, Any]:
         return *self._short(), self._tuple(kn.Energies), self._tuple(kn.Charges)
 
     def _call(self, n_samples: int, attempts: IntArray, out: k.Rows, log: FloatArray, logging: bool) -> int:
-        tally, left = self._tuple(k.Tally), 0
+        tally, left, logged = self._tuple(k.Tally), 0, (out, log, logging)
         coded, null = self.coupling.codes is not None, self.algorithm == "null_event"
         most = len(log) if logging else CALL_ATTEMPTS
         if null and coded:
             kn.run_null_codes(
-                *(attempts, self._fold_after, self._tuple(kn.Null), *self._short(), self["accept"]),
-                *(tally, out, log, logging),
+                attempts,
+                self._fold_after,
+                self._tuple(kn.Null),
+                *self._short(),
+                self["accept"],
+                tally,
+                *logged,
             )
         elif null:
             kn.run_null_energies(
-                *(attempts, self._fold_after, self._tuple(kn.Null), *self._long(), tally, out, log, logging)
+                attempts, self._fold_after, self._tuple(kn.Null), *self._long(), tally, *logged
             )
         elif coded:
-            left = kl.run_listed_codes(
-                *(n_samples, most, self._tuple(kl.Listed), *self._short(), self._tuple(kl.Codes)),
-                *(tally, out, log, logging),
-            )
+            lists, values = self._tuple(kl.Listed), self._tuple(kl.Codes)
+            left = kl.run_listed_codes(n_samples, most, lists, *self._short(), values, tally, *logged)
         else:
-            left = kl.run_listed_energies(
-                *(n_samples, most, self._tuple(kl.Listed), *self._long(), self._tuple(kl.Values)),
-                *(tally, out, log, logging),
-            )
+            lists, values = self._tuple(kl.Listed), self._tuple(kl.Values)
+            left = kl.run_listed_energies(n_samples, most, lists, *self._long(), values, tally, *logged)
         if self["ledger"][kn.EXCEEDED]:
             raise RuntimeError(
                 "a rate exceeded its bound: the barrier rule is not monotonic in the energy difference; "
@@ -466,7 +498,9 @@ class Interacting(Compiled):
 
     def _coulomb_kept(self, row: int, carriers: IntArray) -> IntArray:
         """Coulomb part of the energy difference of ``row`` from the potentials that are kept."""
-        return np.array([kl.coulomb_change_of(self._tuple(kn.Charges), int(i), row) for i in carriers], np.int64)
+        return np.array(
+            [kl.coulomb_change_of(self._tuple(kn.Charges), int(i), row) for i in carriers], np.int64
+        )
 
     def carry_on(self, other: Compiled) -> None:
         """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""

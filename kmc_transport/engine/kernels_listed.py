@@ -44,7 +44,6 @@ from .kernels import (
     sample,
 )
 from .kernels_null import (
-    ANY_SEVERAL,
     ENERGY,
     EXCEEDED,
     MAY,
@@ -98,12 +97,16 @@ class Listed(NamedTuple):
     clock: np.ndarray
     clamped: np.ndarray
     ledger: np.ndarray
-    scheme: np.ndarray  # (6,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
+    scheme: (
+        np.ndarray
+    )  # (6,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
     # to be listed at the start, what may be used of the margin as hops are looked at late, hops since then
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64
-    group: np.ndarray  # int64: offset to a carrier that a change of this site concerns, its base, first, last change
+    group: (
+        np.ndarray
+    )  # int64: offset to a carrier that a change of this site concerns, its base, first, last change
     change_slot: np.ndarray  # uint64
     change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or as below
     touched: np.ndarray  # uint64: entries to be renewed
@@ -126,7 +129,9 @@ class Codes(NamedTuple):
     """Values of the entries in the kernel of codes."""
 
     value: np.ndarray  # (N << shift,) int32: code
-    table: np.ndarray  # (4 n,) uint64 for each code: chance to be kept (lowest bit: clamped), energy difference, class
+    table: (
+        np.ndarray
+    )  # (4 n,) uint64 for each code: chance to be kept (lowest bit: clamped), energy difference, class
     rate: np.ndarray  # (n,) 1/s
 
 
@@ -137,7 +142,9 @@ class Values(NamedTuple):
     short: np.ndarray  # (N << shift,) int64: energy difference without Coulomb energies
     shift: np.ndarray  # (N << shift,) int64: of the barrier, without table and disorder
     code: np.ndarray  # (N << shift,) int32: of the environment table
-    several: np.ndarray  # (3 N << shift,) int64 or length 1: what conditions on several sites have added to the three
+    several: (
+        np.ndarray
+    )  # (3 N << shift,) int64 or length 1: what conditions on several sites have added to the three
 
 
 # ---- lists
@@ -376,7 +383,7 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
             f.clock[ATTEMPTS] += 1
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            entry, c = choose_entry(f, total, r, r2)
+            entry, _ = choose_entry(f, total, r, r2)
             code = U(v.value[entry]) << U2
             chance = v.table[code]
             if f.setup[TREE] == U0 and chance | U1 != ALWAYS:
@@ -417,7 +424,7 @@ def entry_shift_total(f, e, v, entry, row, place):
 @inlined
 def potential(c, kind, x, y, z):
     """Energy of a carrier of type ``kind`` in a cell, with all carriers."""
-    total = c.phi[((kind * c.size[0] + x) * c.size[1] + y) * c.size[2] + z]
+    total = c.phi[((kind * c.size[0] + x) * c.size[1] + y) * c.size[4] + z]
     for i in range(c.n_pending[0]):
         r, x0, y0, z0 = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
         total -= c.pair[pair_row(c, c.row_type[r, 0], kind, x - x0, y - y0, z - z0)]
@@ -444,10 +451,15 @@ def coulomb_change_of(c, carrier, r):
 @inlined
 def add_pending(c):
     """Make `Charges.phi` know all pending hops (`PENDING` = 4 of them), in one pass over the sites."""
-    n0, n1, n2 = c.size[0], c.size[1], c.size[2]
+    n0, n1, n2 = c.size[0], c.size[1], c.size[4]
     for kind in range(c.size[3]):
         for i in range(PENDING):
-            r, x, y, z = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
+            r, x, y, z = (
+                c.pending_hops[i, 0],
+                c.pending_hops[i, 1],
+                c.pending_hops[i, 2],
+                c.pending_hops[i, 3],
+            )
             lines_of(c, 2 * i, c.row_type[r, 0], kind, x, y, z)
             x, y, z = stepped(c, r, x, y, z)
             lines_of(c, 2 * i + 1, c.row_type[r, 1], kind, x, y, z)
@@ -473,13 +485,23 @@ def add_pending(c):
 @inlined
 def lines_of(c, i, a, kind, x0, y0, z0):
     """Where rows of pair energies with a carrier of type ``a`` begin, split into what depends on x and on y."""
-    n0, n1, n2 = c.size[0], c.size[1], c.size[2]
+    n0, n1, n2, row = c.size[0], c.size[1], c.size[2], c.size[2] + c.size[4]
     start = (a * c.size[3] + kind) * n0
     for x in range(n0):
-        c.line[i, 0, x] = (start + (x - x0 + (n0 if x < x0 else 0))) * n1 * (2 * n2)
+        c.line[i, 0, x] = (start + (x - x0 + (n0 if x < x0 else 0))) * n1 * row
     for y in range(n1):
-        first = (n2 - z0 if z0 > 0 else 0)
-        c.line[i, 1, y] = (y - y0 + (n1 if y < y0 else 0)) * (2 * n2) + first
+        first = n2 - z0 if z0 > 0 else 0
+        c.line[i, 1, y] = (y - y0 + (n1 if y < y0 else 0)) * row + first
+
+
+@inlined
+def takes_back(c, i, r, x, y, z):
+    """Whether hop ``r`` from a cell is the way back of a pending one."""
+    q, x0, y0, z0 = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
+    x1, y1, z1 = stepped(c, q, x0, y0, z0)
+    u, v, w = stepped(c, r, x, y, z)
+    there = x1 == x and y1 == y and z1 == z and c.row_type[q, 1] == c.row_type[r, 0]
+    return there and u == x0 and v == y0 and w == z0 and c.row_type[q, 0] == c.row_type[r, 1]
 
 
 @inlined
@@ -491,8 +513,11 @@ def look_around(f, c, v, carrier, r, n):
     shift, limit = f.setup[ENTRY_SHIFT], f.scheme[LIMIT]
     x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
     i = c.n_pending[0]
-    c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3] = r, x, y, z
-    c.n_pending[0] = i + 1
+    if i > 0 and takes_back(c, i - 1, r, x, y, z):
+        c.n_pending[0] = i - 1
+    else:
+        c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3] = r, x, y, z
+        c.n_pending[0] = i + 1
     if c.n_pending[0] == PENDING:
         add_pending(c)
     f.scheme[SINCE] += 1
@@ -540,10 +565,9 @@ def renew_energies(f, p, a, e, c, v, own, n):
         row, place = row_and_place(f, entry)
         r = row >> ROW
         several = a.term_span[r << U1] != a.term_span[r << U1 | U1]
-        if i < width:
-            if f.rows[row | MAY] != U0:
-                dE, extra, code = energies_around(p, a, e, f.setup, f.rows, row, place)
-                v.short[entry], v.shift[entry], v.code[entry] = dE, extra, np.int32(code)
+        if i < width and f.rows[row | MAY] != U0:
+            dE, extra, code = energies_around(p, a, e, f.setup, f.rows, row, place)
+            v.short[entry], v.shift[entry], v.code[entry] = dE, extra, np.int32(code)
         if several:
             more = several_around(p, a, r, place)
             at = U3 * entry
@@ -563,12 +587,12 @@ def renew_energies(f, p, a, e, c, v, own, n):
             total = entry_shift_total(f, e, v, entry, row, place)
             # without a margin once, else also at both ends of the window
             for end in range(-1 if margin > 0 else 0, 2 if margin > 0 else 1):
-                rate, clamped = rate_of(e, r, dE + end * margin, total)
+                rate, _ = rate_of(e, r, dE + end * margin, total)
                 bound = max(bound, rate)
             if margin > 0:
                 bound *= PEAK
             if bound > 0.0:
-                mantissa, exponent = math.frexp(bound)
+                _, exponent = math.frexp(bound)
                 where = f.scheme[TOP_EXPONENT] - np.int64(exponent)
                 listed = np.uint16(min(max(where, 0), len(f.length) - 1))
         relist(f, entry, listed, bound)

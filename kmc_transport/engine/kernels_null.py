@@ -110,17 +110,25 @@ class Energies(NamedTuple):
 class Charges(NamedTuple):
     """Coulomb energies; empty arrays without."""
 
-    pair: np.ndarray  # (T T L1 L2 2 L3,) int64: energy of type [0] and type [1], cells of [1] relative to [0]; twice
-    # along the last axis, so that a row that begins anywhere is contiguous
-    size: np.ndarray  # (4,) int64: L1, L2, L3, T; all 0 without Coulomb energies
+    pair: (
+        np.ndarray
+    )  # (T T L1 L2 (L3 + P),) int64: energy of type [0] and type [1], cells of [1] relative to [0];
+    # repeated along the last axis, so that a row of P that begins anywhere is contiguous
+    size: (
+        np.ndarray
+    )  # (5,) int64: L1, L2, L3, T, P (L3 rounded up to a multiple of 16); all 0 without Coulomb energies
     cell: np.ndarray  # (3, N) int32: cell of each carrier
     kind: np.ndarray  # (N,) int32: type
     row_type: np.ndarray  # (R, 2) int64: type before and after
     row_cell: np.ndarray  # (R, 3) int64: cell step
     own: np.ndarray  # (R,) int64: what a carrier's own charge would add to the energy difference
-    phi: np.ndarray  # (T L1 L2 L3,) int64: energy of each type on each of its sites with all carriers, pending hops
+    phi: (
+        np.ndarray
+    )  # (T L1 L2 P,) int64: energy of each type on each of its sites with all carriers, pending hops
     # left out
-    pending_hops: np.ndarray  # (PENDING, 4) int64: row and cell of the origin of each hop that `phi` does not know yet
+    pending_hops: (
+        np.ndarray
+    )  # (PENDING, 4) int64: row and cell of the origin of each hop that `phi` does not know yet
     n_pending: np.ndarray  # (1,) int64
     line: np.ndarray  # (2 PENDING, 2, longest axis) int64: scratch
     near: np.ndarray  # (L1 L2 L3,) uint8: where a hop changes energies too much to look at it later
@@ -326,7 +334,7 @@ def pair_row(c, a, b, dx, dy, dz):
     dx += c.size[0] if dx < 0 else 0
     dy += c.size[1] if dy < 0 else 0
     dz += c.size[2] if dz < 0 else 0
-    return (((a * c.size[3] + b) * c.size[0] + dx) * c.size[1] + dy) * (2 * c.size[2]) + dz
+    return (((a * c.size[3] + b) * c.size[0] + dx) * c.size[1] + dy) * (c.size[2] + c.size[4]) + dz
 
 
 @inlined
@@ -357,7 +365,9 @@ def coulomb_anew(c, carrier, r):
 @inlined
 def move_charge(c, carrier, r):
     """Keep the cell and type of a carrier that makes hop ``r``."""
-    x, y, z = stepped(c, r, np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier]))
+    x, y, z = stepped(
+        c, r, np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
+    )
     c.cell[0, carrier], c.cell[1, carrier], c.cell[2, carrier] = x, y, z
     c.kind[carrier] = c.row_type[r, 1]
 

@@ -121,7 +121,7 @@ class Replica:
             self.acceptance_estimate = expected_acceptance(catalog, self._tables)
             self.algorithm = pick_algorithm(algorithm, self._tables, self.acceptance_estimate)
             self.layout = pick_layout(layout, self._tables, self.algorithm)
-            places = {"cell": cell, "kind": kind, "words": words}
+            places: dict[str, Any] = {"cell": cell, "kind": kind, "words": words}
             if twin:
                 self._backend = Twin(self._tables, algorithm=self.algorithm, levels=levels, **places)
             else:
@@ -351,7 +351,7 @@ class Replica:
             assert isinstance(old, InteractingTwin)
             words = np.array(old.random.words, np.uint64)  # type: ignore[attr-defined]
         new = self._interacting(old.cells(), old.kinds(), words)
-        new.carry_on(old)  # type: ignore[attr-defined]
+        new.carry_on(old)  # type: ignore[union-attr, arg-type]
         self._backend = new
 
     # ---- where it stands

@@ -45,7 +45,9 @@ class Scratch:
         if s.pair is not None:
             # every pair twice, each carrier with itself once
             with_itself = int(s.pair[self.kind, self.kind, 0, 0, 0].sum())
-            total += (sum(int(x.sum()) for _, x in self._pairs(self.kind, np.zeros(3, np.int64))) - with_itself) // 2
+            total += (
+                sum(int(x.sum()) for _, x in self._pairs(self.kind, np.zeros(3, np.int64))) - with_itself
+            ) // 2
         return total
 
     def _clusters(self) -> int:
@@ -80,7 +82,7 @@ class Scratch:
         return found
 
     def potentials(self) -> IntArray:
-        """(T L1 L2 L3,) Coulomb energy of each type on each of its sites with all carriers, quanta."""
+        """(T, L1, L2, L3) Coulomb energy of each type on each of its sites with all carriers, quanta."""
         t, pair = self.tables, self.coupling.surroundings.pair
         assert pair is not None
         total = np.zeros((t.n_types, *t.size), np.int64)
@@ -88,7 +90,7 @@ class Scratch:
         a, b, c = t.size
         for kind, i, j, k in zip(self.kind, *self.index, strict=True):
             total += twice[kind, :, a - i : 2 * a - i, b - j : 2 * b - j, c - k : 2 * c - k]
-        return total.reshape(-1)
+        return total
 
     # ---- rates
 
@@ -160,7 +162,9 @@ class Scratch:
         return found
 
     def _cells(self, carriers: IntArray, site: Site) -> tuple[IntArray, ...]:
-        return tuple((x[carriers] + c) % n for x, c, n in zip(self.index, site[1], self.tables.size, strict=True))
+        return tuple(
+            (x[carriers] + c) % n for x, c, n in zip(self.index, site[1], self.tables.size, strict=True)
+        )
 
     def _at(self, carriers: IntArray, site: Site) -> IntArray:
         """Occupant of a site given relative to each carrier."""

@@ -169,7 +169,9 @@ def _hop(
     target: Site = (basis_of[int(net.target[hop])], nearest(net.cell[hop], t.size))
     allowed = np.asarray(model.allowed_sites)
 
-    def condition(members: Iterator[tuple[Site | None, int]], carrier_at: Site, empty: Site) -> Condition | None:
+    def condition(
+        members: Iterator[tuple[Site | None, int]], carrier_at: Site, empty: Site
+    ) -> Condition | None:
         """What else must hold, with the carrier on one end of the hop and the other one empty; None: impossible."""
         needed: dict[Site, int] = {}
         for site, wanted in members:
@@ -193,7 +195,9 @@ def _hop(
     energy = quantised(model.site_energy)
     if origin != target:
         before, after = int(net.origin[hop]), int(net.target[hop])
-        kind = {(int(s), int(b)): k for k, (s, b) in enumerate(zip(t.type_species, t.type_basis, strict=True))}
+        kind = {
+            (int(s), int(b)): k for k, (s, b) in enumerate(zip(t.type_species, t.type_basis, strict=True))
+        }
         images = own_images[kind[species, target[0]]] - own_images[kind[species, origin[0]]]
         add(frozenset(), int(energy[species, after] - energy[species, before] + images))
         if interactions.clusters is not None:
@@ -201,7 +205,9 @@ def _hop(
             for number, shift in _touching(c, model.structure.n_sites, t, basis_of, (origin, target)):
                 members = slice(int(c.start[number]), int(c.start[number + 1]))
 
-                def there(members: slice = members, shift: npt.ArrayLike = shift) -> Iterator[tuple[Site | None, int]]:
+                def there(
+                    members: slice = members, shift: npt.ArrayLike = shift
+                ) -> Iterator[tuple[Site | None, int]]:
                     return _sites(c, members, t, basis_of, shift)
 
                 value = int(quantised(c.energy[number]))
@@ -217,7 +223,7 @@ def _hop(
                 add(condition(sites, origin, target), 0, 0, int(environment.stride[m]))
     local = interactions.local_clusters
     if local is not None:
-        for number in np.flatnonzero(np.asarray(local.hop) == hop):
+        for number in np.flatnonzero(np.asarray(local.hop) == hop).tolist():
             members = slice(int(local.start[number]), int(local.start[number + 1]))
             sites = _sites(local, members, t, basis_of, (0, 0, 0))
             add(condition(sites, origin, target), 0, int(quantised(local.energy[number])))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..model.interactions import Interactions
 from ..rates.configuration import ConfigurationRates
-from .classes import PEAK, LATE, margins, rate_classes
+from .classes import LATE, PEAK, margins, rate_classes
 from .coupling import Coupling
 from .surroundings import QUANTUM, quantised
 from .tables import NULL
@@ -27,6 +27,11 @@ FULL = 2**64
 BATCH = 32
 
 
+def rounded_energy(energy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Energies (eV) rounded to quanta; sums of such numbers are exact."""
+    return np.asarray(quantised(energy) * QUANTUM, np.float64)
+
+
 class WholeEnergies:
     """Energies of whole configurations in quanta, by `ConfigurationRates` with energies rounded to quanta."""
 
@@ -36,13 +41,13 @@ class WholeEnergies:
         given = model.interactions or Interactions()
         clusters, local, disorder = given.clusters, given.local_clusters, model.disorder
         if clusters is not None:
-            clusters = replace(clusters, energy=quantised(clusters.energy) * QUANTUM)
+            clusters = replace(clusters, energy=rounded_energy(clusters.energy))
         if local is not None:
-            local = replace(local, energy=quantised(local.energy) * QUANTUM)
+            local = replace(local, energy=rounded_energy(local.energy))
         if disorder is not None and disorder.site_energy is not None:
-            disorder = replace(disorder, site_energy=quantised(disorder.site_energy) * QUANTUM)
+            disorder = replace(disorder, site_energy=rounded_energy(disorder.site_energy))
         if disorder is not None and disorder.barrier is not None:
-            disorder = replace(disorder, barrier=quantised(disorder.barrier) * QUANTUM)
+            disorder = replace(disorder, barrier=rounded_energy(disorder.barrier))
         site_energy = np.where(np.isnan(model.site_energy), np.nan, quantised(model.site_energy) * QUANTUM)
         short = Interactions(clusters, None, local, ())
         rounded = replace(model, site_energy=site_energy, interactions=short, disorder=disorder)
@@ -50,7 +55,9 @@ class WholeEnergies:
         self.given = ConfigurationRates(coupling.catalog)
         self.kind_of = {
             (int(s), int(coupling.tables.basis_site[b])): k
-            for k, (s, b) in enumerate(zip(coupling.tables.type_species, coupling.tables.type_basis, strict=True))
+            for k, (s, b) in enumerate(
+                zip(coupling.tables.type_species, coupling.tables.type_basis, strict=True)
+            )
         }
         self._energy: dict[bytes, int] = {}
 
@@ -116,7 +123,9 @@ class InteractingTwin(Twin):
         self.coupling, self.whole = coupling, WholeEnergies(coupling)
         self.margins, self.classes = margins(coupling), rate_classes(coupling)
         self.margin, self.unlooked = self.margins.margin, 0
-        super().__init__(coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words)
+        super().__init__(
+            coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words
+        )
         self.algorithm = algorithm
         self.energy_change = 0
         self.clamped = [0] * self.tables.n_rows
@@ -270,9 +279,9 @@ class InteractingTwin(Twin):
             apart = self.wrap([x - o for x, o in zip(self.cell[carrier], origin, strict=True)])
             if carrier == mover or not (self.unlooked == 0 or self.margins.near[apart]):
                 continue
-            if self.tables.hop[row] != NULL and self.may_hop(carrier, row):
-                if abs(self.values(carrier, row)[0] - reference) > self.margins.limit:
-                    found.append(entry)
+            is_open = self.tables.hop[row] != NULL and self.may_hop(carrier, row)
+            if is_open and abs(self.values(carrier, row)[0] - reference) > self.margins.limit:
+                found.append(entry)
         return found
 
     def total(self) -> float:

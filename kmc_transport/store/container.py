@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,14 @@ class Pack:
         self.data = block[here + -here % 8 :]
         """Bytes of all arrays; packs of the same layout have the same length."""
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
+        """What is no array."""
         return dict(json.loads(self._values))
 
     def content(self) -> dict[str, Any]:
         """What was packed; arrays bit for bit, numpy scalars as 0-d arrays."""
-        content = self.values
+        content = dict(self.values)
         for name, (dtype, shape, start) in json.loads(self.layout).items():
             count = int(np.prod(shape, dtype=np.int64))
             flat = np.frombuffer(self.data, dtype, count, start) if count else np.empty(0, dtype)
@@ -167,15 +169,67 @@ def read_container(path: Path, kind: str) -> dict[str, Any]:
 
 
 def read_summary(path: Path, kind: str) -> Pack:
-    """The part ``content`` of a file, checked against its checksum; StoreError as `read_container`.
+    """The part ``content`` of a file, checked against its checksum; StoreError as `read_container`."""
+    quick = _quick_summary(path)
+    if quick is not None:
+        return quick
+    with _damaged(path):
+        return Pack(_read_file(Path(path), kind, ("summary",))["summary"])
 
-    Kind and version, whose reading takes as long again, are looked at only when something is wrong.
+
+_SIGNATURE, _END = b"\x89HDF\r\n\x1a\n", slice(28, 36)
+"""Of the files that we write: how they begin, and where they say how long they are (superblock of version 2 or 3)."""
+_ENOUGH = 2**14  # bytes
+_places: list[int] = []
+_sizes: dict[bytes, int] = {}
+
+
+def _quick_summary(path: Path) -> Pack | None:
+    """The summary without the HDF5 library, four times as fast; None when anything is not as usual.
+
+    Files of one kind have the summary at the same place, which is learnt from the first. That it is there, and whole,
+    its checksum says; that the file is not cut off, its length.
     """
     try:
-        return Pack(_read_file(Path(path), "", ("summary",))["summary"])
-    except (StoreError, ValueError):
-        with _damaged(path):
-            return Pack(_read_file(Path(path), kind, ("summary",))["summary"])
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        size = os.fstat(fd).st_size
+        start = os.pread(fd, _ENOUGH, 0)
+        if start[:8] != _SIGNATURE or int.from_bytes(start[_END], "little") != size:
+            return None
+        for place in _places:
+            _, n_layout, n_values = _HEAD.unpack_from(start, place)
+            if n_layout + n_values > size:
+                continue
+            end = place + _HEAD.size + n_layout
+            layout = start[place + _HEAD.size : end]
+            if layout not in _sizes:
+                return None
+            length = _HEAD.size + n_layout + n_values
+            length += -length % 8 + _sizes[layout]
+            block = start[place : place + length]
+            if len(block) < length:
+                block = os.pread(fd, length, place)
+            try:
+                return Pack(block)
+            except ValueError:
+                return None
+    except (OSError, struct.error):
+        pass
+    finally:
+        os.close(fd)
+    return None
+
+
+def _learn(place: int | None, block: bytes) -> None:
+    """Remember where a summary lies, and how long the data of its layout are."""
+    if place is not None and place not in _places and len(_places) < 8:
+        _places.append(place)
+    pack_ = Pack(block)
+    if len(_sizes) < 256:
+        _sizes[pack_.layout] = len(pack_.data)
 
 
 class _damaged:
@@ -216,6 +270,8 @@ def _read_file(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, bytes
                 block = np.empty(dataset.shape, np.uint8)
                 dataset.read(h5s.ALL, h5s.ALL, block)
                 blocks[name] = block.tobytes()
+                if name == "summary":
+                    _learn(dataset.get_offset(), blocks[name])
             return blocks
         finally:
             file.close()

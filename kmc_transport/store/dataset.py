@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["Frame", "build_dataset", "catalog_dataset"]
+__all__ = ["Frame", "build_dataset", "catalog_columns", "catalog_dataset"]
 
 ANGSTROM = 1e-10
 """m."""
@@ -270,13 +270,11 @@ def _einstein_deviation(data: Mapping[str, np.ndarray], strength: np.ndarray) ->
     return np.divide(difference, error, out=np.full_like(difference, np.nan), where=error > 0)
 
 
-def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
-    """Hop table of catalogs of one model at several temperatures and one field; the group ``catalog`` of results.
+def catalog_columns(catalogs: Sequence[RateCatalog]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Hop table of catalogs of one model at several temperatures and one field: arrays by name, and attributes.
 
     One row per directed hop of the cell, order of ``model.network``.
     """
-    import xarray as xr
-
     model, net = catalogs[0].model, catalogs[0].model.network
     classes = [model.hop_classes[c] for c in net.hop_class]
     labels = model.structure.labels
@@ -304,9 +302,17 @@ def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
         "source": np.array([c.source for c in classes], dtype=str),
         "read_from": np.array([c.read_from for c in classes], dtype=str),
     }
+    title = {"title": f"Rates of {model.title}", "field_V_per_m": _field_si(catalogs[0].field)}
+    return columns, title
+
+
+def catalog_dataset(catalogs: Sequence[RateCatalog]) -> xarray.Dataset:
+    """The same as a dataset: the group ``catalog`` of results."""
+    import xarray as xr
+
+    columns, title = catalog_columns(catalogs)
     variables = {
         n: xr.Variable(CATALOG_ARRAYS[n].dims, v, attributes(n, CATALOG_ARRAYS)) for n, v in columns.items()
     }
     coords = {n: variables.pop(n) for n in ("temperature", "axis")}
-    title = {"title": f"Rates of {model.title}", "field_V_per_m": _field_si(catalogs[0].field)}
     return xr.Dataset(variables, coords, title)

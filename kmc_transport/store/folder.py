@@ -16,7 +16,7 @@ from ..arrays import CATALOG_ARRAYS, attributes
 from ..errors import Problem, StoreError
 from .atomic import write_text
 from .container import read_container, write_container
-from .dataset import Frame, catalog_dataset
+from .dataset import Frame, catalog_columns
 from .output import Shard, points_folder
 from .provenance import Provenance
 
@@ -69,24 +69,33 @@ def write_frame(
     catalogs: Sequence[RateCatalog],
 ) -> None:
     """Put the empty table beside the points, so that they can be gathered without the input and its files."""
-    import xarray as xr
-
-    table = catalog_dataset(catalogs) if catalogs else xr.Dataset()
-    write_empty_table(path, EmptyTable(frame, provenance, error_factor, table))
+    columns, attrs = catalog_columns(catalogs) if catalogs else ({}, {})
+    _write_frame(path, frame, provenance, error_factor, columns, attrs)
 
 
 def write_empty_table(path: str | Path, table: EmptyTable) -> None:
     """As `write_frame`, from what `read_frame` gave."""
-    attrs = {n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in table.catalog.attrs.items()}
+    columns = {str(n): v.values for n, v in table.catalog.variables.items()}
+    _write_frame(path, table.frame, table.provenance, table.error_factor, columns, table.catalog.attrs)
+
+
+def _write_frame(
+    path: str | Path,
+    frame: Frame,
+    provenance: Provenance,
+    error_factor: npt.NDArray[np.float64],
+    columns: Mapping[str, np.ndarray],
+    attrs: Mapping[Any, Any],
+) -> None:
     content: dict[str, Any] = {
-        "title": table.frame.title,
-        "has_volume": table.frame.has_volume,
-        "provenance": table.provenance.to_attributes(),
-        "error_factor": table.error_factor,
-        "catalog": attrs,
+        "title": frame.title,
+        "has_volume": frame.has_volume,
+        "provenance": provenance.to_attributes(),
+        "error_factor": error_factor,
+        "catalog": {n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in attrs.items()},
     }
-    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in table.frame.coordinates.items()}
-    bulk |= {f"catalog/{n}": v.values for n, v in table.catalog.variables.items()}
+    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in frame.coordinates.items()}
+    bulk |= {f"catalog/{n}": v for n, v in columns.items()}
     write_container(points_folder(path) / "frame.h5", "frame", content, bulk)
 
 

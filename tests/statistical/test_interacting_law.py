@@ -146,7 +146,9 @@ MODELS = {"ring": ring, "bound pair": bound_pair, "crowded": crowded}
 FIELD = (0.6 * KT0, 0.0, 0.0)
 
 
-def simulate(catalog: RateCatalog, algorithm: str, expected_hops: float, *, seed: int, rows: int = 200) -> Replica:
+def simulate(
+    catalog: RateCatalog, algorithm: str, expected_hops: float, *, seed: int, rows: int = 200
+) -> Replica:
     """A stationary run of ``rows`` rows of about 500 hops, blocks of up to 16 samples."""
     interval = 30 / expected_hops
     r = Replica(

@@ -192,11 +192,11 @@ def test_ctrl_c_ends_with_130_and_a_rerun_goes_on(chain: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(INPUTS.parent)}
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not Path("chain.points/run.json").exists():
+    progress = Path("chain.points/progress.json")
+    while not (progress.exists() and json.loads(progress.read_text())["running"]):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -164,7 +164,12 @@ def test_magnesia_from_quantum_espresso_to_drift_velocity() -> None:
     assert np.linalg.norm(c.saddle_dipole or ()) == pytest.approx(2.9451, abs=1e-3)
     strong = np.array([1, 1, 0]) / 2**0.5 * 0.1
     answer = solve_exact(build_catalog(found, temperature=1000, field=strong), dilute=True)
-    nu, kt, d = 5e12, 8.617333e-5 * 1000, 2.9451
+    # Koettgen's full form with 186 modes of the start and 185 of the saddle (one imaginary: a saddle of first order)
+    assert c.attempt_frequency is not None
+    nu = float(np.exp(c.attempt_frequency.log_at(1000)[0]))
+    assert nu == pytest.approx(14.05e12, rel=1e-3)
+    assert any("reaction mode left out, -9.036 THz" in line for line in c.log)
+    kt, d = 8.617333e-5 * 1000, 2.9451
     # twelve hops: along (110) and at 60 degrees to it; W = 2 d E cos
     v = 2 * nu * np.exp(-2.43905 / kt) * d * (
         np.sinh(d * 0.1 / kt) + 4 * 0.5 * np.sinh(0.5 * d * 0.1 / kt)
