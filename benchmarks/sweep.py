@@ -1,7 +1,7 @@
 """What a sweep costs beyond its physics, how well it fills the processors, and how a folder of 100,000 points behaves.
 
     python benchmarks/sweep.py                       all of it, some minutes
-    python benchmarks/sweep.py overhead efficiency dask folder
+    python benchmarks/sweep.py overhead efficiency compilation dask folder
 
 Each figure is the best of several rounds, beside a bare loop over the same points in the same round, because other
 people's work on the machine comes and goes. ``cpu`` counts the processor time of this process and its workers: it does
@@ -27,6 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kmc_transport.model import Model, load_model_text
+from kmc_transport.point import PointSimulation
 from kmc_transport.simulation import run
 from kmc_transport.store import (
     Frame,
@@ -39,6 +40,7 @@ from kmc_transport.store import (
     write_plan,
 )
 from kmc_transport.store import container as container_module
+from kmc_transport.sweep import job as job_module
 from kmc_transport.sweep.grid import grid_points, model_identity, plan_of
 from kmc_transport.sweep.job import Job, simulate_point
 
@@ -90,22 +92,60 @@ def swept(model: Model, **how: Any) -> tuple[float, float]:
         return last[-1].seconds, cpu() - start
 
 
+class Physics:
+    """Counts the time of this process in what a point costs without any sweep: set-up, simulation, evaluation."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+
+    def __enter__(self) -> Physics:
+        self._real = (job_module._simulation, PointSimulation.run, job_module.make_record)
+        simulation, simulate, record = map(self._counted, self._real)
+        job_module._simulation, PointSimulation.run, job_module.make_record = simulation, simulate, record
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        job_module._simulation, PointSimulation.run, job_module.make_record = self._real
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **how: Any) -> Any:
+            wall, used = time.perf_counter(), time.thread_time()
+            try:
+                return function(*args, **how)
+            finally:
+                self.wall += time.perf_counter() - wall
+                self.cpu += time.thread_time() - used
+
+        return counted
+
+
 def overhead(rounds: int) -> None:
-    """Milliseconds that a point takes beyond its simulation, on one worker."""
+    """Milliseconds that a point takes beyond its simulation, on one thread; both counted in the same run."""
     n, model = 300, model_of(300, 500)
-    one = replace(model, conditions=replace(model.conditions, temperature=model.conditions.temperature[:1]))
     bare(model, 20)
-    for kind in ("threads", "processes"):
+    for kept in (True, False):
         wall, used = [], []
         for _ in range(rounds):
-            physics, physics_cpu = bare(model, n)
-            seconds, cpu_seconds = swept(model, executor=kind, workers=1)
-            nothing, nothing_cpu = swept(one, executor=kind, workers=1)  # start-up and result file
-            wall.append((seconds - nothing) / (n - 1) - physics)
-            used.append((cpu_seconds - nothing_cpu) / (n - 1) - physics_cpu)
+            last: list[Any] = []
+            with (
+                tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_FOLDER")) as where,
+                Physics() as physics,
+            ):
+                marks: list[float] = []
+
+                def note(progress: Any, marks: list[float] = marks, last: list[Any] = last) -> None:
+                    marks.append(cpu())
+                    last.append(progress)
+
+                output = Path(where) / "a.h5" if kept else None
+                run(model, output=output, executor="threads", workers=1, on_progress=note)
+            # the last note comes after the result file, the one before it with the last point
+            wall.append((last[-2].seconds - physics.wall) / n)
+            used.append((marks[-2] - marks[0] - physics.cpu) / n)
+        where_to = "saved" if kept else "not saved"
         print(
-            f"{kind:>10}: {1e3 * min(wall):6.2f} ms a point beyond its simulation, {1e3 * min(used):5.2f} ms of "
-            f"the processor (simulation: {1e3 * physics:.1f} ms)"
+            f"{where_to:>10}: {1e3 * min(wall):6.2f} ms a point beyond its simulation, {1e3 * min(used):5.2f} ms of "
+            f"the processor (simulation: {1e3 * physics.wall / n:.1f} ms)"
         )
 
 
@@ -131,6 +171,28 @@ def efficiency(rounds: int) -> None:
             f"{kind or 'by itself':>10}: {100 * best:5.1f} % of ideal ({seconds_best:.2f} s), {100 * best_cpu:5.1f} % "
             f"of the processor time is simulation (points of {1e3 * physics:.1f} ms)"
         )
+
+
+def compilation(rounds: int) -> None:
+    """How often the kernels are compiled with an empty cache and two worker processes."""
+    del rounds
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks'); import sweep; from kmc_transport.simulation import run; "
+        "run(sweep.model_of(12, 500), executor='processes', workers=2)"
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        env = {**os.environ, "NUMBA_CACHE_DIR": cache, "NUMBA_DEBUG_CACHE": "1"}
+        root = Path(__file__).resolve().parents[1]
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, cwd=root, env=env, capture_output=True, text=True
+        )
+    lines = (done.stdout + done.stderr).splitlines()
+    saved = [line for line in lines if "data saved" in line]
+    loaded = [line for line in lines if "data loaded" in line]
+    print(
+        f"{'compilation':>10}: {len(saved)} kernels compiled, {len(set(saved))} different ones; read from the cache "
+        f"{len(loaded)} times by two workers"
+    )
 
 
 def dask(rounds: int) -> None:
@@ -209,6 +271,7 @@ class _unsynced:
 PARTS: dict[str, Callable[[int], None]] = {
     "overhead": overhead,
     "efficiency": efficiency,
+    "compilation": compilation,
     "dask": dask,
     "folder": folder,
 }

@@ -125,13 +125,14 @@ class Live:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        parts: list[Any] = [Text(progress_text(p)), ProgressBar(max(1, p["points"]), p["done"] + p["failed"])]
+        bar = ProgressBar(max(1, p["points"]), p["done"] + p["failed"])
+        parts: list[Any] = [Text(progress_text(p)), bar, Text("")]  # a bar does not end its line
         worst = worst_table(p["worst"][:ROWS])
         if worst.cells:
-            shown = RichTable(title=worst.title, box=None, title_justify="left", pad_edge=False)
+            shown = RichTable(box=None, pad_edge=False)
             for header, unit in worst.columns:
                 shown.add_column(Text(f"{header} {unit}".strip()), justify="right")
             for row in worst.cells:
                 shown.add_row(*(Text(cell) for cell in row))
-            parts.append(shown)
+            parts += [Text(worst.title, style="italic"), shown]
         return Group(*parts)

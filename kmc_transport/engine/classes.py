@@ -11,7 +11,7 @@ from .coupling import Coupling
 from .surroundings import QUANTUM
 from .tables import NULL
 
-__all__ = ["Margins", "RateClasses", "margins", "rate_classes", "slot_bits"]
+__all__ = ["RateClasses", "margins", "rate_classes", "slot_bits"]
 
 MOST_EXACT = 64
 """Different rates that have a class each; beyond, classes are factors of two."""
@@ -19,11 +19,8 @@ MOST_EXACT = 64
 OCTAVES = 256
 """Classes of rates that differ by factors of two; slower hops than all of them share the last one."""
 
-MARGIN = 0.5
+MARGIN = 1.0
 """kT: how far a hop's energy may move by Coulomb energies before its bound is renewed."""
-
-LATE = 8
-"""Hops between two looks at carriers that are far from them."""
 
 PEAK = 1.02
 """Factor of a bound over the rates at both ends and the middle of its energy window, for rules whose rate has a
@@ -62,27 +59,13 @@ def rate_classes(coupling: Coupling) -> RateClasses:
     return RateClasses(2.0 ** (top - np.arange(OCTAVES, dtype=np.float64)), False, top)
 
 
-@dataclass(frozen=True, eq=False)
-class Margins:
-    """How far energy differences may move by Coulomb energies before a hop is listed anew; all in quanta, 0 without.
-
-    margin : a bound holds that far. limit : what is left of it where hops are looked at only every `LATE`-th event.
-    near : (L1, L2, L3) cells relative to a hop where that is too late.
-    """
-
-    margin: int
-    limit: int
-    near: npt.NDArray[np.bool_]
-
-
-def margins(coupling: Coupling) -> Margins:
-    """Margins of a catalog; cells are near where one hop may change another's energy difference by more than a share
-    of the margin."""
+def margins(coupling: Coupling) -> tuple[int, npt.NDArray[np.int64]]:
+    """How far an energy difference may move by Coulomb energies while a bound of the rate holds (0 without), and the
+    most that a hop changes another hop's, by cell of that relative to the first (L1, L2, L3); in quanta."""
     t, pair = coupling.tables, coupling.surroundings.pair
-    if pair is None:
-        return Margins(0, 0, np.ones(t.size, np.bool_))
-    margin = max(8, int(MARGIN * coupling.barriers.kt / QUANTUM))
     most = np.zeros(t.size, np.int64)
+    if pair is None:
+        return 0, most
     rows = [int(r) for r in np.flatnonzero(t.hop != NULL) if not t.to_itself[r]]
 
     def ahead(values: npt.NDArray[np.int64], row: int) -> npt.NDArray[np.int64]:
@@ -96,9 +79,7 @@ def margins(coupling: Coupling) -> Margins:
             after = ahead(pair[b, end], other) - pair[b, start]
             after = np.roll(after, coupling.target(row)[1], axis=(0, 1, 2))
             most = np.maximum(most, np.abs(after - before))
-    near = most > margin // (2 * (LATE - 1))
-    far = int(most[~near].max(initial=0))
-    return Margins(margin, margin - (LATE - 1) * far, near)
+    return max(8, int(MARGIN * coupling.barriers.kt / QUANTUM)), most
 
 
 def slot_bits(width: int) -> int:

@@ -62,6 +62,11 @@ class Coupling:
     """Of each hop: rate of each code and whether it is clamped."""
 
     @property
+    def quantum(self) -> float:
+        """Unit of energies, eV."""
+        return QUANTUM
+
+    @property
     def mode(self) -> str:
         """``codes`` or ``energies``."""
         return "energies" if self.codes is None else "codes"
@@ -94,16 +99,13 @@ class Coupling:
         return int(t.type_basis[t.target_type[row]]), (cell[0], cell[1], cell[2])
 
 
-def couple(catalog: RateCatalog, *, force: bool = False) -> Coupling | None:
-    """What the interacting kernels need, or None where rates depend on the hop alone (unless ``force``).
+def couple(catalog: RateCatalog) -> Coupling:
+    """What the interacting kernels need.
 
     Raises
     ------
     RateError : a fixed barrier beside energies that depend on the configuration.
     """
-    model = catalog.model
-    if not force and model.interactions is None and model.disorder is None:
-        return None
     plain = build_tables(catalog)
     surroundings = build_surroundings(catalog, plain)
     barriers = Barriers(catalog)

@@ -42,7 +42,7 @@ LISTED = (
     "bound_of",
     "tree",
 )
-VALUES = ("value", "reference", "short", "shift", "code", "several", "phi", "pending_hops", "n_pending")
+VALUES = ("value", "reference", "short", "shift", "code", "several", "phi", "pending_hops", "n_pending", "slack")
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
     *("collective", "tracer", "clock", "clamped", "ledger", *LISTED, *VALUES),
@@ -288,7 +288,7 @@ class Interacting(Compiled):
                 "row_cell": none.reshape(0, 3),
                 "pending_hops": none.reshape(0, 4),
             }
-            cell, kind, near = np.zeros((3, 0), np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8)
+            cell, kind = np.zeros((3, 0), np.int32), np.zeros(0, np.int32)
             size, count = np.zeros(5, np.int64), np.zeros(1, np.int64)
             return {
                 **empty,
@@ -317,7 +317,8 @@ class Interacting(Compiled):
             "pending_hops": np.zeros((kn.PENDING, 4), np.int64),
             "n_pending": np.zeros(1, np.int64),
             "line": np.zeros((2 * kn.PENDING, 2, max(t.size)), np.int64),
-            "near": margins(self.coupling).near.reshape(-1).astype(np.uint8),
+            "reach": margins(self.coupling)[1].reshape(-1),
+            "slack": np.full(self.n, margins(self.coupling)[0]),
         }
 
     def _lists(self) -> dict[str, Any]:
@@ -342,13 +343,13 @@ class Interacting(Compiled):
         charged = c.surroundings.pair is not None
         touched = 2 * most + 1 + (n * t.width if charged else 0)
         tree = self.algorithm == "sum_tree"
-        classes, margin = rate_classes(c), margins(c)
+        classes, margin = rate_classes(c), margins(c)[0]
         n_classes = len(classes.bound)
         chunks = 0 if tree else (n * t.width >> 8) + 1
         n_chunks = chunks + n_classes + 1
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
-            "scheme": np.array([margin.margin, classes.top_exponent, chunks, 0, margin.limit, 0], np.int64),
+            "scheme": np.array([margin, classes.top_exponent, chunks, 0], np.int64),
             "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),
@@ -471,10 +472,10 @@ class Interacting(Compiled):
         """(R,) executed hops whose barrier was clamped, since the start."""
         return np.array(self["clamped"])
 
-    def largest_deviation(self) -> int:
-        """Quanta between what is kept up to date for open hops and the same counted anew."""
+    def largest_deviation(self) -> float:
+        """eV between what is kept up to date for open hops and the same counted anew."""
         if self.algorithm == "null_event" or self["scheme"][kl.UNLISTED] < self.n:
-            return 0  # nothing is kept
+            return 0.0  # nothing is kept
         t, anew = self.tables, Scratch(self.coupling, self.cells(), self.kinds())
         s, most = self.coupling.surroundings, 0
         for row in np.flatnonzero(t.hop != NULL):
@@ -494,7 +495,7 @@ class Interacting(Compiled):
             most = max(most, int(np.abs(kept - difference).max(initial=0)))
             most = max(most, int(np.abs(kept_shift - shift).max(initial=0)))
             most = max(most, int(np.count_nonzero(self["class_of"][entry] == kl.CLOSED)))
-        return most
+        return most * QUANTUM
 
     def _coulomb_kept(self, row: int, carriers: IntArray) -> IntArray:
         """Coulomb part of the energy difference of ``row`` from the potentials that are kept."""

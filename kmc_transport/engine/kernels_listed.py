@@ -10,8 +10,8 @@ rates. A refused hop advances the clock: thinning, exact in law.
 
 As in `kernels_null`, a hop's rate follows from a code, or from energies. With Coulomb energies every hop changes the
 energies of all, a little: a bound of the rate holds while the energy stays within a margin of where it was computed.
-Near the hop that is looked after at once, elsewhere every few hops, for which a part of the margin is set aside. The
-potentials of all sites are kept; those few hops wait until they are added in one pass, and are allowed for until then.
+What a hop can change at each distance is known; the energies of a carrier are looked at when that, added up, may have
+used the margin. The potentials of all sites are kept; hops wait until a few are added in one pass.
 
 An *entry* is a hop of a carrier: ``carrier << shift | slot``.
 """
@@ -75,14 +75,14 @@ BY_TARGET, BY_SEVERAL = -1, -2
 """In place of an index into `Around.entry`: the site is the hop's target; it is in a condition on several sites."""
 
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
-PEAK, LATE = 1.02, 8
-"""See `classes`."""
+PEAK = 1.02
+"""See `classes.PEAK`."""
 
 # `Listed.setup` continues `kernels_null`: whether a tree selects; at ENTRY_SHIFT the bits of a slot.
 TREE = 6
 
 # Entries of `Listed.scheme`.
-MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, LIMIT, SINCE = range(6)
+MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED = range(4)
 
 
 class Listed(NamedTuple):
@@ -99,8 +99,8 @@ class Listed(NamedTuple):
     ledger: np.ndarray
     scheme: (
         np.ndarray
-    )  # (6,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
-    # to be listed at the start, what may be used of the margin as hops are looked at late, hops since then
+    )  # (4,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
+    # to be listed at the start
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64
@@ -505,12 +505,12 @@ def takes_back(c, i, r, x, y, z):
 
 
 @inlined
-def look_around(f, c, v, carrier, r, n):
+def look_around(f, p, a, c, v, carrier, r, n):
     """Touch what may have left its margin, as ``carrier`` (whose cell is still the old one) makes hop ``r``.
 
-    Carriers that are near are looked at now, the others at every `LATE`-th hop.
+    Each carrier has a slack, by which the energies of its open hops may still move; it falls by what the hop may
+    change at most at its distance. Where it is used up, the energies are looked at.
     """
-    shift, limit = f.setup[ENTRY_SHIFT], f.scheme[LIMIT]
     x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
     i = c.n_pending[0]
     if i > 0 and takes_back(c, i - 1, r, x, y, z):
@@ -520,38 +520,45 @@ def look_around(f, c, v, carrier, r, n):
         c.n_pending[0] = i + 1
     if c.n_pending[0] == PENDING:
         add_pending(c)
-    f.scheme[SINCE] += 1
-    every = f.scheme[SINCE] == LATE
-    if every:
-        f.scheme[SINCE] = 0
     move_charge(c, carrier, r)
     n0, n1, n2 = c.size[0], c.size[1], c.size[2]
-    cell0, cell1, cell2, near = c.cell[0], c.cell[1], c.cell[2], c.near
+    cell0, cell1, cell2, reach, slack = c.cell[0], c.cell[1], c.cell[2], c.reach, c.slack
     for other in range(U(len(c.kind))):
         dx, dy, dz = cell0[other] - x, cell1[other] - y, cell2[other] - z
         dx += n0 if dx < 0 else 0
         dy += n1 if dy < 0 else 0
         dz += n2 if dz < 0 else 0
-        if (every or near[(dx * n1 + dy) * n2 + dz] != 0) and other != carrier:
-            n = look_at(f, c, v, other, shift, limit, n)
+        left = slack[other] - reach[(dx * n1 + dy) * n2 + dz]
+        slack[other] = left
+        if left < 0 and other != carrier:
+            n = look_at(f, p, a, c, v, other, n)
+    slack[carrier] = f.scheme[MARGIN]
     return n
 
 
 @inlined
-def look_at(f, c, v, carrier, shift, limit, n):
-    """Touch hops of a carrier whose energy difference is no more what it was within the limit."""
+def look_at(f, p, a, c, v, carrier, n):
+    """Touch hops of a carrier whose energy difference has moved by more than half the margin, and set its slack."""
+    margin = f.scheme[MARGIN]
     x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
     here = potential(c, np.int64(c.kind[carrier]), x, y, z)
-    base = f.record[carrier << U1] >> U32
+    word = f.record[carrier << U1]
+    first, place = carrier << f.setup[ENTRY_SHIFT], word & LOW32
+    most = 0
     for slot in range(f.setup[WIDTH]):
-        entry = carrier << shift | slot
-        if f.class_of[entry] != CLOSED:
-            r = base + slot
+        entry, r = first | slot, (word >> U32) + slot
+        if f.class_of[entry] != CLOSED and is_open(f, p, r << ROW, place):
             u, w, q = stepped(c, r, x, y, z)
             dE = v.short[entry] + potential(c, c.row_type[r, 1], u, w, q) - here - c.own[r]
-            if abs(dE - v.reference[entry]) > limit:
+            if a.term_span[r << U1] != a.term_span[r << U1 | U1]:
+                dE += several_around(p, a, r, place)[0] - v.several[U3 * entry]
+            moved = abs(dE - v.reference[entry])
+            if moved > margin >> 1:
                 f.touched[n] = entry
                 n += 1
+            else:
+                most = max(most, moved)
+    c.slack[carrier] = margin - most
     return n
 
 
@@ -681,7 +688,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
                 continue
             n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, 0)
             if charged:
-                n = look_around(f, c, v, carrier, row >> ROW, n)
+                n = look_around(f, p, a, c, v, carrier, row >> ROW, n)
         renew_energies(f, p, a, e, c, v, carrier, n)
         total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,17 @@ from ..model.interactions import Initial
 from ..rates.catalog import RateCatalog
 from ..records import ExitReason, Tallies
 from .compiled import Compiled
-from .coupling import couple
 from .initial import initial_configuration
-from .interacting import Interacting
 from .rows import RawRows
-from .scratch import Scratch
-from .selection import expected_acceptance, pick_algorithm, pick_interacting, pick_layout
-from .surroundings import QUANTUM
+from .selection import expected_acceptance, pick_algorithm, pick_layout
 from .tables import NULL, build_tables
 from .twin import Twin
-from .twin_interacting import InteractingTwin
+
+if TYPE_CHECKING:
+    from .coupling import Coupling
+    from .interacting import Interacting
+    from .scratch import Scratch
+    from .twin_interacting import InteractingTwin
 
 __all__ = ["Events", "Replica"]
 
@@ -97,7 +98,7 @@ class Replica:
         if not 0 <= levels <= 30:
             raise ValueError(f"levels must be 0 to 30, not {levels}")
         self.catalog = catalog
-        self._coupling = couple(catalog, force=algorithm == "sum_tree")
+        self._coupling = self._couple(algorithm == "sum_tree")
         self._tables = build_tables(catalog) if self._coupling is None else self._coupling.tables
         self.levels = levels
         self.is_twin = twin
@@ -129,6 +130,8 @@ class Replica:
                     self._tables, algorithm=self.algorithm, layout=self.layout, levels=levels, **places
                 )
         else:
+            from .selection_interacting import pick_interacting
+
             pick_layout(layout, self._tables, "rejection_free")  # refuses an unknown one
             self.layout = "halo"
             self.algorithm, self.acceptance_estimate = pick_interacting(
@@ -144,10 +147,24 @@ class Replica:
         self._can_move = False
         self._begin(sample_interval, windows_per_row)
 
-    def _interacting(self, cell: IntArray, kind: IntArray, words: npt.NDArray[np.uint64]) -> Compiled | Twin:
+    def _couple(self, force: bool) -> Coupling | None:
+        """What the interacting kernels need. Their modules are imported only where they are used."""
+        model = self.catalog.model
+        if not force and model.interactions is None and model.disorder is None:
+            return None
+        from .coupling import couple
+
+        return couple(self.catalog)
+
+    def _interacting(
+        self, cell: IntArray, kind: IntArray, words: npt.NDArray[np.uint64]
+    ) -> Interacting | InteractingTwin:
+        from .interacting import Interacting
+        from .twin_interacting import InteractingTwin
+
         assert self._coupling is not None
-        make = InteractingTwin if self.is_twin else Interacting
-        return make(
+        make: Any = InteractingTwin if self.is_twin else Interacting
+        return make(  # type: ignore[no-any-return]
             self._coupling, algorithm=self.algorithm, levels=self.levels, cell=cell, kind=kind, words=words
         )
 
@@ -188,7 +205,7 @@ class Replica:
 
     def _check_sometimes(self) -> None:
         """Every `CHECK_HOPS` hops, compare what is kept up to date with the same counted anew."""
-        if isinstance(self._backend, Interacting):
+        if self._coupling is not None and not self.is_twin:
             executed = self.executed
             if executed - self._checked_at >= max(CHECK_HOPS, 100 * self.n_carriers):
                 self._checked_at = executed
@@ -200,8 +217,8 @@ class Replica:
         Returns the largest deviation found so far, eV (also `largest_deviation`). Energies are whole numbers of
         quanta, so that there is none unless something is broken: RuntimeError above 1e-9 eV.
         """
-        if isinstance(self._backend, Interacting):
-            wrong = self._backend.largest_deviation() * QUANTUM
+        if self._coupling is not None and not self.is_twin:
+            wrong = self._backend.largest_deviation()  # type: ignore[union-attr]
             self.largest_deviation = max(self.largest_deviation, wrong, abs(self.energy_drift))
             if self.largest_deviation > 1e-9:
                 raise RuntimeError(
@@ -341,17 +358,15 @@ class Replica:
             weight = float(self._tables.number @ self._tables.bound)
             acceptance = self.total_rate() / weight if weight else 0.0
         self.acceptance_estimate = acceptance
+        from .selection_interacting import pick_interacting
+
         algorithm, _ = pick_interacting("auto", self._coupling, acceptance=acceptance)
         if algorithm == self.algorithm:
             return
         old, self.algorithm = self._backend, algorithm
-        if isinstance(old, Interacting):
-            words = np.array(old["rng"])
-        else:
-            assert isinstance(old, InteractingTwin)
-            words = np.array(old.random.words, np.uint64)  # type: ignore[attr-defined]
-        new = self._interacting(old.cells(), old.kinds(), words)
-        new.carry_on(old)  # type: ignore[union-attr, arg-type]
+        words = old.random.words if isinstance(old, Twin) else old["rng"]  # type: ignore[attr-defined]
+        new = self._interacting(old.cells(), old.kinds(), np.array(words, np.uint64))
+        new.carry_on(old)  # type: ignore[arg-type]
         self._backend = new
 
     # ---- where it stands
@@ -401,7 +416,7 @@ class Replica:
         t = self._tables
         cell, kind = self._backend.cells(), self._backend.kinds()
         if self._coupling is not None:
-            return Scratch(self._coupling, cell, kind).open_rates()
+            return self._scratch().open_rates()
         taken = np.zeros(t.n_sites, np.bool_)
         taken[cell * t.n_basis + t.type_basis[kind]] = True
         total = np.zeros(len(self.catalog.rate))
@@ -416,6 +431,12 @@ class Replica:
                 total[t.hop[row]] = n * t.rate[row]
         return total
 
+    def _scratch(self) -> Scratch:
+        from .scratch import Scratch
+
+        assert self._coupling is not None
+        return Scratch(self._coupling, self._backend.cells(), self._backend.kinds())
+
     def total_rate(self) -> float:
         """Sum of the rates of all open hops in the present state, from scratch, 1/s."""
         return float(self.open_rates().sum())
@@ -428,10 +449,9 @@ class Replica:
 
         Site energies alone where the model has no interactions.
         """
-        cell, kind = self._backend.cells(), self._backend.kinds()
         if self._coupling is not None:
-            return Scratch(self._coupling, cell, kind).in_ev()
-        t = self._tables
+            return self._scratch().in_ev()
+        t, kind = self._tables, self._backend.kinds()
         energy = np.asarray(t.model.site_energy)[t.type_species[kind], t.basis_site[t.type_basis[kind]]]
         return float(energy.sum())
 
@@ -441,14 +461,13 @@ class Replica:
 
         Above a million sites it counts from the first time that it was asked for.
         """
-        backend = self._backend
-        if not isinstance(backend, Interacting | InteractingTwin):
+        if self._coupling is None:
             return 0.0
-        now, change = self.energy(), backend.energy_change
+        now, change = self.energy(), self._backend.energy_change  # type: ignore[union-attr]
         if self._energy_base is None:
             self._energy_base = (now, change)
         then, before = self._energy_base
-        return now - then - (change - before) * QUANTUM
+        return now - then - (change - before) * self._coupling.quantum
 
     @property
     def clamped_events(self) -> IntArray:
@@ -457,9 +476,9 @@ class Replica:
         Without interactions these are all executed hops of the clamped hops of the catalog in `tallies`, and 0 here.
         """
         total = np.zeros(len(self.catalog.rate), np.int64)
-        if isinstance(self._backend, Interacting | InteractingTwin):
+        if self._coupling is not None:
             real = self._tables.hop != NULL
-            total[self._tables.hop[real]] = self._backend.clamped_events()[real]
+            total[self._tables.hop[real]] = self._backend.clamped_events()[real]  # type: ignore[union-attr]
         return total
 
     @property

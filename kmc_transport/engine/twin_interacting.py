@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..model.interactions import Interactions
 from ..rates.configuration import ConfigurationRates
-from .classes import LATE, PEAK, margins, rate_classes
+from .classes import PEAK, margins, rate_classes
 from .coupling import Coupling
 from .surroundings import QUANTUM, quantised
 from .tables import NULL
@@ -121,8 +121,7 @@ class InteractingTwin(Twin):
         words: npt.NDArray[np.uint64],
     ) -> None:
         self.coupling, self.whole = coupling, WholeEnergies(coupling)
-        self.margins, self.classes = margins(coupling), rate_classes(coupling)
-        self.margin, self.unlooked = self.margins.margin, 0
+        self.classes, (self.margin, self.reach) = rate_classes(coupling), margins(coupling)
         super().__init__(
             coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words
         )
@@ -140,6 +139,8 @@ class InteractingTwin(Twin):
         self.listed: dict[tuple[int, int], int] = {}
         self.bounds: dict[tuple[int, int], float] = {}
         self.reference: dict[tuple[int, int], int] = {}
+        self.open_before: set[tuple[int, int]] = set()
+        self.slack = [self.margin] * len(self.kind)
         if algorithm != "null_event":
             for carrier in range(len(self.kind)):
                 for slot in range(self.tables.width):
@@ -236,7 +237,9 @@ class InteractingTwin(Twin):
         """List an entry by its rate, or by a bound that holds within the margin."""
         row = self.row_of(entry)
         bound = 0.0
+        self.open_before.discard(entry)
         if self.tables.hop[row] != NULL and self.may_hop(entry[0], row):
+            self.open_before.add(entry)
             hop, (difference, shift) = int(self.tables.hop[row]), self.values(entry[0], row)
             self.reference[entry] = difference
             bound = self.coupling.barriers.one(hop, difference, shift)[0]
@@ -269,19 +272,27 @@ class InteractingTwin(Twin):
         return found
 
     def left_the_margin(self, mover: int, origin: tuple[int, ...]) -> list[tuple[int, int]]:
-        """Entries of other carriers, near the hop or at every `LATE`-th of all, that must be listed anew."""
+        """Entries of other carriers that must be listed anew, of those carriers whose slack is used up."""
         if not self.margin:
             return []
-        self.unlooked = (self.unlooked + 1) % LATE
         found = []
-        for entry, reference in sorted(self.reference.items()):
-            row, carrier = self.row_of(entry), entry[0]
+        for carrier in range(len(self.kind)):
             apart = self.wrap([x - o for x, o in zip(self.cell[carrier], origin, strict=True)])
-            if carrier == mover or not (self.unlooked == 0 or self.margins.near[apart]):
+            self.slack[carrier] -= int(self.reach[apart])
+            if self.slack[carrier] >= 0 or carrier == mover:
                 continue
-            is_open = self.tables.hop[row] != NULL and self.may_hop(carrier, row)
-            if is_open and abs(self.values(carrier, row)[0] - reference) > self.margins.limit:
-                found.append(entry)
+            most = 0
+            for slot in range(self.tables.width):
+                entry, row = (carrier, slot), self.row_of((carrier, slot))
+                if entry not in self.open_before or not self.may_hop(carrier, row):
+                    continue
+                moved = abs(self.values(carrier, row)[0] - self.reference[entry])
+                if moved > self.margin >> 1:
+                    found.append(entry)
+                else:
+                    most = max(most, moved)
+            self.slack[carrier] = self.margin - most
+        self.slack[mover] = self.margin
         return found
 
     def total(self) -> float:

@@ -257,7 +257,7 @@ class Sampling:
     table_error: float | None = None
     """Root mean square of the relative errors of all points, reached in rounds (`kmc_transport.sweep.rounds`)."""
     algorithm: str = "auto"
-    """``auto``, ``null_event`` or ``rejection_free``."""
+    """``auto``, ``null_event``, ``rejection_free`` or ``sum_tree``."""
 
 
 @dataclass(frozen=True)

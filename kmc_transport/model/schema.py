@@ -947,9 +947,9 @@ class SamplingInput(Section):
     wall_time: Duration | None = Field(
         None, description="Stop each point after this wall-clock time, in s.", examples=["10 min"]
     )
-    algorithm: Literal["auto", "null_event", "rejection_free"] = Field(
+    algorithm: Literal["auto", "null_event", "rejection_free", "sum_tree"] = Field(
         "auto",
-        description="How hops are selected; both are exact, `auto` takes the faster.",
+        description="How hops are selected; all are exact, `auto` takes the fastest.",
         examples=["rejection_free"],
     )
 

@@ -127,7 +127,7 @@ def _detect(file: Path) -> str:
             "give the folder that holds the image folders 00, 01, …",
             key="kind",
         )
-    raise _untold(file, [k for k in PATH_KINDS if k not in ("auto", "vasp")])
+    raise _untold(file, [k for k in PATH_KINDS if k not in ("auto", "vasp", "outputs")])
 
 
 def _untold(file: Path, candidates: list[str]) -> Exception:

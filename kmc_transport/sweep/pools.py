@@ -85,6 +85,11 @@ class ProcessPool:
     def __init__(self, job: Job, n: int, report: Callable[[Standing], None]) -> None:
         self._n = n
         self.processes = WorkerProcesses(n, _set_up, (job,), report)
+        self._started = [self.processes.submit(_nothing) for _ in range(n)]
+
+    def ready(self) -> bool:
+        """Whether a process has started."""
+        return any(f.done() for f in self._started)
 
     def capacity(self) -> int:
         return self._n
@@ -125,7 +130,7 @@ class AutoPool:
             elif mean * self._left > WORTH * self._n:
                 self._processes = ProcessPool(self._job, self._n, self._report)
         self._left -= 1
-        if self._processes is not None:
+        if self._processes is not None and self._processes.ready():  # threads go on while processes start
             return self._processes.submit(point)
         future = self._threads.submit(point)
         future.add_done_callback(self._learn)
@@ -165,6 +170,10 @@ def _set_up(job: Job, should_stop: Callable[[], bool], report: Callable[[Standin
             report(standing)
 
     _here["job"] = (job, should_stop, seldom)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _in_process(point: GridPoint) -> Outcome:

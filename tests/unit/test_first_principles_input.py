@@ -34,6 +34,8 @@ RULES = {
     "marcus_adiabatic_approximate": MARCUS,
     "marcus_nonadiabatic": {"lambda": "1 eV", "V_AB": "5 meV"},
     "landau_zener": {"lambda": "1 eV", "dE_12": "0.1 eV", "phonon_frequency": "15 THz"},
+    "metropolis": {},
+    "heat_bath": {},
 }
 OWN_PREFACTOR = {"marcus_nonadiabatic", "landau_zener"}
 

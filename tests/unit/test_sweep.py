@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -29,6 +28,7 @@ from kmc_transport.sweep.grid import GridPoint, grid_points, of_shard
 from kmc_transport.sweep.job import Job, Outcome, Standing, simulate_point
 from kmc_transport.sweep.processes import WorkerLost, WorkerProcesses
 from kmc_transport.sweep.schedule import Tracker, run_points
+from tests import worker_tasks
 from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
 
 
@@ -61,6 +61,7 @@ def test_processes_take_over_from_threads_where_many_short_points_are_left(
     assert_same_table(run(sweep_model(), workers=2), whole)
     assert not started  # a second's work is not worth it
     monkeypatch.setattr(pools, "WORTH", 1e-6)
+    monkeypatch.setattr(pools.ProcessPool, "ready", lambda self: True)  # do not let threads go on meanwhile
     assert_same_table(run(sweep_model(), workers=2), whole)
     assert len(started) == 1
     monkeypatch.setattr(pools, "SHORT", 1e-6)  # long points do not need them
@@ -224,83 +225,51 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 # worker processes -------------------------------------------------------------------------------------
 
 
-def _prepare(value: int, should_stop: Callable[[], bool], report: Callable[[Any], None]) -> None:
-    _state["value"], _state["stop"], _state["report"] = value, should_stop, report
-
-
-_state: dict[str, Any] = {}
-
-
-def _add(x: int) -> tuple[int, int]:
-    print("this must not get between the answers")
-    _state["report"](x)
-    return x + int(_state["value"]), os.getpid()
-
-
-def _die(code: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL) if code < 0 else os._exit(code)
-
-
-def _fail() -> None:
-    raise TooManyStates(5, 4, "a test")
-
-
-def _until_stopped() -> str:
-    _state["report"]("here")
-    while not _state["stop"]():
-        time.sleep(0.01)
-    return "stopped"
-
-
 def test_worker_processes() -> None:
     reports: list[Any] = []
-    pool = WorkerProcesses(1, _prepare, (40,), reports.append)
+    pool = WorkerProcesses(1, worker_tasks.prepare, (40,), reports.append)
     assert pool.pids == []  # nothing is started for nothing
-    value, pid = pool.submit(_add, 2).result()
+    value, pid = pool.submit(worker_tasks.add, 2).result()
     assert value == 42
     assert reports == [2]
     assert pool.pids == [pid]
     with pytest.raises(TooManyStates) as caught:
-        pool.submit(_fail).result()
+        pool.submit(worker_tasks.fail).result()
     assert caught.value.problems[0].value == 5
-    assert "_fail" in caught.value.worker_traceback
+    assert "in fail" in caught.value.worker_traceback
     with pytest.raises(WorkerLost, match="SIGKILL"):
-        pool.submit(_die, -9).result()
+        pool.submit(worker_tasks.die, -9).result()
     with pytest.raises(WorkerLost, match="code 3"):
-        pool.submit(_die, 3).result()
-    again = pool.submit(_add, 1).result()
+        pool.submit(worker_tasks.die, 3).result()
+    again = pool.submit(worker_tasks.add, 1).result()
     assert again[0] == 41
     assert again[1] != pid
     with pytest.raises(Exception, match="pickle"):
         pool.submit(lambda: 1).result()
-    waiting = pool.submit(_until_stopped)
+    waiting = pool.submit(worker_tasks.until_stopped)
     while reports[-1] != "here":
         time.sleep(0.01)
     pool.stop()
     assert waiting.result(timeout=10) == "stopped"
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
-        pool.submit(_add, 1)
+        pool.submit(worker_tasks.add, 1)
 
 
 def test_a_broken_set_up_is_told() -> None:
-    pool = WorkerProcesses(1, _fail_to_prepare)
+    pool = WorkerProcesses(1, worker_tasks.fail_to_prepare)
     with pytest.raises(InputError, match="no such rule"):
-        pool.submit(_add, 1).result()
+        pool.submit(worker_tasks.add, 1).result()
     pool.shutdown()
-
-
-def _fail_to_prepare(*_: Any) -> None:
-    raise InputError(Problem("no such rule"))
 
 
 def test_a_worker_ends_with_its_driver(tmp_path: Path) -> None:
     """SIGKILL of the driver: the worker finds its input closed, stops, and is gone."""
     code = (
         "from kmc_transport.sweep.processes import WorkerProcesses\n"
-        "from tests.unit import test_sweep as t\n"
-        "pool = WorkerProcesses(1, t._prepare, (1,), lambda m: print(pool.pids[0], flush=True))\n"
-        "pool.submit(t._until_stopped).result()\n"
+        "from tests import worker_tasks as t\n"
+        "pool = WorkerProcesses(1, t.prepare, (1,), lambda m: print(pool.pids[0], flush=True))\n"
+        "pool.submit(t.until_stopped).result()\n"
     )
     root = Path(kmc_transport.__file__).parents[1]
     driver = subprocess.Popen([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True)
@@ -458,7 +427,10 @@ LONG = INPUT.replace("[300, 350, 400, 450, 500, 550]", "[300]").replace("[0, 1e8
 LONG = LONG.replace("events: 2000", "relative_error: 0.2 %")
 
 
-def test_long_points_save_segments_and_go_on_from_them_bit_for_bit(tmp_path: Path) -> None:
+def test_long_points_save_segments_and_go_on_from_them_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmc_transport.point.CHUNK_EVENTS", 5e4)  # how often it looks at the clock
     model = sweep_model(LONG)
     (point,) = grid_points(model, 3)
     undisturbed = simulate_point(Job(model, 3), point).record

@@ -17,7 +17,7 @@ from kmc_transport.sweep.verify import verify
 from tests.sweeps import INPUT, assert_same_table, sweep_model
 
 TEXT = INPUT.replace("[300, 350, 400, 450, 500, 550]", "[300, 450]").replace("[0, 1e8]", "[0, 5e7, 1e8]")
-TEXT = TEXT.replace("events: 2000", "table_error: 0.9 %, relative_error: 30 %")
+TEXT = TEXT.replace("events: 2000", "table_error: 1.6 %, relative_error: 40 %")
 
 
 def standings(error: list[float], hops: list[float], can: list[bool] | None = None) -> Standings:
@@ -62,7 +62,7 @@ def test_the_table_gets_the_error_that_was_asked_for(whole: Any) -> None:
     every = np.concatenate([error[np.isfinite(error)], zero[np.isfinite(zero)]])
     assert len(every) == 6
     rms = np.sqrt(np.mean(every**2))
-    assert 0.5 * 0.009 < rms <= 0.009
+    assert 0.5 * 0.016 < rms <= 0.016
     assert every.max() > 1.2 * rms  # effort is shared, not errors
     assert bool(whole["converged"].all())
     for name in ("mobility", "mobility_einstein"):
@@ -75,7 +75,7 @@ def test_interruptions_threads_and_lost_states_change_nothing(tmp_path: Path, wh
     stages: list[str] = []
 
     def interrupt(progress: Progress) -> None:
-        if progress.stage and progress.stage not in stages and progress.done >= 1:
+        if progress.stage and progress.stage not in stages and progress.done >= 1 and len(stages) < 3:
             stages.append(progress.stage)
             raise KeyboardInterrupt
 

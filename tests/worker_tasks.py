@@ -1,0 +1,43 @@
+"""What worker processes do in the tests; a module of its own, so that they start quickly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kmc_transport.errors import InputError, Problem, TooManyStates
+
+
+def prepare(value: int, should_stop: Callable[[], bool], report: Callable[[Any], None]) -> None:
+    _state["value"], _state["stop"], _state["report"] = value, should_stop, report
+
+
+_state: dict[str, Any] = {}
+
+
+def add(x: int) -> tuple[int, int]:
+    print("this must not get between the answers")
+    _state["report"](x)
+    return x + int(_state["value"]), os.getpid()
+
+
+def die(code: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL) if code < 0 else os._exit(code)
+
+
+def fail() -> None:
+    raise TooManyStates(5, 4, "a test")
+
+
+def until_stopped() -> str:
+    _state["report"]("here")
+    while not _state["stop"]():
+        time.sleep(0.01)
+    return "stopped"
+
+
+def fail_to_prepare(*_: Any) -> None:
+    raise InputError(Problem("no such rule"))
