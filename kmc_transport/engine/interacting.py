@@ -42,7 +42,18 @@ LISTED = (
     "bound_of",
     "tree",
 )
-VALUES = ("value", "reference", "short", "shift", "code", "several", "phi", "pending_hops", "n_pending", "slack")
+VALUES = (
+    "value",
+    "reference",
+    "short",
+    "shift",
+    "code",
+    "several",
+    "phi",
+    "pending_hops",
+    "n_pending",
+    "slack",
+)
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
     *("collective", "tracer", "clock", "clamped", "ledger", *LISTED, *VALUES),
@@ -294,7 +305,8 @@ class Interacting(Compiled):
                 **empty,
                 "cell": cell,
                 "kind": kind,
-                "near": near,
+                "reach": none,
+                "slack": none,
                 "size": size,
                 "n_pending": count,
                 "line": none.reshape(0, 0, 0),

@@ -131,7 +131,9 @@ class Charges(NamedTuple):
     )  # (PENDING, 4) int64: row and cell of the origin of each hop that `phi` does not know yet
     n_pending: np.ndarray  # (1,) int64
     line: np.ndarray  # (2 PENDING, 2, longest axis) int64: scratch
-    reach: np.ndarray  # (L1 L2 L3,) int64: most that a hop changes the energy difference of another, by the cell of
+    reach: (
+        np.ndarray
+    )  # (L1 L2 L3,) int64: most that a hop changes the energy difference of another, by the cell of
     # that relative to the cell that the carrier leaves
     slack: np.ndarray  # (N,) int64: by how much the energies of a carrier may move until they are looked at
 
