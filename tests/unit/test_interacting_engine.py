@@ -134,7 +134,7 @@ def test_explicit_choice_is_kept() -> None:
 def test_sum_tree_without_interactions() -> None:
     """The tree serves models without interactions too: 6 N_c (N - N_c)/(N - 1) hops per unit time."""
     r = replica(lattice_gas("sc", 4, 13), "sum_tree", sample_interval=1.0)
-    r.advance(4000)
+    r.advance(400)
     t = r.tallies
     rate = t.events.sum(axis=1) / t.row_time
     expected = 6 * 13 * (64 - 13) / 63
