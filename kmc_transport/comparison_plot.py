@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def plot_comparison(
             names = labels or (_response(pair[0]), _response(pair[1]))
             if names[0] == names[1]:
                 names = ("first run", "second run")
-            _column(axes[:, k], pair, kelvin, names)
+            _column(list(axes[:, k]), pair, kelvin, names)
             title = str(pair[0].attrs["title"]).split(" [")[0] if titles is None else titles[k]
             axes[0, k].set_title(title, fontsize=9)
         for ax, text in zip(
@@ -153,9 +153,9 @@ def _column(
             )
             weak = dataset["mobility_einstein"].values[t, zero, 0, 0]
             weak_stderr = dataset["mobility_einstein_stderr"].values[t, zero, 0, 0]
-            style = {"color": colour, "marker": MARKERS[run], "linestyle": "none"}
+            style: dict[str, Any] = {"color": colour, "marker": MARKERS[run], "linestyle": "none"}
             style |= {"markerfacecolor": "none"} if run else {}
-            line = {"color": colour, "linestyle": "--" if run else "-", "linewidth": 1.0}
+            line: dict[str, Any] = {"color": colour, "linestyle": "--" if run else "-", "linewidth": 1.0}
             label = f"{dataset['temperature'].values[t]:g} K, {names[run]}"
             top.errorbar(x, np.abs(mu[driven]) * x, stderr[driven] * x, label=label, **style)
             top.plot(x, np.abs(exact[driven]) * x, **line)

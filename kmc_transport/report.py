@@ -112,7 +112,9 @@ def select_results(
             same = np.isclose(there, float(value), rtol=1e-9) if name in numbers else there == str(value)
             if not same.any():
                 raise InputError(
-                    Problem(f"there is no such {name}", f"--{name}", value, ", ".join(f"{v}" for v in there[:20]))
+                    Problem(
+                        f"there is no such {name}", f"--{name}", value, ", ".join(f"{v}" for v in there[:20])
+                    )
                 )
             rows.append(int(np.flatnonzero(same)[0]))
         kept[name] = sorted(set(rows))
@@ -217,8 +219,8 @@ def results_table(dataset: xarray.Dataset) -> Table:
             f"{d['field'][f]:.3g} V/m) used a barrier that the field would have made negative (clamped): the field "
             "is too strong for linear response."
         )
-        worst = [f"{name} {100 * share:.3g} %" for name, share in _clamped_shares(d, t, f) if share > 0]
-        table.notes.append("Clamped there, of the hops of each class: " + ", ".join(worst[:6]) + ".")
+        shares = [f"{name} {100 * share:.3g} %" for name, share in _clamped_shares(d, t, f) if share > 0]
+        table.notes.append("Clamped there, of the hops of each class: " + ", ".join(shares[:6]) + ".")
     _note_linear_response(d, table)
     deviation = d["einstein_deviation"]
     if np.isfinite(deviation).any():

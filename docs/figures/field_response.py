@@ -1,4 +1,4 @@
-"""Draws field_response.png beside this file: three oxides in strong fields, with the charge where it is and classically.
+"""Draws field_response.png beside this file: three oxides in strong fields, by charge centres and classically.
 
 python docs/figures/field_response.py            (about three minutes; results are kept in the folder given by --work)
 """
@@ -22,7 +22,9 @@ SYSTEMS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("field_response"), help="folder for the result files")
+    parser.add_argument(
+        "--work", type=Path, default=Path("field_response"), help="folder for the result files"
+    )
     work = parser.parse_args().work
     work.mkdir(exist_ok=True)
     pairs = []

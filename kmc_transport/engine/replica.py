@@ -143,6 +143,7 @@ class Replica:
                 self._energy_base = (self.energy(), 0)
         self._checked_at = 0
         self.largest_deviation = 0.0
+        self._clamped_before: IntArray = np.zeros(len(catalog.rate), np.int64)
         self._executed_before = self._attempted_before = 0
         self._can_move = False
         self._begin(sample_interval, windows_per_row)
@@ -340,6 +341,7 @@ class Replica:
 
         With interactions and ``algorithm="auto"`` the algorithm may change, by what was measured until here.
         """
+        self._clamped_before = self._clamped_before + self.clamped_events
         before = self.executed, self.attempted
         hops, attempts = before[0] - self._executed_before, before[1] - self._attempted_before
         self._executed_before, self._attempted_before = before
@@ -471,7 +473,7 @@ class Replica:
 
     @property
     def clamped_events(self) -> IntArray:
-        """(n_hops,) executed hops whose barrier was clamped in the configuration that they left, since the start.
+        """(n_hops,) executed hops whose barrier was clamped where they started, since the last `reset`.
 
         Without interactions these are all executed hops of the clamped hops of the catalog in `tallies`, and 0 here.
         """
@@ -479,7 +481,7 @@ class Replica:
         if self._coupling is not None:
             real = self._tables.hop != NULL
             total[self._tables.hop[real]] = self._backend.clamped_events()[real]  # type: ignore[union-attr]
-        return total
+        return total - self._clamped_before
 
     @property
     def nbytes(self) -> int:
@@ -522,6 +524,7 @@ class Replica:
             "wanted": self._wanted,
             "checked_at": self._checked_at,
             "largest_deviation": self.largest_deviation,
+            "clamped_before": self._clamped_before.copy(),
             "energy_base": np.array([then]),
             "energy_change_base": before,
         }
@@ -552,6 +555,7 @@ class Replica:
             replica._wanted = str(snapshot["wanted"])
             replica._checked_at = int(snapshot["checked_at"])
             replica.largest_deviation = float(snapshot["largest_deviation"])
+            replica._clamped_before = np.array(snapshot["clamped_before"], np.int64)
             then = float(snapshot["energy_base"][0])
             replica._energy_base = None if np.isnan(then) else (then, int(snapshot["energy_change_base"]))
         replica._samples = int(snapshot["samples"])

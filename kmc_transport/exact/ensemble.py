@@ -139,7 +139,9 @@ def _canonical_guess(
     """ln of the canonical law, up to a constant; with the weight of a carrier alone in the field."""
     kt = K_B * catalog.temperature
     if alone is None:
-        return np.asarray(np.einsum("nas,as->n", space.site_count, log_frequency_weight(catalog)) - energy / kt)
+        return np.asarray(
+            np.einsum("nas,as->n", space.site_count, log_frequency_weight(catalog)) - energy / kt
+        )
     sites = np.einsum("nas,as->n", space.site_count, np.nan_to_num(catalog.model.site_energy))
     return np.asarray(alone - (energy - sites) / kt)
 
@@ -243,7 +245,9 @@ def site_law_of(catalog: RateCatalog, max_states: int) -> FloatArray:
         space = enumerate_states(model, one, a, (1, 1, 1), max_states)
         for label in range(space.n_components):
             still = np.zeros((len(space.hop), 0))
-            states, solution = _solve_component(space, catalog, catalog.log_rate[space.hop], label, still, None)
+            states, solution = _solve_component(
+                space, catalog, catalog.log_rate[space.hop], label, still, None
+            )
             sites = space.site_count[states, a].argmax(axis=1)
             with np.errstate(divide="ignore"):
                 log_law[a, sites] = np.log(solution.law)

@@ -43,7 +43,9 @@ def marked(model: Model) -> Model:
     """The model, with title and notes that say so where some hop has the classical response."""
     if not any(c.response == "classical" for c in model.hop_classes) or NOTE in model.notes:
         return model
-    return replace(model, title=f"{model.title} [classical response: a diagnostic]", notes=(*model.notes, NOTE))
+    return replace(
+        model, title=f"{model.title} [classical response: a diagnostic]", notes=(*model.notes, NOTE)
+    )
 
 
 NOTE = (

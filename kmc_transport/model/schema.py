@@ -1024,8 +1024,8 @@ class Input(Section):
     )
     interactions: InteractionsInput | None = Field(
         None,
-        description="Energies of carriers with each other: pairs, clusters, Coulomb. Without it they exclude each other "
-        "from sites and nothing else.",
+        description="Energies of carriers with each other: pairs, clusters, Coulomb. Without it they only exclude each "
+        "other from sites.",
         examples=[{"pairs": [{"between": ["hole", "hole"], "shell": 1, "energy": "50 meV"}]}],
     )
     disorder: DisorderInput | None = Field(

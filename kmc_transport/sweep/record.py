@@ -12,6 +12,7 @@ from ..exact import exact_values
 from ..model.model import Model
 from ..observables import Evaluation, target_name
 from ..point import PointSimulation
+from ..rates.enumerated import depends_on_configuration
 from ..records import ExitReason
 from ..store import PointRecord
 
@@ -38,18 +39,21 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
                 values[name], stderrs[name] = estimate.value, estimate.stderr
     by_hop = sum((t.events.sum(axis=0) for t in tallies), np.zeros(model.network.n_hops, np.int64))
     executed = int(by_hop.sum())
+    clamped = np.where(simulation.catalog.clamped, by_hop, 0)
+    if depends_on_configuration(model):  # then it is not the hop that tells; the last row may be unfinished
+        clamped = np.minimum(by_hop, sum(r.clamped_events for r in simulation.replicas))
     values |= {
         "effective_samples": _effective_samples(model, evaluation),
         "executed_hops": executed,
         "executed_hops_by_class": _by_class(model, by_hop),
-        "clamped_hops_by_class": _by_class(model, np.where(simulation.catalog.clamped, by_hop, 0)),
+        "clamped_hops_by_class": _by_class(model, clamped),
         "linear_response_error": [
             float(simulation.catalog.linear_response_error[model.network.hop_class == c].max(initial=0.0))
             for c in range(len(model.hop_classes))
         ],
         "simulated_time": sum(t.time for t in tallies),
         "wall_time": simulation.seconds,
-        "clamped_share": float(by_hop[simulation.catalog.clamped].sum() / executed) if executed else 0.0,
+        "clamped_share": float(clamped.sum() / executed) if executed else 0.0,
         "exit_reason": reason.value,
         "converged": _converged(model, simulation, reason, exacts),
     }
@@ -64,6 +68,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         {
             "seed": str(root),
             "algorithm": simulation.replicas[0].algorithm,
+            "energy_deviation_eV": max(r.largest_deviation for r in simulation.replicas),
             "initial": [r.initial_note for r in simulation.replicas if r.initial_note],
             "estimates": how,
             "batches": 0 if evaluation is None else evaluation.batches,

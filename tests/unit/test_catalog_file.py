@@ -15,7 +15,9 @@ from kmc_transport.store import load_catalog, save_catalog
 INPUTS = Path(__file__).parents[2] / "inputs"
 
 
-def catalogs(name: str = "mgo_vacancy.yaml", field: tuple[float, ...] = (0.01, 0.003, 0.0)) -> list[RateCatalog]:
+def catalogs(
+    name: str = "mgo_vacancy.yaml", field: tuple[float, ...] = (0.01, 0.003, 0.0)
+) -> list[RateCatalog]:
     model = load_model(INPUTS / name)
     return [build_catalog(model, temperature=float(t), field=field) for t in model.conditions.temperature]
 

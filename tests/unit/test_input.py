@@ -144,7 +144,9 @@ def test_loading_imports_nothing_heavy():
         "bad = {'numba', 'pint', 'pymatgen', 'scipy', 'xarray', 'matplotlib', 'h5py'} & set(sys.modules);"
         "assert not bad, bad"
     )
-    subprocess.run([sys.executable, "-c", code, str(ROOT / "inputs" / "mgo_vacancy.yaml")], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "inputs" / "mgo_vacancy.yaml")], check=True, cwd=ROOT
+    )
 
 
 # ------------------------------------------------------------------------------------------- conditions, sampling

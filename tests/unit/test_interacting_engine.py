@@ -133,8 +133,8 @@ def test_explicit_choice_is_kept() -> None:
 
 def test_sum_tree_without_interactions() -> None:
     """The tree serves models without interactions too: 6 N_c (N - N_c)/(N - 1) hops per unit time."""
-    r = replica(lattice_gas("sc", 4, 13), "sum_tree", sample_interval=1.0)
-    r.advance(400)
+    r = replica(lattice_gas("sc", 4, 13), "sum_tree", sample_interval=0.1, levels=0)
+    r.advance(120)
     t = r.tallies
     rate = t.events.sum(axis=1) / t.row_time
     expected = 6 * 13 * (64 - 13) / 63
@@ -160,7 +160,7 @@ def test_clamped_hops_are_counted() -> None:
     seen = {}
     for algorithm in ALGORITHMS:
         r = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0))
-        r.advance(400)
+        r.advance(200)
         seen[algorithm] = r.clamped_events.sum() / r.executed
         assert 0 < r.clamped_events.sum() < r.executed
         twin = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0), twin=True)
@@ -168,7 +168,7 @@ def test_clamped_hops_are_counted() -> None:
         short = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0))
         short.advance(3)
         np.testing.assert_array_equal(short.clamped_events, twin.clamped_events)
-    assert np.ptp(list(seen.values())) < 0.1
+    assert np.ptp(list(seen.values())) < 0.15
 
 
 def test_fixed_barriers_are_refused() -> None:

@@ -266,7 +266,9 @@ class BarrierRule(ABC):
         attempt_frequency: npt.ArrayLike | None = None,
     ) -> FloatArray:
         """(n,) natural logarithm of the rate per channel, 1/s; arguments as in `activation_energy`, K, Hz."""
-        energy = self.at_temperature(temperature).activation_energy(energy_difference, work, saddle_work).energy
+        energy = (
+            self.at_temperature(temperature).activation_energy(energy_difference, work, saddle_work).energy
+        )
         prefactor = self.prefactor(temperature, attempt_frequency)
         return np.asarray(np.log(prefactor) - energy / (K_B * temperature))
 
