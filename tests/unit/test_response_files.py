@@ -191,3 +191,55 @@ def test_outputs_of_single_images_are_a_path() -> None:
         read_path([folder / "start_relax.out.gz", folder / "nothing.out"])
     with pytest.raises(InputError, match="an output that ASE reads"):
         read_path([folder / "start_relax.out.gz", folder / "README.md"])
+
+
+def test_berry_phases_end_as_the_dipole_of_the_ion(tmp_path: Path) -> None:
+    """OUTCARs with dipoles on any branch, images in any order; the whole hop is the ion's charge times its way."""
+    from tests.polarization_data import HOPPING, without_environment, write_outcar
+    from tests.polarization_data import hop as synthetic
+
+    h = without_environment(synthetic(charge=0.0))
+    charge = float(h.z0[HOPPING, 0, 0])
+    times = [0.0, 0.1, 0.25, 0.4, 0.5, 0.65, 0.8, 0.9, 1.0]
+    names = []
+    for k, t in enumerate(times):
+        (tmp_path / f"{k}").mkdir()
+        fold = np.array([[2, -1, 0], [0, 3, 1], [-2, 0, 0]])[k % 3] @ h.cell
+        write_outcar(tmp_path / f"{k}" / "OUTCAR", h.snapshot(t), dipole=h.dipole(t) + fold, n_electrons=64)
+        names.append(f"{k}/OUTCAR")
+    ends = [h.positions(t)[HOPPING] @ np.linalg.inv(h.cell) for t in (0.0, 1.0)]
+    way = (ends[1] - ends[0]) @ h.cell
+    document = {
+        "structure": {
+            "lattice": {"vectors": h.cell.tolist()},
+            "symmetry": False,
+            "sites": {"A": [ends[0].tolist()], "B": [ends[1].tolist()]},
+        },
+        "supercell": [2, 1, 1],
+        "carriers": {"ion": {"charge": charge, "sites": ["A", "B"], "count": 1}},
+        "hops": [
+            {
+                "carrier": "ion",
+                "between": ["A", "B"],
+                "distance": float(np.linalg.norm(way)),
+                "barrier": 0.5,
+                "attempt_frequency": 1e13,
+                "field_response": {
+                    "start": names[0],
+                    "saddle": names[4],
+                    "path": names,
+                    "berry": [names[i] for i in (3, 0, 8, 5, 1, 7, 2, 6, 4)],
+                },
+            }
+        ],
+        "conditions": {"temperature": [600]},
+    }
+    found = load_model_text(json.dumps(document), base=tmp_path)
+    c = found.hop_classes[0]
+    assert c.response == "berry"
+    forward = int(np.argmax(found.network.orientation > 0))
+    sense = np.sign(found.network.vector[forward] @ way)
+    catalog = build_catalog(found, temperature=600, field=[0.01, 0.02, -0.01])
+    saddle = h.dipole(0.5) if sense > 0 else h.dipole(0.5) - charge * way
+    np.testing.assert_allclose(catalog.saddle_dipole[forward], saddle, atol=2e-3)
+    np.testing.assert_allclose(catalog.work[forward], charge * sense * way @ catalog.field, atol=1e-9)
