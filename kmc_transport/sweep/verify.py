@@ -66,8 +66,8 @@ def verify(
     *,
     repeat: int = 1,
     model: Model | None = None,
-    draw: Callable[[int], int] = secrets.randbelow,
-    on_repeat: Callable[[PointRecord], None] = lambda _: None,
+    draw: Callable[[int], int] | None = None,
+    on_repeat: Callable[[PointRecord], None] | None = None,
 ) -> Verification:
     """Check every file of a run, and simulate some random points again.
 
@@ -76,7 +76,7 @@ def verify(
     run : result file or folder of points.
     repeat : number of points to simulate again.
     model : the model; default: from the input that the run recorded.
-    draw : random number below its argument. on_repeat : told each point before it is simulated again.
+    draw : random number below its argument, by default of the system. on_repeat : told each point before it is simulated again.
 
     Raises
     ------
@@ -109,14 +109,15 @@ def verify(
     if found is not None:
         candidates = [k for k in intact if k in set(plan.keys)]
         while candidates and len(repeated) < repeat:
-            key = candidates.pop(draw(len(candidates)))
+            key = candidates.pop((draw or secrets.randbelow)(len(candidates)))
             record = store.load(key)
             if record.values["exit_reason"] == ExitReason.TIME_LIMIT.value:
                 continue  # where it stopped depends on the machine
             if not _knows(found, key, empty.provenance.seed):
                 note = "no point was simulated again: the conditions or the sampling were changed in Python"
                 continue
-            on_repeat(record)
+            if on_repeat is not None:
+                on_repeat(record)
             targets = tuple(record.meta.get("targets", ()))
             again = simulate_point(
                 Job(found, empty.provenance.seed),
