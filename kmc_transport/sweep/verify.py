@@ -76,7 +76,8 @@ def verify(
     run : result file or folder of points.
     repeat : number of points to simulate again.
     model : the model; default: from the input that the run recorded.
-    draw : random number below its argument, by default of the system. on_repeat : told each point before it is simulated again.
+    draw : random number below its argument, by default of the system.
+    on_repeat : told each point before it is simulated again.
 
     Raises
     ------
