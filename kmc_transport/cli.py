@@ -660,7 +660,7 @@ def plot(
     other: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OTHER.h5]",
+            metavar="OTHER.h5",
             help="A second one, for comparison: the same input with --classical, say.",
             show_default=False,
         ),

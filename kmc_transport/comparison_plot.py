@@ -35,16 +35,16 @@ def plot_comparison(
 ) -> Figure:
     """Drift velocities against field of two runs of one system, their ratio, and the Einstein check of both.
 
-    One column for each pair, first direction and carrier. Top: drift velocity along the field (magnitude), the second
-    run with open markers and dashes. Middle: second over first. Bottom: mobility over the Einstein mobility at zero
-    field, which is 1 in a weak field wherever the work of the field is a state function. Markers: simulated, one
-    standard error; lines: exact, where there is an exact answer.
+    One column for each pair, direction of the field and carrier. Top: drift velocity along the field
+    (magnitude), the second run with open markers and dashes. Middle: second over first. Bottom: mobility over
+    the Einstein mobility at zero field, which is 1 in a weak field wherever the work of the field is a state
+    function. Markers: simulated, one standard error; lines: exact, where there is an exact answer.
 
     Parameters
     ----------
     pairs : results of `kmc_transport.open_results` on the same grid, zero field and others.
     path : file to write; None writes nothing.
-    titles, labels : of the columns, and of the two runs (default: their field responses).
+    titles, labels : of the pairs, and of the two runs (default: their field responses).
     temperatures : K, to draw; by default some, evenly chosen.
 
     Raises
@@ -57,16 +57,23 @@ def plot_comparison(
     for first, second in pairs:
         _check(first, second)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.9 * len(pairs) + 0.3, 7.4), layout="constrained")
-        axes = figure.subplots(3, len(pairs), squeeze=False, sharex="col", height_ratios=(1.5, 1, 1))
-        for k, pair in enumerate(pairs):
-            kelvin = _chosen(pair[0], temperatures)
-            names = labels or (_response(pair[0]), _response(pair[1]))
+        columns = [
+            (k, d, a)
+            for k, (first, _) in enumerate(pairs)
+            for d, a in np.ndindex(first.sizes["direction"], first.sizes["carrier"])
+        ]
+        figure = Figure(figsize=(3.9 * len(columns) + 0.3, 7.4), layout="constrained")
+        axes = figure.subplots(3, len(columns), squeeze=False, sharex="col", height_ratios=(1.5, 1, 1))
+        for column, (k, d, a) in enumerate(columns):
+            first, second = (dataset.isel(direction=d, carrier=a) for dataset in pairs[k])
+            names = labels or (_response(first), _response(second))
             if names[0] == names[1]:
                 names = ("first run", "second run")
-            _column(list(axes[:, k]), pair, kelvin, names)
-            title = str(pair[0].attrs["title"]).split(" [")[0] if titles is None else titles[k]
-            axes[0, k].set_title(title, fontsize=9)
+            _column(list(axes[:, column]), (first, second), _chosen(first, temperatures), names)
+            title = str(first.attrs["title"]).split(" [")[0] if titles is None else titles[k]
+            if len(columns) > len(pairs):
+                title += f"\n{first['carrier'].item()}, field along {first['direction'].item()}"
+            axes[0, column].set_title(title, fontsize=9)
         for ax, text in zip(
             axes[:, 0],
             ("drift velocity (m/s)", "ratio of drift velocities", "mobility / Einstein mobility"),
@@ -144,15 +151,15 @@ def _column(
         colour = PALETTE[k % len(PALETTE)]
         values, errors, exacts = [], [], []
         for run, dataset in enumerate(pair):
-            mu = dataset["mobility"].values[t, :, 0, 0]
-            stderr = dataset["mobility_stderr"].values[t, :, 0, 0]
+            mu = dataset["mobility"].values[t, :]
+            stderr = dataset["mobility_stderr"].values[t, :]
             exact = (
-                dataset["mobility_exact"].values[t, :, 0, 0]
+                dataset["mobility_exact"].values[t, :]
                 if "mobility_exact" in dataset
                 else np.full(mu.shape, np.nan)
             )
-            weak = dataset["mobility_einstein"].values[t, zero, 0, 0]
-            weak_stderr = dataset["mobility_einstein_stderr"].values[t, zero, 0, 0]
+            weak = dataset["mobility_einstein"].values[t, zero]
+            weak_stderr = dataset["mobility_einstein_stderr"].values[t, zero]
             style: dict[str, Any] = {"color": colour, "marker": MARKERS[run], "linestyle": "none"}
             style |= {"markerfacecolor": "none"} if run else {}
             line: dict[str, Any] = {"color": colour, "linestyle": "--" if run else "-", "linewidth": 1.0}
@@ -163,7 +170,7 @@ def _column(
             error = np.abs(ratio) * np.hypot(stderr[driven] / mu[driven], weak_stderr / weak)
             bottom.errorbar(x, ratio, error, **style)
             exact_weak = (
-                dataset["mobility_einstein_exact"].values[t, zero, 0, 0]
+                dataset["mobility_einstein_exact"].values[t, zero]
                 if "mobility_einstein_exact" in dataset
                 else np.nan
             )

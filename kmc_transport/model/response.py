@@ -26,6 +26,7 @@ __all__ = [
     "given_response",
     "saddle_dipole",
     "symmetric_part",
+    "vector_text",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -130,7 +131,7 @@ def saddle_dipole(
         if abs(response.magnitude - np.linalg.norm(allowed)) > 1e-6:
             log.append(f"half of the whole hop is {np.linalg.norm(allowed):.4g} e·Å")
         if not swap:
-            way = f"{_text(dipole)} e·Å for the hop {_text(finder.vector(first))} Å from site {first[0]}"
+            way = f"{vector_text(dipole)} e·Å for the hop {vector_text(finder.vector(first))} Å from site {first[0]}"
             log.append(f"no symmetry swaps the ends, so where the saddle lies is an assumption: {way}")
     off = float(np.linalg.norm(allowed - dipole))
     scale = float(max(np.linalg.norm(dipole), np.linalg.norm(half)))
@@ -144,16 +145,16 @@ def saddle_dipole(
             return _plain(dipole), log
         doc.add(
             path,
-            f"the saddle dipole of {title} breaks the symmetry of the hop: given {_text(dipole)}, but what symmetry "
-            f"leaves of it is {_text(allowed)} e·Å (half the work of the whole hop on the components that symmetry "
-            "reverses, none on those that it forbids)",
+            f"the saddle dipole of {title} breaks the symmetry of the hop: given {vector_text(dipole)}, but what "
+            f"symmetry leaves of it is {vector_text(allowed)} e·Å (half the work of the whole hop on the components that "
+            "symmetry reverses, none on those that it forbids)",
             allowed=f"a correction of at most {response.tolerance:.2g} of it ('tolerance')",
             remedy="check the vector and the hop it belongs to; a charge centre off its site changes the hop length "
             "('site_dipoles' of the carrier); saddles that are images of each other are listed under 'saddles'",
         )
         return None, []
     if off > 1e-9:
-        log.append(f"made symmetric: {_text(dipole)} became {_text(allowed)} e·Å")
+        log.append(f"made symmetric: {vector_text(dipole)} became {vector_text(allowed)} e·Å")
     share = float(allowed @ vector) / float(charge * vector @ vector)
     if not 0 <= share <= 1:
         doc.note(
@@ -191,8 +192,8 @@ def response_dipole(
             nearest = centres.finder.vector(bonds.forward[0])
             doc.add(
                 path,
-                f"the way of the migrating atom, {_text(response.way)} Å, is along none of the hops of {title}",
-                allowed=f"for example {_text(nearest)} Å, or back, within {_WAY:g} Å",
+                f"the way of the migrating atom, {vector_text(response.way)} Å, is along none of the hops of {title}",
+                allowed=f"for example {vector_text(nearest)} Å, or back, within {_WAY:g} Å",
                 remedy="say which hop the files belong to:  hop: [x, y, z]",
             )
             return None
@@ -298,7 +299,7 @@ def _of_hop(
             (*path, "hop"),
             f"{title} has no hop along this vector" + ("" if site is None else f" from site {site}"),
             value=[float(x) for x in hop],
-            allowed=f"for example {_text(vector)} Å from site {bonds.forward[0][0]}",
+            allowed=f"for example {vector_text(vector)} Å from site {bonds.forward[0][0]}",
             remedy="give one of its hop vectors, or leave 'hop' out for the one that `check` shows",
         )
         return None
@@ -335,5 +336,6 @@ def _plain(vector: FloatArray) -> tuple[float, float, float]:
     return float(vector[0]), float(vector[1]), float(vector[2])
 
 
-def _text(vector: FloatArray) -> str:
+def vector_text(vector: FloatArray) -> str:
+    """A (3,) vector with four digits, for messages."""
     return "(" + ", ".join(f"{x + 0.0:.4g}" for x in np.round(vector, 9)) + ")"

@@ -17,7 +17,7 @@ from .hops import HopGroup, Saddle
 from .inputfile import Document, KeyPath, nearest
 from .model import Carrier
 from .network import BondFinder
-from .response import Centres, response_dipole, symmetric_part
+from .response import Centres, response_dipole, symmetric_part, vector_text
 from .schema import CarrierInput
 from .symmetry import site_images
 
@@ -146,13 +146,15 @@ def _given(
             path,
             "the symmetry of the site forbids this dipole",
             value=vector.tolist(),
-            allowed="none" if free == 0 else f"{_text(allowed)} e·Å is what symmetry leaves of it",
+            allowed="none" if free == 0 else f"{vector_text(allowed)} e·Å is what symmetry leaves of it",
             remedy=f"it is that of site {orbit.sites[0]}; lower the symmetry of the structure if the site is really "
             "polar",
         )
         return
     if off > 1e-9:
-        doc.note(f"{carrier.name} on {label}: dipole {_text(vector)} made symmetric, {_text(allowed)} e·Å")
+        doc.note(
+            f"{carrier.name} on {label}: dipole {vector_text(vector)} made symmetric, {vector_text(allowed)} e·Å"
+        )
     for site, turn in zip(orbit.sites, orbit.turns, strict=True):
         into[site] = turn @ allowed
 
@@ -250,7 +252,7 @@ def _solve(
     for orbit in orbits:
         doc.note(
             f"{carrier.name}: dipole on site {orbit.sites[0]} ({orbit.label}) solved from the hops: "
-            f"{_text(u[orbit.sites[0]])} e·Å, charge centre moved by "
+            f"{vector_text(u[orbit.sites[0]])} e·Å, charge centre moved by "
             f"{np.linalg.norm(u[orbit.sites[0]]) / abs(carrier.charge):.3f} Å"
         )
     told = f"; {free} of their {n_free} free components are seen by no hop and kept small" if free else ""
@@ -279,7 +281,3 @@ def _free(residual: Callable[[FloatArray], FloatArray], x: FloatArray) -> int:
     step = 1e-4
     jacobian = [(residual(x + step * e) - residual(x - step * e)) / (2 * step) for e in np.eye(len(x))]
     return len(x) - int(np.linalg.matrix_rank(np.array(jacobian), tol=1e-5))
-
-
-def _text(vector: FloatArray) -> str:
-    return "(" + ", ".join(f"{x + 0.0:.4g}" for x in np.round(vector, 9)) + ")"

@@ -42,15 +42,14 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     clamped = np.where(simulation.catalog.clamped, by_hop, 0)
     if depends_on_configuration(model):  # then it is not the hop that tells; the last row may be unfinished
         clamped = np.minimum(by_hop, sum(r.clamped_events for r in simulation.replicas))
+    doubt = np.zeros(len(model.hop_classes))
+    np.maximum.at(doubt, model.network.hop_class, simulation.catalog.linear_response_error)
     values |= {
         "effective_samples": _effective_samples(model, evaluation),
         "executed_hops": executed,
         "executed_hops_by_class": _by_class(model, by_hop),
         "clamped_hops_by_class": _by_class(model, clamped),
-        "linear_response_error": [
-            float(simulation.catalog.linear_response_error[model.network.hop_class == c].max(initial=0.0))
-            for c in range(len(model.hop_classes))
-        ],
+        "linear_response_error": doubt,
         "simulated_time": sum(t.time for t in tallies),
         "wall_time": simulation.seconds,
         "clamped_share": float(clamped.sum() / executed) if executed else 0.0,

@@ -109,6 +109,9 @@ def test_run_says_so_and_the_einstein_check_fails(tmp_path: Path) -> None:
     assert (tmp_path / "both.png").stat().st_size > 10_000
     texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
     assert any("classical" in t for t in texts)
+    two = [d.isel(carrier=[0, 0], direction=[0]).assign_coords(carrier=["a", "b"]) for d in (right, wrong)]
+    columns = plot_comparison([(two[0], two[1])]).axes[:2]
+    assert [ax.get_title().splitlines()[-1].split(",")[0] for ax in columns] == ["a", "b"]
     with pytest.raises(StoreError, match="no such temperature"):
         plot_comparison([(right, wrong)], temperatures=[123])
     with pytest.raises(StoreError, match="not the same"):
