@@ -146,8 +146,8 @@ def saddle_dipole(
         doc.add(
             path,
             f"the saddle dipole of {title} breaks the symmetry of the hop: given {vector_text(dipole)}, but what "
-            f"symmetry leaves of it is {vector_text(allowed)} e·Å (half the work of the whole hop on the components that "
-            "symmetry reverses, none on those that it forbids)",
+            f"symmetry leaves of it is {vector_text(allowed)} e·Å (half the work of the whole hop on the components "
+            "that symmetry reverses, none on those that it forbids)",
             allowed=f"a correction of at most {response.tolerance:.2g} of it ('tolerance')",
             remedy="check the vector and the hop it belongs to; a charge centre off its site changes the hop length "
             "('site_dipoles' of the carrier); saddles that are images of each other are listed under 'saddles'",
