@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from .coupling import Coupling
 from .surroundings import QUANTUM
-from .tables import NULL
 
-__all__ = ["RateClasses", "margins", "rate_classes", "slot_bits"]
+__all__ = ["RateClasses", "margin", "rate_classes", "slot_bits"]
 
 MOST_EXACT = 64
 """Different rates that have a class each; beyond, classes are factors of two."""
@@ -59,29 +58,13 @@ def rate_classes(coupling: Coupling) -> RateClasses:
     return RateClasses(2.0 ** (top - np.arange(OCTAVES, dtype=np.float64)), False, top)
 
 
-def margins(coupling: Coupling) -> tuple[int, npt.NDArray[np.int64]]:
-    """How far an energy difference may move by Coulomb energies while a bound of the rate holds (0 without), and the
-    most that a hop changes another hop's, by cell of that relative to the first (L1, L2, L3); in quanta."""
-    t, pair = coupling.tables, coupling.surroundings.pair
-    most = np.zeros(t.size, np.int64)
-    if pair is None:
-        return 0, most
-    rows = [int(r) for r in np.flatnonzero(t.hop != NULL) if not t.to_itself[r]]
-
-    def ahead(values: npt.NDArray[np.int64], row: int) -> npt.NDArray[np.int64]:
-        return np.roll(values, tuple(-c for c in coupling.target(row)[1]), axis=(0, 1, 2))
-
-    for other in rows:
-        start, end = other // t.width, int(t.target_type[other])
-        for row in rows:
-            a, b = row // t.width, int(t.target_type[row])
-            before = ahead(pair[a, end], other) - pair[a, start]
-            after = ahead(pair[b, end], other) - pair[b, start]
-            after = np.roll(after, coupling.target(row)[1], axis=(0, 1, 2))
-            most = np.maximum(most, np.abs(after - before))
-    return max(8, int(MARGIN * coupling.barriers.kt / QUANTUM)), most
+def margin(coupling: Coupling) -> int:
+    """How far an energy difference may move by Coulomb energies while a bound of the rate holds (0 without), quanta."""
+    if coupling.surroundings.pair is None:
+        return 0
+    return max(8, int(MARGIN * coupling.barriers.kt / QUANTUM))
 
 
-def slot_bits(width: int) -> int:
-    """Bits of a slot in an entry; at least two, so that energies come in fours."""
-    return max(2, (width - 1).bit_length())
+def slot_bits(coupling: Coupling) -> int:
+    """Bits of a slot in an entry; at least two; with Coulomb energies at least three, so that slots come in eights."""
+    return max(2 if coupling.surroundings.pair is None else 3, (coupling.tables.width - 1).bit_length())

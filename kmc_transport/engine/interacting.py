@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import kernels as k
+from . import kernels_coulomb as kc
 from . import kernels_listed as kl
 from . import kernels_null as kn
 from .accelerate import rule_address
-from .classes import margins, rate_classes, slot_bits
+from .classes import margin, rate_classes, slot_bits
 from .compiled import Compiled, species_cut
 from .coupling import Coupling
 from .halo import Halo
@@ -30,6 +31,9 @@ CALL_ATTEMPTS = 1_000_000
 CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
 
+CACHE_LINE = 64
+"""Bytes."""
+
 LISTED = (
     "scheme",
     "class_of",
@@ -44,15 +48,12 @@ LISTED = (
 )
 VALUES = (
     "value",
-    "reference",
     "short",
     "shift",
     "code",
     "several",
-    "phi",
-    "pending_hops",
-    "n_pending",
-    "slack",
+    "kept",
+    "reference",
 )
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
@@ -76,7 +77,7 @@ class Interacting(Compiled):
         t = coupling.tables
         self.coupling, self.tables = coupling, t
         self.algorithm, self.layout, self.levels = algorithm, "halo", levels
-        self.n, self.shift, self.bits = len(cell), 32, slot_bits(t.width)
+        self.n, self.shift, self.bits = len(cell), 32, slot_bits(coupling)
         s = coupling.surroundings
         reach = np.array(s.reach)
         for row in np.flatnonzero(t.hop != NULL):
@@ -291,47 +292,39 @@ class Interacting(Compiled):
 
     def _charges(self) -> dict[str, Any]:
         t, pair = self.tables, self.coupling.surroundings.pair
-        if pair is None:
-            none: IntArray = np.zeros(0, np.int64)
-            empty: dict[str, Any] = dict.fromkeys(("pair", "row_type", "row_cell", "own", "phi"), none)
-            empty |= {
-                "row_type": none.reshape(0, 2),
-                "row_cell": none.reshape(0, 3),
-                "pending_hops": none.reshape(0, 4),
-            }
-            cell, kind = np.zeros((3, 0), np.int32), np.zeros(0, np.int32)
-            size, count = np.zeros(5, np.int64), np.zeros(1, np.int64)
-            return {
-                **empty,
-                "cell": cell,
-                "kind": kind,
-                "reach": none,
-                "slack": none,
-                "size": size,
-                "n_pending": count,
-                "line": none.reshape(0, 0, 0),
-            }
+        listed, none = self.algorithm != "null_event", np.zeros(0, np.int64)
         row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
         row_cell = np.array([self.coupling.target(r)[1] for r in range(t.n_rows)], np.int64).reshape(-1, 3)
-        row = -(-t.size[2] // 16) * 16  # as many numbers as the compiler's vectors take at a time
-        own = [
-            pair[a, b, *cell] - pair[a, a, 0, 0, 0] for (a, b), cell in zip(row_type, row_cell, strict=True)
-        ]
+        n = self.n if pair is not None else 0
+        entries = n << self.bits if listed else 0
         return {
-            "pair": pair[..., np.arange(t.size[2] + row) % t.size[2]].reshape(-1),
-            "size": np.array([*t.size, t.n_types, row], np.int64),
-            "cell": np.zeros((3, self.n), np.int32),
-            "kind": np.zeros(self.n, np.int32),
+            "charge_setup": np.array(
+                [*t.size, t.n_types, self.bits] if pair is not None else [0] * 5, np.int64
+            ),
+            "gradient": none if pair is None else aligned(self._gradient(pair).reshape(-1)),
+            "cell": np.zeros((3, n), np.int32),
+            "kind": np.zeros(n, np.int32),
             "row_type": row_type,
             "row_cell": row_cell,
-            "own": np.array(own, np.int64),
-            "phi": np.zeros(t.n_types * t.size[0] * t.size[1] * row, np.int64),
-            "pending_hops": np.zeros((kn.PENDING, 4), np.int64),
-            "n_pending": np.zeros(1, np.int64),
-            "line": np.zeros((2 * kn.PENDING, 2, max(t.size)), np.int64),
-            "reach": margins(self.coupling)[1].reshape(-1),
-            "slack": np.full(self.n, margins(self.coupling)[0]),
+            "kept": aligned(np.zeros(entries, np.int64)),
+            "reference": aligned(np.zeros(entries, np.int64)),
+            "line": np.zeros((2, n), np.int32),
+            "sum": aligned(np.zeros(2 << self.bits, np.int64)),
         }
+
+    def _gradient(self, pair: IntArray) -> IntArray:
+        """(T, T, L1, L2, L3, slots) what carriers of the first type add to the energy differences of the second."""
+        t = self.tables
+        found = np.zeros((*pair.shape, 1 << self.bits), np.int64)
+        for row in np.flatnonzero(t.hop != NULL):
+            kind, slot = divmod(int(row), t.width)
+            ahead = np.roll(
+                pair[:, t.target_type[row]],
+                tuple(-c for c in self.coupling.target(int(row))[1]),
+                axis=(1, 2, 3),
+            )
+            found[:, kind, ..., slot] = ahead - pair[:, kind]
+        return found
 
     def _lists(self) -> dict[str, Any]:
         t, c, n = self.tables, self.coupling, self.n
@@ -355,13 +348,13 @@ class Interacting(Compiled):
         charged = c.surroundings.pair is not None
         touched = 2 * most + 1 + (n * t.width if charged else 0)
         tree = self.algorithm == "sum_tree"
-        classes, margin = rate_classes(c), margins(c)[0]
+        classes = rate_classes(c)
         n_classes = len(classes.bound)
         chunks = 0 if tree else (n * t.width >> 8) + 1
         n_chunks = chunks + n_classes + 1
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
-            "scheme": np.array([margin, classes.top_exponent, chunks, 0], np.int64),
+            "scheme": np.array([margin(c), classes.top_exponent, chunks, 0], np.int64),
             "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),
@@ -393,11 +386,11 @@ class Interacting(Compiled):
             return arrays | {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
         several = bool(self["setup"][kn.ANY_SEVERAL])
         return arrays | {
-            "reference": np.zeros(entries, np.int64),
             "short": np.zeros(entries, np.int64),
             "shift": np.zeros(entries, np.int64),
             "code": np.zeros(entries, np.int32),
             "several": np.zeros(3 * entries if several else 1, np.int64),
+            "left": np.zeros(entries >> 3 if charged else 0, np.uint64),
         }
 
     def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
@@ -418,9 +411,6 @@ class Interacting(Compiled):
         if len(self._arrays.get("kind", ())):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
             self["kind"][:] = self.kinds()
-            if not self["n_pending"][0]:
-                phi = self["phi"].reshape(t.n_types, t.size[0], t.size[1], -1)
-                phi[..., : t.size[2]] = Scratch(self.coupling, self.cells(), self.kinds()).potentials()
 
     # ---- running
 
@@ -435,7 +425,7 @@ class Interacting(Compiled):
         return self._tuple(kn.Place), self._tuple(kn.Around)
 
     def _long(self) -> tuple[Any, Any, Any, Any]:
-        return *self._short(), self._tuple(kn.Energies), self._tuple(kn.Charges)
+        return *self._short(), self._tuple(kn.Energies), self._tuple(kc.Charges)
 
     def _call(self, n_samples: int, attempts: IntArray, out: k.Rows, log: FloatArray, logging: bool) -> int:
         tally, left, logged = self._tuple(k.Tally), 0, (out, log, logging)
@@ -500,7 +490,7 @@ class Interacting(Compiled):
             else:
                 kept = self["short"][entry]
                 if s.pair is not None:
-                    kept = kept + self._coulomb_kept(int(row), carriers)
+                    kept = kept + self["kept"][entry]
                 kept_shift = self["shift"][entry] + np.array(s.hops[t.hop[row]].table)[self["code"][entry]]
                 if s.barrier_disorder is not None:
                     kept_shift = kept_shift + s.barrier_disorder[(int(t.hop[row]), *anew.index[:, carriers])]
@@ -508,12 +498,6 @@ class Interacting(Compiled):
             most = max(most, int(np.abs(kept_shift - shift).max(initial=0)))
             most = max(most, int(np.count_nonzero(self["class_of"][entry] == kl.CLOSED)))
         return most * QUANTUM
-
-    def _coulomb_kept(self, row: int, carriers: IntArray) -> IntArray:
-        """Coulomb part of the energy difference of ``row`` from the potentials that are kept."""
-        return np.array(
-            [kl.coulomb_change_of(self._tuple(kn.Charges), int(i), row) for i in carriers], np.int64
-        )
 
     def carry_on(self, other: Compiled) -> None:
         """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""
@@ -528,6 +512,15 @@ class Interacting(Compiled):
             if name in self._arrays:
                 self[name][...] = saved[f"state_{name}"]
         self._occupy()
+
+
+def aligned(array: IntArray) -> IntArray:
+    """A copy that begins at a cache line, so that a row of `kernels_coulomb.LANES` numbers takes one line, not two."""
+    room = np.empty(len(array) + CACHE_LINE // 8, np.int64)
+    first = -room.ctypes.data % CACHE_LINE // 8
+    found = room[first : first + len(array)]
+    found[:] = array
+    return found
 
 
 def chances(rate: FloatArray, bound: Any, clamped: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:

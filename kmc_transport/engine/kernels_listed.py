@@ -9,9 +9,8 @@ M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)) and none is refused
 rates. A refused hop advances the clock: thinning, exact in law.
 
 As in `kernels_null`, a hop's rate follows from a code, or from energies. With Coulomb energies every hop changes the
-energies of all, a little: a bound of the rate holds while the energy stays within a margin of where it was computed.
-What a hop can change at each distance is known; the energies of a carrier are looked at when that, added up, may have
-used the margin. The potentials of all sites are kept; hops wait until a few are added in one pass.
+energies of all, a little (`kernels_coulomb`): a hop is listed by a bound of its rate, which holds while its energy
+difference stays within a margin of where the bound was found.
 
 An *entry* is a hop of a carrier: ``carrier << shift | slot``.
 """
@@ -43,6 +42,7 @@ from .kernels import (
     fold,
     sample,
 )
+from .kernels_coulomb import LANES, TYPES, follow_hop, move_charge, sum_anew
 from .kernels_null import (
     ENERGY,
     EXCEEDED,
@@ -50,19 +50,15 @@ from .kernels_null import (
     NEXT,
     OCCUPANT,
     ONE,
-    PENDING,
     STEP,
     TARGET,
     WIDTH,
     code_around,
     energies_around,
-    move_charge,
-    pair_row,
     put,
     rate_of,
     real,
     several_around,
-    stepped,
     total_shift,
 )
 
@@ -138,13 +134,13 @@ class Codes(NamedTuple):
 class Values(NamedTuple):
     """Values of the entries in the kernel of energies, in quanta."""
 
-    reference: np.ndarray  # (N << shift,) int64: energy difference for which an open entry was listed
     short: np.ndarray  # (N << shift,) int64: energy difference without Coulomb energies
     shift: np.ndarray  # (N << shift,) int64: of the barrier, without table and disorder
     code: np.ndarray  # (N << shift,) int32: of the environment table
     several: (
         np.ndarray
     )  # (3 N << shift,) int64 or length 1: what conditions on several sites have added to the three
+    left: np.ndarray  # uint64: scratch, see `kernels_coulomb.follow_hop`
 
 
 # ---- lists
@@ -422,143 +418,20 @@ def entry_shift_total(f, e, v, entry, row, place):
 
 
 @inlined
-def potential(c, kind, x, y, z):
-    """Energy of a carrier of type ``kind`` in a cell, with all carriers."""
-    total = c.phi[((kind * c.size[0] + x) * c.size[1] + y) * c.size[4] + z]
-    for i in range(c.n_pending[0]):
-        r, x0, y0, z0 = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
-        total -= c.pair[pair_row(c, c.row_type[r, 0], kind, x - x0, y - y0, z - z0)]
-        x1, y1, z1 = stepped(c, r, x0, y0, z0)
-        total += c.pair[pair_row(c, c.row_type[r, 1], kind, x - x1, y - y1, z - z1)]
-    return total
-
-
-@inlined
-def coulomb_change(c, carrier, r):
-    """Change of the Coulomb energy, as ``carrier`` makes hop ``r``."""
-    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
-    u, v, w = stepped(c, r, x, y, z)
-    gain = potential(c, c.row_type[r, 1], u, v, w) - potential(c, c.row_type[r, 0], x, y, z)
-    return gain - c.own[r]
-
-
-@jit_plain
-def coulomb_change_of(c, carrier, r):
-    """For checks."""
-    return coulomb_change(c, U(carrier), U(r))
-
-
-@inlined
-def add_pending(c):
-    """Make `Charges.phi` know all pending hops (`PENDING` = 4 of them), in one pass over the sites."""
-    n0, n1, n2 = c.size[0], c.size[1], c.size[4]
-    for kind in range(c.size[3]):
-        for i in range(PENDING):
-            r, x, y, z = (
-                c.pending_hops[i, 0],
-                c.pending_hops[i, 1],
-                c.pending_hops[i, 2],
-                c.pending_hops[i, 3],
-            )
-            lines_of(c, 2 * i, c.row_type[r, 0], kind, x, y, z)
-            x, y, z = stepped(c, r, x, y, z)
-            lines_of(c, 2 * i + 1, c.row_type[r, 1], kind, x, y, z)
-        line = c.line
-        for x in range(n0):
-            for y in range(n1):
-                at = ((kind * n0 + x) * n1 + y) * n2
-                phi = c.phi[at : at + n2]
-                a0, b0 = line[0, 0, x] + line[0, 1, y], line[1, 0, x] + line[1, 1, y]
-                a1, b1 = line[2, 0, x] + line[2, 1, y], line[3, 0, x] + line[3, 1, y]
-                a2, b2 = line[4, 0, x] + line[4, 1, y], line[5, 0, x] + line[5, 1, y]
-                a3, b3 = line[6, 0, x] + line[6, 1, y], line[7, 0, x] + line[7, 1, y]
-                lost0, gained0 = c.pair[a0 : a0 + n2], c.pair[b0 : b0 + n2]
-                lost1, gained1 = c.pair[a1 : a1 + n2], c.pair[b1 : b1 + n2]
-                lost2, gained2 = c.pair[a2 : a2 + n2], c.pair[b2 : b2 + n2]
-                lost3, gained3 = c.pair[a3 : a3 + n2], c.pair[b3 : b3 + n2]
-                for z in range(n2):
-                    here = (gained0[z] - lost0[z]) + (gained1[z] - lost1[z])
-                    phi[z] += here + ((gained2[z] - lost2[z]) + (gained3[z] - lost3[z]))
-    c.n_pending[0] = 0
-
-
-@inlined
-def lines_of(c, i, a, kind, x0, y0, z0):
-    """Where rows of pair energies with a carrier of type ``a`` begin, split into what depends on x and on y."""
-    n0, n1, n2, row = c.size[0], c.size[1], c.size[2], c.size[2] + c.size[4]
-    start = (a * c.size[3] + kind) * n0
-    for x in range(n0):
-        c.line[i, 0, x] = (start + (x - x0 + (n0 if x < x0 else 0))) * n1 * row
-    for y in range(n1):
-        first = n2 - z0 if z0 > 0 else 0
-        c.line[i, 1, y] = (y - y0 + (n1 if y < y0 else 0)) * row + first
-
-
-@inlined
-def takes_back(c, i, r, x, y, z):
-    """Whether hop ``r`` from a cell is the way back of a pending one."""
-    q, x0, y0, z0 = c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3]
-    x1, y1, z1 = stepped(c, q, x0, y0, z0)
-    u, v, w = stepped(c, r, x, y, z)
-    there = x1 == x and y1 == y and z1 == z and c.row_type[q, 1] == c.row_type[r, 0]
-    return there and u == x0 and v == y0 and w == z0 and c.row_type[q, 0] == c.row_type[r, 1]
-
-
-@inlined
-def look_around(f, p, a, c, v, carrier, r, n):
-    """Touch what may have left its margin, as ``carrier`` (whose cell is still the old one) makes hop ``r``.
-
-    Each carrier has a slack, by which the energies of its open hops may still move; it falls by what the hop may
-    change at most at its distance. Where it is used up, the energies are looked at.
-    """
-    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
-    i = c.n_pending[0]
-    if i > 0 and takes_back(c, i - 1, r, x, y, z):
-        c.n_pending[0] = i - 1
-    else:
-        c.pending_hops[i, 0], c.pending_hops[i, 1], c.pending_hops[i, 2], c.pending_hops[i, 3] = r, x, y, z
-        c.n_pending[0] = i + 1
-    if c.n_pending[0] == PENDING:
-        add_pending(c)
-    move_charge(c, carrier, r)
-    n0, n1, n2 = c.size[0], c.size[1], c.size[2]
-    cell0, cell1, cell2, reach, slack = c.cell[0], c.cell[1], c.cell[2], c.reach, c.slack
-    for other in range(U(len(c.kind))):
-        dx, dy, dz = cell0[other] - x, cell1[other] - y, cell2[other] - z
-        dx += n0 if dx < 0 else 0
-        dy += n1 if dy < 0 else 0
-        dz += n2 if dz < 0 else 0
-        left = slack[other] - reach[(dx * n1 + dy) * n2 + dz]
-        slack[other] = left
-        if left < 0 and other != carrier:
-            n = look_at(f, p, a, c, v, other, n)
-    slack[carrier] = f.scheme[MARGIN]
-    return n
-
-
-@inlined
-def look_at(f, p, a, c, v, carrier, n):
-    """Touch hops of a carrier whose energy difference has moved by more than half the margin, and set its slack."""
+def look_around(f, c, v, carrier, r, n):
+    """Touch the open hops that leave their margin, as ``carrier`` (whose cell is still the old one) makes hop ``r``."""
     margin = f.scheme[MARGIN]
-    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
-    here = potential(c, np.int64(c.kind[carrier]), x, y, z)
-    word = f.record[carrier << U1]
-    first, place = carrier << f.setup[ENTRY_SHIFT], word & LOW32
-    most = 0
-    for slot in range(f.setup[WIDTH]):
-        entry, r = first | slot, (word >> U32) + slot
-        if f.class_of[entry] != CLOSED and is_open(f, p, r << ROW, place):
-            u, w, q = stepped(c, r, x, y, z)
-            dE = v.short[entry] + potential(c, c.row_type[r, 1], u, w, q) - here - c.own[r]
-            if a.term_span[r << U1] != a.term_span[r << U1 | U1]:
-                dE += several_around(p, a, r, place)[0] - v.several[U3 * entry]
-            moved = abs(dE - v.reference[entry])
-            if moved > margin >> 1:
-                f.touched[n] = entry
-                n += 1
-            else:
-                most = max(most, moved)
-    c.slack[carrier] = margin - most
+    blocks = follow_hop(c, carrier, r, margin, v.left)
+    move_charge(c, carrier, r)
+    for i in range(blocks):
+        first = U(v.left[i])
+        if first >> f.setup[ENTRY_SHIFT] != carrier:
+            for entry in range(first, first + LANES):
+                if f.class_of[entry] == CLOSED:
+                    c.reference[entry] = c.kept[entry]
+                elif abs(c.kept[entry] - c.reference[entry]) > margin:
+                    f.touched[n] = entry
+                    n += 1
     return n
 
 
@@ -588,9 +461,9 @@ def renew_energies(f, p, a, e, c, v, own, n):
         if is_open(f, p, row, place):
             listed = NEVER
             dE = v.short[entry]
-            if c.size[0] > 0:
-                dE += coulomb_change(c, entry >> shift, r)
-            v.reference[entry] = dE
+            if margin > 0:
+                dE += c.kept[entry]
+                c.reference[entry] = c.kept[entry]
             total = entry_shift_total(f, e, v, entry, row, place)
             # without a margin once, else also at both ends of the window
             for end in range(-1 if margin > 0 else 0, 2 if margin > 0 else 1):
@@ -639,7 +512,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
     s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
     done = attempts = executed = 0
     last = U(len(f.record) >> 1)
-    charged = c.size[0] > 0
+    charged = c.charge_setup[TYPES] > 0
     total = total_weight(f)
     while True:
         n = 0
@@ -665,7 +538,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
             row, place = row_and_place(f, entry)
             dE = v.short[entry]
             if charged:
-                dE += coulomb_change(c, entry >> f.setup[ENTRY_SHIFT], row >> ROW)
+                dE += c.kept[entry]
             rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
             bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
             if rate > bound:
@@ -688,7 +561,9 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
                 continue
             n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, 0)
             if charged:
-                n = look_around(f, p, a, c, v, carrier, row >> ROW, n)
+                n = look_around(f, c, v, carrier, row >> ROW, n)
+        if charged:
+            sum_anew(c, carrier)
         renew_energies(f, p, a, e, c, v, carrier, n)
         total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3

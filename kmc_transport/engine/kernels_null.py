@@ -35,6 +35,7 @@ from .kernels import (
     fold,
     sample,
 )
+from .kernels_coulomb import TYPES, change_anew, move_charge
 
 # Columns of a row of `Null.rows` beside THRESHOLD and ALIAS (see `kernels`).
 TARGET, MAY, STEP, FIRST, NEXT, CODE = (U(i) for i in range(2, 8))
@@ -105,41 +106,6 @@ class Energies(NamedTuple):
     barrier: np.ndarray  # (S n_places, W') int64 or (1, 1): disorder of barriers by species, place and slot
     barrier_start: np.ndarray  # (R,) uint64: first row of the species in that
     bound: np.ndarray  # (R,) 1/s
-
-
-class Charges(NamedTuple):
-    """Coulomb energies; empty arrays without."""
-
-    pair: (
-        np.ndarray
-    )  # (T T L1 L2 (L3 + P),) int64: energy of type [0] and type [1], cells of [1] relative to [0];
-    # repeated along the last axis, so that a row of P that begins anywhere is contiguous
-    size: (
-        np.ndarray
-    )  # (5,) int64: L1, L2, L3, T, P (L3 rounded up to a multiple of 16); all 0 without Coulomb energies
-    cell: np.ndarray  # (3, N) int32: cell of each carrier
-    kind: np.ndarray  # (N,) int32: type
-    row_type: np.ndarray  # (R, 2) int64: type before and after
-    row_cell: np.ndarray  # (R, 3) int64: cell step
-    own: np.ndarray  # (R,) int64: what a carrier's own charge would add to the energy difference
-    phi: (
-        np.ndarray
-    )  # (T L1 L2 P,) int64: energy of each type on each of its sites with all carriers, pending hops
-    # left out
-    pending_hops: (
-        np.ndarray
-    )  # (PENDING, 4) int64: row and cell of the origin of each hop that `phi` does not know yet
-    n_pending: np.ndarray  # (1,) int64
-    line: np.ndarray  # (2 PENDING, 2, longest axis) int64: scratch
-    reach: (
-        np.ndarray
-    )  # (L1 L2 L3,) int64: most that a hop changes the energy difference of another, by the cell of
-    # that relative to the cell that the carrier leaves
-    slack: np.ndarray  # (N,) int64: by how much the energies of a carrier may move until they are looked at
-
-
-PENDING = 4
-"""Hops whose potentials are added to all sites at once."""
 
 
 @inlined
@@ -332,56 +298,12 @@ def rate_of(e, r, dE, shift):
     return math.exp(e.log_prefactor[r] - abs(activation) / e.scale[1]), clamped
 
 
-@inlined
-def pair_row(c, a, b, dx, dy, dz):
-    """Index of the pair energy of types ``a`` and ``b``, whose cell relative to that of ``a`` may be negative."""
-    dx += c.size[0] if dx < 0 else 0
-    dy += c.size[1] if dy < 0 else 0
-    dz += c.size[2] if dz < 0 else 0
-    return (((a * c.size[3] + b) * c.size[0] + dx) * c.size[1] + dy) * (c.size[2] + c.size[4]) + dz
-
-
-@inlined
-def stepped(c, r, x, y, z):
-    """Cell after hop ``r``, wrapped."""
-    x, y, z = x + c.row_cell[r, 0], y + c.row_cell[r, 1], z + c.row_cell[r, 2]
-    x += c.size[0] if x < 0 else (-c.size[0] if x >= c.size[0] else 0)
-    y += c.size[1] if y < 0 else (-c.size[1] if y >= c.size[1] else 0)
-    z += c.size[2] if z < 0 else (-c.size[2] if z >= c.size[2] else 0)
-    return x, y, z
-
-
-@inlined
-def coulomb_anew(c, carrier, r):
-    """Change of the Coulomb energy with all others, as ``carrier`` makes hop ``r``."""
-    total = 0
-    x, y, z = np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
-    u, v, w = stepped(c, r, x, y, z)
-    before, after = c.row_type[r, 0], c.row_type[r, 1]
-    for i in range(U(c.cell.shape[1])):
-        if i != carrier:
-            kind, i0, i1, i2 = c.kind[i], c.cell[0, i], c.cell[1, i], c.cell[2, i]
-            total += c.pair[pair_row(c, kind, after, u - i0, v - i1, w - i2)]
-            total -= c.pair[pair_row(c, kind, before, x - i0, y - i1, z - i2)]
-    return total
-
-
-@inlined
-def move_charge(c, carrier, r):
-    """Keep the cell and type of a carrier that makes hop ``r``."""
-    x, y, z = stepped(
-        c, r, np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
-    )
-    c.cell[0, carrier], c.cell[1, carrier], c.cell[2, carrier] = x, y, z
-    c.kind[carrier] = c.row_type[r, 1]
-
-
 @jit_plain
 def run_null_energies(attempts, fold_after, h, p, a, e, c, t, rows_out, log, logging):
     """One sample for each entry of ``attempts``; energies are counted anew for each attempt."""
     rows, record, occupant, counts = h.rows, h.record, p.occupant, h.counts
     width, two_draws = h.setup[WIDTH], h.setup[TWO_DRAWS] != U0
-    several, charged = len(h.number) > 1, c.size[0] > 0
+    several, charged = len(h.number) > 1, c.charge_setup[TYPES] > 0
     for sample_number in range(len(attempts)):
         n = attempts[sample_number]
         s0, s1, s2, s3 = h.rng[0], h.rng[1], h.rng[2], h.rng[3]
@@ -415,7 +337,7 @@ def run_null_energies(attempts, fold_after, h, p, a, e, c, t, rows_out, log, log
             dE, shift, code = energies_around(p, a, e, h.setup, rows, row, place)
             shift = total_shift(e, number_of_row, place, slot, shift, code)
             if charged and may & U2 == U0:
-                dE += coulomb_anew(c, carrier, number_of_row)
+                dE += change_anew(c, carrier, number_of_row, slot)
             rate, clamped = rate_of(e, number_of_row, dE, shift)
             if rate > e.bound[number_of_row]:
                 h.ledger[EXCEEDED] = 1

@@ -81,17 +81,6 @@ class Scratch:
             found.append((part, pair[self.kind[None, :], kinds[part, None], d[0], d[1], d[2]]))
         return found
 
-    def potentials(self) -> IntArray:
-        """(T, L1, L2, L3) Coulomb energy of each type on each of its sites with all carriers, quanta."""
-        t, pair = self.tables, self.coupling.surroundings.pair
-        assert pair is not None
-        total = np.zeros((t.n_types, *t.size), np.int64)
-        twice = np.tile(pair, (1, 1, 2, 2, 2))
-        a, b, c = t.size
-        for kind, i, j, k in zip(self.kind, *self.index, strict=True):
-            total += twice[kind, :, a - i : 2 * a - i, b - j : 2 * b - j, c - k : 2 * c - k]
-        return total
-
     # ---- rates
 
     def open_rates(self) -> FloatArray:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ..model.interactions import Interactions
 from ..rates.configuration import ConfigurationRates
-from .classes import PEAK, margins, rate_classes
+from .classes import PEAK, margin, rate_classes
 from .coupling import Coupling
+from .kernels_coulomb import LANES
 from .surroundings import QUANTUM, quantised
 from .tables import NULL
 from .twin import Twin, split
@@ -121,7 +122,7 @@ class InteractingTwin(Twin):
         words: npt.NDArray[np.uint64],
     ) -> None:
         self.coupling, self.whole = coupling, WholeEnergies(coupling)
-        self.classes, (self.margin, self.reach) = rate_classes(coupling), margins(coupling)
+        self.classes, self.margin = rate_classes(coupling), margin(coupling)
         super().__init__(
             coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words
         )
@@ -140,7 +141,6 @@ class InteractingTwin(Twin):
         self.bounds: dict[tuple[int, int], float] = {}
         self.reference: dict[tuple[int, int], int] = {}
         self.open_before: set[tuple[int, int]] = set()
-        self.slack = [self.margin] * len(self.kind)
         if algorithm != "null_event":
             for carrier in range(len(self.kind)):
                 for slot in range(self.tables.width):
@@ -271,28 +271,19 @@ class InteractingTwin(Twin):
                 found += [(other, slot) for slot, _ in changes]
         return found
 
-    def left_the_margin(self, mover: int, origin: tuple[int, ...]) -> list[tuple[int, int]]:
-        """Entries of other carriers that must be listed anew, of those carriers whose slack is used up."""
+    def left_the_margin(self, mover: int) -> list[tuple[int, int]]:
+        """Open entries of other carriers whose energy difference is too far from that for which they were listed."""
         if not self.margin:
             return []
         found = []
-        for carrier in range(len(self.kind)):
-            apart = self.wrap([x - o for x, o in zip(self.cell[carrier], origin, strict=True)])
-            self.slack[carrier] -= int(self.reach[apart])
-            if self.slack[carrier] >= 0 or carrier == mover:
-                continue
-            most = 0
-            for slot in range(self.tables.width):
-                entry, row = (carrier, slot), self.row_of((carrier, slot))
-                if entry not in self.open_before or not self.may_hop(carrier, row):
-                    continue
-                moved = abs(self.values(carrier, row)[0] - self.reference[entry])
-                if moved > self.margin >> 1:
-                    found.append(entry)
-                else:
-                    most = max(most, moved)
-            self.slack[carrier] = self.margin - most
-        self.slack[mover] = self.margin
+        for first in range(0, self.tables.width, int(LANES)):
+            for carrier in range(len(self.kind)):
+                for slot in range(first, min(first + int(LANES), self.tables.width)):
+                    entry, row = (carrier, slot), self.row_of((carrier, slot))
+                    if carrier == mover or entry not in self.open_before or not self.may_hop(carrier, row):
+                        continue
+                    if abs(self.values(carrier, row)[0] - self.reference[entry]) > self.margin:
+                        found.append(entry)
         return found
 
     def total(self) -> float:
@@ -377,7 +368,7 @@ class InteractingTwin(Twin):
             self.execute(carrier, row, difference, clamped)
             return
         self.execute(carrier, row, difference, clamped)
-        far = self.left_the_margin(carrier, origin[0])  # found first, renewed last
+        far = self.left_the_margin(carrier)  # found first, renewed last
         for slot in range(self.tables.width):
             self.renew((carrier, slot))
         for entry in [*self.touched(origin, carrier), *self.touched(target, carrier), *far]:
