@@ -31,6 +31,9 @@ CALL_ATTEMPTS = 1_000_000
 CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
 
+FLAT_POOL = 1 << 21
+"""Entries up to which every class has room for all hops; beyond, lists are made of chunks (8 % slower)."""
+
 CACHE_LINE = 64
 """Bytes."""
 
@@ -181,6 +184,8 @@ class Interacting(Compiled):
             rows[row, int(kn.FIRST)] = (first * stride) | (len(entry) - first) << 32
             rows[row, int(kn.NEXT)] = (int(t.target_type[row]) * t.width) << 32
             rows[row, int(kn.CODE)] = zero[row]
+        self.no_entry = len(entry) * stride  # of sites that only conditions on several sites know
+        entry.append([0] * stride)
         setup = np.zeros(11, np.uint64)
         setup[: kn.ANY_CLAMPED + 1] = [
             t.width,
@@ -329,10 +334,9 @@ class Interacting(Compiled):
     def _lists(self) -> dict[str, Any]:
         t, c, n = self.tables, self.coupling, self.n
         entries = n << self.bits
-        reached = c.reached()
         group: list[tuple[int, int, int, int]] = []
         span, slots, at = [0], list[int](), list[int]()
-        for b, groups in enumerate(reached):
+        for b, groups in enumerate(c.reached()):
             for kind, cell, changes in groups:
                 offset = int(self.halo.offset(cell, b - int(t.type_basis[kind])))
                 group.append((offset, kind * t.width, len(slots), len(slots) + len(changes)))
@@ -342,19 +346,21 @@ class Interacting(Compiled):
                     if site == c.target(row) and not t.to_itself[row]:
                         at.append(kl.BY_TARGET)
                     else:
-                        at.append(self.entry_of.get((row, site), kl.BY_SEVERAL - 1) + 1)
+                        at.append(self.entry_of.get((row, site), self.no_entry) + 1)
             span.append(len(group))
-        most = max((sum(len(x[2]) for x in groups) for groups in reached), default=0)
+        most = len(slots)
         charged = c.surroundings.pair is not None
         touched = 2 * most + 1 + (n * t.width if charged else 0)
         tree = self.algorithm == "sum_tree"
         classes = rate_classes(c)
         n_classes = len(classes.bound)
-        chunks = 0 if tree else (n * t.width >> 8) + 1
-        n_chunks = chunks + n_classes + 1
+        room = 0 if tree else n * t.width
+        flat = n_classes * room <= FLAT_POOL
+        chunks = 0 if flat else (room >> 8) + 1
+        n_chunks = 0 if flat else chunks + n_classes + 1
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
-            "scheme": np.array([margin(c), classes.top_exponent, chunks, 0], np.int64),
+            "scheme": np.array([margin(c), classes.top_exponent, chunks, 0, room], np.int64),
             "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),
@@ -364,7 +370,7 @@ class Interacting(Compiled):
             "touched": np.zeros(touched, np.uint64),
             "class_of": np.full(entries, kl.CLOSED, np.uint16),
             "where": np.zeros(1 if tree else entries, np.uint32),
-            "pool": np.zeros(1 if tree else n_chunks << 8, np.uint32),
+            "pool": np.zeros(n_classes * room if flat else n_chunks << 8, np.uint32),
             "directory": np.zeros(n_classes * chunks, np.uint32),
             "free": np.arange(n_chunks, dtype=np.uint32)[::-1].copy(),
             "free_count": np.array([n_chunks], np.uint64),
@@ -501,6 +507,7 @@ class Interacting(Compiled):
 
     def carry_on(self, other: Compiled) -> None:
         """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""
+        self._make_room(other["home"])
         for name in ("home", "clamped", "ledger"):
             self[name][...] = other[name]
 
@@ -508,6 +515,7 @@ class Interacting(Compiled):
         return {f"state_{name}": self[name].copy() for name in SAVED if name in self._arrays}
 
     def load(self, saved: dict[str, Any]) -> None:
+        self._make_room(saved["state_home"])
         for name in SAVED:
             if name in self._arrays:
                 self[name][...] = saved[f"state_{name}"]

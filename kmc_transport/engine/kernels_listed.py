@@ -44,6 +44,7 @@ from .kernels import (
 )
 from .kernels_coulomb import LANES, TYPES, follow_hop, move_charge, sum_anew
 from .kernels_null import (
+    ANY_SEVERAL,
     ENERGY,
     EXCEEDED,
     MAY,
@@ -67,8 +68,11 @@ CHUNK_MASK = U(255)
 CLOSED, NEVER = np.uint16(0xFFFF), np.uint16(0xFFFE)
 """In place of a class: the hop is not open; it is, but its rate is too small for a number."""
 
-BY_TARGET, BY_SEVERAL = -1, -2
-"""In place of an index into `Around.entry`: the site is the hop's target; it is in a condition on several sites."""
+RARE = 100.0
+"""A hop that has become slower keeps its class while its share of all attempts there is less than one in so many."""
+
+BY_TARGET = -1
+"""In place of an index into `Around.entry`: the site is the hop's target."""
 
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
 PEAK = 1.02
@@ -78,7 +82,7 @@ PEAK = 1.02
 TREE = 6
 
 # Entries of `Listed.scheme`.
-MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED = range(4)
+MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM = range(5)
 
 
 class Listed(NamedTuple):
@@ -95,20 +99,20 @@ class Listed(NamedTuple):
     ledger: np.ndarray
     scheme: (
         np.ndarray
-    )  # (4,) int64: margin in quanta, exponent of the fastest class, chunks a class, next carrier
-    # to be listed at the start
+    )  # (5,) int64: margin in quanta, exponent of the fastest class, chunks a class (0: without chunks), next
+    # carrier to be listed at the start, entries for which a class has room without chunks
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
-    group_span: np.ndarray  # (B + 1,) uint64
+    group_span: np.ndarray  # (B + 1,) uint64: part of `group` about each basis site
     group: (
         np.ndarray
-    )  # int64: offset to a carrier that a change of this site concerns, its base, first, last change
+    )  # (4 n,) int64: offset to a carrier that this site concerns, its base, first, last change
     change_slot: np.ndarray  # uint64
-    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or as below
+    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or `BY_TARGET`
     touched: np.ndarray  # uint64: entries to be renewed
     class_of: np.ndarray  # (N << shift,) uint16; with a tree 0 for all that are open
     where: np.ndarray  # (N << shift,) uint32: place in the class
-    pool: np.ndarray  # uint32: chunks of 256 entries
+    pool: np.ndarray  # (C room,) uint32: entries by class; or chunks of 256 entries
     directory: np.ndarray  # (C chunks,) uint32: chunks of each class
     free: np.ndarray  # uint32: unused chunks
     free_count: np.ndarray  # (1,) uint64
@@ -147,13 +151,20 @@ class Values(NamedTuple):
 
 
 @inlined
+def pool_place(f, c, n):
+    """Where the pool holds number ``n`` of class ``c``."""
+    if f.scheme[CHUNKS] == 0:
+        return U(c) * U(f.scheme[ROOM]) + n
+    return U(f.directory[U(c) * U(f.scheme[CHUNKS]) + (n >> U8)]) << U8 | (n & CHUNK_MASK)
+
+
+@inlined
 def list_add(f, entry, c):
     n = f.length[c]
-    at = U(c) * U(f.scheme[CHUNKS]) + (n >> U8)
-    if n & CHUNK_MASK == U0:
+    if f.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
         f.free_count[0] -= U1
-        f.directory[at] = f.free[f.free_count[0]]
-    f.pool[U(f.directory[at]) << U8 | (n & CHUNK_MASK)] = np.uint32(entry)
+        f.directory[U(c) * U(f.scheme[CHUNKS]) + (n >> U8)] = f.free[f.free_count[0]]
+    f.pool[pool_place(f, c, n)] = np.uint32(entry)
     f.where[entry] = np.uint32(n)
     f.length[c] = n + U1
 
@@ -161,16 +172,14 @@ def list_add(f, entry, c):
 @inlined
 def list_remove(f, entry, c):
     """The last one of the list fills the gap."""
-    n = f.length[c] - U1
-    start = U(c) * U(f.scheme[CHUNKS])
-    last_chunk = U(f.directory[start + (n >> U8)])
-    last = f.pool[last_chunk << U8 | (n & CHUNK_MASK)]
-    place = U(f.where[entry])
-    f.pool[U(f.directory[start + (place >> U8)]) << U8 | (place & CHUNK_MASK)] = last
+    n, place = f.length[c] - U1, U(f.where[entry])
+    end = pool_place(f, c, n)
+    last = f.pool[end]
+    f.pool[pool_place(f, c, place)] = last
     f.where[U(last)] = np.uint32(place)
     f.length[c] = n
-    if n & CHUNK_MASK == U0:
-        f.free[f.free_count[0]] = np.uint32(last_chunk)
+    if f.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+        f.free[f.free_count[0]] = np.uint32(end >> U8)
         f.free_count[0] += U1
 
 
@@ -265,8 +274,7 @@ def choose_entry(f, total, r, r2):
                 break
             x -= weight
     place, r2 = wide_multiply(r2, f.length[c])
-    chunk = U(f.directory[U(c) * U(f.scheme[CHUNKS]) + (place >> U8)])
-    return U(f.pool[chunk << U8 | (place & CHUNK_MASK)]), c
+    return U(f.pool[pool_place(f, c, place)]), c
 
 
 @inlined
@@ -298,55 +306,79 @@ def execute(f, p, entry, row, place):
     return target
 
 
+@inlined
+def carrier_near(f, p, place, mover):
+    """Carrier at a place, or `ABSENT`; the mover does not count."""
+    # one byte a place is nearer at hand than the numbers of the carriers
+    if U(p.occupant[place]) & OCCUPANT == U0:
+        return U(ABSENT)
+    found = U(f.carrier_at[place])
+    return U(ABSENT) if found == mover else found
+
+
 # ---- codes
 
 
 @inlined
-def list_code(f, v, entry):
-    """List an open entry by its code."""
+def list_code(f, v, entry, total):
+    """List an open entry by its code. One that has become slower stays where it is until it is chosen in vain, if that
+    will be rare: many come back before."""
     code = U(v.value[entry])
-    relist(f, entry, np.uint16(v.table[code << U2 | U2]), v.rate[code])
+    before, after = f.class_of[entry], np.uint16(v.table[code << U2 | U2])
+    stays = before < after and before < NEVER and f.class_weight[before] * RARE < total
+    if f.setup[TREE] != U0 or not stays:
+        relist(f, entry, after, v.rate[code])
 
 
 @inlined
-def renew_codes(f, p, a, v, own, n):
-    """List the hops of carrier ``own`` and the first ``n`` touched ones anew; a code is kept while a hop is open."""
-    width = f.setup[WIDTH]
+def renew_codes(f, p, a, v, own, n, total):
+    """List the hops of carrier ``own`` and the first ``n`` touched ones anew; closed ones among these have opened."""
+    width, any_several = f.setup[WIDTH], f.setup[ANY_SEVERAL] != U0
     first = own << f.setup[ENTRY_SHIFT]
-    for i in range(width + U(n)):
+    for i in range(width + n):
         entry = first | i if i < width else f.touched[i - width]
-        row, place = row_and_place(f, entry)
-        if is_open(f, p, row, place):
-            several = a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]
-            if i < width or several or f.class_of[entry] == CLOSED:
+        anew = i < width or f.class_of[entry] == CLOSED
+        if anew or any_several:
+            row, place = row_and_place(f, entry)
+            if i < width and not is_open(f, p, row, place):
+                if f.class_of[entry] != CLOSED:
+                    relist(f, entry, CLOSED, 0.0)
+                continue
+            if anew or a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]:
                 v.value[entry] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
-            list_code(f, v, entry)
-        elif f.class_of[entry] != CLOSED:
-            relist(f, entry, CLOSED, 0.0)
+        list_code(f, v, entry, total)
 
 
 @inlined
-def touch_codes(f, a, v, place, target, r, species, mover, n):
-    """What hops of other carriers see change as ``species`` leaves ``place`` for ``target``; ``r`` is twice the row."""
-    shift = f.setup[ENTRY_SHIFT]
+def touch_codes(f, p, a, v, place, target, r, species, mover):
+    """What hops of other carriers see change as ``species`` leaves ``place`` for ``target``; ``r`` is twice the row.
+
+    Hops to ``target`` are closed at once. Touched are those to ``place``, which open, and open ones whose code has
+    changed, and is renewed; codes of closed hops are not kept.
+    """
+    shift, n = f.setup[ENTRY_SHIFT], U0
     for end in range(U2):
-        site = place if end == 0 else target
-        basis = f.basis[r + end]
-        before = species if end == 0 else U0
-        after = species ^ before
+        site = target if end == 0 else place
+        basis = f.basis[r + (U1 - end)]
+        after = species if end == 0 else U0
+        before = species ^ after
         for g in range(f.group_span[basis], f.group_span[basis + U1]):
             at = g << U2
-            found = f.carrier_at[site - U(f.group[at])]
-            other = U(found)
-            if found != ABSENT and other != mover and f.record[other << U1] >> U32 == U(f.group[at | U1]):
+            other = carrier_near(f, p, site - U(f.group[at]), mover)
+            if other != U(ABSENT) and f.record[other << U1] >> U32 == U(f.group[at | U1]):
                 for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
-                    entry = other << shift | f.change_slot[i]
-                    j = f.change_entry[i]
-                    if j == BY_TARGET or f.class_of[entry] != CLOSED:
-                        if j >= 0:
-                            v.value[entry] += np.int32(a.entry[U(j) + after] - a.entry[U(j) + before])
+                    entry, j = other << shift | f.change_slot[i], f.change_entry[i]
+                    is_listed = f.class_of[entry] != CLOSED
+                    if j == BY_TARGET:
+                        if is_listed:
+                            relist(f, entry, CLOSED, 0.0)
+                        elif end == 1:
+                            f.touched[n] = entry
+                            n += U1
+                    elif is_listed:
+                        v.value[entry] += np.int32(a.entry[U(j) + after] - a.entry[U(j) + before])
                         f.touched[n] = entry
-                        n += 1
+                        n += U1
     return n
 
 
@@ -362,13 +394,13 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
     total = total_weight(f)
     while True:
         if U(f.scheme[UNLISTED]) < last:
-            carrier, n = U(f.scheme[UNLISTED]), 0
+            carrier, n = U(f.scheme[UNLISTED]), U0
             f.scheme[UNLISTED] += 1
         elif done >= n_samples or attempts >= most:
             break
         else:
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
+            wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
             if wait >= f.remaining[0]:
                 f.remaining[0] = 1.0
                 sample(t, rows_out)
@@ -379,10 +411,16 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
             f.clock[ATTEMPTS] += 1
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            entry, _ = choose_entry(f, total, r, r2)
+            entry, listed = choose_entry(f, total, r, r2)
             code = U(v.value[entry]) << U2
             chance = v.table[code]
-            if f.setup[TREE] == U0 and chance | U1 != ALWAYS:
+            if f.setup[TREE] == U0 and v.table[code | U2] != U(listed):
+                r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+                if np.float64(r >> U11) * ONE * f.class_bound[listed] >= v.rate[code >> U2]:
+                    relist(f, entry, np.uint16(v.table[code | U2]), 0.0)
+                    total = total_weight(f)
+                    continue
+            elif f.setup[TREE] == U0 and chance | U1 != ALWAYS:
                 r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
                 if r >= chance:
                     continue
@@ -400,8 +438,8 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
             target = execute(f, p, entry, row, place)
             if target == place:
                 continue
-            n = touch_codes(f, a, v, place, target, row >> ROW << U1, species, carrier, 0)
-        renew_codes(f, p, a, v, carrier, n)
+            n = touch_codes(f, p, a, v, place, target, row >> ROW << U1, species, carrier)
+        renew_codes(f, p, a, v, carrier, n, total)
         total = total_weight(f)
     f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
     f.clock[LOGGED] = executed
@@ -431,7 +469,7 @@ def look_around(f, c, v, carrier, r, n):
                     c.reference[entry] = c.kept[entry]
                 elif abs(c.kept[entry] - c.reference[entry]) > margin:
                     f.touched[n] = entry
-                    n += 1
+                    n += U1
     return n
 
 
@@ -440,7 +478,7 @@ def renew_energies(f, p, a, e, c, v, own, n):
     """List the hops of carrier ``own`` and the first ``n`` touched ones by bounds that hold within the margin."""
     width, shift, margin = f.setup[WIDTH], f.setup[ENTRY_SHIFT], f.scheme[MARGIN]
     first = own << shift
-    for i in range(width + U(n)):
+    for i in range(width + n):
         entry = first | i if i < width else f.touched[i - width]
         row, place = row_and_place(f, entry)
         r = row >> ROW
@@ -479,30 +517,34 @@ def renew_energies(f, p, a, e, c, v, own, n):
 
 
 @inlined
-def touch_energies(f, a, v, place, target, r, species, mover, n):
-    """As `touch_codes`."""
-    shift = f.setup[ENTRY_SHIFT]
+def touch_energies(f, p, a, v, place, target, r, species, mover):
+    """As `touch_codes`; the numbers of closed hops are kept."""
+    shift, n = f.setup[ENTRY_SHIFT], U0
     for end in range(U2):
-        site = place if end == 0 else target
-        basis = f.basis[r + end]
-        before = species if end == 0 else U0
-        after = species ^ before
+        site = target if end == 0 else place
+        basis = f.basis[r + (U1 - end)]
+        after = species if end == 0 else U0
+        before = species ^ after
         for g in range(f.group_span[basis], f.group_span[basis + U1]):
             at = g << U2
-            found = f.carrier_at[site - U(f.group[at])]
-            other = U(found)
-            if found != ABSENT and other != mover and f.record[other << U1] >> U32 == U(f.group[at | U1]):
+            other = carrier_near(f, p, site - U(f.group[at]), mover)
+            if other != U(ABSENT) and f.record[other << U1] >> U32 == U(f.group[at | U1]):
                 for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
-                    entry = other << shift | f.change_slot[i]
-                    j = f.change_entry[i]
-                    if j >= 0:
+                    entry, j = other << shift | f.change_slot[i], f.change_entry[i]
+                    is_listed = f.class_of[entry] != CLOSED
+                    if j == BY_TARGET:
+                        if is_listed:
+                            relist(f, entry, CLOSED, 0.0)
+                        elif end == 1:
+                            f.touched[n] = entry
+                            n += U1
+                    else:
                         k, m = U(j) + U3 * after, U(j) + U3 * before
                         v.short[entry] += a.entry[k] - a.entry[m]
                         v.shift[entry] += a.entry[k + U1] - a.entry[m + U1]
                         v.code[entry] += np.int32(a.entry[k + U2] - a.entry[m + U2])
-                    if j == BY_TARGET or f.class_of[entry] != CLOSED:
                         f.touched[n] = entry
-                        n += 1
+                        n += U1 if is_listed else U0
     return n
 
 
@@ -515,7 +557,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
     charged = c.charge_setup[TYPES] > 0
     total = total_weight(f)
     while True:
-        n = 0
+        n = U0
         if U(f.scheme[UNLISTED]) < last:
             carrier = U(f.scheme[UNLISTED])
             f.scheme[UNLISTED] += 1
@@ -523,7 +565,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
             break
         else:
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            wait = -math.log1p(-(np.float64(r >> U11) * ONE)) / total
+            wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
             if wait >= f.remaining[0]:
                 f.remaining[0] = 1.0
                 sample(t, rows_out)
@@ -559,7 +601,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
             target = execute(f, p, entry, row, place)
             if target == place:
                 continue
-            n = touch_energies(f, a, v, place, target, row >> ROW << U1, species, carrier, 0)
+            n = touch_energies(f, p, a, v, place, target, row >> ROW << U1, species, carrier)
             if charged:
                 n = look_around(f, c, v, carrier, row >> ROW, n)
         if charged:

@@ -140,8 +140,9 @@ def code_around(p, a, setup, rows, row, place):
     occupant, entry, stride = p.occupant, a.entry, setup[STRIDE]
     word = rows[row | FIRST]
     e = word & LOW32
+    end = e + (word >> U32) * stride
     code = rows[row | CODE]
-    for _ in range(word >> U32):
+    while e != end:  # in this form the compiler leaves it alone: vectors are slower for so few sites
         code += U(entry[e + U1 + (U(occupant[place + U(entry[e])]) & OCCUPANT)])
         e += stride
     if setup[ANY_SEVERAL] != U0:
@@ -258,7 +259,8 @@ def energies_around(p, a, e, setup, rows, row, place):
     occupant, entry, stride = p.occupant, a.entry, setup[STRIDE]
     word = rows[row | FIRST]
     at = word & LOW32
-    for _ in range(word >> U32):
+    end = at + (word >> U32) * stride
+    while at != end:
         j = at + U1 + U3 * (U(occupant[place + U(entry[at])]) & OCCUPANT)
         dE += entry[j]
         shift += entry[j + U1]

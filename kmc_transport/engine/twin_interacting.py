@@ -17,6 +17,7 @@ from ..rates.configuration import ConfigurationRates
 from .classes import PEAK, margin, rate_classes
 from .coupling import Coupling
 from .kernels_coulomb import LANES
+from .kernels_listed import RARE
 from .surroundings import QUANTUM, quantised
 from .tables import NULL
 from .twin import Twin, split
@@ -141,6 +142,8 @@ class InteractingTwin(Twin):
         self.bounds: dict[tuple[int, int], float] = {}
         self.reference: dict[tuple[int, int], int] = {}
         self.open_before: set[tuple[int, int]] = set()
+        self.attempts = 0.0
+        """Expected per sample interval as the last one was made."""
         if algorithm != "null_event":
             for carrier in range(len(self.kind)):
                 for slot in range(self.tables.width):
@@ -248,6 +251,18 @@ class InteractingTwin(Twin):
                 bound = PEAK * max(bound, *(self.coupling.barriers.one(hop, x, shift)[0] for x in sides))
         self.bounds[entry] = bound
         before, after = self.listed.get(entry, -1), self.classes.of(bound)
+        slower = entry in self.open_before and before >= 0 and (after < 0 or after > before)
+        if self.coupling.codes is not None and slower and RARE * self.weight(before) < self.attempts:
+            return
+        self.relist(entry, after)
+
+    def weight(self, number: int) -> float:
+        """Expected attempts of an entry of a class per sample interval."""
+        return float(self.classes.bound[number]) * self.interval
+
+    def relist(self, entry: tuple[int, int], after: int) -> None:
+        """Put an entry into a list, or none (-1)."""
+        before = self.listed.get(entry, -1)
         if self.algorithm == "sum_tree" or before == after:
             return
         self.listed[entry] = after
@@ -305,8 +320,8 @@ class InteractingTwin(Twin):
             tree[node] = tree[2 * node] + tree[2 * node + 1]
         return tree
 
-    def choose_entry(self, total: float) -> tuple[tuple[int, int], float]:
-        """Entry and its bound."""
+    def choose_entry(self, total: float) -> tuple[tuple[int, int], float, int]:
+        """Entry, its bound and its class (-1 with a tree)."""
         r, r2 = self.random(), self.random()
         x = (r >> 11) * 2.0**-53 * total
         if self.algorithm == "sum_tree":
@@ -326,34 +341,38 @@ class InteractingTwin(Twin):
                     if x < bound:
                         break
                     x -= bound
-            return found, self.bounds[found]
+            return found, self.bounds[found], -1
         chosen = 0
         for c, entries in enumerate(self.lists):
             if entries:
                 chosen = c
-                weight = float(len(entries)) * (float(self.classes.bound[c]) * self.interval)
+                weight = float(len(entries)) * self.weight(c)
                 if x < weight:
                     break
                 x -= weight
         entries = self.lists[chosen]
-        return entries[split(r2, len(entries))[0]], float(self.classes.bound[chosen])
+        return entries[split(r2, len(entries))[0]], float(self.classes.bound[chosen]), chosen
 
     def rejection_free(self, sample: int) -> None:
         """Attempts until the end of the sample interval."""
         remaining = 1.0
         while True:
-            total = self.total()
-            wait = -math.log1p(-((self.random() >> 11) * 2.0**-53)) / total
+            total = self.attempts = self.total()
+            wait = -math.log(((self.random() >> 11) + 1) * 2.0**-53) / total
             if wait >= remaining:
                 return
             remaining -= wait
             self.attempts_in_row += 1
-            entry, bound = self.choose_entry(total)
+            entry, bound, listed = self.choose_entry(total)
             carrier, row = entry[0], self.row_of(entry)
             difference, shift = self.values(carrier, row)
             rate, clamped = self.coupling.barriers.one(int(self.tables.hop[row]), difference, shift)
             assert rate <= bound
-            if self.coupling.codes is not None:
+            if self.coupling.codes is not None and listed not in (-1, self.classes.of(rate)):
+                if (self.random() >> 11) * 2.0**-53 * bound >= rate:
+                    self.relist(entry, self.classes.of(rate))
+                    continue
+            elif self.coupling.codes is not None:
                 sure = self.algorithm == "sum_tree" or self.chance(rate, bound, False) == FULL - 2
                 if not sure and not self.kept(rate, bound, clamped):
                     continue
@@ -369,7 +388,13 @@ class InteractingTwin(Twin):
             return
         self.execute(carrier, row, difference, clamped)
         far = self.left_the_margin(carrier)  # found first, renewed last
-        for slot in range(self.tables.width):
-            self.renew((carrier, slot))
-        for entry in [*self.touched(origin, carrier), *self.touched(target, carrier), *far]:
+
+        def end(entry: tuple[int, int]) -> tuple[tuple[int, ...], int]:
+            return self.target(entry[0], self.row_of(entry))
+
+        around_target, around_origin = self.touched(target, carrier), self.touched(origin, carrier)
+        closed = [e for e in around_target if end(e) == target]
+        own = [(carrier, slot) for slot in range(self.tables.width)]
+        # hops to the origin open when their turn comes there
+        for entry in [*closed, *own, *(e for e in around_target if end(e) != origin), *around_origin, *far]:
             self.renew(entry)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmc_transport.engine import Replica, coupling
+from kmc_transport.engine import Replica, classes, coupling, interacting
 from kmc_transport.engine.scratch import Scratch
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
@@ -93,6 +93,24 @@ def test_codes_and_energies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
         by_code.open_rates(),
         Scratch(by_energy._coupling, by_code._backend.cells(), by_code._backend.kinds()).open_rates(),
     )
+
+
+@pytest.mark.parametrize("pool", [0, interacting.FLAT_POOL])
+@pytest.mark.parametrize("exact", [0, classes.MOST_EXACT])
+def test_cold_gas(pool: int, exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strong coupling: hops that have become slower keep their class until they are chosen in vain. Lists with room
+    for all hops and made of chunks, classes of one rate and of factors of two: twins equal, nothing lost."""
+    monkeypatch.setattr(interacting, "FLAT_POOL", pool)
+    monkeypatch.setattr(classes, "MOST_EXACT", exact)
+    model = with_rule(lattice_gas("sc", 6, 60, rate=math.exp(-1 / KT0)), "metropolis")
+    model = with_interactions(model, clusters=nearest_pairs(-5 * KT0))
+    a, b = (replica(model, "rejection_free", sample_interval=0.4, twin=twin) for twin in (False, True))
+    for r in (a, b):
+        r.advance(2)
+        assert 0.3 < r.executed / r.attempted < 1.0
+    assert a.executed > 40
+    assert_equal(a, b)
+    a.check()
 
 
 def test_twin_catches_a_wrong_energy() -> None:
