@@ -215,6 +215,49 @@ def test_a_wrong_energy_is_seen(enumerations: dict) -> None:
     assert np.abs(z).max() > 5
 
 
+FORCE = (0.4 * KT0, 0.0, 0.0)
+
+
+def force_on(charges: tuple[float, float]) -> RateCatalog:
+    """An ion and a polaron that attract each other; the charges choose on whom the field acts."""
+    model = make_model(
+        np.diag([1.0, 1.0, 10.0]),
+        [[0, 0, 0], [0.5, 0.5, 0]],
+        [[(0, 0, (1, 0, 0), 1.0)], [(1, 1, (1, 0, 0), 3.0)]],
+        counts=(1, 1),
+        charges=charges,
+        supercell=(6, 1, 1),
+        periodic=(True, False, False),
+        allowed=[[True, False], [False, True]],
+    )
+    bound = clusters([(-3 * KT0, [(0, 0, (0, 0, 0)), (1, 1, (c, 0, 0))]) for c in (0, -1)])
+    catalog = build_catalog(
+        with_interactions(with_rule(model), clusters=bound), temperature=T0, field=FORCE
+    )
+    assert (catalog.work != 0).any() == any(charges)
+    return catalog
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_onsager_reciprocity_and_green_kubo(algorithm: str) -> None:
+    """Force on the ions alone moves the polarons as much as the same force on the polarons the ions, and both follow
+    from how the two move together at rest: J_b = F <X_a X_b>/(2 kT t)."""
+    rows, rate, error = 4000, {}, {}
+    for charges in ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0)):
+        r = simulate(force_on(charges), algorithm, 6.0, seed=5, rows=rows)
+        x = r.tallies.displacement[:, :, 0] / r.tallies.row_time / FORCE[0]
+        if not any(charges):
+            lag = r.tallies.lag(4)
+            x = r.tallies.collective[:, 4, :, 0, :, 0].reshape(rows, 4)[:, 1:2] / (2 * KT0 * lag)
+        rate[charges], error[charges] = x.mean(axis=0), x.std(axis=0, ddof=1) / np.sqrt(rows)
+    polarons, ions, together = rate[1.0, 0.0][1], rate[0.0, 1.0][0], rate[0.0, 0.0][0]
+    spread = error[1.0, 0.0][1], error[0.0, 1.0][0], error[0.0, 0.0][0]
+    assert min(polarons / spread[0], ions / spread[1], together / spread[2]) > 10
+    assert abs(polarons - ions) < 4 * np.hypot(spread[0], spread[1])
+    assert abs(polarons - together) < 4 * np.hypot(spread[0], spread[2])
+    assert rate[1.0, 0.0][0] - polarons > 4 * np.hypot(error[1.0, 0.0][0], spread[0])  # the ions' own answer differs
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_pairs_of_the_ising_chain(algorithm: str) -> None:
     """Equilibrium of the lattice gas with neighbour energies on a ring: mean number of pairs, by counting."""
