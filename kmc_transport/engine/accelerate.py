@@ -25,6 +25,7 @@ __all__ = [
     "part",
     "prefetch",
     "rule_address",
+    "spliced",
     "wide_multiply",
 ]
 
@@ -80,6 +81,14 @@ def part(function: F) -> F:
     """Compile a part of a kernel, which Python itself never calls (its wrappers would cost compile time)."""
     options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
     return numba.njit(**options)(function)
+
+
+def spliced(function: F) -> F:
+    """Copy a part of a kernel into its callers before they are compiled, for one that mostly calls others.
+
+    What is compiled apart goes through the optimiser again in each caller, with all that it calls itself.
+    """
+    return numba.njit(inline="always", **OPTIONS)(function)
 
 
 def inlined(function: F) -> F:

@@ -39,6 +39,18 @@ CALL_HOPS = 5_000_000
 LONGEST_WINDOW = 2**30
 """Cells that a carrier may travel within a window (its displacement is kept in 32 bits)."""
 
+LONGEST_WAIT = 2**15
+"""Cells that a carrier may travel within half a window where 16 bits are to keep them."""
+
+CARRIER_BYTES = 70
+"""Of a carrier's record, 7 levels and unwrapped cell, in the narrow arrays."""
+
+FEW_CARRIERS = 64
+"""Fewer carriers need no thrift. They travel far between samples, and their kernels should not be compiled twice."""
+
+FAR = 2**31 - 2 * LONGEST_WAIT
+"""Cells from where a carrier may begin a window that is kept in 32 bits."""
+
 
 def bit_field(tables: Tables) -> int:
     """Bits of one field of the packed record: a cell coordinate, for the last axis with the basis site, and a guard."""
@@ -59,6 +71,19 @@ def slot_bits(tables: Tables) -> int:
 def fits_bits(tables: Tables) -> bool:
     """Whether coordinates and base row of a carrier fit 64 bits."""
     return 3 * bit_field(tables) + (tables.n_rows - 1).bit_length() <= 64
+
+
+def is_plain(tables: Tables) -> bool:
+    """Whether a simpler null-event kernel does: one species on one kind of site, whose slots are hops to different
+    neighbours, all of which are sites of their own."""
+    t = tables
+    return (
+        t.n_types == 1
+        and bool(np.all(t.hop != NULL))
+        and not t.to_itself.any()
+        and np.array_equal(t.link, np.arange(t.width))
+        and not t.two_draws
+    )
 
 
 def bit_geometry(tables: Tables) -> list[int]:
@@ -109,6 +134,7 @@ class Compiled:
                 f"{tables.n_sites} sites with {self.n} carriers are too many for the table layout"
             )
         self.shift = bit_geometry(tables)[6] if layout == "bitset" else 32
+        self._plain = True if is_plain(tables) else None
         self._arrays: dict[str, Any] = {**self._network(), **self._empty_state(words)}
         index = np.stack(np.unravel_index(cell, tables.size)) if self.n else np.zeros((3, 0), np.int64)
         self["home"][:] = index
@@ -117,6 +143,9 @@ class Compiled:
         if not tables.integer_steps:
             self["last_base"][:] = base
         self._occupy()
+
+    _room = 0
+    """Cells that every carrier may travel until `_stay_in_range` looks again."""
 
     def __getitem__(self, name: str) -> Any:
         """One of the kernels' arrays."""
@@ -179,21 +208,17 @@ class Compiled:
     def _tally_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
         """Random stream, carriers and tallies, the latter empty."""
         t, n, levels = self.tables, self.n, self.levels
-        n_total, several = 3 * t.n_species, 0 if t.integer_steps else n
+        n_total = 3 * t.n_species
         record = np.zeros(2 * n, np.uint64)
         record[1::2] = k.STEP_ZERO
         return {
             "rng": np.array(words, np.uint64),
             "record": record,
             "counts": np.zeros(t.n_rows, np.int64),
-            "held": np.zeros((3, n), np.int32),
             "clock": np.zeros(5, np.int64),
             "batch": np.zeros((3, k.BATCH), np.uint64),
             "pending_counts": np.zeros((levels, t.n_rows), np.int64),
-            "pending": np.zeros((levels, 3, n), np.int32),
-            "pending_base": np.zeros((levels, several), np.int32),
-            "last_base": np.zeros(several, np.int32),
-            "home": np.zeros((3, n), np.int64),
+            **self._waiting(n >= FEW_CARRIERS and t.n_rows < LONGEST_WAIT),
             "events": np.zeros(t.n_rows, np.int64),
             "collective": np.zeros((levels + 1) * n_total**2),
             "tracer": np.zeros((levels + 1) * t.n_species * 6),
@@ -203,6 +228,34 @@ class Compiled:
             "scratch": np.zeros((3, k.BLOCK), np.int32),
             "before": np.zeros(k.BLOCK, np.int32),
         }
+
+    def _waiting(self, narrow: bool) -> dict[str, np.ndarray]:
+        """What the sampling keeps of each carrier, empty.
+
+        Narrow: displacements of waiting blocks in 16 bits, unwrapped cells in 32, and no room to empty packed counters
+        within a sample. `configure` and `_stay_in_range` see to it that nothing overflows.
+        """
+        n, levels = self.n, self.levels
+        several = 0 if self.tables.integer_steps else n
+        short, long = (np.int16, np.int32) if narrow else (np.int32, np.int64)
+        return {
+            "held": np.zeros((3, 0 if narrow else n), np.int32),
+            "pending": np.zeros((levels, 3, n), short),
+            "pending_base": np.zeros((levels, several), short),
+            "last_base": np.zeros(several, short),
+            "home": np.zeros((3, n), long),
+        }
+
+    def _widen(self) -> None:
+        """Leave the narrow arrays. Nothing is lost; a kernel compiled for the wide ones goes on."""
+        for name, wide in self._waiting(False).items():
+            narrow = self[name]
+            wide[..., : narrow.shape[-1]] = narrow
+            self._arrays[name] = wide
+
+    @property
+    def _narrow(self) -> bool:
+        return bool(self["home"].dtype == np.int32)
 
     def _empty_state(self, words: npt.NDArray[np.uint64]) -> dict[str, np.ndarray]:
         t, n = self.tables, self.n
@@ -260,11 +313,19 @@ class Compiled:
     def configure(self, sample_interval: float, windows_per_row: int) -> None:
         """Set the sampling. Raises ValueError when a carrier could travel too far within a window."""
         t = self.tables
-        reach = max(1, int(np.abs(t.cell).max(initial=0)))
+        reach = self._reach = max(1, int(np.abs(t.cell).max(initial=0)))
         moving = t.number > 0
         fastest = float(t.bound[moving].max(initial=0.0))
-        # attempts of a carrier in a window are Poisson numbers of this mean at most; twice as many do not occur
-        farthest = 2 * reach * (fastest * sample_interval * 2**self.levels + 1000)
+
+        def most_cells(n_samples: int) -> float:
+            """Attempts of a carrier are a Poisson number of mean m at most. By Chernoff's bound, exp(k - m) (m/k)**k
+            for k or more (M. Mitzenmacher and E. Upfal, Probability and Computing, theorem 5.4), the chance of
+            2 (m + 1000) is below 2**-3000 whatever m."""
+            return 2 * reach * (fastest * sample_interval * n_samples + 1000)
+
+        if self._narrow and most_cells(2 ** max(0, self.levels - 1)) >= LONGEST_WAIT:
+            self._widen()
+        farthest = most_cells(2**self.levels)
         self._may_go_far = farthest > LONGEST_WINDOW or int(t.number.max(initial=0)) * farthest**2 > 2.0**62
         if self._may_go_far and self.algorithm == "null_event":
             raise ValueError(
@@ -294,6 +355,7 @@ class Compiled:
         says how many samples are left.
         """
         clock = self["clock"]
+        self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else CALL_HOPS)
         rows, out = self._output(n_samples)
         buffer = np.zeros((1, 4)) if log is None else log
         clock[k.LOGGED] = 0
@@ -307,14 +369,31 @@ class Compiled:
         self.logged = int(clock[k.LOGGED])
         return rows.head(int(out.finished[0]))
 
+    def _stay_in_range(self, n_samples: int, hops: int) -> None:
+        """Widen the arrays before unwrapped cells could leave 32 bits. ``hops`` : most hops of all carriers."""
+        if not self._narrow:
+            return
+        farthest = min(hops * self._reach, ((n_samples >> self.levels) + 2) * 2 * LONGEST_WAIT)
+        self._room -= farthest
+        if self._room < 0:
+            self._room = room(self["home"]) - farthest
+        if self._room < 0:
+            self._widen()
+
+    def _make_room(self, home: npt.NDArray[Any]) -> None:
+        """Be able to hold these unwrapped cells."""
+        self._room = 0
+        if self._narrow and room(home) < 0:
+            self._widen()
+
     def _call(
         self, n_samples: int, attempts: IntArray, out: k.Rows, log: npt.NDArray[np.float64], logging: bool
     ) -> int:
         """Run the kernel. Returns the samples that are left."""
         tally = self._tuple(k.Tally)
         if self.algorithm == "null_event":
-            bits, hops = self.layout == "bitset", self._tuple(k.Hops)
-            k.run_null_event(attempts, self._fold_after, bits, hops, tally, out, log, logging)
+            bits, hops = True if self.layout == "bitset" else None, self._tuple(k.Hops)
+            k.run_null_event(attempts, self._fold_after, bits, self._plain, hops, tally, out, log, logging)
             return 0
         most = len(log) if logging else CALL_HOPS
         return int(k.run_rejection_free(n_samples, most, self._tuple(k.Lists), tally, out, log, logging))
@@ -363,7 +442,7 @@ class Compiled:
 
     def clear(self) -> None:
         """Forget everything tallied; the next sample begins a window."""
-        self["home"][:] = self.unwrapped().T
+        self._add_waiting(self["home"])
         if not self.tables.integer_steps:
             self["last_base"][:] = self.kinds() * self.tables.width
         for name in ("events", "collective", "tracer", "clock"):
@@ -393,11 +472,15 @@ class Compiled:
 
     def unwrapped(self) -> IntArray:
         """(N, 3) cell of each carrier, counted on across the periodic boundaries."""
-        cell = self["home"].copy()
+        cell = self["home"].astype(np.int64)
+        self._add_waiting(cell)
+        return cell.T
+
+    def _add_waiting(self, cell: npt.NDArray[Any]) -> None:
+        """Add what carriers have travelled in this window to (3, N) cells."""
         for level in range(self.levels):
             if self._sample >> level & 1:
                 cell += self["pending"][level]
-        return cell.T
 
     @property
     def nbytes(self) -> int:
@@ -414,10 +497,16 @@ class Compiled:
         self["bits"][:] = 0
         if self.algorithm == "rejection_free":
             self["carrier_at"][:] = k.ABSENT
+        self._make_room(saved["state_home"])
         for name in SAVED:
             if name in self._arrays:
                 self[name][...] = saved[f"state_{name}"]
         self._occupy()
+
+
+def room(home: npt.NDArray[Any]) -> int:
+    """Cells that every carrier may still travel, before its unwrapped cell might leave 32 bits."""
+    return FAR - max(int(home.max(initial=0)), -int(home.min(initial=0)))
 
 
 def species_cut(t: Tables) -> npt.NDArray[np.uint64]:

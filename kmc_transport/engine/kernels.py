@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .accelerate import jit, part, prefetch, wide_multiply
+from .accelerate import jit, part, prefetch, spliced, wide_multiply
 
 U = np.uint64
 U0, U1, U2, U3, U6, U11, U17, U19, U21 = U(0), U(1), U(2), U(3), U(6), U(11), U(17), U(19), U(21)
@@ -68,7 +68,7 @@ class Hops(NamedTuple):
     bytes: np.ndarray  # (n_sites,) uint8 occupied; length 1 if not used
     bits: np.ndarray  # uint64 words of occupied sites; length 1 if not used
     counts: np.ndarray  # (R,) int64 executed since the last sample
-    held: np.ndarray  # (3, N) int32: cells folded out of the record since the last sample
+    held: np.ndarray  # (3, N) int32: cells folded out of the record since the last sample, or (3, 0)
     clock: np.ndarray  # (5,) int64
     batch: np.ndarray  # (3, BATCH) uint64: scratch
 
@@ -115,10 +115,10 @@ class Tally(NamedTuple):
     centre: np.ndarray  # (R, 3) float64, by base row
     lattice: np.ndarray  # (3, 3) float64
     pending_counts: np.ndarray  # (L, R) int64
-    pending: np.ndarray  # (L, 3, N) int32: a block of 2**l samples that waits for its partner
-    pending_base: np.ndarray  # (L, N) int32: base row at the start of that block; unused for integer steps
-    last_base: np.ndarray  # (N,) int32: base row at the last sample
-    home: np.ndarray  # (3, N) int64: unwrapped cell at the start of the window
+    pending: np.ndarray  # (L, 3, N) int16 or int32: a block of 2**l samples that waits for its partner
+    pending_base: np.ndarray  # (L, N), same type: base row at the start of that block, or (L, 0)
+    last_base: np.ndarray  # (N,) or, for integer steps, (0,), same type: base row at the last sample
+    home: np.ndarray  # (3, N) int32 or int64: unwrapped cell at the start of the window
     events: np.ndarray  # (R,) int64 executed in the complete windows of this row
     collective: np.ndarray  # ((L + 1) 9 S S,) float64
     tracer: np.ndarray  # ((L + 1) 6 S,) float64
@@ -164,10 +164,12 @@ def choose_species(r, cut):
 
 
 @part
-def hops_table(n, h):
+def hops_table(n, h, plain):
     """``n`` attempts; neighbours from a table, one byte a site. Returns (carrier, row, executed) of the last one.
 
     Without a branch on the outcome: it would be foretold wrongly too often. A refused hop writes what was there.
+    ``plain``, if it is not None: the network is as `compiled.is_plain` says. Then the row does not depend on the
+    carrier's record, and two loads less stand between the random number and the occupancy.
     """
     rows, record, occupied, neighbour, counts = h.rows, h.record, h.bytes, h.neighbour, h.counts
     links, width, two_draws = h.setup[LINKS], h.setup[WIDTH], h.setup[TWO_DRAWS] != U0
@@ -175,24 +177,33 @@ def hops_table(n, h):
     first, number, several = h.first[0], h.number[0], len(h.number) > 1
     carrier = row = executed = U0
     for _ in range(n):
-        if several:
+        if plain is None and several:
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             s = choose_species(r, h.cut)
             first, number = h.first[s], h.number[s]
         r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
         carrier, fraction = wide_multiply(r, number)
-        carrier += first
-        if two_draws:
-            fraction, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+        if plain is None:
+            carrier += first
+            if two_draws:
+                fraction, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
         slot, fraction = wide_multiply(fraction, width)
         here = record[carrier << U1]
-        row = ((here >> U32) + slot) << ROW
+        if plain is None:
+            site, row = here & LOW32, ((here >> U32) + slot) << ROW
+        else:
+            site, row = here, slot << ROW
         row = rows[row | ALIAS] if fraction >= rows[row | THRESHOLD] else row
-        site = here & LOW32
-        target = U(neighbour[site * links + rows[row | LINK]])
-        executed = (rows[row | MAY] >> U(occupied[target])) & U1
+        if plain is None:
+            target = U(neighbour[site * links + rows[row | LINK]])
+            executed = (rows[row | MAY] >> U(occupied[target])) & U1
+            after = target | rows[row | NEXT]
+        else:
+            target = U(neighbour[site * width + (row >> ROW)])
+            executed = U(occupied[target]) ^ U1
+            after = target
         mask = U0 - executed
-        there = here ^ ((here ^ (target | rows[row | NEXT])) & mask)
+        there = here ^ ((here ^ after) & mask)
         occupied[site] = executed ^ U1
         occupied[there & LOW32] = 1
         record[carrier << U1] = there
@@ -203,8 +214,8 @@ def hops_table(n, h):
 
 
 @part
-def hops_bits(n, h):
-    """``n`` attempts; neighbours by arithmetic, one bit a site. Returns as `hops_table`.
+def hops_bits(n, h, plain):
+    """``n`` attempts; neighbours by arithmetic, one bit a site. Arguments and result as `hops_table`.
 
     The record holds the base row above three fields for the cell coordinates; the last one includes the basis
     site. A hop adds a number to the record, and where a coordinate reaches the size of the supercell, that is
@@ -223,23 +234,30 @@ def hops_bits(n, h):
     for begin in range(0, n, BATCH):
         size = U(min(BATCH, n - begin))
         for i in range(size):
-            if several:
+            if plain is None and several:
                 r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
                 s = choose_species(r, h.cut)
                 first, number = h.first[s], h.number[s]
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             carrier, fraction = wide_multiply(r, number)
-            carrier += first
-            if two_draws:
-                fraction, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
+            if plain is None:
+                carrier += first
+                if two_draws:
+                    fraction, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             slot, fraction = wide_multiply(fraction, width)
             prefetch(record, carrier << U1)
-            carriers[i], slots[i], fractions[i] = carrier, slot, fraction
+            if plain is None:
+                fractions[i] = fraction
+            else:
+                slot <<= ROW
+                slot = rows[slot | ALIAS] if fraction >= rows[slot | THRESHOLD] else slot
+            carriers[i], slots[i] = carrier, slot
         for i in range(size):
-            carrier = carriers[i]
+            carrier, row = carriers[i], slots[i]
             here = record[carrier << U1]
-            row = ((here >> place_bits) + slots[i]) << ROW
-            row = rows[row | ALIAS] if fractions[i] >= rows[row | THRESHOLD] else row
+            if plain is None:
+                row = ((here >> place_bits) + row) << ROW
+                row = rows[row | ALIAS] if fractions[i] >= rows[row | THRESHOLD] else row
             there = here + rows[row | MOVE]
             over = (there + bias) & guard
             there -= sizes & (over - (over >> field_low))
@@ -247,7 +265,8 @@ def hops_bits(n, h):
             site = site * size2 + (here & field_mask)
             target = ((there >> field2) & field_mask) * size1 + ((there >> field) & field_mask)
             target = target * size2 + (there & field_mask)
-            executed = (rows[row | MAY] >> ((bits[target >> U6] >> (target & U63)) & U1)) & U1
+            executed = (bits[target >> U6] >> (target & U63)) & U1
+            executed = (rows[row | MAY] >> executed) & U1 if plain is None else executed ^ U1
             mask = U0 - executed
             bits[site >> U6] ^= executed << (site & U63)
             bits[target >> U6] ^= executed << (target & U63)
@@ -302,11 +321,28 @@ def sample_hops(t, k):
 
 
 @part
+def unpack(words, x, y, z, all_bits):
+    """Displacements since the last sample, out of the packed counters of ``words``, which begin anew.
+
+    The places in between are written back with a mask that keeps all of them. The compiler does not know that, and
+    so reads and writes whole vectors; stores to every second word would go one by one, which takes twice as long.
+    """
+    for i in range(len(words) >> 1):
+        v = words[2 * i + 1]
+        x[i] = np.int32(v & LOW21) - OFFSET
+        y[i] = np.int32((v >> U21) & LOW21) - OFFSET
+        z[i] = np.int32(v >> U42) - OFFSET
+        words[2 * i] &= all_bits
+        words[2 * i + 1] = STEP_ZERO
+
+
+@part
 def sample_carriers(t, s, k):
     """Second moments of the displacements of species ``s``: in cells, exactly, where all steps are whole cells,
     else in Å, carrier by carrier."""
     levels, base_shift, integer_steps = t.plan[LEVELS], U(t.plan[BASE_SHIFT]), t.plan[INTEGER_STEPS] != 0
     cell_moments, moments, lattice, centre = t.cell_moments, t.moments, t.lattice, t.centre
+    all_bits = U0 - U(levels >= 0)
     for level in range(levels + 1):
         for j in range(6):
             cell_moments[level, j] = 0
@@ -317,12 +353,7 @@ def sample_carriers(t, s, k):
         n = end - start
         d, before = t.scratch, t.before
         words = t.record[2 * start : 2 * end]
-        for i in range(n):
-            v = words[2 * i + 1]
-            d[0, i] = np.int32(v & LOW21) - OFFSET
-            d[1, i] = np.int32((v >> U21) & LOW21) - OFFSET
-            d[2, i] = np.int32(v >> U42) - OFFSET
-            words[2 * i + 1] = STEP_ZERO
+        unpack(words, d[0], d[1], d[2], all_bits)
         if t.clock[FOLDED]:
             for j in range(3):
                 held = t.held[j, start:end]
@@ -411,7 +442,7 @@ def sample_carriers(t, s, k):
             t.tracer[at + j] += np.float64(cell_moments[level, j]) if integer_steps else moments[level, j]
 
 
-@part
+@spliced
 def sample(t, rows):
     """Tally the blocks that end with this sample, and hand a row over when it is complete.
 
@@ -446,18 +477,21 @@ def sample(t, rows):
 
 
 @jit
-def run_null_event(attempts, fold_after, use_bits, h, t, rows, log, logging):
-    """One sample for each entry of ``attempts`` (its number of attempts)."""
+def run_null_event(attempts, fold_after, bits, plain, h, t, rows, log, logging):
+    """One sample for each entry of ``attempts`` (its number of attempts).
+
+    ``bits`` and ``plain`` are None or something else: a kernel of its own is compiled for each case that is used.
+    """
     most = np.int64(1) if logging else fold_after
     for sample_number in range(len(attempts)):
         done = 0
         n = attempts[sample_number]
         while done < n:
             m = min(n - done, most)
-            if use_bits:
-                carrier, row, executed = hops_bits(m, h)
+            if bits is None:
+                carrier, row, executed = hops_table(m, h, plain)
             else:
-                carrier, row, executed = hops_table(m, h)
+                carrier, row, executed = hops_bits(m, h, plain)
             if logging and executed:
                 entry = h.clock[LOGGED]
                 log[entry, 0] = done

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..rates.catalog import RateCatalog
 from ..units import K_B
-from .compiled import fits_bits
+from .compiled import CARRIER_BYTES, fits_bits, is_plain, n_links
 from .tables import Tables, build_tables
 
 __all__ = [
@@ -25,8 +25,9 @@ WORTHWHILE_ACCEPTANCE = 0.06
 """Null events are taken above this share of executed attempts: an attempt costs 0.035 to 0.10 of a rejection-free
 hop at all sizes and concentrations measured (docs/development/performance.md)."""
 
-TABLE_BYTES = 600_000
-"""Largest neighbour table that is faster than arithmetic (it shares the second-level cache with the carriers)."""
+TABLE_BYTES, PLAIN_TABLE_BYTES = 900_000, 2_700_000
+"""Up to so many bytes of neighbour table and carriers the table is faster than arithmetic (docs/development/
+performance.md); the latter for the simpler kernel (`is_plain`), whose loads overlap better."""
 
 
 def expected_acceptance(catalog: RateCatalog, tables: Tables) -> float:
@@ -76,7 +77,7 @@ def pick_layout(wanted: str, tables: Tables, algorithm: str) -> str:
     if wanted == "bitset" and not fits_bits(tables):
         raise ValueError("the supercell is too large in one direction for the bit-set layout")
     if wanted == "auto":
-        n_links = max((len(x) for x in tables.links), default=1)
-        small = 4 * tables.n_sites * n_links <= TABLE_BYTES
+        size = 4 * tables.n_sites * n_links(tables) + CARRIER_BYTES * int(tables.number.sum())
+        small = size <= (PLAIN_TABLE_BYTES if is_plain(tables) else TABLE_BYTES)
         return "table" if small or not fits_bits(tables) else "bitset"
     return wanted

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from kmc_transport.engine import Replica, accelerate, expected_hop_rate
+from kmc_transport.engine import Replica, accelerate, compiled, expected_hop_rate
 from kmc_transport.engine.tables import NULL, alias_table, build_tables
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import RateCatalog, build_catalog
@@ -289,7 +289,9 @@ def test_automatic_choices() -> None:
     assert replica(lattice_gas("sc", 5, 12)).algorithm == "null_event"
     assert replica(lattice_gas("sc", 5, 124)).algorithm == "rejection_free"
     assert replica(lattice_gas("sc", 5, 12)).layout == "table"
-    assert replica(lattice_gas("sc", 34, 12)).layout == "bitset"
+    assert replica(lattice_gas("sc", 34, 12)).layout == "table"
+    assert replica(lattice_gas("sc", 49, 12)).layout == "bitset"
+    assert replica(lattice_gas("diamond", 31, 12)).layout == "bitset"
     gas = lattice_gas("sc", 6, 50)
     assert expected_hop_rate(catalog_of(gas)) == pytest.approx(50 * 6 * (1 - 50 / 216))
     assert replica(gas).acceptance_estimate == pytest.approx(1 - 50 / 216)
@@ -324,6 +326,100 @@ def test_folding_of_far_displacements() -> None:
         assert abs(moved) > 1.1e6
         assert t.displacement[0, 0, 0] == moved
         assert t.tracer[0, 0, 0, 0, 0] == moved**2
+
+
+@pytest.fixture
+def thrifty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Narrow arrays for few carriers too."""
+    monkeypatch.setattr(compiled, "FEW_CARRIERS", 0)
+
+
+def is_narrow(r: Replica) -> bool:
+    names = ("pending", "home", "pending_base", "last_base")
+    types = {name: str(r._backend[name].dtype) for name in names}
+    narrow = types["pending"] == "int16"
+    short, long = ("int16", "int32") if narrow else ("int32", "int64")
+    assert types == {"pending": short, "home": long, "pending_base": short, "last_base": short}
+    assert r._backend["held"].shape == (3, 0 if narrow else r.n_carriers)
+    return narrow
+
+
+@pytest.mark.parametrize(("algorithm", "layout"), CASES)
+def test_narrow_arrays(algorithm: str, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 bits for waiting displacements change no number; a snapshot of wide arrays goes on in narrow ones."""
+    kw = {"field": (0.02, 0, 0.01), "windows_per_row": 2}
+    wide = replica(mixture(), algorithm, layout, **kw)
+    wide.advance(7)
+    snapshot = wide.snapshot()
+    monkeypatch.setattr(compiled, "FEW_CARRIERS", 0)
+    narrow = replica(mixture(), algorithm, layout, **kw)
+    narrow.advance(7)
+    resumed = Replica.restore(wide.catalog, snapshot)
+    for r in (wide, narrow, resumed):
+        r.advance(20)
+    assert [is_narrow(r) for r in (wide, narrow, resumed)] == [False, True, True]
+    assert tallies_equal(wide, narrow)
+    assert tallies_equal(wide, resumed)
+    assert narrow.nbytes < wide.nbytes
+
+
+@pytest.mark.usefixtures("thrifty")
+@pytest.mark.parametrize("algorithm", ["null_event", "rejection_free"])
+def test_narrow_arrays_give_way_to_long_intervals(algorithm: str) -> None:
+    """Intervals in which a carrier could leave 16 bits make the arrays wide."""
+    r = replica(chain([1.0]), algorithm, field=(0.3, 0, 0), sample_interval=1e-6, levels=2)
+    assert is_narrow(r)
+    forward = float(r.catalog.rate.max())
+    r.reset(sample_interval=7e3 / forward)  # half a window: 14 000 hops on average
+    r.advance(8)
+    assert is_narrow(r)
+    start = r.positions()
+    r.reset(sample_interval=1.8e4 / forward)  # 36 000
+    assert not is_narrow(r)
+    r.advance(4)
+    moved = float((r.positions() - start)[0, 0])
+    assert abs(moved) > 2**16
+    t = r.tallies
+    assert t.displacement[0, 0, 0] == moved
+    assert t.tracer[0, 2, 0, 0, 0] == moved**2
+    assert t.tracer[0, 1, 0, 0, 0] > 2 * 2.0**30  # both halves left 16 bits
+
+
+@pytest.mark.usefixtures("thrifty")
+@pytest.mark.parametrize("guarded", [True, False])
+def test_unwrapped_cells_beyond_32_bits(guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays are made wide before a cell leaves 32 bits; negative control: unguarded, it comes out wrong."""
+    if not guarded:
+        monkeypatch.setattr(compiled.Compiled, "_stay_in_range", lambda *_: None)
+    r = replica(chain([1.0]), "null_event", field=(-0.3, 0, 0), levels=1, sample_interval=1.0)
+    forward = r.catalog.rate.argmax()
+    sign = int(r.catalog.model.network.cell[forward, 0])
+    r.reset(sample_interval=1000 / float(r.catalog.rate.max()))
+    home = r._backend["home"]
+    home[0] = sign * (2**31 - 200_000)
+    r.advance(2)
+    assert is_narrow(r)
+    snapshot = r.snapshot()
+    start = r.positions()
+    for _ in range(30):
+        r.advance(20)
+    moved = r.positions()[:, 0] - start[:, 0]
+    exact = np.sum(r.tallies.displacement[1:], axis=0)[0, 0]
+    assert abs(exact) > 500_000
+    assert (moved[0] == exact) == guarded
+    assert is_narrow(r) != guarded
+    if guarded:  # what has gone far is restored as it is, also where the arrays were wide
+        assert is_narrow(Replica.restore(r.catalog, snapshot))
+        again = Replica.restore(r.catalog, r.snapshot())
+        assert not is_narrow(again)
+        np.testing.assert_array_equal(again.positions(), r.positions())
+
+
+def test_bytes_a_site() -> None:
+    """At half filling and with 7 levels, 16 + 42 + 12 bytes a carrier and little else."""
+    r = replica(lattice_gas("sc", 32, 2**14), "null_event", "bitset", levels=7, sample_interval=0.4)
+    assert r.nbytes / 2**15 < 35.5
+    assert is_narrow(r)
 
 
 def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmc_transport.engine import Replica
+from kmc_transport.engine import Replica, compiled
 from kmc_transport.engine.twin import Xoshiro
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
@@ -160,3 +160,59 @@ def test_a_random_number_each_for_carrier_and_slot() -> None:
         kernel = replica(model, "null_event", layout=layout)
         kernel.advance(40)
         assert_equal(kernel, twin)
+
+
+@pytest.mark.parametrize("layout", ["table", "bitset"])
+@pytest.mark.parametrize("field", [0.0, 0.03])
+def test_plain_kernel(layout: str, field: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One species on one kind of site has a simpler kernel: the trajectory is the twin's and the general kernel's."""
+    model = lattice_gas("fcc", 3, 11)
+    kw = {"field": (field, 0.5 * field, 0.0), "layout": layout}
+    twin = replica(model, "null_event", twin=True, **kw)
+    assert compiled.is_plain(twin._tables)
+    uniform = twin._tables.alias.tolist() == list(range(12))
+    assert uniform == (field == 0)
+    twin.advance(21)
+    kernel = replica(model, "null_event", **kw)
+    kernel.advance(21)
+    assert_equal(kernel, twin)
+    monkeypatch.setattr(compiled, "is_plain", lambda tables: False)
+    general = replica(model, "null_event", **kw)
+    general.advance(21)
+    assert_equal(general, twin)
+
+
+def unplain() -> dict[str, Model]:
+    """Networks that are not plain, each for another reason."""
+    one = {"counts": (4,), "supercell": (5, 2, 2)}
+    x, y = (0, 0, (1, 0, 0), 1.0), (0, 0, (0, 1, 0), 0.4)
+    return {
+        "own image": make_model(np.eye(3), [[0, 0, 0]], [x, y], counts=(4,), supercell=(5, 1, 2)),
+        "two hops to one neighbour": make_model(np.eye(3), [[0, 0, 0]], [x, x], **one),
+        "two kinds of site": make_model(np.eye(3), [[0, 0, 0], [0.5, 0, 0]], [(0, 1, (0, 0, 0), 1.0), y], **one),
+        "two species": make_model(np.eye(3), [[0, 0, 0]], [[x], [y]], counts=(2, 3), supercell=(5, 2, 2),
+                                  charges=(1.0, 1.0)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", unplain())
+def test_plain_kernel_is_not_for_all(name: str) -> None:
+    model = unplain()[name]
+    twin, kernel = (replica(model, "null_event", layout="table", twin=t) for t in (True, False))
+    assert not compiled.is_plain(twin._tables)
+    for r in (twin, kernel):
+        r.advance(40)
+    assert_equal(kernel, twin)
+
+
+def test_plain_kernel_forbids_hops_to_the_own_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: where a network is not plain, the simpler kernel goes another way than the twin."""
+    model = unplain()["own image"]
+    twin = replica(model, "null_event", twin=True)
+    twin.advance(40)
+    monkeypatch.setattr(compiled, "is_plain", lambda tables: True)
+    for layout in ("table", "bitset"):
+        wrong = replica(model, "null_event", layout=layout)
+        wrong.advance(40)
+        with pytest.raises(AssertionError):
+            assert_equal(wrong, twin)
