@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GHOST", "HAS_GHOSTS", "OCCUPANT", "Halo"]
+__all__ = ["GHOST", "HAS_GHOSTS", "OCCUPANT", "Halo", "linked"]
 
 IntArray = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint32]
+
+PAGE = 16
+"""Places; most pages of a large lattice are away from the border and have no links (`kernels_null.link_of`)."""
 
 OCCUPANT, HAS_GHOSTS, GHOST = 31, 64, 128
 """Bits of a site's byte: what sits there (0: nothing, a + 1: species a), whether it has copies, whether it is one."""
@@ -59,8 +63,8 @@ class Halo:
         cell = (x[:, None, None] * p[1] + y[:, None]) * p[2] + z
         return np.asarray(cell.reshape(-1, 1) * self.n_basis + np.arange(self.n_basis)).reshape(-1)
 
-    def copies(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-        """(n_places,) flags, (n_places,) link, list.
+    def copies(self) -> tuple[npt.NDArray[np.uint8], Words, Words, Words]:
+        """(n_places,) flags; page numbers and pages of links, see `linked`; list.
 
         The link of a copy is the place that it copies; that of a place with copies leads into the list, to the number
         of its copies, which follow.
@@ -91,4 +95,17 @@ class Halo:
             link[ghost, b] = cell[ghost] * nb + b
             link[source, b] = start[:-1].reshape(-1, nb)[:, b]
             listed[start[:-1].reshape(-1, nb)[run, b] + 1 + number] = ghost * nb + b
-        return flags.reshape(-1), link.reshape(-1), listed
+        return flags.reshape(-1), *_in_pages(link.reshape(-1), flags.reshape(-1)), listed
+
+
+def linked(page: Words, link: Words, place: IntArray) -> IntArray:
+    """Links of places, as the kernels find them: only pages of `PAGE` places with a link of any are kept."""
+    return link[page[place // PAGE].astype(np.int64) * PAGE + place % PAGE].astype(np.int64)
+
+
+def _in_pages(link: Words, flags: npt.NDArray[np.uint8]) -> tuple[Words, Words]:
+    """(n_places / PAGE,) number of each page, pages one after another."""
+    spare = -len(link) % PAGE
+    used = np.pad(flags, (0, spare)).reshape(-1, PAGE).any(axis=1)
+    number = np.where(used, np.cumsum(used) - 1, 0).astype(np.uint32)
+    return number, np.pad(link, (0, spare)).reshape(-1, PAGE)[used].reshape(-1)

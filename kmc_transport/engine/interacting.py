@@ -15,7 +15,7 @@ from .accelerate import rule_address
 from .classes import margin, rate_classes, slot_bits
 from .compiled import Compiled, species_cut
 from .coupling import Coupling
-from .halo import Halo
+from .halo import GHOST, OCCUPANT, Halo, linked
 from .scratch import Scratch
 from .surroundings import QUANTUM
 from .tables import NULL
@@ -91,15 +91,16 @@ class Interacting(Compiled):
         if t.n_species > 29:
             raise ValueError("more than 29 species")
         self.occupants = t.n_species + 1 + (s.blocked is not None)
-        flags, link, copies = self.halo.copies()
+        flags, page, link, copies = self.halo.copies()
         if s.blocked is not None:
             closed = self.halo.all_real()[s.blocked.reshape(-1)]
             flags[closed] |= self.occupants - 1
-            real = np.where(flags & 128, link, np.arange(len(flags)))
-            flags |= flags[real] & 31
+            ghost = np.flatnonzero(flags & GHOST)
+            flags[ghost] |= flags[linked(page, link, ghost)] & OCCUPANT
         self._empty_lattice = flags
         self._arrays: dict[str, Any] = {
             "occupant": flags.copy(),
+            "page": page,
             "link": link,
             "copies": copies,
             **self._tally_state(words),
@@ -265,13 +266,12 @@ class Interacting(Compiled):
             return full
 
         places, real_places = self.halo.n_places, self.halo.all_real()
-        link, occupant = self._arrays["link"], self._arrays["occupant"]
         site, barrier = np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64)
         if s.site_disorder is not None:
             site = np.zeros((t.n_species + 1, places), np.int64)
             site[1:, real_places] = s.site_disorder.reshape(t.n_species, -1)
-            copy = np.flatnonzero(occupant & 128)
-            site[:, copy] = site[:, link[copy]]
+            ghost, copied = self._ghosts()
+            site[:, ghost] = site[:, copied]
         if s.barrier_disorder is not None:
             barrier = np.zeros((max(2, places * t.n_species), 1 << self.bits), np.int64)
             for row in real:
@@ -399,21 +399,25 @@ class Interacting(Compiled):
             "left": np.zeros(entries >> 3 if charged else 0, np.uint64),
         }
 
+    def _ghosts(self) -> tuple[IntArray, IntArray]:
+        """Copies, and the places that they copy."""
+        ghost = np.flatnonzero(self._empty_lattice & GHOST)
+        return ghost, linked(self["page"], self["link"], ghost)
+
     def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
         return self.halo.place(index, self.tables.type_basis[kind]).astype(np.uint64)
 
     def _occupy(self) -> None:
         """Put the carriers where their records say they are."""
-        t, occupant, link = self.tables, self["occupant"], self["link"]
+        t, occupant, (ghost, copied) = self.tables, self["occupant"], self._ghosts()
         occupant[:] = self._empty_lattice
         places = (self["record"][0::2] & np.uint64(0xFFFFFFFF)).astype(np.int64)
         occupant[places] |= (t.type_species[self.kinds()] + 1).astype(np.uint8)
-        ghost = np.flatnonzero(self._empty_lattice & 128)
-        occupant[ghost] = 128 | (occupant[link[ghost]] & 31)
+        occupant[ghost] = GHOST | (occupant[copied] & OCCUPANT)
         if "carrier_at" in self._arrays:
             self["carrier_at"][:] = k.ABSENT
             self["carrier_at"][places] = np.arange(self.n, dtype=np.uint32)
-            self["carrier_at"][ghost] = self["carrier_at"][link[ghost]]
+            self["carrier_at"][ghost] = self["carrier_at"][copied]
         if len(self._arrays.get("kind", ())):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
             self["kind"][:] = self.kinds()

@@ -56,6 +56,7 @@ from .kernels_null import (
     WIDTH,
     code_around,
     energies_around,
+    link_of,
     put,
     rate_of,
     real,
@@ -283,7 +284,7 @@ def put_carrier(f, p, place, carrier, occupant):
     put(p, place, occupant)
     f.carrier_at[place] = np.uint32(carrier)
     if U(p.occupant[place]) > U(63):
-        start = U(p.link[place])
+        start = link_of(p, place)
         for i in range(start + U1, start + U1 + U(p.copies[start])):
             f.carrier_at[p.copies[i]] = np.uint32(carrier)
 

@@ -41,7 +41,7 @@ from .kernels_coulomb import TYPES, change_anew, move_charge
 TARGET, MAY, STEP, FIRST, NEXT, CODE = (U(i) for i in range(2, 8))
 # FIRST: first entry of the surroundings, and above 32 bits the number of entries. CODE: index of the row's code 0.
 
-U4, U5 = U(4), U(5)
+U4, U5, U15 = U(4), U(5), U(15)
 OCCUPANT, HAS_GHOSTS, GHOST, FLAGS = U(31), U(64), U(128), U(192)
 ONE = 2.0**-53
 
@@ -56,7 +56,8 @@ class Place(NamedTuple):
     """The lattice."""
 
     occupant: np.ndarray  # (n_places,) uint8, see `halo`
-    link: np.ndarray  # (n_places,) uint32
+    page: np.ndarray  # (n_places / 16,) uint32: number of each page of links
+    link: np.ndarray  # uint32: pages of 16 links
     copies: np.ndarray  # uint32
 
 
@@ -109,12 +110,18 @@ class Energies(NamedTuple):
 
 
 @inlined
+def link_of(p, place):
+    """Link of a place of the border, see `halo.Halo.copies`."""
+    return U(p.link[U(p.page[place >> U4]) << U4 | (place & U15)])
+
+
+@inlined
 def put(p, place, occupant):
     """Let ``occupant`` sit at a real place and its copies."""
     flags = U(p.occupant[place]) & FLAGS
     p.occupant[place] = np.uint8(flags | occupant)
     if flags != U0:
-        start = U(p.link[place])
+        start = link_of(p, place)
         for i in range(start + U1, start + U1 + U(p.copies[start])):
             p.occupant[p.copies[i]] = np.uint8(GHOST | occupant)
 
@@ -122,7 +129,7 @@ def put(p, place, occupant):
 @inlined
 def real(p, place):
     """The place itself, or the one that it copies."""
-    return U(p.link[place]) if U(p.occupant[place]) & GHOST != U0 else place
+    return link_of(p, place) if U(p.occupant[place]) & GHOST != U0 else place
 
 
 @inlined

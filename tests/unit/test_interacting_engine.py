@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kmc_transport.engine import Replica
-from kmc_transport.engine.halo import GHOST, HAS_GHOSTS, Halo
+from kmc_transport.engine.halo import GHOST, HAS_GHOSTS, Halo, linked
 from kmc_transport.errors import RateError
 from kmc_transport.model.interactions import Disorder, Initial
 from kmc_transport.model.model import Model
@@ -235,7 +235,8 @@ def test_wrong_bookkeeping_is_found() -> None:
 def test_halo(size: tuple[int, int, int], reach: tuple[int, int, int]) -> None:
     """Every place of the border links to the site that it copies, every site knows its copies."""
     h = Halo(size, reach, 2)
-    flags, link, listed = h.copies()
+    flags, page, pages, listed = h.copies()
+    link = linked(page, pages, np.arange(h.n_places))
     where = {}
     for place in range(h.n_places):
         cell = tuple(int(x[0]) for x in h.cell_index(np.array([place])))
