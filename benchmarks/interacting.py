@@ -266,18 +266,17 @@ def drift(options: argparse.Namespace) -> None:
     print(f"\nBookkeeping after {options.events:g} hops (eV)")
     small = with_rule(lattice_gas("sc", 6, 20))
     models = {
-        "pairs, null events": (gas(20, 800, -0.5), "null_event", 1.0),
-        "pairs, listed": (gas(20, 800, -0.5), "rejection_free", 0.1),
+        "pairs, null events": (gas(20, 800, -0.5), "null_event"),
+        "pairs, listed": (gas(20, 800, -0.5), "rejection_free"),
         "Coulomb, 20 carriers": (
             with_interactions(small, coulomb=coulomb(small, 3 * KT0)),
             "rejection_free",
-            0.05,
         ),
     }
-    for name, (model, algorithm, share) in models.items():
+    for name, (model, algorithm) in models.items():
         r = replica(model, algorithm)
         r.reset(sample_interval=20 * r.n_carriers / r.total_rate())
-        while r.executed < share * options.events:
+        while r.executed < options.events:
             r.advance(2000)
         print(
             f"{name:>22}: {r.executed:.3g} hops, drift {r.energy_drift:.2g}, open hops {r.check():.2g}",

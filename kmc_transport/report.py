@@ -214,10 +214,14 @@ def results_table(dataset: xarray.Dataset) -> Table:
     clamped = d["clamped_share"]
     if np.nanmax(clamped, initial=0.0) > 0:
         t, f, _ = np.unravel_index(int(np.nanargmax(clamped)), clamped.shape)
+        why = (
+            "the field is too strong for linear response"
+            if d["field"][f] > 0
+            else "the energies of some surroundings differ by more than the barrier rule can follow"
+        )
         table.notes.append(
             f"Warning: up to {100 * np.nanmax(clamped):.3g} % of the executed hops (at {d['temperature'][t]:g} K, "
-            f"{d['field'][f]:.3g} V/m) used a barrier that the field would have made negative (clamped): the field "
-            "is too strong for linear response."
+            f"{d['field'][f]:.3g} V/m) used a barrier that would have been negative (clamped): {why}."
         )
         shares = [f"{name} {100 * share:.3g} %" for name, share in _clamped_shares(d, t, f) if share > 0]
         table.notes.append("Clamped there, of the hops of each class: " + ", ".join(shares[:6]) + ".")
