@@ -360,7 +360,7 @@ class Interacting(Compiled):
         n_chunks = 0 if flat else chunks + n_classes + 1
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
-            "scheme": np.array([margin(c), classes.top_exponent, chunks, 0, room], np.int64),
+            "scheme": np.array([margin(c), classes.top_exponent, chunks, 0, room, n_classes, -1], np.int64),
             "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),

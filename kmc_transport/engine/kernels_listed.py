@@ -83,7 +83,7 @@ PEAK = 1.02
 TREE = 6
 
 # Entries of `Listed.scheme`.
-MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM = range(5)
+MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM, FASTEST, SLOWEST = range(7)
 
 
 class Listed(NamedTuple):
@@ -100,8 +100,9 @@ class Listed(NamedTuple):
     ledger: np.ndarray
     scheme: (
         np.ndarray
-    )  # (5,) int64: margin in quanta, exponent of the fastest class, chunks a class (0: without chunks), next
-    # carrier to be listed at the start, entries for which a class has room without chunks
+    )  # (7,) int64: margin in quanta, exponent of the fastest class, chunks a class (0: without chunks), next
+    # carrier to be listed at the start, entries for which a class has room without chunks, first and last class that
+    # has ever been used
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64: part of `group` about each basis site
@@ -162,6 +163,9 @@ def pool_place(f, c, n):
 @inlined
 def list_add(f, entry, c):
     n = f.length[c]
+    if n == U0:
+        f.scheme[FASTEST] = min(f.scheme[FASTEST], np.int64(c))
+        f.scheme[SLOWEST] = max(f.scheme[SLOWEST], np.int64(c))
     if f.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
         f.free_count[0] -= U1
         f.directory[U(c) * U(f.scheme[CHUNKS]) + (n >> U8)] = f.free[f.free_count[0]]
@@ -237,8 +241,7 @@ def total_weight(f):
     if f.setup[TREE] != U0:
         return f.tree[1] * f.interval[0]
     total = 0.0
-    for i in range(len(f.length)):
-        c = len(f.length) - 1 - i
+    for c in range(f.scheme[SLOWEST], f.scheme[FASTEST] - 1, -1):
         total += np.float64(np.int64(f.length[c])) * f.class_weight[c]
     return total
 
@@ -266,8 +269,8 @@ def choose_entry(f, total, r, r2):
                     break
                 x -= bound
         return found, 0
-    c = 0
-    for i in range(len(f.length)):
+    c = f.scheme[FASTEST]
+    for i in range(f.scheme[FASTEST], f.scheme[SLOWEST] + 1):
         if f.length[i] != U0:
             c = i
             weight = np.float64(np.int64(f.length[i])) * f.class_weight[i]

@@ -33,7 +33,7 @@ IntArray = npt.NDArray[np.int64]
 INITIAL, HOPS, ATTEMPTS, TIMES, PILOT = range(5)
 """Purposes of the random streams: last entry of the spawn key."""
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 CHECK_HOPS = 20_000_000
 """Executed hops after which energies and rates are counted anew and compared with those kept up to date."""
