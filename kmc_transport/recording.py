@@ -200,7 +200,16 @@ class _Recorder:
             self.every = float(state["every"])
             prefix = "replica/"
             snapshot = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
-            self.replica = Replica.restore(self.catalog, snapshot)
+            try:
+                self.replica = Replica.restore(self.catalog, snapshot)
+            except (KeyError, ValueError) as e:
+                raise StoreError(
+                    Problem(
+                        f"what a stopped run of another version has left here cannot be gone on with ({e})",
+                        file=str(self.parts.folder),
+                        remedy="choose another -o, or start over with --overwrite",
+                    )
+                ) from None
             return
         self.replica = Replica(
             self.catalog,

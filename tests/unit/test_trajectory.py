@@ -14,6 +14,7 @@ import ase.io
 import numpy as np
 import pytest
 
+import kmc_transport.engine.replica as replica_module
 from kmc_transport import open_trajectory, recording, write_trajectory
 from kmc_transport.cli import main
 from kmc_transport.engine import Replica
@@ -477,6 +478,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     np.testing.assert_array_equal(part.events.hop, whole.events.hop[inside])
     with pytest.raises(StoreError, match="other options"):
         write_trajectory(model, path, **(given | {"every": 0.5}))
+    with monkeypatch.context() as later:
+        later.setattr(replica_module, "SNAPSHOT_VERSION", 0)
+        with pytest.raises(StoreError, match="another version"):
+            write_trajectory(model, path, **given)
     done = write_trajectory(model, path, **given)
     assert done.resumed == 20
     finished = open_trajectory(path)
