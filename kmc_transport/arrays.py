@@ -263,7 +263,7 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         (*_TFD, "hop_class"),
         "1",
         "executed hops with a clamped barrier, of each class",
-        "Part of `executed_hops_by_class` that used a barrier that the field or the surroundings would have made negative.",
+        "Part of `executed_hops_by_class`, with a barrier that field or surroundings would have made negative.",
     ),
     ArraySpec(
         "linear_response_error",

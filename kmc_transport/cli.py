@@ -633,6 +633,7 @@ def verify(
                 ],
                 "versions": found.versions,
                 "note": found.note,
+                "skipped": dict(found.skipped),
                 "good": found.good,
             }
         )
@@ -650,6 +651,8 @@ def verify(
             print(f"note: {name} was {then}, is {now}")
         if found.note:
             print(f"note: {found.note}")
+        for reason, n in found.skipped.items():
+            print(f"note: points that cannot be compared: {n} ({reason})")
     if not found.good:
         raise typer.Exit(1)
 

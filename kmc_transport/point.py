@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from .errors import Unconverged
 from .model.model import Model
 from .model.network import components
 from .observables import Accuracy, Evaluation, System, accuracy, evaluate, target_name
-from .rates import build_catalog
+from .rates import RateCatalog, build_catalog
 from .records import ExitReason, Tallies
 from .seeds import replica_stream
 
@@ -53,8 +54,13 @@ class Progress:
 
 def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
     """What the estimators must know of a point."""
-    catalog = build_catalog(model, temperature=temperature, field=field)
-    net = model.network
+    return _system(build_catalog(model, temperature=temperature, field=field))
+
+
+def _system(catalog: RateCatalog) -> System:
+    model, net = catalog.model, catalog.model.network
+    if model not in _WAYS:
+        _WAYS[model] = _ways(model)
     return System(
         catalog.temperature,
         catalog.field,
@@ -64,8 +70,12 @@ def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
         model.site_vectors,
         catalog.clamped,
         model.conditions.direction,
-        *_ways(model),
+        *_WAYS[model],
     )
+
+
+_WAYS: WeakKeyDictionary[Model, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = WeakKeyDictionary()
+"""What `_ways` found; all points of a sweep share a model."""
 
 
 def _ways(model: Model) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -111,13 +121,15 @@ class PointSimulation:
     def __init__(self, model: Model, temperature: float, field: npt.ArrayLike, *, root: int) -> None:
         self.model, self.sampling = model, model.sampling
         self.catalog = build_catalog(model, temperature=temperature, field=field)
-        self.system = system_of(model, temperature, field)
+        self.system = _system(self.catalog)
         self.replicas: list[Replica] = []
         self.seconds = 0.0
         self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
         self.windows_per_row, self.interval = 1, 0.0
         self.last: Accuracy | None = None
         self.evaluation: Evaluation | None = None
+        self._tallies: tuple[tuple[int, ...], list[Tallies]] | None = None
+        self._evaluated: tuple[int, ...] | None = None
         streams = [
             replica_stream(root, temperature, self.catalog.field, k) for k in range(self.sampling.replicas)
         ]
@@ -147,7 +159,15 @@ class PointSimulation:
         return sum(r.executed for r in self.replicas)
 
     def tallies(self) -> list[Tallies]:
-        return [r.tallies for r in self.replicas]
+        """The complete rows of each replica."""
+        if self._tallies is None or self._tallies[0] != self._complete:
+            self._tallies = self._complete, [r.tallies for r in self.replicas]
+        return self._tallies[1]
+
+    @property
+    def _complete(self) -> tuple[int, ...]:
+        """Tells the rows that are there from those before, since the last `_start_rows`."""
+        return self.windows_per_row, *(r.n_rows for r in self.replicas)
 
     def progress(self) -> Progress:
         """Where the point stands."""
@@ -182,7 +202,7 @@ class PointSimulation:
                 reason = self._decide()
             if reason is not None:
                 if reason is not ExitReason.INTERRUPTED:
-                    self._look()
+                    self._look()  # costs nothing where nothing was added since the last look
                 stop()
                 return reason
 
@@ -213,10 +233,12 @@ class PointSimulation:
 
     def _decide(self) -> ExitReason | None:
         """After a round: longer samples, more rows, or done."""
-        self._look()
         if self.stage == "pilot":
+            if not self._fixed_length:  # its interval is given, whatever the pilot shows
+                self._look()
             self._after_pilot()
             return None
+        self._look()
         s = self.sampling
         if self._fixed_length:
             return ExitReason.DONE
@@ -239,7 +261,7 @@ class PointSimulation:
         """Choose the sample interval; what a pilot counted is thrown away, as equilibration."""
         s = self.sampling
         self.pilots += 1
-        if not (self._settled or self._fixed_length or self.pilots >= MAX_PILOTS):
+        if not (self._fixed_length or self._settled or self.pilots >= MAX_PILOTS):
             self._start_rows(self.interval * LONGER)
             return
         carriers = self._n_carriers * len(self.replicas)
@@ -289,6 +311,7 @@ class PointSimulation:
             except ValueError:  # carriers could travel farther in a window than the counters hold
                 interval, windows = interval / 2, windows * 2
         self.interval, self.windows_per_row = interval, windows
+        self._tallies = self._evaluated = None
 
     def _look(self) -> None:
         """Evaluate what there is."""
@@ -296,10 +319,13 @@ class PointSimulation:
         rows = min((t.n_rows for t in self.tallies()), default=0)
         if rows * len(self.replicas) < 2:
             return
-        try:
-            self.evaluation = evaluate(self.system, [t.rows(slice(0, rows)) for t in self.tallies()])
-        except Unconverged:
-            return
+        if self._evaluated != self._complete:
+            try:
+                self.evaluation = evaluate(self.system, [t.rows(slice(0, rows)) for t in self.tallies()])
+            except Unconverged:
+                return
+            self._evaluated = self._complete
+        assert self.evaluation is not None
         self.last = accuracy(
             self.evaluation,
             self.system,

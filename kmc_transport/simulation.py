@@ -218,7 +218,8 @@ def _catalogs(model: Model) -> list[RateCatalog]:
         except InputError as e:
             errors.append(e)
             continue
-        for vector in c.direction * c.field.max():  # what the strongest field allows, weaker ones do
+        # what the strongest field allows, weaker ones do; one point that can be simulated is enough to know
+        for vector in () if good else c.direction * c.field.max():
             try:
                 build_catalog(model, temperature=temperature, field=vector)
                 good += 1

@@ -85,15 +85,23 @@ class Evaluation:
             return self.tracer_plateau and self.collective_plateau
         return self.collective_plateau
 
+    def doubt(self, name: str) -> str:
+        """Why the statistics behind an estimate are too weak; empty when they are not."""
+        if self.batches < MIN_BATCHES:
+            return f"only {self.batches} batches, {MIN_BATCHES} are needed"
+        if not self.settled(name):
+            return "the carriers' memory is longer than the longest block"
+        return "" if self.consistent else "the replicas contradict each other, all are too short"
+
+    def trusted(self, name: str) -> bool:
+        """Whether the statistics behind an estimate are strong enough."""
+        return not self.doubt(name)
+
     def require(self, name: str) -> Estimate:
         """The estimate, or `Unconverged` (holding it) when the statistics behind it are too weak."""
-        estimate = self.estimates[name]
-        if self.batches < MIN_BATCHES:
-            raise Unconverged(f"{name}: only {self.batches} batches, {MIN_BATCHES} are needed", estimate)
-        if not self.settled(name):
-            raise Unconverged(f"{name}: the carriers' memory is longer than the longest block", estimate)
-        if not self.consistent:
-            raise Unconverged(f"{name}: the replicas contradict each other, all are too short", estimate)
+        estimate, doubt = self.estimates[name], self.doubt(name)
+        if doubt:
+            raise Unconverged(f"{name}: {doubt}", estimate)
         return estimate
 
 

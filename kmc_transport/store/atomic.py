@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import Problem, StoreError
 
-__all__ = ["TEMPORARY", "atomic_path", "owner_file", "write_text", "write_text_once"]
+__all__ = ["TEMPORARY", "atomic_path", "owner_file", "write_parts", "write_text", "write_text_once"]
 
 TEMPORARY = ".tmp"
 """Ending of files being written."""
@@ -22,7 +22,7 @@ def owner_file(owner: str) -> str:
     return f".owner-{owner}"
 
 
-def _sync(path: Path) -> None:
+def _sync(path: str | Path) -> None:
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -40,7 +40,7 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
     permission) becomes a StoreError that names ``path``.
     """
     path = Path(os.path.realpath(path))  # a link keeps pointing at the file that is replaced
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = path.with_name(_temporary_name(path.name))
     try:
         yield temporary
         if durable:
@@ -57,16 +57,64 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
         OSError,
         RuntimeError,
     ) as e:  # h5py raises RuntimeError for what goes wrong while a file is closed
-        raise StoreError(
-            Problem(
-                f"could not be written: {_why(e, path)}",
-                file=str(path),
-                remedy="check the folder, its permissions and the free space, or choose another -o",
-            )
-        ) from e
+        raise _not_written(e, path) from e
     finally:
         with suppress(OSError):  # a folder that has become unwritable: the next run sweeps
             temporary.unlink(missing_ok=True)
+
+
+def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes]) -> None:
+    """A file that consists of ``parts``, durable and atomic as by `atomic_path`, in a fraction of its time.
+
+    A link at ``path`` is replaced, not followed.
+    """
+    path = os.fspath(path)
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, _temporary_name(name))
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                _write_all(fd, parts)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        _sync(folder or ".")
+    except OSError as e:
+        raise _not_written(e, Path(path)) from e
+
+
+def _write_all(fd: int, parts: Sequence[bytes]) -> None:
+    left = [memoryview(p) for p in parts if len(p)]
+    while left:
+        written = os.writev(fd, left[:_AT_ONCE])
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]
+
+
+_AT_ONCE = 16
+"""Parts of one call; POSIX promises as many."""
+
+
+def _temporary_name(name: str) -> str:
+    return f".{name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
+
+
+def _not_written(error: Exception, path: Path) -> StoreError:
+    return StoreError(
+        Problem(
+            f"could not be written: {_why(error, path)}",
+            file=str(path),
+            remedy="check the folder, its permissions and the free space, or choose another -o",
+        )
+    )
 
 
 def _why(error: Exception, path: Path) -> str:

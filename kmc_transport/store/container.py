@@ -11,23 +11,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import struct
 import zlib
 from collections.abc import Mapping
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import Problem, StoreError
-from .atomic import atomic_path
+from .atomic import atomic_path, write_parts
 
 __all__ = ["Pack", "pack", "read_container", "read_summary", "unpack", "write_container"]
 
-VERSION = 2
-_HEAD = struct.Struct("<32sII")
+VERSION = 3
+_HEAD, _LENGTH = struct.Struct("<32sII"), struct.Struct("<Q")
 _TRY, _COMPRESS_FROM, _ROUND = 2**14, 2**15, 2**9  # bytes
 
 
@@ -36,26 +38,43 @@ def pack(content: Mapping[str, Any]) -> bytes:
 
     Raises TypeError for a value that is neither.
     """
-    arrays: dict[str, list[Any]] = {}
+    arrays: list[tuple[str, str, tuple[int, ...]]] = []
     values: dict[str, Any] = {}
     data: list[bytes] = []
-    size = 0
     for name, value in content.items():
-        if not isinstance(value, (np.ndarray, np.generic)) or np.asarray(value).dtype.kind == "U":
-            values[name] = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        if not isinstance(value, (np.ndarray, np.generic)):
+            values[name] = value
             continue
-        array = np.asarray(value)
-        if array.dtype.kind not in "biufc":
-            raise TypeError(f"{name}: arrays of type {array.dtype} are not stored")
-        raw = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        arrays[name] = [array.dtype.newbyteorder("<").str, list(array.shape), size]
-        data += [raw, bytes(-len(raw) % 8)]
-        size += len(raw) + -len(raw) % 8
-    layout, texts = json.dumps(arrays).encode(), json.dumps(values).encode()
-    texts += b" " * (-len(texts) % _ROUND)  # few different lengths: files of one length have one image
+        kind = value.dtype.kind
+        if kind == "U":
+            values[name] = value.tolist()
+            continue
+        if kind not in "biufc":
+            raise TypeError(f"{name}: arrays of type {value.dtype} are not stored")
+        arrays.append((name, value.dtype.char, value.shape))
+        little = value if value.dtype.str[0] in "<|" else value.astype(value.dtype.newbyteorder("<"))
+        raw = little.tobytes()
+        data.append(raw)
+        if len(raw) % 8:
+            data.append(bytes(-len(raw) % 8))
+    layout, texts = _layout(tuple(arrays)), json.dumps(values).encode()
+    texts += b" " * (-len(texts) % _ROUND)  # few different lengths: files of one length have one frame
     padding = bytes(-(_HEAD.size + len(layout) + len(texts)) % 8)
     rest = b"".join((struct.pack("<II", len(layout), len(texts)), layout, texts, padding, *data))
     return hashlib.sha256(rest).digest() + rest
+
+
+@lru_cache(maxsize=64)
+def _layout(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
+    """JSON of name → [type, shape, place in the data]."""
+    places: dict[str, list[Any]] = {}
+    size = 0
+    for name, char, shape in arrays:
+        dtype = np.dtype(char)
+        places[name] = [dtype.newbyteorder("<").str, list(shape), size]
+        n_bytes = math.prod(shape) * dtype.itemsize
+        size += n_bytes + -n_bytes % 8
+    return json.dumps(places).encode()
 
 
 class Pack:
@@ -95,28 +114,41 @@ def unpack(block: bytes) -> dict[str, Any]:
 
 
 def _squeeze(block: bytes) -> bytes:
-    """The block in zlib's format, bytes of like weight side by side, where that halves it at little cost."""
+    """The block compressed, where that makes it much smaller at little cost.
+
+    Byte 0: as it is. Byte 1: its length (64 bits), then, in zlib's format: which of its 8-byte words are not zero (a
+    bit each), those words with bytes of like weight side by side, and what is left at its end.
+    """
     if len(block) < _COMPRESS_FROM:
         return b"\0" + block
-    whole = len(block) - len(block) % 8
-    shuffled = np.frombuffer(block, np.uint8, whole).reshape(-1, 8).T.tobytes() + block[whole:]
-    middle = len(shuffled) // 2
-    sample = shuffled[middle : middle + _TRY]
-    if len(zlib.compress(sample, 1)) > len(sample) // 2:
-        return b"\0" + block
-    squeezed = b"\1" + zlib.compress(shuffled, 1)
+    words = np.frombuffer(block, np.uint64, len(block) // 8)
+    some = words != 0
+    shuffled = words[some].view(np.uint8).reshape(-1, 8).T.tobytes()
+    if len(shuffled) > 4 * _TRY:
+        middle = len(shuffled) // 2
+        sample = shuffled[middle : middle + _TRY]
+        if len(zlib.compress(sample, 1)) > len(sample) // 2:
+            return b"\0" + block
+    parts = (np.packbits(some).tobytes(), shuffled, block[8 * len(words) :])
+    squeezed = b"\1" + _LENGTH.pack(len(block)) + zlib.compress(b"".join(parts), 1)
     return squeezed + bytes(-len(squeezed) % _ROUND)  # zeros behind the end of the stream
 
 
 def _expand(stored: bytes) -> bytes:
     if stored[:1] == b"\0":
         return stored[1:]
-    stream = zlib.decompressobj()
-    shuffled = stream.decompress(stored[1:])
+    stream, start = zlib.decompressobj(), 1 + _LENGTH.size
+    content = stream.decompress(stored[start:])
     if not stream.eof or stream.unused_data.strip(b"\0"):
         raise ValueError("its compressed part is damaged")
-    whole = len(shuffled) - len(shuffled) % 8
-    return np.frombuffer(shuffled, np.uint8, whole).reshape(8, -1).T.tobytes() + shuffled[whole:]
+    (length,) = _LENGTH.unpack(stored[1:start])
+    n, rest = length // 8, length % 8
+    end, here = len(content) - rest, -(-n // 8)
+    words = np.zeros(n, np.uint64)
+    some = np.unpackbits(np.frombuffer(content, np.uint8, here), count=n).view(np.bool_)
+    shuffled = np.frombuffer(content[here:end], np.uint8).reshape(8, -1)
+    words[some] = np.ascontiguousarray(shuffled.T).view(np.uint64).reshape(-1)
+    return words.tobytes() + content[end:]
 
 
 def write_container(
@@ -137,27 +169,36 @@ def write_container(
         When the file cannot be written.
     """
     packs = {"summary": pack(content)} | ({} if bulk is None else {"bulk": _squeeze(pack(bulk))})
-    with atomic_path(path) as temporary:
-        _write_file(temporary, kind, packs)
-
-
-_images: dict[tuple[str, tuple[tuple[str, int], ...]], tuple[bytes, dict[str, int]]] = {}
-"""Files by kind and lengths of their packs, and where the packs lie in them."""
-
-
-def _write_file(path: Path, kind: str, packs: Mapping[str, bytes]) -> None:
-    """One HDF5 file. Of a file with packs as long as in one before, only these differ: no need to ask the library."""
     lengths = (kind, tuple((name, len(block)) for name, block in packs.items()))
-    if lengths not in _images:
-        places = _create_file(path, kind, packs)
-        if len(_images) < 64 and None not in places.values():
-            _images[lengths] = path.read_bytes(), {name: int(place or 0) for name, place in places.items()}
+    if lengths in _frames:  # a file with packs as long as in one before: no need to ask the library
+        write_parts(
+            path, [part if isinstance(part, bytes) else packs[part.name] for part in _frames[lengths]]
+        )
         return
-    image, at = _images[lengths]
-    content = bytearray(image)
-    for name, block in packs.items():
-        content[at[name] : at[name] + len(block)] = block
-    path.write_bytes(content)
+    with atomic_path(path) as temporary:
+        places = _create_file(temporary, kind, packs)
+        if len(_frames) < 256 and None not in places.values():
+            _frames[lengths] = _frame(temporary, packs, places)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a pack belongs."""
+
+    name: str
+
+
+_frames: dict[tuple[str, tuple[tuple[str, int], ...]], list[bytes | _Place]] = {}
+"""What is in a file, in its order, by kind and lengths of the packs: the library's own bytes, and the packs."""
+
+
+def _frame(path: Path, packs: Mapping[str, bytes], places: Mapping[str, int | None]) -> list[bytes | _Place]:
+    frame: list[bytes | _Place] = []
+    with path.open("rb") as file:
+        for name in sorted(packs, key=lambda n: places[n] or 0):
+            frame += [file.read((places[name] or 0) - file.tell()), _Place(name)]
+            file.seek(len(packs[name]), os.SEEK_CUR)
+        return [*frame, file.read()]
 
 
 def _create_file(path: Path, kind: str, packs: Mapping[str, bytes]) -> dict[str, int | None]:

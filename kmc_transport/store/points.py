@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -178,6 +179,11 @@ class Failure:
     """Traceback, where the reason is not the input's."""
 
 
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 class PointStore:
     """A folder of points.
 
@@ -190,6 +196,7 @@ class PointStore:
 
     def __init__(self, folder: str | Path, owner: str = "") -> None:
         self.folder, self.owner = Path(folder), owner
+        self._name = str(self.folder)
         self.damaged: list[Path] = []
         """Files that `get`, `summary` or `load_partial` could not read and took for missing."""
 
@@ -277,6 +284,8 @@ class PointStore:
 
     def load_partial(self, key: str) -> dict[str, Any] | None:
         """The latest snapshot of an unfinished point, or None when it is missing or damaged."""
+        if not os.path.exists(f"{self._name}/{self._checked(key)}.partial.h5"):
+            return None
         path = self.partial_path(key)
 
         def read() -> dict[str, Any]:
@@ -289,7 +298,7 @@ class PointStore:
 
     def drop_partial(self, key: str) -> None:
         """Delete the snapshot of a point, if there is one."""
-        self.partial_path(key).unlink(missing_ok=True)
+        _remove(f"{self._name}/{self._checked(key)}.partial.h5")
 
     def failure_path(self, key: str) -> Path:
         """File of a point that could not be simulated."""
@@ -310,14 +319,14 @@ class PointStore:
 
     def drop_failure(self, key: str) -> None:
         """Delete the note of a failure, if there is one."""
-        self.failure_path(key).unlink(missing_ok=True)
+        _remove(f"{self._name}/{self._checked(key)}.failed.json")
 
     def _check_owner(self, content: Mapping[str, Any], path: Path) -> None:
         if self.owner and content.get("owner") != self.owner:
             raise StoreError(Problem("belongs to another model or seed", file=str(path), remedy="delete it"))
 
     def _try(self, path: Path, read: Callable[[], T]) -> T | None:
-        if not path.exists():
+        if not os.path.exists(path):
             return None
         try:
             return read()
@@ -326,7 +335,9 @@ class PointStore:
             return None
 
     def _make_folder(self) -> None:
-        if self.owner and not (self.folder / owner_file(self.owner)).exists():
+        if self.owner:
+            if os.path.exists(f"{self._name}/{owner_file(self.owner)}"):
+                return
             raise StoreError(
                 Problem(
                     "has been taken over by another run",

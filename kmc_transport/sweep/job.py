@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from .. import __version__
 from ..errors import InputError, KmcTransportError, Problem
@@ -39,9 +42,15 @@ class Job:
 
     def store(self) -> PointStore | None:
         """The folder of points, where this machine can reach it."""
-        if self.folder is None or not self.folder.is_dir():
-            return None
-        return PointStore(self.folder, self.owner)
+        if self not in _stores:
+            if self.folder is None or not self.folder.is_dir():
+                return None
+            _stores[self] = PointStore(self.folder, self.owner)
+        return _stores[self]
+
+
+_stores: WeakKeyDictionary[Job, PointStore] = WeakKeyDictionary()
+"""Of the jobs whose folder was reached."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,30 @@ def simulate_point(
     report: Callable[[Standing], None] = lambda _: None,
     pool: Executor | None = None,
     keep_record: bool = False,
+    turn: AbstractContextManager[Any] | None = None,
 ) -> Outcome:
     """One point from start, or from its last segment, to its record.
 
     Errors of the input (rates out of range) come back as a `Failure`; others are raised. keep_record : return the
-    record even when it is in the store.
+    record even when it is in the store. turn : held while the point is simulated, not while its record is saved: with
+    more threads than processors, some simulate while others wait for the disk.
     """
+    with turn or nullcontext():
+        outcome, save = _simulate(job, point, should_stop, report, pool)
+    if save is None:
+        return outcome
+    save()
+    return outcome if keep_record else replace(outcome, record=None)
+
+
+def _simulate(
+    job: Job,
+    point: GridPoint,
+    should_stop: Callable[[], bool],
+    report: Callable[[Standing], None],
+    pool: Executor | None,
+) -> tuple[Outcome, Callable[[], None] | None]:
+    """The outcome with its record, and what saves that where this machine reaches the store."""
     if job.version != __version__:
         raise InputError(
             Problem(
@@ -113,14 +140,14 @@ def simulate_point(
 
     nothing = Progress(0, 0.0, None, None)
     if should_stop():
-        return Outcome(standing(nothing), stopped=True)
+        return Outcome(standing(nothing), stopped=True), None
     store = job.store()
     state = None if store is None else store.load_partial(point.key)
     try:
         simulation, reached = _simulation(job, point, state)
     except InputError as e:
         failure = Failure(point.temperature, vector, _one_line(e))
-        return Outcome(standing(nothing, "failed"), failure=failure)
+        return Outcome(standing(nothing, "failed"), failure=failure), None
     reason = ExitReason.INTERRUPTED
     reached = min(
         reached, max(1, len(point.targets)) - 1
@@ -147,7 +174,7 @@ def simulate_point(
             if reason is ExitReason.INTERRUPTED:
                 save_state()
                 if should_stop():
-                    return Outcome(standing(simulation.progress()), stopped=True)
+                    return Outcome(standing(simulation.progress()), stopped=True), None
         if reason is not ExitReason.ACCURACY_REACHED:
             break
     record = make_record(job.model, simulation, reason, job.root)
@@ -155,15 +182,18 @@ def simulate_point(
         record = replace(record, meta={**record.meta, "targets": list(point.targets)})
     end = standing(simulation.progress(), reason.value, bool(record.values["converged"]))
     if store is None:
-        return Outcome(end, record)
+        return Outcome(end, record), None
     # a longer limit, or the next round, takes it up again
     goes_on = reason is ExitReason.TIME_LIMIT or (
         bool(point.targets) and reason is ExitReason.ACCURACY_REACHED
     )
     if goes_on:
         save_state(len(point.targets) if reason is ExitReason.ACCURACY_REACHED else number)
-    store.save(point.key, record, replace=True, keep_partial=goes_on)
-    return Outcome(end, record if keep_record else None)
+
+    def save() -> None:
+        store.save(point.key, record, replace=True, keep_partial=goes_on)
+
+    return Outcome(end, record), save
 
 
 def _simulation(job: Job, point: GridPoint, state: dict | None) -> tuple[PointSimulation, int]:

@@ -18,7 +18,7 @@ from ..point import PointSimulation
 from ..rates.rules import get_rule
 from .grid import GridPoint
 from .job import Job, Outcome, Standing, simulate_point
-from .processes import WorkerProcesses
+from .processes import WorkerProcesses, can_fork
 
 __all__ = ["AutoPool", "ForeignPool", "Pool", "ProcessPool", "ThreadPool", "processors", "warm_up"]
 
@@ -31,8 +31,8 @@ def processors() -> int:
 class Pool(Protocol):
     """What `run_points` needs of whoever simulates."""
 
-    def capacity(self) -> int:
-        """Points that can be at work at once, now."""
+    def window(self) -> int:
+        """Points to hand over now, those at work included: enough to keep everybody busy."""
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         """Have one point simulated."""
@@ -44,21 +44,27 @@ class Pool(Protocol):
         """Wait for the points at work to end, and let go of everything."""
 
 
+SAVING = 3
+"""Points of one worker that may be waiting for the disk while it simulates another one."""
+
+
 class ThreadPool:
     """Threads of this process: nothing to start; the kernels run side by side, the Python between them does not.
 
-    With fewer points than threads, the replicas of a point run side by side.
+    With fewer points than threads, the replicas of a point run side by side. While a thread waits for the disk,
+    another one simulates in its place.
     """
 
     def __init__(self, job: Job, n: int, n_points: int, report: Callable[[Standing], None]) -> None:
         self._job, self._report = job, report
         self._stopping = threading.Event()
         self._n = min(n, n_points)
-        self._pool = ThreadPoolExecutor(self._n)
+        self._turn = threading.Semaphore(self._n)
+        self._pool = ThreadPoolExecutor(self._n if job.folder is None else self._n * (1 + SAVING))
         self._inner = ThreadPoolExecutor(n) if n > n_points else None
 
-    def capacity(self) -> int:
-        return self._n
+    def window(self) -> int:
+        return _window(self._n) + SAVING * self._n
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         return self._pool.submit(
@@ -68,10 +74,15 @@ class ThreadPool:
             should_stop=self._stopping.is_set,
             report=self._report,
             pool=self._inner,
+            turn=self._turn,
         )
 
     def stop(self) -> None:
         self._stopping.set()
+
+    def drain(self) -> None:
+        """Wait for the points that were handed over; no more can be."""
+        self._pool.shutdown()
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -80,19 +91,20 @@ class ThreadPool:
 
 
 class ProcessPool:
-    """Processes of this machine: a second or so to start, then all processors are busy with short points too."""
+    """Processes of this machine: all processors are busy with short points too."""
 
     def __init__(self, job: Job, n: int, report: Callable[[Standing], None]) -> None:
         self._n = n
-        self.processes = WorkerProcesses(n, _set_up, (job,), report)
-        self._started = [self.processes.submit(_nothing) for _ in range(n)]
+        fork = can_fork()
+        self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=fork, threads=1 + SAVING)
+        self._started = [] if fork else [self.processes.submit(_nothing) for _ in range(n)]
 
     def ready(self) -> bool:
         """Whether a process has started."""
-        return any(f.done() for f in self._started)
+        return not self._started or any(f.done() for f in self._started)
 
-    def capacity(self) -> int:
-        return self._n
+    def window(self) -> int:
+        return _window(self._n) + SAVING * self._n  # at work, being saved, to be had by whoever is free
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         return self.processes.submit(_in_process, point)
@@ -104,9 +116,17 @@ class ProcessPool:
         self.processes.shutdown(cancel_futures=True)
 
 
-WORTH, SHORT = 6.0, 2.0
-"""Processes are started when the rest would take longer than this (s), and points are shorter than this (s): the
-Python between two calls of a kernel then keeps other threads waiting."""
+def _window(n: int) -> int:
+    return 2 * n + 2
+
+
+SHORT = 1.0
+"""Of points shorter than this (s), the Python between two calls of a kernel keeps other threads waiting: processes do
+better."""
+WORTH, WORTH_FORK = 6.0, 0.1
+"""Processes are started when the rest would take longer than this (s), afresh or by forking."""
+LEARN = 4
+"""Points for each processor that tell how long they take; the first may be waiting for a compilation."""
 
 
 class AutoPool:
@@ -114,27 +134,38 @@ class AutoPool:
 
     def __init__(self, job: Job, n: int, n_points: int, report: Callable[[Standing], None]) -> None:
         self._job, self._n, self._left, self._report = job, n, n_points, report
+        self._fork = can_fork()
         self._threads = ThreadPool(job, n, n_points, report)
         self._processes: ProcessPool | None = None
         self._seconds: list[float] = []
-        self._worth = n > 1 and n_points > 2 * n and _travels(job.model)
+        self._learning = n > 1 and n_points > 2 * n and _travels(job.model)
 
-    def capacity(self) -> int:
-        return self._n
+    def window(self) -> int:
+        if self._processes is not None and (self._fork or self._processes.ready()):
+            return self._processes.window()
+        if self._learning or self._processes is not None:  # few points that threads still have to do
+            return self._n if self._fork else _window(self._n)
+        return self._threads.window()
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
-        if self._processes is None and self._worth and len(self._seconds) >= self._n:
-            mean = sum(self._seconds) / len(self._seconds)
-            if mean > SHORT:
-                self._worth = False
-            elif mean * self._left > WORTH * self._n:
-                self._processes = ProcessPool(self._job, self._n, self._report)
+        if self._learning and len(self._seconds) >= self._n:
+            self._decide(min(self._seconds))
         self._left -= 1
-        if self._processes is not None and self._processes.ready():  # threads go on while processes start
+        # threads go on while processes start afresh
+        if self._processes is not None and (self._fork or self._processes.ready()):
             return self._processes.submit(point)
         future = self._threads.submit(point)
         future.add_done_callback(self._learn)
         return future
+
+    def _decide(self, seconds: float) -> None:
+        """Start processes, or not, or learn more. seconds : what a point takes."""
+        worth = seconds * self._left > (WORTH_FORK if self._fork else WORTH) * self._n
+        if seconds < SHORT and worth:
+            if self._fork:
+                self._threads.drain()
+            self._processes = ProcessPool(self._job, self._n, self._report)
+        self._learning = self._processes is None and len(self._seconds) < LEARN * self._n
 
     def _learn(self, future: Future[Outcome]) -> None:
         if not future.cancelled() and future.exception() is None:
@@ -158,6 +189,7 @@ def _travels(model: Model) -> bool:
 
 _REPORT_EVERY = 0.5
 _here: dict[str, tuple[Job, Callable[[], bool], Callable[[Standing], None]]] = {}
+_turn = threading.Lock()
 
 
 def _set_up(job: Job, should_stop: Callable[[], bool], report: Callable[[Standing], None]) -> None:
@@ -178,7 +210,7 @@ def _nothing() -> None:
 
 def _in_process(point: GridPoint) -> Outcome:
     job, should_stop, report = _here["job"]
-    return simulate_point(job, point, should_stop=should_stop, report=report)
+    return simulate_point(job, point, should_stop=should_stop, report=report, turn=_turn)
 
 
 class ForeignPool:
@@ -197,10 +229,10 @@ class ForeignPool:
         if self._stop_file is not None:
             self._stop_file.unlink(missing_ok=True)
 
-    def capacity(self) -> int:
+    def window(self) -> int:
         if self._capacity is not None:
-            return self._capacity()
-        return int(getattr(self._executor, "_max_workers", 0) or processors())
+            return _window(self._capacity())
+        return _window(int(getattr(self._executor, "_max_workers", 0) or processors()))
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         future = self._executor.submit(_elsewhere, self._block, self._name, self._stop_file, point)

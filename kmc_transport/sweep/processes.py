@@ -1,12 +1,14 @@
 """Worker processes of this machine, as an executor that outlives the death of a worker.
 
-The processes are started afresh (never forked: threads, locks and compiled code do not survive a fork) and talk over
-their standard input and output. They do not import the user's script, so that it needs no ``if __name__ ==
-"__main__"``. A worker whose driver has died finds its input closed: it saves what it is at and ends.
+They are forked where that is safe (Linux, no other thread in this process), which takes some milliseconds, or else
+started afresh, which takes about a second; one that replaces a dead one always is. They talk over pipes, and do not run
+the user's script, so that it needs no ``if __name__ == "__main__"``. A worker whose driver has died finds its input
+closed: it saves what it is at and ends.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -15,16 +17,23 @@ import struct
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from typing import IO, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
 from ..errors import KmcTransportError
 
-__all__ = ["WorkerLost", "WorkerProcesses", "serve"]
+__all__ = ["WorkerLost", "WorkerProcesses", "can_fork", "serve"]
 
 _SIZE = struct.Struct("<Q")
+QUICK = 0.5
+"""A process that twice answers within this time (s) gets its next tasks before it has finished the one at work, so that
+it never waits for one; not where few tasks are left, which another process might do sooner."""
 
 
 class WorkerLost(KmcTransportError):
@@ -49,12 +58,78 @@ def _receive(pipe: IO[bytes]) -> Any:
     return pickle.loads(block)
 
 
+def can_fork() -> bool:
+    """Whether a copy of this process would work: nobody else may hold a lock in it that nobody then releases.
+
+    The threads of OpenBLAS stop for a fork, those of OpenMP do not.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return False
+    try:
+        loaded = Path("/proc/self/maps").read_text(errors="replace")
+    except OSError:
+        return False
+    return not any(name in loaded for name in ("libgomp", "libiomp", "libomp"))
+
+
+class _Forked:
+    """A forked process, to be used as a `subprocess.Popen`."""
+
+    def __init__(self, pid: int, stdin: IO[bytes], stdout: IO[bytes]) -> None:
+        self.pid, self.stdin, self.stdout = pid, stdin, stdout
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else has waited for it
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+        pause = 0.0005
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("forked worker", timeout or 0.0)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+_Process = subprocess.Popen | _Forked
+
+
+@dataclass(eq=False)
+class _Task:
+    """What was submitted; ``running`` since it was first sent to a process."""
+
+    future: Future
+    content: Any
+    running: bool = False
+
+    def begin(self) -> bool:
+        """Whether it is still wanted."""
+        self.running = self.running or self.future.set_running_or_notify_cancel()
+        return self.running
+
+
 class WorkerProcesses(Executor):
-    """Python processes that work on one task each; a task whose process dies fails with `WorkerLost`.
+    """Python processes that work on one task after the other; a task whose process dies fails with `WorkerLost`.
 
     Parameters
     ----------
     n : processes; each is started with its first task, and again when it has died.
+    fork : start all of them at once as copies of this process; only where `can_fork`.
+    threads : of a process, which share its tasks; more than one where tasks wait for something.
     setup, arguments : ``setup(*arguments, should_stop, report)`` is called first in each process; ``should_stop``
         tells whether `stop` was called (or this process died), ``report`` sends a message to ``on_message``.
     on_message : called in a thread of this process.
@@ -68,14 +143,21 @@ class WorkerProcesses(Executor):
         setup: Callable[..., None],
         arguments: tuple[Any, ...] = (),
         on_message: Callable[[Any], None] = lambda _: None,
+        *,
+        fork: bool = False,
+        threads: int = 1,
     ) -> None:
-        self._setup = pickle.dumps((setup, arguments))
+        self._ahead = max(2, threads)
+        start = (setup, arguments, threads)
+        self._setup = pickle.dumps(start)
         self._on_message = on_message
-        self._tasks: queue.SimpleQueue[tuple[Future, Any] | None] = queue.SimpleQueue()
-        self._processes: set[subprocess.Popen] = set()
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._processes: set[_Process] = set()
         self._lock = threading.Lock()
         self._stopping = self._closed = False
-        self._threads = [threading.Thread(target=self._drive, daemon=True) for _ in range(n)]
+        first: list[_Process | None] = [_fork(start) if fork else None for _ in range(n)]
+        self._processes.update(p for p in first if p is not None)
+        self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in first]
         for thread in self._threads:
             thread.start()
 
@@ -89,7 +171,7 @@ class WorkerProcesses(Executor):
         if self._closed:
             raise RuntimeError("the workers are shut down")
         future: Future = Future()
-        self._tasks.put((future, (fn, args, kwargs)))
+        self._tasks.put(_Task(future, (fn, args, kwargs)))
         return future
 
     def stop(self) -> None:
@@ -100,10 +182,10 @@ class WorkerProcesses(Executor):
                 self._tell_to_stop(process)
 
     @staticmethod
-    def _tell_to_stop(process: subprocess.Popen) -> None:
+    def _tell_to_stop(process: _Process) -> None:
         try:
             assert process.stdin is not None
-            _send(process.stdin, ("stop",))
+            _send(process.stdin, None)
         except (OSError, ValueError):
             pass  # it is dead already
 
@@ -116,14 +198,14 @@ class WorkerProcesses(Executor):
                 except queue.Empty:
                     break
                 if item is not None:
-                    item[0].cancel()
+                    item.future.cancel()
         for _ in self._threads:
             self._tasks.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self) -> _Process:
         code = (
             f"import sys; sys.path[:] = {[os.path.abspath(p) for p in sys.path]!r}; "
             f"from {__name__} import serve; serve()"
@@ -140,7 +222,7 @@ class WorkerProcesses(Executor):
                 self._tell_to_stop(process)
         return process
 
-    def _end(self, process: subprocess.Popen) -> None:
+    def _end(self, process: _Process) -> None:
         with self._lock:
             self._processes.discard(process)
             for pipe in (process.stdin, process.stdout):
@@ -155,49 +237,79 @@ class WorkerProcesses(Executor):
             process.kill()
             process.wait()
 
-    def _drive(self) -> None:
-        """One thread for each process: hand it tasks, wait for its answers."""
-        process: subprocess.Popen | None = None
-        while (item := self._tasks.get()) is not None:
-            future, task = item
-            if not future.set_running_or_notify_cancel():
-                continue
-            if process is None:
+    def _drive(self, process: _Process | None) -> None:
+        """One thread for each process: hand it tasks, take its answers."""
+        sent: dict[int, _Task] = {}  # oldest first
+        back: deque[_Task] = deque()  # from a process that died before it came to them
+        open_ = True
+        number, quick, since = 0, 0, 0.0
+        while True:
+            ahead = self._ahead if quick > 1 and self._tasks.qsize() >= len(self._threads) else 1
+            while len(sent) < ahead and (open_ or back):
                 try:
-                    process = self._start()
-                except OSError as e:
-                    future.set_exception(WorkerLost(f"no worker process could be started: {e}"))
-                    continue
+                    task = back.popleft() if back else self._tasks.get(block=not sent)
+                except queue.Empty:
+                    break
+                if task is None:
+                    open_ = False
+                elif task.begin() and (block := _packed(task, number)) is not None:
+                    try:
+                        process = self._start() if process is None else process
+                    except OSError as e:
+                        task.future.set_exception(WorkerLost(f"no worker process could be started: {e}"))
+                        continue
+                    since = since if sent else time.monotonic()
+                    sent[number] = task
+                    number += 1
+                    with suppress(OSError):  # it died; seen when its answer is read
+                        self._write(process, block)
+            if not sent:
+                break
+            assert process is not None
             try:
-                value = self._ask(process, task)
+                which, good, content = self._answer(process)
             except (EOFError, OSError, pickle.UnpicklingError):
                 self._end(process)
-                future.set_exception(WorkerLost(_how_it_died(process.returncode)))
-                process = None
-            except BaseException as e:  # the task is not picklable
-                future.set_exception(e)
+                first, *others = sent.values()
+                first.future.set_exception(WorkerLost(_how_it_died(process.returncode)))
+                back.extend(others)
+                sent.clear()
+                process, quick = None, 0
+                continue
+            since, seconds = time.monotonic(), time.monotonic() - since
+            quick = quick + 1 if seconds < QUICK else 0
+            future = sent.pop(which).future
+            if good:
+                future.set_result(content)
             else:
-                good, content = value
-                if good:
-                    future.set_result(content)
-                else:
-                    future.set_exception(content)
+                future.set_exception(content)
         if process is not None:
             self._end(process)
 
-    def _ask(self, process: subprocess.Popen, task: Any) -> tuple[bool, Any]:
+    def _write(self, process: _Process, block: bytes) -> None:
         assert process.stdin is not None
-        assert process.stdout is not None
-        block = pickle.dumps(("task", task))
         with self._lock:
             process.stdin.write(_SIZE.pack(len(block)) + block)
             process.stdin.flush()
+
+    def _answer(self, process: _Process) -> tuple[int, bool, Any]:
+        """Number of a task, whether it went well, its result or error."""
+        assert process.stdout is not None
         while True:
-            kind, content = _receive(process.stdout)
+            kind, which, content = _receive(process.stdout)
             if kind == "report":
                 self._on_message(content)
             else:
-                return kind == "result", content
+                return which, kind == "result", content
+
+
+def _packed(task: _Task, number: int) -> bytes | None:
+    """The task as it is sent; None, and the task fails, where it cannot travel."""
+    try:
+        return pickle.dumps((number, task.content), protocol=pickle.HIGHEST_PROTOCOL)
+    except BaseException as e:
+        task.future.set_exception(e)
+        return None
 
 
 def _how_it_died(code: int | None) -> str:
@@ -209,52 +321,112 @@ def _how_it_died(code: int | None) -> str:
 
 
 def serve() -> None:
-    """Main program of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the driver says what to do
+    """Main program of a worker process that was started afresh."""
     source = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed here must not get between the answers
+    try:
+        block = _receive(source)
+    except (BrokenPipeError, EOFError):  # the driver is gone
+        os._exit(0)
+    _serve(source, answers, lambda: pickle.loads(block))
+
+
+_Start = tuple[Callable[..., None], tuple[Any, ...], int]
+"""Set-up, its arguments, threads."""
+
+
+def _fork(start: _Start) -> _Forked:
+    """A copy of this process that serves."""
+    to_read, stdin = os.pipe()
+    stdout, to_write = os.pipe()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()  # or the copy would print it again
+    # no handler of the driver may run in the copy
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    pid = os.fork()
+    if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(to_read)
+        os.close(to_write)
+        return _Forked(pid, os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"))
+    try:
+        gc.freeze()  # what the driver has is the driver's to clean up
+        _let_go_of_files(to_read, to_write)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _serve(os.fdopen(to_read, "rb"), os.fdopen(to_write, "wb"), lambda: start)
+    finally:
+        os._exit(1)
+
+
+def _let_go_of_files(*kept: int) -> None:
+    """Locks and pipes of the driver are not this process's. Their numbers stay taken: objects that own them exist."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(2, 1)
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd not in (1, 2, nothing, *kept):
+            with suppress(OSError):
+                os.fstat(fd)
+                os.dup2(nothing, fd, inheritable=False)
+
+
+def _serve(source: IO[bytes], answers: IO[bytes], get: Callable[[], _Start]) -> NoReturn:
+    """Work on the tasks that come from ``source`` until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the driver says what to do
     stopping = threading.Event()
-    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
+    sending = threading.Lock()
 
     def listen() -> None:
         try:
             while True:
                 message = _receive(source)
-                if message[0] == "stop":
+                if message is None:
                     stopping.set()
                 else:
-                    tasks.put(message[1])
+                    tasks.put(message)
         except (EOFError, OSError, pickle.UnpicklingError):
             stopping.set()
             tasks.put(None)
 
-    def report(content: Any) -> None:
-        _send(answers, ("report", content))
+    def tell(kind: str, which: int, content: Any) -> None:
+        with sending:
+            _send(answers, (kind, which, content))
 
-    def answer(task: Any) -> None:
-        fn, args, kwargs = task
+    def answer(which: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
         try:
             if broken is not None:
                 raise broken
-            message = ("result", fn(*args, **kwargs))
+            kind, content = "result", fn(*args, **kwargs)
         except BaseException as e:
-            message = ("error", _portable(e))
-        _send(answers, message)
+            kind, content = "error", _portable(e)
+        tell(kind, which, content)
 
-    try:
-        broken: BaseException | None = None
-        block = _receive(source)
+    def work() -> None:
         try:
-            setup, arguments = pickle.loads(block)
-            setup(*arguments, stopping.is_set, report)
-        except Exception as e:
-            broken = e
-        threading.Thread(target=listen, daemon=True).start()
-        while (task := tasks.get()) is not None:
-            answer(task)
-    except (BrokenPipeError, EOFError):
-        pass  # the driver is gone
+            while (task := tasks.get()) is not None:
+                answer(task[0], *task[1])
+        except (OSError, ValueError):
+            stopping.set()  # the driver is gone
+        tasks.put(None)  # for the next thread
+
+    broken: BaseException | None = None
+    threads = 1
+    try:
+        setup, arguments, threads = get()
+        setup(*arguments, stopping.is_set, lambda content: tell("report", -1, content))
+    except Exception as e:
+        broken = e
+    threading.Thread(target=listen, daemon=True).start()
+    others = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
+    for thread in others:
+        thread.start()
+    work()
+    for thread in others:  # they may be saving
+        thread.join()
     os._exit(0)
 
 

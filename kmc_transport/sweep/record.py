@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import KmcTransportError
-from ..exact import exact_values
+from ..exact import applies, exact_values
 from ..model.model import Model
 from ..observables import Evaluation, target_name
 from ..point import PointSimulation
@@ -28,14 +28,16 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     """What is kept of a finished point. Numbers whose statistics are too weak are left out, not guessed."""
     evaluation, last = simulation.evaluation, simulation.last
     tallies = simulation.tallies()
-    exacts = exact_values(simulation.catalog, simulation.system.direction, EXACT_STATES)
+    exacts: dict[str, Any] = {}
+    if _is_small(model):
+        exacts = exact_values(simulation.catalog, simulation.system.direction, EXACT_STATES)
     values: dict[str, Any] = {}
     stderrs: dict[str, Any] = {}
     how: dict[str, Any] = {}
     if evaluation is not None:
         for name, estimate in evaluation.estimates.items():
             how[name] = {"method": estimate.method, "effective_samples": estimate.effective_samples}
-            if _trusted(name, evaluation):
+            if evaluation.trusted(name):
                 values[name], stderrs[name] = estimate.value, estimate.stderr
     by_hop = sum((t.events.sum(axis=0) for t in tallies), np.zeros(model.network.n_hops, np.int64))
     executed = int(by_hop.sum())
@@ -83,19 +85,21 @@ def _by_class(model: Model, by_hop: npt.NDArray[np.int64]) -> npt.NDArray[np.int
     return np.bincount(model.network.hop_class, by_hop, len(model.hop_classes)).astype(np.int64)
 
 
-def _trusted(name: str, evaluation: Evaluation) -> bool:
-    try:
-        evaluation.require(name)
-    except KmcTransportError:
-        return False
-    return True
+_small: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
+
+
+def _is_small(model: Model) -> bool:
+    """Whether the exact answer takes few enough states; the same for all points of a sweep."""
+    if model not in _small:
+        _small[model] = applies(model, EXACT_STATES) is not None
+    return _small[model]
 
 
 def _converged(model: Model, simulation: PointSimulation, reason: ExitReason, exacts: dict[str, Any]) -> bool:
     """Whether what was asked was reached: the accuracy, or for a run of fixed length a number to trust."""
     evaluation = simulation.evaluation
     name = target_name(model.sampling.target, simulation.system)
-    if evaluation is None or not _trusted(name, evaluation):
+    if evaluation is None or not evaluation.trusted(name):
         return False
     if name in exacts:
         estimate = evaluation.estimates[name]

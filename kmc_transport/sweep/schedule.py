@@ -7,11 +7,13 @@ import socket
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import InputError, KmcTransportError
@@ -154,14 +156,15 @@ def run_points(
     """
     queue = deque((point, 1) for point in points)
     pending: dict[Future[Outcome], tuple[GridPoint, int]] = {}
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
     try:
         while queue or pending:
-            window = 2 * pool.capacity() + 2
-            while queue and len(pending) < window:
+            while queue and len(pending) < pool.window():
                 point, attempt = queue.popleft()
-                pending[pool.submit(point)] = (point, attempt)
-            ended, _ = wait(pending, timeout=TICK, return_when=FIRST_COMPLETED)
-            for future in ended:
+                future = pool.submit(point)
+                pending[future] = (point, attempt)
+                future.add_done_callback(ended.put)
+            for future in _some(ended):
                 point, attempt = pending.pop(future)
                 outcome = _outcome(future, point, attempt)
                 if outcome is None:
@@ -174,11 +177,18 @@ def run_points(
         pool.stop()
         for future in pending:
             future.cancel()
-        ended, _ = wait(pending, timeout=60)
-        for future in ended:  # what was at its end when the sweep was stopped
+        for future in wait(pending, timeout=60).done:  # what was at its end when the sweep was stopped
             if not future.cancelled() and future.exception() is None:
                 on_end(pending[future][0], future.result())
         raise
+
+
+def _some(ended: SimpleQueue[Future[Outcome]]) -> Iterator[Future[Outcome]]:
+    """What has ended; waits a moment for the first."""
+    with suppress(Empty):
+        yield ended.get(timeout=TICK)
+        while True:
+            yield ended.get_nowait()
 
 
 def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ from .table import gather
 
 __all__ = ["Verification", "recorded_model", "verify"]
 
+OUTSIDE = "of another grid or sampling"
+LIMITED = "stopped by the limit on wall time, so that where they ended depends on the machine"
+UNKNOWN = "their conditions or sampling were changed in Python"
+"""Why points are not simulated again."""
 NOT_REPEATED = ("wall_time",)
 """What a point says that depends on the machine."""
 
@@ -44,7 +49,7 @@ class Verification:
     points : finished ones. damaged : files that cannot be read or fail their checksum. stale : whether the result
     file differs from its points. repeated : the points that were simulated again (temperature in K, field in V/Å),
     with the names that came out different. versions : packages that have another version now (then, now). note : why
-    nothing was simulated again.
+    nothing was simulated again. skipped : reason → number of intact points that were not drawn from.
     """
 
     path: Path
@@ -54,6 +59,7 @@ class Verification:
     repeated: tuple[tuple[float, tuple[float, ...], tuple[str, ...]], ...]
     versions: Mapping[str, tuple[str, str]]
     note: str = ""
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -89,13 +95,23 @@ def verify(
     store = PointStore(points_folder(path), owner_mark(empty.provenance))
     damaged: list[Path] = []
     intact: list[str] = []
+    candidates: list[str] = []
+    skipped: Counter[str] = Counter()
+    planned = set(plan.keys)
     every = store.keys()
     for key in every:
         try:
-            store.load(key)
-            intact.append(key)
+            record = store.load(key)
         except StoreError:
             damaged.append(store.path(key))
+            continue
+        intact.append(key)
+        if key not in planned:
+            skipped[OUTSIDE] += 1
+        elif record.values["exit_reason"] == ExitReason.TIME_LIMIT.value:
+            skipped[LIMITED] += 1
+        else:
+            candidates.append(key)
     stale = path.exists() and _differs(path)
     note = ""
     repeated: list[tuple[float, tuple[float, ...], tuple[str, ...]]] = []
@@ -107,16 +123,16 @@ def verify(
         if model is not None:
             raise
         found, note = None, f"no point was simulated again: {e.problems[0].message}"
-    if found is not None:
-        candidates = [k for k in intact if k in set(plan.keys)]
+    if found is not None and repeat:
+        known = {p.key for p in grid_points(found, empty.provenance.seed)}
+        if unknown := len(candidates) - len(known.intersection(candidates)):
+            skipped[UNKNOWN] = unknown
+            candidates = [k for k in candidates if k in known]
+        if not candidates and intact:
+            note = "no point was simulated again"
         while candidates and len(repeated) < repeat:
             key = candidates.pop((draw or secrets.randbelow)(len(candidates)))
             record = store.load(key)
-            if record.values["exit_reason"] == ExitReason.TIME_LIMIT.value:
-                continue  # where it stopped depends on the machine
-            if not _knows(found, key, empty.provenance.seed):
-                note = "no point was simulated again: the conditions or the sampling were changed in Python"
-                continue
             if on_repeat is not None:
                 on_repeat(record)
             targets = tuple(record.meta.get("targets", ()))
@@ -126,12 +142,17 @@ def verify(
             ).record
             names = ("no record",) if again is None else tuple(differences(record, again))
             repeated.append((record.temperature, tuple(record.field.tolist()), names))
-        if repeated:
-            note = ""
     then, now = empty.provenance.versions, package_versions()
     versions = {n: (then[n], now.get(n, "missing")) for n in then if then[n] != now.get(n)}
     return Verification(
-        path, len(intact) + len(damaged), tuple(damaged), stale, tuple(repeated), versions, note
+        path,
+        len(intact) + len(damaged),
+        tuple(damaged),
+        stale,
+        tuple(repeated),
+        versions,
+        note,
+        dict(skipped) if found is not None and repeat else {},
     )
 
 
@@ -159,11 +180,6 @@ def recorded_model(provenance: Provenance) -> Model:
             remedy="give the input: --input FILE",
         )
     )
-
-
-def _knows(model: Model, key: str, seed: int) -> bool:
-    """Whether the point is one of the model's, its sampling included."""
-    return key in {p.key for p in grid_points(model, seed)}
 
 
 def differences(a: PointRecord, b: PointRecord) -> list[str]:

@@ -184,16 +184,16 @@ def test_half_a_run_and_the_rest_equal_the_whole(algorithm: str) -> None:
 
 
 def test_ctrl_c_keeps_what_was_done(tmp_path: Path, whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_wait, calls = schedule.wait, iter(range(10**9))
+    real, calls = schedule._some, iter(range(10**9))
 
-    def interrupted_wait(*args: Any, **kw: Any) -> Any:
-        done = real_wait(*args, **kw)
+    def interrupted(ended: Any) -> Any:
+        done = list(real(ended))
         if next(calls) == 1:
             raise KeyboardInterrupt
         return done
 
     path = tmp_path / "a.h5"
-    monkeypatch.setattr(schedule, "wait", interrupted_wait)
+    monkeypatch.setattr(schedule, "_some", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(model_of(), output=path, workers=1)
     partly = open_results(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -43,6 +45,7 @@ from kmc_transport.store import (
     write_container,
     write_results,
 )
+from kmc_transport.store.atomic import write_parts
 from tests.results import X, Y, dataset, grid_model, random_tallies, records
 
 KEY = "0123456789abcdef"
@@ -236,6 +239,40 @@ def test_other_kinds_and_newer_versions_are_refused(tmp_path: Path) -> None:
 
 
 # writing is atomic -------------------------------------------------------------------------------------
+
+
+def test_a_file_gets_its_name_between_two_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def noted(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*args: Any) -> Any:
+            calls.append(
+                name if name != "fsync" else f"fsync {Path(os.readlink(f'/proc/self/fd/{args[0]}')).suffix}"
+            )
+            return real(*args)
+
+        monkeypatch.setattr(os, name, call)
+
+    write, parts = os.writev, [b"a" * 10, b"", b"b" * 5000, *(b"c" for _ in range(100))]
+    for name in ("fsync", "replace"):
+        noted(name)
+    monkeypatch.setattr(
+        os, "writev", lambda fd, some: write(fd, [some[0][:700]])
+    )  # a disk that takes little at once
+    write_parts(tmp_path / "x", parts)
+    assert calls == ["fsync .tmp", "replace", "fsync "]
+    assert (tmp_path / "x").read_bytes() == b"".join(parts)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "writev", full)
+    with pytest.raises(StoreError, match="No space"):
+        write_parts(tmp_path / "x", [b"new"])
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"".join(parts)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -26,7 +27,7 @@ from kmc_transport.store import PointStore, open_results, points_folder, read_st
 from kmc_transport.sweep import pools
 from kmc_transport.sweep.grid import GridPoint, grid_points, of_shard
 from kmc_transport.sweep.job import Job, Outcome, Standing, simulate_point
-from kmc_transport.sweep.processes import WorkerLost, WorkerProcesses
+from kmc_transport.sweep.processes import WorkerLost, WorkerProcesses, can_fork
 from kmc_transport.sweep.schedule import Tracker, run_points
 from tests import worker_tasks
 from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
@@ -47,10 +48,15 @@ def test_processes_change_nothing(tmp_path: Path, whole: Any) -> None:
     assert_same_table(open_results(path), whole)
 
 
+@pytest.mark.parametrize("fork", [False, True])
 def test_processes_take_over_from_threads_where_many_short_points_are_left(
-    whole: Any, monkeypatch: pytest.MonkeyPatch
+    whole: Any, monkeypatch: pytest.MonkeyPatch, fork: bool
 ) -> None:
-    started = []
+    if fork and not can_fork():
+        pytest.skip("other threads live here")
+    monkeypatch.setattr(pools, "can_fork", lambda: fork)
+    monkeypatch.setattr(pools, "WORTH_FORK", 60.0)
+    started: list[Any] = []
     real = pools.ProcessPool.__init__
 
     def start(self: Any, *args: Any) -> None:
@@ -61,12 +67,22 @@ def test_processes_take_over_from_threads_where_many_short_points_are_left(
     assert_same_table(run(sweep_model(), workers=2), whole)
     assert not started  # a second's work is not worth it
     monkeypatch.setattr(pools, "WORTH", 1e-6)
+    monkeypatch.setattr(pools, "WORTH_FORK", 1e-6)
     monkeypatch.setattr(pools.ProcessPool, "ready", lambda self: True)  # do not let threads go on meanwhile
     assert_same_table(run(sweep_model(), workers=2), whole)
     assert len(started) == 1
+    assert started[0].processes.pids == []  # nobody is left behind
     monkeypatch.setattr(pools, "SHORT", 1e-6)  # long points do not need them
     run(sweep_model(), workers=2)
     assert len(started) == 1
+
+
+def test_a_fork_that_has_become_unsafe_is_not_made(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([True, False])
+    monkeypatch.setattr(pools, "can_fork", lambda: next(answers))
+    monkeypatch.setattr(pools, "WORTH_FORK", 1e-6)
+    assert_same_table(run(sweep_model(), workers=2), whole)
+    assert next(answers, None) is None  # asked twice
 
 
 def test_any_executor_will_do(tmp_path: Path, whole: Any) -> None:
@@ -256,6 +272,96 @@ def test_worker_processes() -> None:
         pool.submit(worker_tasks.add, 1)
 
 
+def test_tasks_that_wait_behind_a_dying_one_are_not_lost() -> None:
+    """Quick tasks are handed over ahead of time."""
+    pool = WorkerProcesses(1, worker_tasks.prepare, (40,))
+    for _ in range(3):
+        quick = [pool.submit(worker_tasks.add, i) for i in range(10)]
+        dying = pool.submit(worker_tasks.die, 3)
+        later = [pool.submit(worker_tasks.add, i) for i in range(10, 20)]
+        assert [f.result()[0] for f in quick] == list(range(40, 50))
+        with pytest.raises(WorkerLost, match="code 3"):
+            dying.result()
+        assert [f.result()[0] for f in later] == list(range(50, 60))
+    pool.shutdown()
+
+
+def test_a_task_may_begin_while_another_one_waits() -> None:
+    reports: list[str] = []
+    pool = WorkerProcesses(1, worker_tasks.prepare, (1,), reports.append, threads=2)
+    for i in range(4):
+        pool.submit(worker_tasks.add, i).result()
+    del reports[:]
+    pool.submit(worker_tasks.save_after, "first", 0.1)  # meanwhile the others queue up
+    slow = pool.submit(worker_tasks.save_after, "slow", 0.4)
+    fast = pool.submit(worker_tasks.save_after, "fast", 0.0)
+    pool.submit(worker_tasks.save_after, "last", 0.0)
+    assert fast.result() == "fast"
+    assert not slow.done()  # answers come in any order
+    assert slow.result() == "slow"
+    pool.shutdown()
+    assert sorted(reports) == ["fast", "first", "last", "slow"]
+
+
+FORKED = """
+import os, sys
+from kmc_transport.sweep.processes import WorkerLost, WorkerProcesses, can_fork
+from tests import worker_tasks as t
+
+assert can_fork()
+kept = open(sys.argv[1], "w")
+reports = []
+pool = WorkerProcesses(2, t.prepare, (40,), reports.append, fork=True)
+first = set(pool.pids)
+assert len(first) == 2, first
+assert not can_fork()  # there are threads now
+values = [f.result() for f in [pool.submit(t.add, i) for i in range(50)]]
+assert [v for v, _ in values] == list(range(40, 90))
+assert {p for _, p in values} <= first
+assert sorted(reports) == list(range(50))
+for name in pool.submit(t.open_files).result():  # locks and pipes of the driver are its own
+    assert "kept" not in name, name
+lost = pool.submit(t.die, -9)
+others = [pool.submit(t.add, i) for i in range(20)]
+assert isinstance(lost.exception(), WorkerLost), lost
+assert "SIGKILL" in str(lost.exception())
+assert [f.result()[0] for f in others] == list(range(40, 60))
+waiting = pool.submit(t.until_stopped)
+pool.stop()
+assert waiting.result(timeout=10) == "stopped"
+pids = pool.pids
+pool.shutdown()
+for pid in pids:
+    assert not os.path.exists(f"/proc/{pid}"), "a worker is left"
+print("done", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not forked elsewhere")
+def test_forked_workers(tmp_path: Path) -> None:
+    root = Path(kmc_transport.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path / "kept")],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done\n"
+    assert done.stderr.count("must not get between") == 70
+
+
+def test_no_fork_beside_other_threads() -> None:
+    end = threading.Event()
+    other = threading.Thread(target=end.wait)
+    other.start()
+    assert not can_fork()
+    end.set()
+    other.join()
+
+
 def test_a_broken_set_up_is_told() -> None:
     pool = WorkerProcesses(1, worker_tasks.fail_to_prepare)
     with pytest.raises(InputError, match="no such rule"):
@@ -306,8 +412,8 @@ class Scripted:
     def __init__(self, script: dict[str, list[Any]]) -> None:
         self.script, self.calls, self.stopped = script, [], False
 
-    def capacity(self) -> int:
-        return 1
+    def window(self) -> int:
+        return 4
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         self.calls.append(point.key)
@@ -413,6 +519,23 @@ def test_nothing_that_can_be_simulated_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="out of range"):
         run(sweep_model(INPUT.replace("[300, 350, 400, 450, 500, 550]", "[1, 2]")), output=tmp_path / "a.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_point_is_done_when_it_is_saved_and_saving_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, seen, real = threading.Lock(), [], PointStore.save
+
+    def save(self: PointStore, key: str, *args: Any, **how: Any) -> None:
+        seen.append(turn.locked())
+        real(self, key, *args, **how)
+
+    monkeypatch.setattr(PointStore, "save", save)
+    point = grid_points(sweep_model(), 3)[0]
+    outcome = simulate_point(Job(sweep_model(), 3, tmp_path), point, turn=turn)
+    assert seen == [False]
+    assert outcome.record is None
+    assert PointStore(tmp_path).get(point.key) is not None
 
 
 def test_a_worker_of_another_version_is_refused() -> None:

@@ -33,7 +33,7 @@ from kmc_transport.store import (
 )
 from kmc_transport.sweep.merge import merge
 from kmc_transport.sweep.table import gather, load_table, rebuild
-from kmc_transport.sweep.verify import verify
+from kmc_transport.sweep.verify import LIMITED, OUTSIDE, verify
 from tests.killing import KINDS, kill_once, start
 from tests.sweeps import INPUT, KEYS, N_POINTS, assert_same_table, points_of, sweep_model
 
@@ -385,6 +385,25 @@ def test_verify(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "12 points, 0 damaged" in out
     assert call("verify", points_folder(copy), "--json") == 0
     assert json.loads(capsys.readouterr().out)["good"] is True
+
+
+def test_verify_says_what_it_cannot_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.h5"
+    text = INPUT.replace("[300, 350, 400, 450, 500, 550]", "[300, 400]")
+    run(
+        sweep_model(text.replace("events: 2000", "events: 2000, equilibration: 1")), output=path
+    )  # of another sampling
+    run(sweep_model(text.replace("events: 2000", "relative_error: 0.001 %, wall_time: 0.02 s")), output=path)
+    found = verify(path)
+    assert found.repeated == ()
+    assert found.skipped == {OUTSIDE: 4, LIMITED: 4}
+    assert "no point was simulated again" in found.note
+    assert verify(path, repeat=0).skipped == {}
+    assert call("verify", path) == 0
+    assert f"points that cannot be compared: 4 ({LIMITED})" in capsys.readouterr().out
+    run(sweep_model(text), output=path)
+    assert verify(path).skipped == {OUTSIDE: 8}
+    assert len(verify(path).repeated) == 1
 
 
 def test_verify_finds_damage_and_forgery(copy: Path, whole: Any, capsys: pytest.CaptureFixture[str]) -> None:
