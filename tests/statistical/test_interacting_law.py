@@ -231,9 +231,7 @@ def force_on(charges: tuple[float, float]) -> RateCatalog:
         allowed=[[True, False], [False, True]],
     )
     bound = clusters([(-3 * KT0, [(0, 0, (0, 0, 0)), (1, 1, (c, 0, 0))]) for c in (0, -1)])
-    catalog = build_catalog(
-        with_interactions(with_rule(model), clusters=bound), temperature=T0, field=FORCE
-    )
+    catalog = build_catalog(with_interactions(with_rule(model), clusters=bound), temperature=T0, field=FORCE)
     assert (catalog.work != 0).any() == any(charges)
     return catalog
 
@@ -255,7 +253,9 @@ def test_onsager_reciprocity_and_green_kubo(algorithm: str) -> None:
     assert min(polarons / spread[0], ions / spread[1], together / spread[2]) > 10
     assert abs(polarons - ions) < 4 * np.hypot(spread[0], spread[1])
     assert abs(polarons - together) < 4 * np.hypot(spread[0], spread[2])
-    assert rate[1.0, 0.0][0] - polarons > 4 * np.hypot(error[1.0, 0.0][0], spread[0])  # the ions' own answer differs
+    assert rate[1.0, 0.0][0] - polarons > 4 * np.hypot(
+        error[1.0, 0.0][0], spread[0]
+    )  # the ions' own answer differs
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
