@@ -250,6 +250,14 @@ ARRAYS: dict[str, ArraySpec] = _registry(
     ),
     ArraySpec("wall_time", "float", _TFD, "s", "wall time", "Time that the simulation took."),
     ArraySpec(
+        "restless_starts",
+        "int",
+        _TFD,
+        "1",
+        "replicas whose start was not in equilibrium",
+        "Annealed starts (`initial`) whose energy still moved after all sweeps.",
+    ),
+    ArraySpec(
         "clamped_share",
         "float",
         _TFD,

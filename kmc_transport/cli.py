@@ -476,6 +476,8 @@ def trajectory(
     print(f"Trajectory: {output}   {done.frames} frames, {done.hops} hops, {done.time:.3g} s")
     if host is not None:
         print(f"Host: {host}   {done.host_sites} sites")
+    if done.note:
+        print(f"note: the annealed start is {done.note}: raise initial.annealed.sweeps", file=sys.stderr)
     if done.blocked:
         print("note: no carrier can hop, all frames are the same", file=sys.stderr)
 

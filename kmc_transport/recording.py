@@ -53,6 +53,8 @@ class Recorded:
     blocked: bool
     """No carrier can hop: all frames are the same."""
     host_sites: int = 0
+    note: str = ""
+    """Why the start was not in equilibrium, if annealing did not lead there."""
 
 
 def write_trajectory(
@@ -177,6 +179,7 @@ def write_trajectory(
             (frames - 1) * recorder.every,
             recorder.replica.total_rate() == 0,
             host_sites,
+            "" if recorder.replica.starts_at_rest else recorder.replica.initial_note,
         )
 
 

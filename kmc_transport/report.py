@@ -211,6 +211,14 @@ def results_table(dataset: xarray.Dataset) -> Table:
             f"Warning: {contradicting} mobilities lie more than 5 standard errors from the exact answer: their "
             "error bars are too small. Run longer (smaller relative_error) or with more replicas."
         )
+    restless = np.maximum(d["restless_starts"], 0)
+    if restless.any():
+        t, f, _ = np.unravel_index(int(restless.argmax()), restless.shape)
+        table.notes.append(
+            f"Warning: annealed starts had not come to equilibrium ({restless.max()} of the replicas at "
+            f"{d['temperature'][t]:g} K, {d['field'][f]:.3g} V/m): raise initial.annealed.sweeps, or "
+            "sampling.equilibration."
+        )
     clamped = d["clamped_share"]
     if np.nanmax(clamped, initial=0.0) > 0:
         t, f, _ = np.unravel_index(int(np.nanargmax(clamped)), clamped.shape)

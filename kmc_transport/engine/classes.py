@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .coupling import Coupling
+from .kernels_listed import PEAK
 from .surroundings import QUANTUM
 
-__all__ = ["RateClasses", "margin", "rate_classes", "slot_bits"]
+__all__ = ["RateClasses", "margin", "rate_classes"]
 
 MOST_EXACT = 64
 """Different rates that have a class each; beyond, classes are factors of two."""
@@ -20,10 +21,6 @@ OCTAVES = 256
 
 MARGIN = 1.0
 """kT: how far a hop's energy may move by Coulomb energies before its bound is renewed."""
-
-PEAK = 1.02
-"""Factor of a bound over the rates at both ends and the middle of its energy window, for rules whose rate has a
-maximum in between (Marcus at the edge of the inverted region: less than 2 % for reorganisation energies above kT)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +60,3 @@ def margin(coupling: Coupling) -> int:
     if coupling.surroundings.pair is None:
         return 0
     return max(8, int(MARGIN * coupling.barriers.kt / QUANTUM))
-
-
-def slot_bits(coupling: Coupling) -> int:
-    """Bits of a slot in an entry; at least two; with Coulomb energies at least three, so that slots come in eights."""
-    return max(2 if coupling.surroundings.pair is None else 3, (coupling.tables.width - 1).bit_length())

@@ -218,7 +218,7 @@ class Compiled:
             "clock": np.zeros(5, np.int64),
             "batch": np.zeros((3, k.BATCH), np.uint64),
             "pending_counts": np.zeros((levels, t.n_rows), np.int64),
-            **self._waiting(n >= FEW_CARRIERS and t.n_rows < LONGEST_WAIT),
+            **self._waiting(n >= FEW_CARRIERS and t.n_rows < LONGEST_WAIT and self._bounds_are_sure),
             "events": np.zeros(t.n_rows, np.int64),
             "collective": np.zeros((levels + 1) * n_total**2),
             "tracer": np.zeros((levels + 1) * t.n_species * 6),
@@ -247,11 +247,16 @@ class Compiled:
         }
 
     def _widen(self) -> None:
-        """Leave the narrow arrays. Nothing is lost; a kernel compiled for the wide ones goes on."""
+        """Leave the narrow arrays, for good. Nothing is lost; a kernel compiled for the wide ones goes on."""
         for name, wide in self._waiting(False).items():
             narrow = self[name]
             wide[..., : narrow.shape[-1]] = narrow
             self._arrays[name] = wide
+
+    @property
+    def _bounds_are_sure(self) -> bool:
+        """Whether no rate can exceed `Tables.bound`."""
+        return True
 
     @property
     def _narrow(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -14,13 +15,19 @@ from .barriers import Barriers
 from .surroundings import QUANTUM, HopTerms, Site, Surroundings, build_surroundings
 from .tables import NULL, Tables, build_tables
 
-__all__ = ["Coupling", "HopCodes", "couple"]
+__all__ = ["Coupling", "HopCodes", "aligned", "couple"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 MOST_CODES = 2**16
 """Codes of all hops together that are tabulated; beyond, rates are computed from energies."""
+
+MOST_GRADIENT = 2**33
+"""Bytes of the table of Coulomb energy differences."""
+
+CACHE_LINE = 64
+"""Bytes."""
 
 GRID = 65
 """Energies at which a rate is looked at to bound it, over the range of what can occur."""
@@ -60,6 +67,9 @@ class Coupling:
     """(n_hops,) largest rate that can occur, 1/s."""
     code_rate: tuple[tuple[FloatArray, npt.NDArray[np.bool_]], ...] | None
     """Of each hop: rate of each code and whether it is clamped."""
+    sure: bool
+    """Whether no rate can exceed its bound. Not so for rules of one's own whose rate rises with the energy difference
+    somewhere: between the energies at which they were looked at it may be larger."""
 
     @property
     def quantum(self) -> float:
@@ -70,6 +80,25 @@ class Coupling:
     def mode(self) -> str:
         """``codes`` or ``energies``."""
         return "energies" if self.codes is None else "codes"
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits of a slot in an entry; at least two; with Coulomb energies three, so that slots come in eights."""
+        return max(2 if self.surroundings.pair is None else 3, (self.tables.width - 1).bit_length())
+
+    @cached_property
+    def gradient(self) -> IntArray:
+        """(T T L1 L2 L3 slots,) what a carrier of the first type adds to the energy difference of each slot of one of
+        the second, by the cell of that relative to the first; quanta. All replicas share it."""
+        t, pair = self.tables, self.surroundings.pair
+        assert pair is not None
+        found = np.zeros((*pair.shape, 1 << self.entry_bits), np.int64)
+        for row in np.flatnonzero(t.hop != NULL):
+            kind, slot = divmod(int(row), t.width)
+            back = tuple(-c for c in self.target(int(row))[1])
+            ahead = np.roll(pair[:, t.target_type[row]], back, axis=(1, 2, 3))
+            found[:, kind, ..., slot] = ahead - pair[:, kind]
+        return aligned(found.reshape(-1))
 
     def reached(self) -> list[list[tuple[int, tuple[int, int, int], list[tuple[int, Site]]]]]:
         """For each basis site whose hops its occupant concerns: (type, cell from the carrier, [(slot, site)]).
@@ -104,23 +133,50 @@ def couple(catalog: RateCatalog) -> Coupling:
 
     Raises
     ------
-    RateError : a fixed barrier beside energies that depend on the configuration.
+    RateError : a fixed barrier beside energies that depend on the configuration; Coulomb energies beyond memory.
     """
     plain = build_tables(catalog)
     surroundings = build_surroundings(catalog, plain)
     barriers = Barriers(catalog)
     _check_fixed(catalog, surroundings, barriers)
     codes = code_rate = None
-    s = surroundings
+    sure, s = True, surroundings
     if s.pair is None and s.site_disorder is None and s.barrier_disorder is None:
         codes = _number_all(s)
     if codes is not None:
         code_rate = tuple(_rates(barriers, hop, c) for hop, c in enumerate(codes))
         bound = np.array([r[c.possible].max() for (r, _), c in zip(code_rate, codes, strict=True)])
     else:
-        bound = np.array([_bound(catalog, s, barriers, hop) for hop in range(len(s.hops))])
+        bounds = [_bound(catalog, s, barriers, hop) for hop in range(len(s.hops))]
+        bound, sure = np.array([b for b, _ in bounds]), all(falls for _, falls in bounds)
     tables = build_tables(replace(catalog, rate=bound))
-    return Coupling(catalog, tables, surroundings, barriers, codes, bound, code_rate)
+    coupling = Coupling(catalog, tables, surroundings, barriers, codes, bound, code_rate, sure)
+    if s.pair is not None:
+        _check_memory(8 * s.pair.size << coupling.entry_bits, tables)
+    return coupling
+
+
+def aligned(array: IntArray) -> IntArray:
+    """A copy that begins at a cache line, so that a row of `kernels_coulomb.LANES` numbers takes one line, not two."""
+    room = np.empty(len(array) + CACHE_LINE // 8, np.int64)
+    first = -room.ctypes.data % CACHE_LINE // 8
+    found = room[first : first + len(array)]
+    found[:] = array
+    return found
+
+
+def _check_memory(n_bytes: int, tables: Tables) -> None:
+    if n_bytes > MOST_GRADIENT:
+        raise RateError(
+            Problem(
+                f"Coulomb energies between {tables.n_types} kinds of sites in {tables.n_cells} cells take "
+                f"{n_bytes / 2**30:.3g} GiB",
+                "supercell",
+                tables.size,
+                f"{MOST_GRADIENT / 2**30:g} GiB",
+                "take a smaller supercell",
+            )
+        )
 
 
 def _check_fixed(catalog: RateCatalog, s: Surroundings, barriers: Barriers) -> None:
@@ -212,8 +268,9 @@ def _rates(barriers: Barriers, hop: int, codes: HopCodes) -> tuple[FloatArray, n
     return rate, clamped
 
 
-def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) -> float:
-    """Largest rate of a hop: at the ends of its energies' range, or what no activation energy exceeds.
+def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) -> tuple[float, bool]:
+    """Largest rate of a hop: at the ends of its energies' range, or what no activation energy exceeds; and whether that
+    is sure.
 
     Barriers rise with the energy difference for every rule but in the inverted region; where the rates on a grid
     do not fall monotonically, the energy of one grid step is allowed for.
@@ -221,7 +278,7 @@ def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) 
     highest = float(np.exp(barriers.log_prefactor[hop]))
     net, terms = catalog.model.network, s.hops[hop]
     if s.pair is not None and catalog.model.carriers[int(net.carrier[hop])].charge != 0:
-        return highest  # activation energies are not negative
+        return highest, True  # activation energies are not negative
     least, most = terms.range(0)
     if s.site_disorder is not None:
         site = np.flatnonzero(np.asarray(catalog.model.allowed_sites).any(axis=0)).tolist()
@@ -236,6 +293,7 @@ def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) 
     grid = [least + (most - least) * i // (GRID - 1) for i in range(GRID)]
     rates = [barriers.one(hop, x, shift)[0] for x in grid]
     bound = max(rates)
-    if any(later > earlier * (1 + 1e-12) for earlier, later in pairwise(rates)):
+    falls = all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(rates))
+    if not falls:
         bound *= float(np.exp((most - least) / (GRID - 1) * QUANTUM / barriers.kt))
-    return min(bound, highest)
+    return min(bound, highest), falls

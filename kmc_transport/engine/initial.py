@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,8 +26,8 @@ def initial_configuration(
 ) -> tuple[IntArray, IntArray, Annealing | None]:
     """Where the carriers start, as ``initial`` says: (cell number, type) of each, and how it was annealed.
 
-    Annealing that has not come to equilibrium within its sweeps gives a RuntimeWarning. Raises ValueError when the
-    sites do not suffice.
+    Annealing may not have come to equilibrium within its sweeps: it says so (`Annealing.equilibrated`). Raises
+    ValueError when the sites do not suffice.
     """
     if initial.kind == "given":
         assert initial.sites is not None
@@ -36,8 +35,6 @@ def initial_configuration(
     if initial.kind != "annealed":
         return *place_carriers(tables, temperature, rng), None
     lattice, report = annealed_lattice(tables, temperature, rng, initial)
-    if not report.equilibrated:
-        warnings.warn(f"annealing: {report}", RuntimeWarning, stacklevel=2)
     return *_from_sites(tables, lattice.sites), report
 
 

@@ -12,9 +12,9 @@ from . import kernels_coulomb as kc
 from . import kernels_listed as kl
 from . import kernels_null as kn
 from .accelerate import rule_address
-from .classes import margin, rate_classes, slot_bits
+from .classes import margin, rate_classes
 from .compiled import Compiled, species_cut
-from .coupling import Coupling
+from .coupling import Coupling, aligned
 from .halo import GHOST, OCCUPANT, Halo, linked
 from .scratch import Scratch
 from .surroundings import QUANTUM
@@ -33,9 +33,6 @@ CALL_AHEAD_PLACES = 100_000
 
 FLAT_POOL = 1 << 21
 """Entries up to which every class has room for all hops; beyond, lists are made of chunks (8 % slower)."""
-
-CACHE_LINE = 64
-"""Bytes."""
 
 LISTED = (
     "scheme",
@@ -80,7 +77,7 @@ class Interacting(Compiled):
         t = coupling.tables
         self.coupling, self.tables = coupling, t
         self.algorithm, self.layout, self.levels = algorithm, "halo", levels
-        self.n, self.shift, self.bits = len(cell), 32, slot_bits(coupling)
+        self.n, self.shift, self.bits = len(cell), 32, coupling.entry_bits
         s = coupling.surroundings
         reach = np.array(s.reach)
         for row in np.flatnonzero(t.hop != NULL):
@@ -306,7 +303,7 @@ class Interacting(Compiled):
             "charge_setup": np.array(
                 [*t.size, t.n_types, self.bits] if pair is not None else [0] * 5, np.int64
             ),
-            "gradient": none if pair is None else aligned(self._gradient(pair).reshape(-1)),
+            "gradient": none if pair is None else self.coupling.gradient,
             "cell": np.zeros((3, n), np.int32),
             "kind": np.zeros(n, np.int32),
             "row_type": row_type,
@@ -316,20 +313,6 @@ class Interacting(Compiled):
             "line": np.zeros((2, n), np.int32),
             "sum": aligned(np.zeros(2 << self.bits, np.int64)),
         }
-
-    def _gradient(self, pair: IntArray) -> IntArray:
-        """(T, T, L1, L2, L3, slots) what carriers of the first type add to the energy differences of the second."""
-        t = self.tables
-        found = np.zeros((*pair.shape, 1 << self.bits), np.int64)
-        for row in np.flatnonzero(t.hop != NULL):
-            kind, slot = divmod(int(row), t.width)
-            ahead = np.roll(
-                pair[:, t.target_type[row]],
-                tuple(-c for c in self.coupling.target(int(row))[1]),
-                axis=(1, 2, 3),
-            )
-            found[:, kind, ..., slot] = ahead - pair[:, kind]
-        return found
 
     def _lists(self) -> dict[str, Any]:
         t, c, n = self.tables, self.coupling, self.n
@@ -404,6 +387,10 @@ class Interacting(Compiled):
         ghost = np.flatnonzero(self._empty_lattice & GHOST)
         return ghost, linked(self["page"], self["link"], ghost)
 
+    @property
+    def _bounds_are_sure(self) -> bool:
+        return self.coupling.sure
+
     def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
         return self.halo.place(index, self.tables.type_basis[kind]).astype(np.uint64)
 
@@ -463,8 +450,10 @@ class Interacting(Compiled):
             left = kl.run_listed_energies(n_samples, most, lists, *self._long(), values, tally, *logged)
         if self["ledger"][kn.EXCEEDED]:
             raise RuntimeError(
-                "a rate exceeded its bound: the barrier rule is not monotonic in the energy difference; "
-                "the result would be wrong, use another algorithm"
+                "a rate exceeded its bound, the result would be wrong: the rate that the barrier rule gives has a "
+                "maximum, as a function of the energy difference, that is sharper than kT (Marcus rules: a "
+                "reorganisation energy below kT)"
+                + ("; use rejection_free" if self.algorithm == "null_event" else "")
             )
         return int(left)
 
@@ -524,15 +513,6 @@ class Interacting(Compiled):
             if name in self._arrays:
                 self[name][...] = saved[f"state_{name}"]
         self._occupy()
-
-
-def aligned(array: IntArray) -> IntArray:
-    """A copy that begins at a cache line, so that a row of `kernels_coulomb.LANES` numbers takes one line, not two."""
-    room = np.empty(len(array) + CACHE_LINE // 8, np.int64)
-    first = -room.ctypes.data % CACHE_LINE // 8
-    found = room[first : first + len(array)]
-    found[:] = array
-    return found
 
 
 def chances(rate: FloatArray, bound: Any, clamped: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:

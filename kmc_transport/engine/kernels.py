@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # (whole numbers of unlike widths are told apart by numba, which mypy cannot follow)
-"""All compiled kernels, in one module so that one cache covers them.
+"""Compiled kernels of carriers without interactions, and what all kernels share.
 
 Whole numbers that take part in the random choice are uint64: products wrap as they should, and numba then adds
 no test for negative indices. Every number drawn for a choice is 64 bits r; ``(r n) >> 64`` is uniform on 0..n-1
@@ -37,7 +37,7 @@ STEP_QUARTER, STEP_GUARD = STEP_ZERO >> U1, STEP_ZERO
 ABSENT = np.uint32(0xFFFFFFFF)
 NO_CLASS = U(0xFFFFFFFF)
 BATCH = 32
-"""Attempts that the bit-set kernel chooses ahead."""
+"""Attempts that kernels choose ahead, to call for the memory that they need."""
 
 BLOCK = 256
 """Carriers that the sampling treats at a time, so that its scratch stays in the fastest cache."""
@@ -606,7 +606,7 @@ def run_rejection_free(n_samples, most, f, t, rows, log, logging):
     done = events = 0
     while done < n_samples and events < most:
         r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-        wait = -math.log1p(-(np.float64(r >> U11) * 2.0**-53)) / tree[1]
+        wait = -math.log(np.float64((r >> U11) + U1) * 2.0**-53) / tree[1]
         if wait >= f.remaining[0]:
             f.remaining[0] = 1.0
             sample(t, rows)

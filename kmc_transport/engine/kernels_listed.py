@@ -64,20 +64,22 @@ from .kernels_null import (
     total_shift,
 )
 
-U8, U16 = U(8), U(16)
+U8 = U(8)
 CHUNK_MASK = U(255)
 CLOSED, NEVER = np.uint16(0xFFFF), np.uint16(0xFFFE)
 """In place of a class: the hop is not open; it is, but its rate is too small for a number."""
 
-RARE = 100.0
-"""A hop that has become slower keeps its class while its share of all attempts there is less than one in so many."""
+RARE = 5000.0
+"""A hop that has become slower keeps its class where one hop of that class expects less than one in so many of all
+attempts."""
 
 BY_TARGET = -1
 """In place of an index into `Around.entry`: the site is the hop's target."""
 
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
-PEAK = 1.02
-"""See `classes.PEAK`."""
+PEAK = 1.07
+"""Factor of a bound over the rates at both ends and the middle of a window of ±kT, for rules whose rate has a maximum
+in between (Marcus at the edge of the inverted region): exp(kT/16 lambda) at most, for lambda above kT."""
 
 # `Listed.setup` continues `kernels_null`: whether a tree selects; at ENTRY_SHIFT the bits of a slot.
 TREE = 6
@@ -112,7 +114,7 @@ class Listed(NamedTuple):
     change_slot: np.ndarray  # uint64
     change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or `BY_TARGET`
     touched: np.ndarray  # uint64: entries to be renewed
-    class_of: np.ndarray  # (N << shift,) uint16; with a tree 0 for all that are open
+    class_of: np.ndarray  # (N << shift,) uint16
     where: np.ndarray  # (N << shift,) uint32: place in the class
     pool: np.ndarray  # (C room,) uint32: entries by class; or chunks of 256 entries
     directory: np.ndarray  # (C chunks,) uint32: chunks of each class
@@ -237,7 +239,7 @@ def is_open(f, p, row, place):
 
 @inlined
 def total_weight(f):
-    """Expected attempts per sample interval, and whether there are any."""
+    """Expected attempts per sample interval."""
     if f.setup[TREE] != U0:
         return f.tree[1] * f.interval[0]
     total = 0.0
@@ -304,7 +306,7 @@ def execute(f, p, entry, row, place):
         put_carrier(f, p, target, carrier, species)
     f.record[carrier << U1] = target | f.rows[row | NEXT]
     f.record[carrier << U1 | U1] += f.rows[row | STEP]
-    if far(f.record[carrier << U1 | U1]):
+    if far(f.record[carrier << U1 | U1]) and f.held.shape[1] > 0:
         fold(f, carrier)
     f.counts[row >> ROW] += 1
     return target
@@ -405,7 +407,7 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
         else:
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
-            if wait >= f.remaining[0]:
+            if not wait < f.remaining[0]:  # also if nothing can hop
                 f.remaining[0] = 1.0
                 sample(t, rows_out)
                 done += 1
@@ -418,7 +420,9 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
             entry, listed = choose_entry(f, total, r, r2)
             code = U(v.value[entry]) << U2
             chance = v.table[code]
-            if f.setup[TREE] == U0 and v.table[code | U2] != U(listed):
+            if f.setup[TREE] == U0 and v.table[code | U2] != U(
+                listed
+            ):  # slower than its class; see `list_code`
                 r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
                 if np.float64(r >> U11) * ONE * f.class_bound[listed] >= v.rate[code >> U2]:
                     relist(f, entry, np.uint16(v.table[code | U2]), 0.0)
@@ -570,7 +574,7 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
         else:
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
-            if wait >= f.remaining[0]:
+            if not wait < f.remaining[0]:  # also if nothing can hop
                 f.remaining[0] = 1.0
                 sample(t, rows_out)
                 done += 1
@@ -587,7 +591,8 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
                 dE += c.kept[entry]
             rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
             bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
-            if rate > bound:
+            # narrow counters of displacements rely on the bound of the row too
+            if rate > bound or (rate > e.bound[row >> ROW] and f.held.shape[1] == 0):
                 f.ledger[EXCEEDED] = 1
             r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
             if np.float64(r >> U11) * ONE * bound >= rate:

@@ -77,7 +77,8 @@ class Replica:
     Attributes
     ----------
     annealing : how the start was annealed (`kmc_transport.engine.anneal.Annealing`), None if it was not, and in a
-        restored replica. initial_note : the same in words, kept in snapshots.
+        restored replica. initial_note : the same in words, kept in snapshots. starts_at_rest : false if annealing did
+        not come to equilibrium within its sweeps.
 
     Raises ValueError for arguments out of range.
     """
@@ -138,9 +139,9 @@ class Replica:
                 algorithm, self._coupling, cell, kind, child(PILOT)
             )
             self._backend = self._interacting(cell, kind, words)
-            self._energy_base: tuple[float, int] | None = None
+            self._energy_base: tuple[int, int] | None = None
             if self._tables.n_sites <= SMALL:
-                self._energy_base = (self.energy(), 0)
+                self._energy_base = (self._scratch().energy(), 0)
         self._checked_at = 0
         self.largest_deviation = 0.0
         self._clamped_before: IntArray = np.zeros(len(catalog.rate), np.int64)
@@ -465,11 +466,11 @@ class Replica:
         """
         if self._coupling is None:
             return 0.0
-        now, change = self.energy(), self._backend.energy_change  # type: ignore[union-attr]
+        now, change = self._scratch().energy(), self._backend.energy_change  # type: ignore[union-attr]
         if self._energy_base is None:
             self._energy_base = (now, change)
         then, before = self._energy_base
-        return now - then - (change - before) * self._coupling.quantum
+        return (now - then - change + before) * self._coupling.quantum
 
     @property
     def clamped_events(self) -> IntArray:
@@ -487,6 +488,10 @@ class Replica:
     def nbytes(self) -> int:
         """Bytes of the arrays that the simulation keeps."""
         return self._backend.nbytes
+
+    @property
+    def starts_at_rest(self) -> bool:
+        return not self.initial_note.startswith("not equilibrated")
 
     # ---- stopping and going on
 
@@ -519,14 +524,12 @@ class Replica:
     def _snapshot_interacting(self) -> dict[str, Any]:
         if self._coupling is None:
             return {}
-        then, before = self._energy_base or (np.nan, 0)
         return {
             "wanted": self._wanted,
             "checked_at": self._checked_at,
             "largest_deviation": self.largest_deviation,
             "clamped_before": self._clamped_before.copy(),
-            "energy_base": np.array([then]),
-            "energy_change_base": before,
+            "energy_base": np.array(self._energy_base or (), np.int64),
         }
 
     @classmethod
@@ -556,8 +559,8 @@ class Replica:
             replica._checked_at = int(snapshot["checked_at"])
             replica.largest_deviation = float(snapshot["largest_deviation"])
             replica._clamped_before = np.array(snapshot["clamped_before"], np.int64)
-            then = float(snapshot["energy_base"][0])
-            replica._energy_base = None if np.isnan(then) else (then, int(snapshot["energy_change_base"]))
+            base = [int(x) for x in snapshot["energy_base"]]
+            replica._energy_base = (base[0], base[1]) if base else None
         replica._samples = int(snapshot["samples"])
         replica.initial_note = str(snapshot["initial_note"])
         replica._executed_before = int(snapshot["executed_before"])

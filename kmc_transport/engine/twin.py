@@ -155,7 +155,7 @@ class Twin:
         remaining = 1.0
         while True:
             tree = self.rate_tree()
-            wait = -math.log1p(-((self.random() >> 11) * 2.0**-53)) / tree[1]
+            wait = -math.log(((self.random() >> 11) + 1) * 2.0**-53) / tree[1]
             if wait >= remaining:
                 return
             remaining -= wait

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from ..model.interactions import Interactions
 from ..rates.configuration import ConfigurationRates
-from .classes import PEAK, margin, rate_classes
+from .classes import margin, rate_classes
 from .coupling import Coupling
 from .kernels_coulomb import LANES
-from .kernels_listed import RARE
+from .kernels_listed import PEAK, RARE
 from .surroundings import QUANTUM, quantised
 from .tables import NULL
 from .twin import Twin, split

@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kmc_transport.engine import Replica
+from kmc_transport.engine import Replica, compiled
 from kmc_transport.engine.halo import GHOST, HAS_GHOSTS, Halo, linked
 from kmc_transport.errors import RateError
 from kmc_transport.model.interactions import Disorder, Initial
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.rules import BarrierRule, register_rule
-from kmc_transport.rates.rules.base import Activation, as_arrays
+from kmc_transport.rates.rules.base import Activation, as_arrays, parameter
 from kmc_transport.records import ExitReason
 from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
-from tests.networks import KT0, T0, lattice_gas
+from tests.networks import KT0, T0, chain, lattice_gas
 
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
 
@@ -227,6 +227,62 @@ def test_wrong_bookkeeping_is_found() -> None:
     r._backend["short"][:] += 2**16
     with pytest.raises(RuntimeError, match="counted anew"):
         r.check()
+
+
+@register_rule
+class Peaked(BarrierRule):
+    """Rate with a maximum at no energy difference, of a width that the parameter says."""
+
+    name = "peaked"
+    formula = "E = E0 + 0.2 eV (|dE| > width)"
+    references = ("test",)
+    takes_saddle_dipole = False
+    width = parameter("energy", meaning="of the maximum", source="test")
+
+    def activation_energy(self, energy_difference, work=0.0, saddle_work=0.0):  # type: ignore[no-untyped-def]
+        energy, _ = as_arrays(energy_difference, work)
+        high = np.maximum(energy, 0) + 0.3 + np.where(np.abs(energy) < self.width, 0.0, 0.2)
+        return Activation(high, np.zeros(energy.shape, np.bool_))
+
+    @staticmethod
+    def scalar(energy, work, saddle_work, p):  # type: ignore[no-untyped-def]
+        return max(energy, 0.0) + 0.3 + (0.0 if abs(energy) < p[0] else 0.2), False
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+@pytest.mark.parametrize("width", [1e-5, 0.02])
+def test_counters_trust_sure_bounds_alone(
+    width: float, narrow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A maximum of the rate that the grid of energies sees makes the counters wide; one that it does not see ends the
+    run, if displacements are counted in 16 bits."""
+    monkeypatch.setattr(compiled, "FEW_CARRIERS", 0 if narrow else 10**9)
+    model = with_rule(chain([1.0], counts=(5,), supercell=(40, 1, 1)), "peaked", width=width)
+    energy = np.zeros((1, 40))
+    energy[0, 12], energy[0, 13] = -0.05, 0.083
+    model = replace(model, disorder=Disorder(energy, None, None))
+    r = replica(model, "rejection_free", sample_interval=1e-12)
+    assert r._coupling.sure == (width == 1e-5)
+    assert (r._backend["pending"].dtype == np.int16) == (narrow and width == 1e-5)
+    r.reset(sample_interval=100 / r.total_rate())
+    if narrow and width == 1e-5:
+        with pytest.raises(RuntimeError, match="exceeded its bound"):
+            r.advance(5)
+    else:
+        r.advance(5)
+        assert r.executed > 300
+
+
+@pytest.mark.parametrize("algorithm", ["rejection_free", "sum_tree"])
+def test_maximum_of_the_rate_within_the_margin(algorithm: str) -> None:
+    """Marcus' rule with a reorganisation energy of kT: the bounds of Coulomb energies hold."""
+    model = with_rule(
+        lattice_gas("sc", 4, 12), "marcus_adiabatic_approximate", **{"lambda": KT0, "V_AB": 1e-6}
+    )
+    r = replica(with_interactions(model, coulomb=coulomb(model, 4 * KT0)), algorithm, sample_interval=1e-18)
+    r.reset(sample_interval=100 / r.total_rate())
+    r.advance(1000)
+    assert r.executed > 50_000
 
 
 @pytest.mark.parametrize(
