@@ -248,7 +248,7 @@ def threads(options: argparse.Namespace) -> None:
             run(hops)
             hops *= min(10.0, 2 * options.seconds / (time.perf_counter() - start))
         best = [0.0, 0.0]
-        for _ in range(5):
+        for _ in range(15):
             start = time.perf_counter()
             alone = runs[0](hops)
             best[0] = max(best[0], alone / (time.perf_counter() - start))

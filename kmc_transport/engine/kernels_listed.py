@@ -5,8 +5,8 @@
 Selection by composition and rejection (A. Slepoy, A. P. Thompson, S. J. Plimpton, J. Chem. Phys. 128, 205101 (2008)):
 hops are listed by classes of their rates, a class is chosen by its weight, a hop evenly within it, and kept with
 probability rate / bound of the class; where few rates occur, each has a class of its own (n-fold way: A. B. Bortz,
-M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)) and none is refused. Or by a binary tree of the carriers'
-rates. A refused hop advances the clock: thinning, exact in law.
+M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)) and a hop is refused only if it has become slower since it
+was listed. Or by a binary tree of the carriers' rates. A refused hop advances the clock: thinning, exact in law.
 
 As in `kernels_null`, a hop's rate follows from a code, or from energies. With Coulomb energies every hop changes the
 energies of all, a little (`kernels_coulomb`): a hop is listed by a bound of its rate, which holds while its energy
