@@ -238,10 +238,16 @@ def decades(options: argparse.Namespace) -> None:
 
 
 def threads(options: argparse.Namespace) -> None:
-    """Two replicas on two threads, wall time."""
-    print("\nReplicas on threads, wall time (Mhops/s together)")
-    for algorithm, energy in (("null_event", -0.5), ("rejection_free", -5.0)):
-        runs = [job(replica(gas(20, 800, energy), algorithm)) for _ in range(2)]
+    """Two replicas on two threads, wall time; and what the bare loops make of two processors."""
+    print("\nOn two threads, wall time (Mhops/s together)")
+    jobs: dict[str, Callable[[], Job]] = {
+        "null_event": lambda: job(replica(gas(20, 800, -0.5), "null_event")),
+        "rejection_free": lambda: job(replica(gas(20, 800, -5.0), "rejection_free")),
+        "bare table": lambda: bare(PairsTable(20, 800, -0.5)),
+        "bare tree": lambda: bare(PairsTree(20, 800, -5.0)),
+    }
+    for name, make in jobs.items():
+        runs = [make() for _ in range(2)]
         hops = 1e5
         for run in runs * 5:
             start = time.perf_counter()
@@ -257,8 +263,13 @@ def threads(options: argparse.Namespace) -> None:
                 both = sum(pool.map(lambda run, hops=hops: run(hops), runs))
                 best[1] = max(best[1], both / (time.perf_counter() - start))
         print(
-            f"{algorithm:>15}: one {best[0] / 1e6:.2f}, two {best[1] / 1e6:.2f}, ratio {best[1] / best[0]:.2f}"
+            f"{name:>15}: one {best[0] / 1e6:.2f}, two {best[1] / 1e6:.2f}, ratio {best[1] / best[0]:.2f}",
+            flush=True,
         )
+
+
+def bare(loop: PairsTable) -> Job:
+    return lambda hops: loop.run(int(hops))
 
 
 def drift(options: argparse.Namespace) -> None:
