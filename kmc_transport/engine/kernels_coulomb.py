@@ -59,13 +59,14 @@ def _add_row(total, at, gradient, line):  # type: ignore[no-untyped-def]
     total[at : at + n] += gradient[line : line + n]
 
 
+VECTOR, ALIGNED = ir.VectorType(ir.IntType(64), int(LANES)), 8
+"""What the processor takes at a time, and the bytes that its address is a multiple of at least."""
+
+
 def _vector(context, builder, signature, arguments, array, index):  # type: ignore[no-untyped-def]
     """Pointer to `LANES` numbers of one argument that begin at another."""
     data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
-    number = data.type.pointee
-    return builder.bitcast(
-        builder.gep(data, [arguments[index]]), ir.VectorType(number, int(LANES)).as_pointer()
-    )
+    return builder.bitcast(builder.gep(data, [arguments[index]]), VECTOR.as_pointer())
 
 
 @intrinsic
@@ -77,21 +78,16 @@ def _jitted_shift_row(typing_context, kept, at, gradient, lost, gained, referenc
             _vector(context, builder, signature, arguments, *pair)
             for pair in ((0, 1), (2, 3), (2, 4), (5, 1))
         )
-        size = here.type.pointee.element.width // 8
-        change = builder.sub(builder.load(gained, align=size), builder.load(lost, align=size))
-        now = builder.add(builder.load(here, align=size), change)
-        builder.store(now, here, align=size)
-        vector = here.type.pointee
-        none, same = (
-            ir.Constant(vector, ir.Undefined),
-            ir.Constant(ir.VectorType(ir.IntType(32), int(LANES)), None),
-        )
-        first = builder.insert_element(none, arguments[6], ir.IntType(32)(0))
-        margin = builder.shuffle_vector(first, none, same)
-        moved = builder.add(builder.sub(now, builder.load(reference, align=size)), margin)
+        change = builder.sub(builder.load(gained, align=ALIGNED), builder.load(lost, align=ALIGNED))
+        now = builder.add(builder.load(here, align=ALIGNED), change)
+        builder.store(now, here, align=ALIGNED)
+        none, lane = ir.Constant(VECTOR, ir.Undefined), ir.IntType(32)
+        first = builder.insert_element(none, arguments[6], lane(0))
+        margin = builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(lane, int(LANES)), None))
+        moved = builder.add(builder.sub(now, builder.load(reference, align=ALIGNED)), margin)
         beyond = builder.icmp_unsigned(">", moved, builder.add(margin, margin))
-        flags = builder.bitcast(beyond, ir.IntType(int(LANES)))
-        return builder.icmp_unsigned("!=", flags, flags.type(0))
+        flags = ir.IntType(int(LANES))
+        return builder.icmp_unsigned("!=", builder.bitcast(beyond, flags), flags(0))
 
     word = types.uint64
     return types.boolean(kept, word, gradient, word, word, reference, kept.dtype), generate
@@ -102,10 +98,8 @@ def _jitted_add_row(typing_context, total, at, gradient, line):  # type: ignore[
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         here = _vector(context, builder, signature, arguments, 0, 1)
         row = _vector(context, builder, signature, arguments, 2, 3)
-        size = here.type.pointee.element.width // 8
-        builder.store(
-            builder.add(builder.load(here, align=size), builder.load(row, align=size)), here, align=size
-        )
+        total = builder.add(builder.load(here, align=ALIGNED), builder.load(row, align=ALIGNED))
+        builder.store(total, here, align=ALIGNED)
         return context.get_dummy_value()
 
     return types.void(total, types.uint64, gradient, types.uint64), generate
