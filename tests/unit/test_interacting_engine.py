@@ -1,12 +1,15 @@
 """The engine with interactions: snapshots, starts, choice of the algorithm, diagnostics, refusals."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kmc_transport.engine import Replica, compiled
+from kmc_transport.cli import main
+from kmc_transport.engine import Replica, compiled, coupling
 from kmc_transport.engine.halo import GHOST, HAS_GHOSTS, Halo, linked
 from kmc_transport.errors import RateError
 from kmc_transport.model.interactions import Disorder, Initial
@@ -15,6 +18,7 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.rates.rules import BarrierRule, register_rule
 from kmc_transport.rates.rules.base import Activation, as_arrays, parameter
 from kmc_transport.records import ExitReason
+from tests.interacting import chain as chain_input
 from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
 from tests.networks import KT0, T0, chain, lattice_gas
 
@@ -310,3 +314,36 @@ def test_halo(size: tuple[int, int, int], reach: tuple[int, int, int]) -> None:
         else:
             assert flags[place] == GHOST
             assert link[place] == own
+
+
+def test_coulomb_energies_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 8 * 64 * 8  # 4³ cells, one type, six slots rounded up to eight
+    monkeypatch.setattr(coupling, "MOST_GRADIENT", size)
+    assert len(replica(charged(), "rejection_free")._coupling.gradient) == size // 8
+    monkeypatch.setattr(coupling, "MOST_GRADIENT", size - 1)
+    with pytest.raises(RateError, match="take a smaller supercell"):
+        replica(charged(), "rejection_free")
+
+
+def test_starts_that_were_not_in_equilibrium_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sweep is too few for the statistical test: the table and the trajectory say so; with enough, they do not."""
+    for sweeps, restless in ((1, True), (20_000, False)):
+        text = chain_input(
+            40,
+            4,
+            -0.02,
+            initial={"annealed": {"start_temperature": 320, "sweeps": sweeps}},
+            sampling={"events": 20_000, "seed": 3},
+        )
+        path = tmp_path / f"{sweeps}.json"
+        path.write_text(json.dumps(text))
+        with pytest.raises(SystemExit):
+            main(["run", str(path), "-o", str(tmp_path / f"{sweeps}.h5"), "--no-plot"])
+        assert ("had not come to equilibrium (4 of the replicas" in capsys.readouterr().out) == restless
+        with pytest.raises(SystemExit):
+            main(["trajectory", str(path), "-o", str(tmp_path / f"{sweeps}.nc"), "--frames", "2"])
+        told = capsys.readouterr()
+        assert "2 frames" in told.out
+        assert ("the annealed start is not equilibrated" in told.err) == restless
