@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, Problem
+from .files import read_packed_text as read_text
 from .records import FloatArray
 
 __all__ = ["UNKNOWN", "RawPath", "fail", "library", "numbers", "read_text", "require_ase", "stack"]
@@ -87,21 +88,6 @@ def library(file: Path, what: str, remedy: str) -> Iterator[None]:
         said = str(error).strip().split("\n")[0][:200]
         told = f"{type(error).__name__}{f': {said}' if said else ''}"
         raise fail(file, f"this cannot be read as {what} ({told})", remedy) from error
-
-
-def read_text(file: Path, what: str) -> str:
-    """The text of a file, or an error when it is missing, empty or not text."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise fail(
-            file, f"this is not {what}: it is not a text file", "give the file the code wrote"
-        ) from error
-    except OSError as error:
-        raise fail(file, f"this cannot be opened ({error.strerror})", "check the path") from error
-    if not text.strip():
-        raise fail(file, "this file is empty", f"give {what} of a finished calculation")
-    return text
 
 
 def numbers(words: Sequence[str], file: Path, line: int) -> list[float]:

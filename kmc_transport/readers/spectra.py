@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError, Problem
+from .files import check_file, decode, read_content
 from .records import Spectrum
 from .spectra_freeze import wrong
 from .spectra_list import read_inline, read_list
@@ -22,7 +19,7 @@ __all__ = ["read_spectrum"]
 _KINDS = (
     "mesh.yaml, mesh.hdf5, phonopy_params.yaml, phonopy_disp.yaml (FORCE_SETS beside it), list of frequencies"
 )
-_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
+_WHAT = "a file of phonons"
 
 
 def read_spectrum(
@@ -74,13 +71,12 @@ def read_spectrum(
     if path.is_dir():
         held = sorted(p.name for p in path.iterdir() if p.suffix in (".yaml", ".hdf5"))
         raise wrong(file, "is a folder", "name the file in it", value=", ".join(held) or None, allowed=_KINDS)
-    if not path.is_file():
-        raise wrong(file, "there is no such file", "check the path; it is relative to the input file")
+    check_file(path, _WHAT)
     with path.open("rb") as f:
         first = f.read(8)
     if first == b"\x89HDF\r\n\x1a\n":
         return _with_mesh(read_mesh_hdf5(path, file), mesh, file)
-    data = _content(path, file)
+    data = read_content(path, _WHAT)
     kind = _kind(data[:65536])
     if kind == "mesh":
         return _with_mesh(read_mesh_yaml(data, file), mesh, file)
@@ -88,28 +84,7 @@ def read_spectrum(
         return read_force_constants(path, file, mesh=mesh, cell=cell, born=born, nac_direction=nac_direction)
     if kind:
         raise wrong(file, kind, f"give one of: {_KINDS}")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise wrong(
-            file, "is neither text nor HDF5", "it may be cut off or damaged", allowed=_KINDS
-        ) from error
-    return read_list(text, file, acoustic=acoustic)
-
-
-def _content(path: Path, file: str) -> bytes:
-    """The whole file, unpacked."""
-    try:
-        data = path.read_bytes()
-        for magic, opener in _PACKED.items():
-            if data.startswith(magic):
-                with opener(path, "rb") as f:
-                    data = f.read()
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise wrong(file, f"cannot be read ({error})", "it may be cut off; write it again") from error
-    if not data.strip():
-        raise wrong(file, "is empty", "write it again", allowed=_KINDS)
-    return data
+    return read_list(decode(data, path, _WHAT), file, acoustic=acoustic)
 
 
 def _kind(head: bytes) -> str:

@@ -227,7 +227,7 @@ def test_other_files_of_phonopy_are_named_as_such(files: Path, tmp_path: Path) -
     refused(tmp_path / "absent.yaml", "no such file")
     refused(files / "sets" / "FORCE_SETS", "does not say in which unit")
     (tmp_path / "bytes").write_bytes(bytes(range(128, 256)))
-    refused(tmp_path / "bytes", "neither text nor HDF5")
+    refused(tmp_path / "bytes", "not a text file")
 
 
 def test_bad_choices_are_refused(files: Path) -> None:
