@@ -114,7 +114,7 @@ API: list[tuple[str, str, list[str]]] = [
     ),
     (
         "Barrier rules",
-        "kmc_transport.rates.rules",
+        "kmc_transport.rules",
         [
             "BarrierRule",
             "Activation",
@@ -686,7 +686,7 @@ def api_page() -> str:
 
 def rules_table() -> list[str]:
     """Rules of this package with their parameters; those of other installed packages are left out."""
-    from kmc_transport.rates.rules import get_rule, rule_names, rule_parameters
+    from kmc_transport.rules import get_rule, rule_names, rule_parameters
 
     own = [n for n in rule_names() if get_rule(n).__module__.startswith("kmc_transport.")]
     lines = ["", "How to write one: [how-to](../how-to/write-a-rule.md). "]

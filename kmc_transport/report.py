@@ -446,7 +446,7 @@ def class_table(model: Model) -> Table:
     )
     count = np.bincount(model.network.hop_class, minlength=len(model.hop_classes))
     for k, c in enumerate(model.hop_classes):
-        barrier = f"{c.barrier_forward:.6g}" if c.rule == "fixed" else c.rule
+        barrier = f"{c.barrier_forward:.6g}" if c.given_barriers else c.rule
         if c.barrier_stderr:
             barrier += f" ± {c.barrier_stderr:.2g}"
         first = int(np.argmax((model.network.hop_class == k) & (model.network.orientation > 0)))
@@ -467,7 +467,7 @@ def class_table(model: Model) -> Table:
                 f"{c.distance:.4f}",
                 f"{origin} + ({vector})",
                 barrier,
-                f"{c.barrier_reverse:.6g}" if c.rule == "fixed" else "",
+                f"{c.barrier_reverse:.6g}" if c.given_barriers else "",
                 nu,
                 f"{np.linalg.norm(dipole):.4g} ({c.response})",
                 str(c.channels),

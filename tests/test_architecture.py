@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,34 +14,36 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 
 # each room may import the rooms named, and itself
 ALLOWED: dict[str, set[str]] = {
+    "_version": set(),
     "errors": {"records"},  # for a type only
     "units": {"errors"},
     "seeds": set(),
     "arrays": {"errors"},
     "records": set(),
+    "rules": {"errors", "units"},
     "readers": {"errors", "units", "arrays"},
     "vibrations": {"errors", "units", "readers"},
     "polarization": {"errors", "units", "readers"},
-    "model": {"errors", "units", "records", "readers", "vibrations", "polarization"},
-    "rates": {"errors", "units", "records", "readers", "vibrations", "model"},
+    "model": {"errors", "units", "records", "rules", "readers", "vibrations", "polarization"},
+    "rates": {"errors", "units", "records", "rules", "readers", "vibrations", "model"},
     "engine": {"errors", "units", "records", "model", "rates"},
     "exact": {"errors", "units", "records", "model", "rates"},
     "observables": {"errors", "units", "arrays", "records"},
-    "store": {"errors", "units", "arrays", "records", "model", "rates"},
+    "store": {"_version", "errors", "units", "arrays", "records", "model", "rates"},
     "plots": {"errors", "units", "arrays", "records", "store"},
     "polarization_plot": {"errors", "polarization", "plots"},
     "comparison_plot": {"errors", "plots"},
     "point": {"errors", "units", "records", "seeds", "model", "rates", "engine", "observables"},
     "sweep": {
         *("errors", "units", "arrays", "records", "model", "rates", "engine", "exact", "observables"),
-        *("store", "point"),
+        *("_version", "rules", "store", "point"),
     },
     "simulation": {
         *("errors", "units", "arrays", "records", "seeds", "model", "rates", "engine", "exact"),
         *("observables", "store", "point", "sweep"),
     },
     "live": {"report", "simulation"},
-    "trajectory": {"errors", "units", "records", "store"},
+    "trajectory": {"_version", "errors", "units", "records", "store"},
     "recording": {
         *("errors", "records", "seeds", "model", "rates", "engine", "store", "simulation", "trajectory"),
     },
@@ -139,6 +142,55 @@ def test_a_wrong_arrow_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     bad.write_text("def f():\n    from ..engine import Replica\n    import numba\n    from .. import store\n")
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
     assert len(wrong_imports(bad)) == 3
+
+
+def file_arrows(package: Path) -> dict[str, set[str]]:
+    """Module -> modules of the package whose files it imports, inside functions and for types too."""
+    files = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    arrows: dict[str, set[str]] = {}
+    for module, path in files.items():
+        inside = path.relative_to(package.parent).parts[:-1]
+        arrows[module] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                base = (*inside[: len(inside) - node.level + 1],) if node.level else ()
+                origin = ".".join((*base, *(node.module.split(".") if node.module else ())))
+                # a name may be a module of the package or something that its __init__ holds
+                named = [
+                    f"{origin}.{a.name}" if f"{origin}.{a.name}" in files else origin for a in node.names
+                ]
+            elif isinstance(node, ast.Import):
+                named = [a.name for a in node.names]
+            else:
+                continue
+            arrows[module] |= {n for n in named if n in files} - {module}
+    return arrows
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle; empty when there is none."""
+    try:
+        tuple(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_file_imports_itself_in_a_circle() -> None:
+    assert circle(file_arrows(PACKAGE)) == []
+
+
+def test_a_circle_is_seen(tmp_path: Path) -> None:
+    package = tmp_path / "toy"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("def f():\n    from .b import g\n")
+    (package / "b.py").write_text("from . import c\n")
+    (package / "c.py").write_text("import toy.a\n")
+    assert set(circle(file_arrows(package))) == {"toy.a", "toy.b", "toy.c"}
 
 
 def modules_after(statement: str) -> set[str]:

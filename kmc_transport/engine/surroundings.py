@@ -216,7 +216,7 @@ def _hop(
     table: tuple[int, ...] = (0,)
     for environment in interactions.environments:
         if environment.hop_class == int(net.hop_class[hop]):
-            own_barrier = rates.rule_of(hop).values["barrier"]
+            own_barrier = rates.rule_of(hop).equal_ends_barrier
             table = tuple(int(x) for x in quantised(np.asarray(environment.barrier) - own_barrier))
             for m in range(int(environment.start[hop]), int(environment.start[hop + 1])):
                 sites = _sites(environment, slice(m, m + 1), t, basis_of, (0, 0, 0))

@@ -105,7 +105,7 @@ class WholeEnergies:
                 members = slice(table.start[hop], table.start[hop + 1])
                 flat = self.rates.flat(table.site[members], cell + table.cell[members])
                 code = int(table.stride[members][occupation[flat] == table.species[members] + 1].sum())
-                total += int(quantised(table.barrier[code] - self.given.rule_of(hop).values["barrier"]))
+                total += int(quantised(table.barrier[code] - self.given.rule_of(hop).equal_ends_barrier))
         return total
 
 

@@ -16,17 +16,15 @@ import numpy.typing as npt
 
 from ..errors import KmcTransportError
 from .elimination import eliminate
-from .gth import dense_law, not_connected
+from .gth import DENSE_LIMIT, balance_residual, dense_law, not_connected
 
-__all__ = ["ChainSolution", "balance_residual", "connected_components", "solve_chain"]
+__all__ = ["ChainSolution", "connected_components", "solve_chain"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 ELIMINATION_LIMIT = 256
 """Up to this many states the displacements are eliminated together with the states."""
-DENSE_LIMIT = 2000
-"""Up to this many states the stationary law may come from dense GTH elimination."""
 SPARSE_SPREAD = np.log(1e6)
 """Spread of ln(rate) below which a sparse solve is tried although dense elimination would do."""
 SPREAD_LIMIT = 130 * np.log(10)
@@ -155,15 +153,6 @@ def connected_components(n_states: int, origin: IntArray, target: IntArray) -> I
         if (new == label).all():
             return np.unique(label, return_inverse=True)[1].astype(np.int64).reshape(-1)
         label = new
-
-
-def balance_residual(law: FloatArray, origin: IntArray, target: IntArray, rate: FloatArray) -> float:
-    """Largest |flux in - flux out| of a state, relative to their sum."""
-    flux = law[origin] * rate
-    n = len(law)
-    into, out = np.bincount(target, flux, n), np.bincount(origin, flux, n)
-    total = into + out
-    return float(np.max(np.abs(into - out)[total > 0] / total[total > 0], initial=0.0))
 
 
 def _tree_gauge(

@@ -7,10 +7,21 @@ import numpy.typing as npt
 
 from ..errors import KmcTransportError
 
-__all__ = ["dense_law", "dense_rates", "gth", "gth_factor", "not_connected"]
+__all__ = [
+    "DENSE_LIMIT",
+    "balance_residual",
+    "dense_law",
+    "dense_rates",
+    "gth",
+    "gth_factor",
+    "not_connected",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+DENSE_LIMIT = 2000
+"""Up to this many states the stationary law may come from dense GTH elimination."""
 
 
 def gth(rate: npt.ArrayLike) -> FloatArray:
@@ -71,3 +82,12 @@ def dense_law(n: int, origin: IntArray, target: IntArray, rate: FloatArray) -> F
 
 def not_connected() -> KmcTransportError:
     return KmcTransportError("the chain is not irreducible: some states cannot be reached from others")
+
+
+def balance_residual(law: FloatArray, origin: IntArray, target: IntArray, rate: FloatArray) -> float:
+    """Largest |flux in - flux out| of a state, relative to their sum."""
+    flux = law[origin] * rate
+    n = len(law)
+    into, out = np.bincount(target, flux, n), np.bincount(origin, flux, n)
+    total = into + out
+    return float(np.max(np.abs(into - out)[total > 0] / total[total > 0], initial=0.0))

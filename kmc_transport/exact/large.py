@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError
-from .chain import DENSE_LIMIT, balance_residual
 from .elimination import relative_difference
-from .gth import dense_rates, gth_factor, not_connected
+from .gth import DENSE_LIMIT, balance_residual, dense_rates, gth_factor, not_connected
 
 __all__ = ["SparseSystem", "corrector_diffusion", "error_bound", "sparse_law"]
 

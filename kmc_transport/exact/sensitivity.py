@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ..errors import InputError, Problem
 from ..model.model import Model, frozen_array
-from ..rates.catalog import RateCatalog, build_catalog
+from ..rates.build import build_catalog
+from ..rates.catalog import RateCatalog
 from ..rates.configuration import ConfigurationRates
 from ..rates.enumerated import depends_on_configuration
 from ..units import K_B

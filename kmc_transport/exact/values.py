@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError, TooManyStates
-from ..rates.catalog import RateCatalog, build_catalog
+from ..rates.build import build_catalog
+from ..rates.catalog import RateCatalog
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .solve import MAX_STATES, ExactTransport, applies, solve_exact
 

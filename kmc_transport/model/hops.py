@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
+from ..rules import get_rule
 from ..vibrations import AttemptFrequency
 from .inputfile import Document, KeyPath, nearest
 from .model import Carrier, PolaronNumbers
@@ -427,13 +429,7 @@ def _resolve(
             doc.add(path, f"the hop class {title} has no {path[-1]}", remedy=f"for example  {example}")
     if barrier is None or (frequency is None and not ruled):
         return None
-    if isinstance(barrier, BarrierRule) and barrier.rule == "fixed":
-        doc.add(
-            (*barrier_path, "rule"),
-            "the rule 'fixed' is that of given barriers",
-            value="fixed",
-            remedy="give the numbers:  barrier: 0.3, or barrier: {forward: 0.3, reverse: 0.2}",
-        )
+    if isinstance(barrier, BarrierRule) and not _usable(barrier.rule, (*barrier_path, "rule"), doc):
         return None
     equal_ends = bonds.own_reverse or all(i == j for i, j, _ in bonds.forward)
     # what a code calculated for ends that symmetry makes equivalent differs by noise alone
@@ -506,6 +502,24 @@ def _resolve(
         surroundings,  # type: ignore[arg-type]
         surroundings_path,
     )
+
+
+def _usable(rule: str, path: KeyPath, doc: Document) -> bool:
+    """Whether there is such a rule and it takes parameters of its own."""
+    try:
+        given_barriers = get_rule(rule).given_barriers
+    except InputError as error:
+        for p in error.problems:
+            doc.add(path, p.message, value=p.value, allowed=p.allowed, remedy=p.remedy)
+        return False
+    if given_barriers:
+        doc.add(
+            path,
+            f"the rule '{rule}' is that of given barriers",
+            value=rule,
+            remedy="give the numbers:  barrier: 0.3, or barrier: {forward: 0.3, reverse: 0.2}",
+        )
+    return not given_barriers
 
 
 def _polaron(given: object, path: KeyPath, ruled: bool, doc: Document) -> PolaronNumbers | None:

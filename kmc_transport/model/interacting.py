@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..rules import BarrierRule, get_rule
 from ..units import QuantityError, parse_quantity
 from .disorder import build_disorder
 from .energetics import build_energetics
@@ -20,19 +21,7 @@ if TYPE_CHECKING:
     from .energies import SaddleHops
     from .validation import Sections
 
-__all__ = ["EQUILIBRATION_RULES", "Parts", "build_interacting"]
-
-_SADDLELESS = (
-    "marcus_adiabatic",
-    "marcus_adiabatic_approximate",
-    "marcus_nonadiabatic",
-    "landau_zener",
-    "metropolis",
-    "heat_bath",
-)
-"""Rules whose saddle follows from dH: a shift of the barrier means nothing there."""
-EQUILIBRATION_RULES = ("metropolis", "heat_bath")
-"""Rules that lead to equilibrium, at times that mean nothing."""
+__all__ = ["Parts", "build_interacting"]
 
 
 @dataclass(frozen=True)
@@ -82,14 +71,19 @@ def build_interacting(
 
 
 def _note_equilibration(classes: Sequence[SaddleHops], doc: Document) -> None:
-    for rule in EQUILIBRATION_RULES:
-        names = [c.hop_class.name for c in classes if c.hop_class.rule == rule]
-        if names:
-            doc.note(
-                f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: the rule '{rule}' leads to equilibrium, "
-                "but "
-                "its times are not physical, and neither are diffusivities and mobilities"
-            )
+    names: dict[str, list[str]] = {}
+    for c in classes:
+        if not _rule_of(c).physical:
+            names.setdefault(c.hop_class.rule, []).append(c.hop_class.name)
+    for rule, found in names.items():
+        doc.note(
+            f"{', '.join(found[:4])}{', ...' if len(found) > 4 else ''}: the rule '{rule}' leads to equilibrium, but "
+            "its times are not physical, and neither are diffusivities and mobilities"
+        )
+
+
+def _rule_of(item: SaddleHops) -> type[BarrierRule]:
+    return get_rule(item.hop_class.rule)
 
 
 def _refuse_fixed(
@@ -98,7 +92,7 @@ def _refuse_fixed(
     """Two given barriers fix the energy difference of the ends, which then cannot depend on anything else."""
     for item in classes:
         c = item.hop_class
-        if c.rule == "fixed" and c.carrier in species:
+        if c.given_barriers and c.carrier in species:
             mean = (c.barrier_forward + c.barrier_reverse) / 2
             doc.add(
                 item.saddle.barrier_path,
@@ -113,7 +107,7 @@ def _refuse_fixed(
 def _refuse_saddleless(classes: Sequence[SaddleHops], species: set[int], doc: Document) -> None:
     for item in classes:
         c = item.hop_class
-        if c.rule in _SADDLELESS and c.carrier in species:
+        if not _rule_of(item).takes_saddle_dipole and c.carrier in species:
             doc.add(
                 item.saddle.barrier_path,
                 f"{c.name} follows the rule '{c.rule}', whose barrier is not a number of its own that disorder could "
@@ -125,18 +119,20 @@ def _refuse_saddleless(classes: Sequence[SaddleHops], species: set[int], doc: Do
 
 
 def _wanted(classes: Sequence[SaddleHops], doc: Document) -> list[Wanted]:
-    """Surroundings of each simulated class; other rules than kra are refused."""
+    """Surroundings of each simulated class; refused where the rule has no barrier that they could replace."""
     found = []
     for index, item in enumerate(classes):
         given, path = item.saddle.surroundings, item.saddle.surroundings_path
         if given is None:
             continue
         c = item.hop_class
-        if c.rule != "kra":
-            mean = f"{(c.barrier_forward + c.barrier_reverse) / 2:g}" if c.rule == "fixed" else "0.3"
+        name = _rule_of(item).intrinsic_barrier
+        if name is None:
+            mean = f"{(c.barrier_forward + c.barrier_reverse) / 2:g}" if c.given_barriers else "0.3"
             doc.add(
                 path,
-                f"{c.name} follows the rule '{c.rule}'; barriers by surroundings need the rule 'kra'",
+                f"{c.name} follows the rule '{c.rule}'; barriers by surroundings need the rule 'kra', or one "
+                "that names its intrinsic_barrier",
                 value=c.rule,
                 allowed="kra",
                 remedy=f"barrier: {{rule: kra, E_kra: {mean}}}",
@@ -144,7 +140,8 @@ def _wanted(classes: Sequence[SaddleHops], doc: Document) -> list[Wanted]:
             continue
         numbers = dict(c.rule_parameters)
         try:
-            default = parse_quantity(numbers.get("E_kra", numbers.get("barrier")), "energy")[0]
+            one = next(p for p in _rule_of(item).parameters() if p.name == name)
+            default = parse_quantity(numbers.get(one.key, numbers.get(name, one.default)), "energy")[0]
         except QuantityError as error:
             doc.add(item.saddle.barrier_path, error.message, allowed=error.allowed, remedy=error.remedy)
             continue

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ..rules import get_rule
 from ..vibrations import AttemptFrequency
 from .interactions import Disorder, Initial, Interactions
 
@@ -153,7 +154,7 @@ class HopClass:
     distance: float
     """Length of the hop, Å."""
     barrier_forward: float
-    """Zero-field barrier, eV; NaN where a rule other than ``fixed`` gives it."""
+    """Zero-field barrier, eV; NaN where a rule with parameters of its own gives it."""
     barrier_reverse: float
     """Zero-field barrier of the reverse hop, eV; NaN likewise."""
     barrier_stderr: float | None
@@ -178,12 +179,17 @@ class HopClass:
     zero_point: str = "unknown"
     """Whether the barrier holds the zero-point energy: ``bare``, ``included``, ``add`` or ``unknown``."""
     rule: str = "fixed"
-    """Name of the barrier rule, see `kmc_transport.rates.rules`."""
+    """Name of the barrier rule, see `kmc_transport.rules`."""
     rule_parameters: tuple[tuple[str, object], ...] = ()
     """Key and value of the rule's parameters, as the user wrote them."""
     polaron: PolaronNumbers | None = None
     log: tuple[str, ...] = ()
     """What was done to the numbers on the way: modes removed, barriers symmetrised."""
+
+    @property
+    def given_barriers(self) -> bool:
+        """Whether the barriers are the numbers above, not those of a rule with parameters of its own."""
+        return get_rule(self.rule, self.source).given_barriers
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ What one key alone can tell is checked here; whatever needs several keys is chec
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -46,7 +46,6 @@ __all__ = [
     "CarrierInput",
     "ClassNumbers",
     "ConditionsInput",
-    "DistanceWindow",
     "FieldDipole",
     "FieldEquivalentCharge",
     "FieldInput",
@@ -677,13 +676,6 @@ class ClassNumbers(HopNumbers):
 
     saddles: Saddles | None = Field(None, description=_SADDLES, examples=[[{"name": "a", "barrier": 0.3}]])
     omit: bool = Field(False, description="Leave this class out; it is listed in the notes.", examples=[True])
-
-
-class DistanceWindow(NamedTuple):
-    """Shortest and longest hop, Å."""
-
-    low: float
-    high: float
 
 
 HopLength = Annotated[float, Quantity("length", gt=0, le=50)]

@@ -1,7 +1,8 @@
 """Barriers, attempt frequencies and the field's work, brought together in a frozen rate catalog."""
 
 from .balance import check_configurations
-from .catalog import RateCatalog, build_catalog
+from .build import build_catalog
+from .catalog import RateCatalog
 from .checks import check_catalog
 from .configuration import ConfigurationRates
 from .judgement import Candidate, HopRegime, hop_regimes, rank_candidates

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.interactions import Clusters, LocalClusters
+from ..rules import BarrierRule, Fixed, make_rule
 from ..units import K_B
 from .catalog import RateCatalog
-from .rules import BarrierRule, Fixed, make_rule
 
 __all__ = ["ConfigurationRates"]
 
@@ -51,7 +51,7 @@ class ConfigurationRates:
         if hop not in self._rules:
             net, catalog = self.model.network, self.catalog
             one = self.model.hop_classes[net.hop_class[hop]]
-            if one.rule == "fixed":
+            if one.given_barriers:
                 back = float(catalog.barrier[net.reverse[hop]])
                 rule: BarrierRule = Fixed(barrier=float(catalog.barrier[hop]), reverse_barrier=back)
             else:
@@ -135,7 +135,7 @@ class ConfigurationRates:
                 flat = self.flat(table.site[members], cell + table.cell[members])
                 there = occupation[flat] == table.species[members] + 1
                 code = int(table.stride[members][there].sum())
-                shift += float(table.barrier[code]) - self.rule_of(hop).values["barrier"]
+                shift += float(table.barrier[code]) - self.rule_of(hop).equal_ends_barrier
         local = model.interactions.local_clusters
         if local is not None:
             shift += self._local(occupation, local, hop, cell)

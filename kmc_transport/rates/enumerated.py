@@ -131,7 +131,7 @@ class ManyConfigurations:
                 members = slice(table.start[hop], table.start[hop + 1])
                 flat = one.flat(table.site[members], home + table.cell[members])
                 code = (rows[:, flat] == table.species[members] + 1) @ table.stride[members]
-                shift += table.barrier[code] - one.rule_of(hop).values["barrier"]
+                shift += table.barrier[code] - one.rule_of(hop).equal_ends_barrier
         local = model.interactions.local_clusters
         if local is not None:
             for c in np.flatnonzero(local.hop == hop):

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..model.model import HopClass, Model
-from .catalog import zero_field_rate
-from .rules import (
+from ..rules import (
     Derived,
     Regime,
     contradiction,
@@ -17,6 +16,7 @@ from .rules import (
     make_rule,
     regime,
 )
+from .build import zero_field_rate
 
 __all__ = ["Candidate", "HopRegime", "hop_regimes", "rank_candidates"]
 
@@ -90,7 +90,7 @@ def hop_regimes(model: Model, temperature: float) -> list[HopRegime]:
     """
     found = []
     for c in model.hop_classes:
-        rule = None if c.rule == "fixed" else make_rule(c.rule, dict(c.rule_parameters), c.source)
+        rule = None if c.given_barriers else make_rule(c.rule, dict(c.rule_parameters), c.source)
         own = c.polaron
         coupling = own.electronic_coupling if own else None
         if coupling is None:
@@ -117,7 +117,7 @@ def hop_regimes(model: Model, temperature: float) -> list[HopRegime]:
 def _derived(hop_class: HopClass, coupling: float, temperature: float) -> Derived | None:
     """lambda from the barrier; between ends of different energy from the mean of both directions, which is that of
     equal ends to first order in dH."""
-    if hop_class.rule != "fixed":
+    if not hop_class.given_barriers:
         barrier, how = zero_field_rate(hop_class, temperature).barrier, ""
     else:
         ahead, back = hop_class.barrier_forward, hop_class.barrier_reverse

@@ -19,7 +19,7 @@ def package_versions() -> dict[str, str]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    from .. import __version__
+    from .._version import __version__
 
     found = {"python": platform.python_version(), "kmc_transport": __version__}
     for name in _PACKAGES:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .. import __version__
+from .._version import __version__
 from ..errors import InputError, KmcTransportError, Problem
 from ..model.model import Model
 from ..point import PointSimulation, Progress

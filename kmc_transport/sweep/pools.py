@@ -15,7 +15,7 @@ from typing import Protocol
 from ..engine import Replica
 from ..model.model import Model
 from ..point import PointSimulation
-from ..rates.rules import get_rule
+from ..rules import get_rule
 from .grid import GridPoint
 from .job import Job, Outcome, Standing, simulate_point
 from .processes import WorkerProcesses, can_fork

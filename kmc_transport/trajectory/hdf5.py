@@ -106,7 +106,7 @@ def _root_attributes(file: Any, header: TrajectoryHeader, axes: FloatArray) -> N
         for name, text in attributes.items():
             place.attrs.create(name, np.bytes_(text.encode()))
 
-    from .. import __version__
+    from .._version import __version__
 
     fixed(
         file,
@@ -141,7 +141,7 @@ def _root_attributes(file: Any, header: TrajectoryHeader, axes: FloatArray) -> N
 
 def _add_h5md(file: Any, header: TrajectoryHeader, cell: FloatArray, n_frames: int) -> None:
     """H5MD's groups: links to the arrays of the root, and what AMBER has no place for."""
-    from .. import __version__
+    from .._version import __version__
 
     about = file.create_group("h5md")
     about.attrs["version"] = np.array([1, 1], np.int32)

@@ -18,7 +18,7 @@ from kmc_transport.cli import main
 from kmc_transport.errors import InputError
 from kmc_transport.model import Model, load_model, load_model_text
 from kmc_transport.rates import RateCatalog, build_catalog, hop_regimes, rank_candidates
-from kmc_transport.rates.rules import get_rule, rule_names
+from kmc_transport.rules import get_rule, rule_names
 from kmc_transport.store import load_catalog, save_catalog
 from kmc_transport.units import K_B
 from tests import path_fixtures, spectra
@@ -333,7 +333,7 @@ def test_a_rule_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         textwrap.dedent(
             '''
             import numpy as np
-            from kmc_transport.rates.rules import Activation, BarrierRule, parameter
+            from kmc_transport.rules import Activation, BarrierRule, parameter
 
 
             class Halfway(BarrierRule):

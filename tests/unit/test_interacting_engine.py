@@ -15,9 +15,9 @@ from kmc_transport.errors import RateError
 from kmc_transport.model.interactions import Disorder, Initial
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
-from kmc_transport.rates.rules import BarrierRule, register_rule
-from kmc_transport.rates.rules.base import Activation, as_arrays, parameter
 from kmc_transport.records import ExitReason
+from kmc_transport.rules import BarrierRule, register_rule
+from kmc_transport.rules.base import Activation, as_arrays, parameter
 from tests.interacting import chain as chain_input
 from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
 from tests.networks import KT0, T0, chain, lattice_gas

@@ -14,7 +14,7 @@ from kmc_transport.model.model import frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.balance import check_configurations
 from kmc_transport.rates.configuration import ConfigurationRates
-from kmc_transport.rates.rules import HeatBath, Metropolis, check_rule, get_rule, make_rule
+from kmc_transport.rules import HeatBath, Metropolis, check_rule, get_rule, make_rule
 from kmc_transport.units import K_B
 from tests.interacting import LAYER, built, chain, flat_images, kra, random_occupation, refused, turned
 

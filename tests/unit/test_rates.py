@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kmc_transport.errors import InputError, RateError
 from kmc_transport.model.model import frozen_array
 from kmc_transport.rates import build_catalog, check_catalog
-from kmc_transport.rates.field import effective_barrier
+from kmc_transport.rules.field import effective_barrier
 from kmc_transport.units import K_B, H
 from kmc_transport.vibrations import AttemptFrequency
 from tests.networks import BARRIER, KT0, T0, chain, lattice_gas

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 
 from kmc_transport.errors import InputError, RateError
-from kmc_transport.rates.field import effective_barrier
-from kmc_transport.rates.rules import (
+from kmc_transport.rules import (
     Activation,
     BarrierRule,
     Fixed,
@@ -35,14 +34,14 @@ from kmc_transport.rates.rules import (
     make_rule,
     mulliken_hush,
     parameter,
-    rank_saddles,
     regime,
     register_rule,
     registry,
     rule_names,
     rule_parameters,
 )
-from kmc_transport.rates.rules.two_state import edge
+from kmc_transport.rules.field import effective_barrier
+from kmc_transport.rules.two_state import edge
 from kmc_transport.units import HBAR, K_B, H
 
 BUILT_IN = {
@@ -476,46 +475,6 @@ def test_regime_refuses_nonsense() -> None:
     }  # fmt: skip
 
 
-# ---------------------------------------------------------------------------------------- candidate saddles
-
-
-def test_ranking_of_namn3o7() -> None:
-    energies = {"O_plane": 0.919, "2NN": 0.300, "3NN": 0.242, "O_vertex": 1.122, "1NN": 0.343}
-    ranking = rank_saddles(
-        list(energies.values()), temperature=298, attempt_frequencies=6.12e12, names=list(energies)
-    )
-    assert [s.name for s in ranking] == ["3NN", "2NN", "1NN", "O_plane", "O_vertex"]
-    weights = np.exp(-np.array([s.barrier for s in ranking]) / KT)
-    np.testing.assert_allclose([s.share for s in ranking], weights / weights.sum(), rtol=1e-12)
-    assert math.exp(ranking.log_rate) == pytest.approx(6.12e12 * weights.sum(), rel=1e-12)
-
-
-def test_channels_and_frequencies_count_in_the_ranking() -> None:
-    ranking = rank_saddles(
-        [0.3, 0.3, 0.29], temperature=300, attempt_frequencies=[1e12, 1e12, 1e10], channels=[1, 2, 1]
-    )
-    assert [s.name for s in ranking] == ["2", "1", "3"]
-    assert ranking.saddles[0].share == pytest.approx(2 * ranking.saddles[1].share)
-
-
-def test_ranking_over_hundreds_of_decades() -> None:
-    ranking = rank_saddles([0.0, 40.0], temperature=100)
-    assert [s.share for s in ranking] == [1.0, 0.0]
-    assert np.isfinite([s.log_rate for s in ranking]).all()
-    low = rank_saddles([40.0, 40.0], temperature=100)  # both rates underflow, their shares do not
-    assert [s.share for s in low] == pytest.approx([0.5, 0.5])
-
-
-def test_ranking_refuses_nonsense() -> None:
-    with pytest.raises(InputError) as caught:
-        rank_saddles([0.1, 0.2], temperature=-1, attempt_frequencies=[1e12], channels=1.5, names=["a"])
-    assert [p.key for p in caught.value.problems] == [
-        "temperature", "attempt_frequencies", "channels", "names",
-    ]  # fmt: skip
-    with pytest.raises(InputError, match="list of numbers"):
-        rank_saddles([], temperature=300)
-
-
 # ------------------------------------------------------------------------------------------ from the input
 
 
@@ -669,7 +628,7 @@ def test_a_parameter_of_an_unknown_dimension_is_refused() -> None:
 MODULE = '''
 from collections.abc import Sequence
 import numpy as np
-from kmc_transport.rates.rules import Activation, BarrierRule, parameter
+from kmc_transport.rules import Activation, BarrierRule, parameter
 
 class Metropolis(BarrierRule):
     """Uphill moves wait, downhill moves do not."""
@@ -725,7 +684,7 @@ def test_a_rule_of_another_package(packages: Path) -> None:
 
 
 def test_a_module_that_registers_itself(packages: Path) -> None:
-    code = MODULE + "\nfrom kmc_transport.rates.rules import register_rule\nregister_rule(Metropolis)\n"
+    code = MODULE + "\nfrom kmc_transport.rules import register_rule\nregister_rule(Metropolis)\n"
     install(packages, "their_rules", code, {"their_metropolis": "their_rules:Metropolis"})
     assert get_rule("their_metropolis") is get_rule("their_metropolis")
 
@@ -770,7 +729,7 @@ def test_the_compiler_and_other_packages_stay_out(tmp_path: Path) -> None:
     install(tmp_path, "their_rules", MODULE, {"their_metropolis": "their_rules:Metropolis"})
     code = (
         "import sys\nsys.path.insert(0, sys.argv[1])\n"
-        "from kmc_transport.rates.rules import make_rule, rule_names\n"
+        "from kmc_transport.rules import make_rule, rule_names\n"
         "make_rule('kra', {'E_kra': 1})\n"
         "assert 'their_metropolis' in rule_names()\n"
         "heavy = {'numba', 'scipy', 'pint', 'pymatgen', 'xarray', 'their_rules'}\n"

@@ -22,7 +22,7 @@ import xarray as xr
 
 from kmc_transport.arrays import ARRAYS, base_name
 from kmc_transport.errors import StoreError
-from kmc_transport.rates.catalog import build_catalog
+from kmc_transport.rates import build_catalog
 from kmc_transport.records import Tallies
 from kmc_transport.store import (
     PointRecord,

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, Problem
-from ...units import DIMENSIONS, K_B
+from ..errors import InputError, Problem
+from ..units import DIMENSIONS, K_B
 
 __all__ = ["Activation", "BarrierRule", "Parameter", "parameter"]
 
@@ -138,6 +138,11 @@ class BarrierRule(ABC):
     """Whether the field acts on the saddle by a dipole of its own; otherwise it acts through dH alone."""
     assumed_regime: ClassVar[str | None] = None
     """``adiabatic`` or ``non-adiabatic`` when the rule holds in that regime only (see `regime`)."""
+    given_barriers: ClassVar[bool] = False
+    """Whether its parameters are the forward and the reverse barrier that the input gives as numbers."""
+    intrinsic_barrier: ClassVar[str | None] = None
+    """Name of the parameter that is the barrier between ends of equal energy, which the surroundings of a hop replace;
+    None where they cannot."""
     physical: ClassVar[bool] = True
     """False for dynamics that only lead to equilibrium: their times and diffusivities mean nothing."""
 
@@ -275,6 +280,12 @@ class BarrierRule(ABC):
     def reversed(self) -> BarrierRule:
         """Rule of the reverse hop, which gets -dE, -W and W_S - W; itself unless overridden."""
         return self
+
+    @property
+    def equal_ends_barrier(self) -> float:
+        """The barrier between ends of equal energy, eV; only where ``intrinsic_barrier`` names it."""
+        assert self.intrinsic_barrier is not None
+        return self.values[self.intrinsic_barrier]
 
     @property
     def given_difference(self) -> float | None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import Problem, RateError
-from ..field import effective_barrier
+from ..errors import Problem, RateError
 from .base import Activation, BarrierRule, as_arrays, parameter
+from .field import effective_barrier
 from .registry import register_rule
 
 __all__ = ["Fixed", "KineticallyResolved"]
@@ -25,6 +25,7 @@ class Fixed(BarrierRule):
     name = "fixed"
     formula = "E_f = max(E0 - W_S, dH, 0), dH = E0 - E0' - W"
     references = ("Salles et al., Nat. Commun. 11, 3330 (2020), eq 2 (work of the field)",)
+    given_barriers = True
     assumed_regime = "adiabatic"  # a barrier on the ground-state surface, crossed whenever it is reached
 
     barrier = parameter(
@@ -88,6 +89,7 @@ class KineticallyResolved(BarrierRule):
         "Salles et al., Nat. Commun. 11, 3330 (2020), eq 2 (work of the field)",
     )
     assumed_regime = "adiabatic"
+    intrinsic_barrier = "barrier"
 
     barrier = parameter(
         "energy",

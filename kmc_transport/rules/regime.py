@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...errors import InputError, Problem
-from ...units import K_B, H
+from ..errors import InputError, Problem
+from ..units import K_B, H
 from .base import BarrierRule
 
 __all__ = [

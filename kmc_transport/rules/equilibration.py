@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import Problem, RateError
-from ...units import K_B
+from ..errors import Problem, RateError
+from ..units import K_B
 from .base import Activation, BarrierRule
 from .registry import register_rule
 

@@ -19,7 +19,6 @@ from .regime import (
     regime,
 )
 from .registry import get_rule, make_rule, register_rule, rule_names, rule_parameters
-from .saddles import RankedSaddle, SaddleRanking, rank_saddles
 
 __all__ = [
     "Activation",
@@ -34,9 +33,7 @@ __all__ = [
     "MarcusNonadiabatic",
     "Metropolis",
     "Parameter",
-    "RankedSaddle",
     "Regime",
-    "SaddleRanking",
     "check_rule",
     "contradiction",
     "derive_reorganisation_energy",
@@ -44,7 +41,6 @@ __all__ = [
     "make_rule",
     "mulliken_hush",
     "parameter",
-    "rank_saddles",
     "regime",
     "register_rule",
     "rule_names",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import Problem, RateError
+from ..errors import Problem, RateError
 from .base import BarrierRule
 
 __all__ = ["check_rule"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ...units import HBAR, K_B
+from ..units import HBAR, K_B
 from .base import Activation, parameter
 from .marcus import MarcusAdiabatic, TwoState, inverted_region
 from .regime import crossing_probability

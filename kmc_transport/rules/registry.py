@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import InputError, Problem
-from ...units import QuantityError, parse_quantity
+from ..errors import InputError, Problem
+from ..units import QuantityError, parse_quantity
 from .base import BarrierRule, Parameter
 
 if TYPE_CHECKING:
