@@ -35,8 +35,8 @@ length, kept at the most."""
 LONGER = 4.0
 """Factor on the sample interval when the longest block does not outlive the memory of the hops."""
 MAX_PILOTS = 10
-CHUNK_EVENTS = 4e6
-"""Hops between two looks at the clock and at Ctrl-C."""
+ROUNDS_OF_POOL = 4
+"""Parts of a round after which threads wait for one another."""
 MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
 """Executed hops after which a point gives up on an accuracy that it does not reach, and on a component of the target
 that could move and has not done so once."""
@@ -212,24 +212,31 @@ class PointSimulation:
         report: Callable[[], None],
         pool: Executor | None,
     ) -> ExitReason | None:
-        """Bring every replica to ``self.rows`` rows."""
+        """Bring every replica to ``self.rows`` rows, and so that they have about as many when time is up."""
 
-        def advance(replica: Replica) -> ExitReason | None:
-            goal = self.rows * self.windows_per_row * 2**replica.levels
-            per_sample = max(1.0, replica.total_rate() * self.interval)
-            chunk = max(1, int(CHUNK_EVENTS / per_sample))
-            while replica.samples < goal:
-                reason = stop()
-                if reason is not None:
-                    return reason
-                if replica.advance(min(chunk, goal - replica.samples)) is ExitReason.BLOCKED_LATTICE:
-                    self.blocked = True
-                    return ExitReason.BLOCKED_LATTICE
+        def advance(replica: Replica, rows: int) -> ExitReason | None:
+            reason: ExitReason | None = None
+
+            def should_stop() -> bool:
+                nonlocal reason
                 report()
-            return None
+                reason = stop()
+                return reason is not None
 
-        reasons = list(map(advance, self.replicas) if pool is None else pool.map(advance, self.replicas))
-        return next((r for r in reasons if r is not None), None)
+            goal = rows * self.windows_per_row * 2**replica.levels
+            done = replica.advance(max(0, goal - replica.samples), should_stop=should_stop)
+            if done is ExitReason.BLOCKED_LATTICE:
+                self.blocked, reason = True, done
+            return reason
+
+        run = map if pool is None else pool.map
+        step = 1 if pool is None else math.ceil(self.rows / ROUNDS_OF_POOL)
+        for rows in [*range(step, self.rows, step), self.rows]:
+            reasons = list(run(advance, self.replicas, [rows] * len(self.replicas)))
+            reason = next((r for r in reasons if r is not None), None)
+            if reason is not None:
+                return reason
+        return None
 
     def _decide(self) -> ExitReason | None:
         """After a round: longer samples, more rows, or done."""

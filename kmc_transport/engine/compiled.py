@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,11 @@ SAVED = [
 ]
 """Arrays that a snapshot needs; the others follow from them."""
 
+WITHIN = ("counts", "held", "remaining")
+"""What it needs beside them where a sample has begun."""
+
 CALL_HOPS = 5_000_000
-"""Hops after which the rejection-free kernel comes back, so that Python can be interrupted."""
+"""Hops after which the rejection-free kernel comes back when nothing else is asked."""
 
 LONGEST_WINDOW = 2**30
 """Cells that a carrier may travel within a window (its displacement is kept in 32 bits)."""
@@ -352,27 +356,44 @@ class Compiled:
             for node in range(leaves - 1, 0, -1):
                 tree[node] = tree[2 * node] + tree[2 * node + 1]
 
-    def run(self, n_samples: int, attempts: IntArray, log: npt.NDArray[np.float64] | None = None) -> RawRows:
+    def run(
+        self,
+        n_samples: int,
+        attempts: IntArray,
+        log: npt.NDArray[np.float64] | None = None,
+        *,
+        most: int = CALL_HOPS,
+        goes_on: bool = False,
+    ) -> RawRows:
         """``n_samples`` samples with (for null events) the given numbers of attempts.
 
         ``log`` (n, 4) receives the executed hops (`logged` of them): sample or attempt, carrier, row, time.
-        The rejection-free kernel comes back early after `CALL_HOPS` hops, or when the log is full; `unfinished` then
-        says how many samples are left.
+        Null events: the last sample is not at its end if it ``goes_on``; its attempts so far must be whole batches.
+        The other kernels come back early after ``most`` attempts, or when the log is full. `unfinished` then says how
+        many samples are left.
         """
         clock = self["clock"]
-        self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else CALL_HOPS)
+        self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else most)
         rows, out = self._output(n_samples)
         buffer = np.zeros((1, 4)) if log is None else log
         clock[k.LOGGED] = 0
         before = self.attempts_in_row
         with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
-            self.unfinished = int(self._call(n_samples, attempts, out, buffer, log is not None))
-        done = self.attempts_in_row - before + int(rows.attempts.sum())
-        far = self._may_go_far and self.algorithm != "null_event"
-        if far and done * 2.0**self.levels > n_samples * LONGEST_WINDOW:
-            raise ValueError(f"the sample interval is too long: {done} hops in {n_samples} samples")
+            self._most, self._goes_on = len(buffer) if log is not None else most, goes_on
+            self.unfinished = int(self._call(n_samples, attempts, out, buffer, log is not None)) + goes_on
+        self.attempts_made = self.attempts_in_row - before + int(rows.attempts.sum())
+        if self._may_go_far and self.algorithm != "null_event":
+            self._refuse_far(most * self._reach)
         self.logged = int(clock[k.LOGGED])
         return rows.head(int(out.finished[0]))
+
+    def _refuse_far(self, step: int) -> None:
+        """Raise ValueError before displacements within a window leave 32 bits, or their squares 64."""
+        waiting = [self["pending"][level] for level in range(self.levels) if self._sample >> level & 1]
+        farthest = sum(int(np.abs(d.astype(np.int64)).max(initial=0)) for d in [*waiting, self["held"]])
+        squares = 2 * (int(self.tables.number.max(initial=0)) * farthest**2 + step**2)
+        if farthest + step > LONGEST_WINDOW or squares > 2**62:
+            raise ValueError(f"the sample interval is too long: carriers travel {farthest} cells in a window")
 
     def _stay_in_range(self, n_samples: int, hops: int) -> None:
         """Widen the arrays before unwrapped cells could leave 32 bits. ``hops`` : most hops of all carriers."""
@@ -398,10 +419,11 @@ class Compiled:
         tally = self._tuple(k.Tally)
         if self.algorithm == "null_event":
             bits, hops = True if self.layout == "bitset" else None, self._tuple(k.Hops)
-            k.run_null_event(attempts, self._fold_after, bits, self._plain, hops, tally, out, log, logging)
+            how = (self._goes_on, self._fold_after, bits, self._plain)
+            k.run_null_event(attempts, *how, hops, tally, out, log, logging)
             return 0
-        most = len(log) if logging else CALL_HOPS
-        return int(k.run_rejection_free(n_samples, most, self._tuple(k.Lists), tally, out, log, logging))
+        lists = self._tuple(k.Lists)
+        return int(k.run_rejection_free(n_samples, self._most, lists, tally, out, log, logging))
 
     def _output(self, n_samples: int) -> tuple[RawRows, k.Rows]:
         """Rows for the kernels to fill, and the same as they take them."""
@@ -426,7 +448,7 @@ class Compiled:
     def executed_in_row(self) -> int:
         """Hops executed in the unfinished row."""
         waiting = [c for level, c in enumerate(self["pending_counts"]) if self._sample >> level & 1]
-        return int(self["events"].sum() + sum(int(c.sum()) for c in waiting))
+        return int(self["events"].sum() + self["counts"].sum() + sum(int(c.sum()) for c in waiting))
 
     @property
     def attempts_in_row(self) -> int:
@@ -493,8 +515,16 @@ class Compiled:
         return sum(a.nbytes for a in self._arrays.values())
 
     def save(self) -> dict[str, np.ndarray]:
-        """Arrays from which `load` continues bit for bit (taken between samples)."""
-        return {f"state_{name}": self[name].copy() for name in SAVED if name in self._arrays}
+        """Arrays from which `load` continues bit for bit."""
+        state = {f"state_{name}": self[name].copy() for name in self._saved if name in self._arrays}
+        state |= {f"state_{name}": self[name].copy() for name in WITHIN if name in self._arrays}
+        if not self["clock"][k.FOLDED]:
+            state["state_held"] = state["state_held"][:, :0]  # nothing but zeros
+        return state
+
+    @property
+    def _saved(self) -> Sequence[str]:
+        return SAVED
 
     def load(self, saved: dict[str, Any]) -> None:
         """Take over what `save` gave, for the same tables, algorithm, layout and levels."""
@@ -502,9 +532,14 @@ class Compiled:
         self["bits"][:] = 0
         if self.algorithm == "rejection_free":
             self["carrier_at"][:] = k.ABSENT
+        self._take_over(saved)
+
+    def _take_over(self, saved: dict[str, Any]) -> None:
         self._make_room(saved["state_home"])
-        for name in SAVED:
-            if name in self._arrays:
+        if self._narrow and saved["state_held"].size:
+            self._widen()
+        for name in (*self._saved, *WITHIN):
+            if name in self._arrays and saved[f"state_{name}"].size:
                 self[name][...] = saved[f"state_{name}"]
         self._occupy()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,6 @@ __all__ = ["Interacting"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-CALL_ATTEMPTS = 1_000_000
-"""Attempts after which a rejection-free kernel comes back, so that Python can be interrupted."""
 
 CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
@@ -427,11 +425,11 @@ class Interacting(Compiled):
     def _call(self, n_samples: int, attempts: IntArray, out: k.Rows, log: FloatArray, logging: bool) -> int:
         tally, left, logged = self._tuple(k.Tally), 0, (out, log, logging)
         coded, null = self.coupling.codes is not None, self.algorithm == "null_event"
-        most = len(log) if logging else CALL_ATTEMPTS
+        most, how = self._most, (self._goes_on, self._fold_after)
         if null and coded:
             kn.run_null_codes(
                 attempts,
-                self._fold_after,
+                *how,
                 self._tuple(kn.Null),
                 *self._short(),
                 self["accept"],
@@ -439,9 +437,7 @@ class Interacting(Compiled):
                 *logged,
             )
         elif null:
-            kn.run_null_energies(
-                attempts, self._fold_after, self._tuple(kn.Null), *self._long(), tally, *logged
-            )
+            kn.run_null_energies(attempts, *how, self._tuple(kn.Null), *self._long(), tally, *logged)
         elif coded:
             lists, values = self._tuple(kl.Listed), self._tuple(kl.Codes)
             left = kl.run_listed_codes(n_samples, most, lists, *self._short(), values, tally, *logged)
@@ -504,15 +500,12 @@ class Interacting(Compiled):
         for name in ("home", "clamped", "ledger"):
             self[name][...] = other[name]
 
-    def save(self) -> dict[str, np.ndarray]:
-        return {f"state_{name}": self[name].copy() for name in SAVED if name in self._arrays}
+    @property
+    def _saved(self) -> Sequence[str]:
+        return SAVED
 
     def load(self, saved: dict[str, Any]) -> None:
-        self._make_room(saved["state_home"])
-        for name in SAVED:
-            if name in self._arrays:
-                self[name][...] = saved[f"state_{name}"]
-        self._occupy()
+        self._take_over(saved)
 
 
 def chances(rate: FloatArray, bound: Any, clamped: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:

@@ -477,9 +477,10 @@ def sample(t, rows):
 
 
 @jit
-def run_null_event(attempts, fold_after, bits, plain, h, t, rows, log, logging):
+def run_null_event(attempts, goes_on, fold_after, bits, plain, h, t, rows, log, logging):
     """One sample for each entry of ``attempts`` (its number of attempts).
 
+    ``goes_on``: the last one is a part of a sample, the rest of which is for the next call.
     ``bits`` and ``plain`` are None or something else: a kernel of its own is compiled for each case that is used.
     """
     most = np.int64(1) if logging else fold_after
@@ -503,7 +504,11 @@ def run_null_event(attempts, fold_after, bits, plain, h, t, rows, log, logging):
                 for carrier in range(U(h.held.shape[1])):
                     fold(h, carrier)
         h.clock[ATTEMPTS] += n
-        sample(t, rows)
+        if goes_on and sample_number == len(attempts) - 1:
+            for carrier in range(U(h.held.shape[1])):
+                fold(h, carrier)
+        else:
+            sample(t, rows)
 
 
 @part

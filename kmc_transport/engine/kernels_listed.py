@@ -400,6 +400,9 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
     total = total_weight(f)
     while True:
         if U(f.scheme[UNLISTED]) < last:
+            if attempts >= most:
+                break
+            attempts += 1
             carrier, n = U(f.scheme[UNLISTED]), U0
             f.scheme[UNLISTED] += 1
         elif done >= n_samples or attempts >= most:
@@ -567,6 +570,9 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
     while True:
         n = U0
         if U(f.scheme[UNLISTED]) < last:
+            if attempts >= most:
+                break
+            attempts += 1
             carrier = U(f.scheme[UNLISTED])
             f.scheme[UNLISTED] += 1
         elif done >= n_samples or attempts >= most:

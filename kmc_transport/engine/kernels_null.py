@@ -161,8 +161,9 @@ def code_around(p, a, setup, rows, row, place):
 
 
 @jit_plain
-def run_null_codes(attempts, fold_after, h, p, a, accept, t, rows_out, log, logging):
-    """One sample for each entry of ``attempts``. ``accept``: for each code a threshold (its lowest bit says whether
+def run_null_codes(attempts, goes_on, fold_after, h, p, a, accept, t, rows_out, log, logging):
+    """One sample for each entry of ``attempts``; of the last one a part if it ``goes_on`` in the next call (whole
+    batches, for the same random numbers). ``accept``: for each code a threshold (its lowest bit says whether
     the rate is clamped) and the energy difference."""
     rows, record, occupant, counts = h.rows, h.record, p.occupant, h.counts
     width, two_draws, call_ahead = h.setup[WIDTH], h.setup[TWO_DRAWS] != U0, h.setup[CALL_AHEAD] != U0
@@ -241,7 +242,11 @@ def run_null_codes(attempts, fold_after, h, p, a, accept, t, rows_out, log, logg
         h.rng[0], h.rng[1], h.rng[2], h.rng[3] = s0, s1, s2, s3
         h.ledger[ENERGY] += energy
         h.clock[ATTEMPTS] += n
-        sample(t, rows_out)
+        if goes_on and sample_number == len(attempts) - 1:
+            for carrier in range(U(h.held.shape[1])):
+                fold(h, carrier)
+        else:
+            sample(t, rows_out)
 
 
 @inlined
@@ -308,7 +313,7 @@ def rate_of(e, r, dE, shift):
 
 
 @jit_plain
-def run_null_energies(attempts, fold_after, h, p, a, e, c, t, rows_out, log, logging):
+def run_null_energies(attempts, goes_on, fold_after, h, p, a, e, c, t, rows_out, log, logging):
     """One sample for each entry of ``attempts``; energies are counted anew for each attempt."""
     rows, record, occupant, counts = h.rows, h.record, p.occupant, h.counts
     width, two_draws = h.setup[WIDTH], h.setup[TWO_DRAWS] != U0
@@ -376,4 +381,8 @@ def run_null_energies(attempts, fold_after, h, p, a, e, c, t, rows_out, log, log
                 h.clock[LOGGED] = entry + 1
         h.rng[0], h.rng[1], h.rng[2], h.rng[3] = s0, s1, s2, s3
         h.clock[ATTEMPTS] += n
-        sample(t, rows_out)
+        if goes_on and sample_number == len(attempts) - 1:
+            for carrier in range(U(h.held.shape[1])):
+                fold(h, carrier)
+        else:
+            sample(t, rows_out)

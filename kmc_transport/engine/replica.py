@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from ..rates.catalog import RateCatalog
 from ..records import ExitReason, Tallies
 from .compiled import Compiled
 from .initial import initial_configuration
+from .kernels import BATCH
+from .pace import Pace
 from .rows import RawRows
 from .selection import expected_acceptance, pick_algorithm, pick_layout
 from .tables import NULL, build_tables
@@ -33,7 +36,7 @@ IntArray = npt.NDArray[np.int64]
 INITIAL, HOPS, ATTEMPTS, TIMES, PILOT = range(5)
 """Purposes of the random streams: last entry of the spawn key."""
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 
 CHECK_HOPS = 20_000_000
 """Executed hops after which energies and rates are counted anew and compared with those kept up to date."""
@@ -41,8 +44,8 @@ CHECK_HOPS = 20_000_000
 SMALL = 1_000_000
 """Sites up to which the energy at the start is counted; above, when it is first asked for."""
 
-CALL_ATTEMPTS = 2**25
-"""Attempts of one call of the null-event kernel; in between Python can be interrupted."""
+SAMPLE_WORK = 30
+"""A sample costs as much as so many attempts, and one for each carrier."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +150,7 @@ class Replica:
         self._clamped_before: IntArray = np.zeros(len(catalog.rate), np.int64)
         self._executed_before = self._attempted_before = 0
         self._can_move = False
+        self._pace = Pace()
         self._begin(sample_interval, windows_per_row)
 
     def _couple(self, force: bool) -> Coupling | None:
@@ -178,32 +182,49 @@ class Replica:
         self._backend.configure(sample_interval, windows_per_row)
         self.sample_interval, self.windows_per_row = float(sample_interval), int(windows_per_row)
         self._mean_attempts = float(self._tables.number @ self._tables.bound) * sample_interval
-        self._samples = 0
+        self._samples = self._attempts_left = 0
         self._parts: list[RawRows] = []
 
     # ---- running
 
-    def advance(self, n_samples: int) -> ExitReason:
+    def advance(self, n_samples: int, *, should_stop: Callable[[], bool] = lambda: False) -> ExitReason:
         """Simulate ``n_samples`` more sample intervals; how they are split over calls changes nothing.
 
         Comes back with `ExitReason.DONE`, or `ExitReason.BLOCKED_LATTICE` at once when no carrier can hop.
         (Every hop has its reverse, so that a lattice on which anything has moved cannot be blocked.)
-        The interpreter's lock is released, but taken again about every second, so that Ctrl-C works; after that
-        `tallies` holds the rows that were complete, and only a `snapshot` taken before can be continued.
+        ``should_stop`` is asked some times a second, in the middle of a sample too: `ExitReason.INTERRUPTED`, and a
+        later call goes on from there. The interpreter's lock is released, but taken again as often.
         """
         if not self._mobile():
             return ExitReason.BLOCKED_LATTICE
-        if self.algorithm != "null_event":
-            while n_samples:
-                n_samples = self._run(n_samples, np.zeros(0, np.int64))
-                self._check_sometimes()
-            return ExitReason.DONE
-        chunk = max(1, int(CALL_ATTEMPTS / (1 + self._mean_attempts)))
-        for start in range(0, n_samples, chunk):
-            n = min(chunk, n_samples - start)
-            self._run(n, self._draw_attempts(n))
+        goal = self._samples + n_samples
+        while self._samples < goal:
+            if should_stop():
+                return ExitReason.INTERRUPTED
+            self._advance_some(goal - self._samples)
             self._check_sometimes()
         return ExitReason.DONE
+
+    def _advance_some(self, n_samples: int) -> None:
+        """One call of the kernel: at most ``n_samples``, and as much as its pace allows."""
+        self._pace.start()
+        per_sample, before = SAMPLE_WORK + self.n_carriers, self._samples
+        if self.algorithm == "null_event":
+            self._null_events(min(n_samples, int(self._pace.work / (per_sample + self._mean_attempts))))
+        else:
+            n = min(n_samples, max(1, self._pace.work // per_sample))
+            self._run(n, np.zeros(0, np.int64), most=self._pace.work)
+        self._pace.end(self._backend.attempts_made + per_sample * (self._samples - before))
+
+    def _null_events(self, n_samples: int) -> None:
+        """So many samples, or where not even one is allowed, a part of one."""
+        if self._attempts_left == 0 and n_samples:
+            self._run(n_samples, self._draw_attempts(n_samples))
+            return
+        left = self._attempts_left or int(self._draw_attempts(1)[0])
+        part = left if self.is_twin else min(left, self._pace.work // BATCH * BATCH)
+        self._attempts_left = left - part
+        self._run(1, np.array([part]), goes_on=part < left)
 
     def _check_sometimes(self) -> None:
         """Every `CHECK_HOPS` hops, compare what is kept up to date with the same counted anew."""
@@ -238,9 +259,9 @@ class Replica:
             return np.zeros(0, np.int64)
         return self._attempts.poisson(self._mean_attempts, n_samples)
 
-    def _run(self, n_samples: int, attempts: IntArray, log: FloatArray | None = None) -> int:
+    def _run(self, n_samples: int, attempts: IntArray, log: FloatArray | None = None, **limits: Any) -> int:
         """Samples that are left (the rejection-free kernel may come back early)."""
-        rows = self._backend.run(n_samples, attempts, log)
+        rows = self._backend.run(n_samples, attempts, log, **limits)
         self._samples += n_samples - self._backend.unfinished
         if len(rows):
             self._parts.append(rows)
@@ -325,7 +346,7 @@ class Replica:
     @property
     def n_rows(self) -> int:
         """Number of complete rows."""
-        return sum(map(len, self._parts))
+        return sum(map(len, self._parts[:]))
 
     def coarsen(self) -> None:
         """Rows twice as long from now on; complete ones are added up in pairs, an odd one is continued."""
@@ -387,12 +408,14 @@ class Replica:
     @property
     def executed(self) -> int:
         """Hops executed since the start, those before a `reset` included."""
-        return self._executed_before + int(self._rows().events.sum()) + self._backend.executed_in_row
+        done = sum(int(rows.events.sum()) for rows in self._parts[:])
+        return self._executed_before + done + self._backend.executed_in_row
 
     @property
     def attempted(self) -> int:
         """Attempts since the start, those before a `reset` included."""
-        return self._attempted_before + int(self._rows().attempts.sum()) + self._backend.attempts_in_row
+        done = sum(int(rows.attempts.sum()) for rows in self._parts[:])
+        return self._attempted_before + done + self._backend.attempts_in_row
 
     @property
     def n_carriers(self) -> int:
@@ -508,6 +531,7 @@ class Replica:
             "levels": self.levels,
             "windows_per_row": self.windows_per_row,
             "samples": self._samples,
+            "attempts_left": self._attempts_left,
             "executed_before": self._executed_before,
             "attempted_before": self._attempted_before,
             "initial_note": self.initial_note,
@@ -561,7 +585,7 @@ class Replica:
             replica._clamped_before = np.array(snapshot["clamped_before"], np.int64)
             base = [int(x) for x in snapshot["energy_base"]]
             replica._energy_base = (base[0], base[1]) if base else None
-        replica._samples = int(snapshot["samples"])
+        replica._samples, replica._attempts_left = int(snapshot["samples"]), int(snapshot["attempts_left"])
         replica.initial_note = str(snapshot["initial_note"])
         replica._executed_before = int(snapshot["executed_before"])
         replica._attempted_before = int(snapshot["attempted_before"])

@@ -70,7 +70,7 @@ class Twin:
         self.at = {self.site(c): c for c in range(len(self.kind))}
         self.species = [s for s in range(tables.n_species) for _ in range(int(tables.number[s]))]
         self.log: list[tuple[float, int, int, float]] = []
-        self.unfinished = 0
+        self.unfinished = self.attempts_made = 0
         self.finished: list[RawRows] = []
         self.open_hops: list[list[tuple[int, int]]] = [[] for _ in tables.class_rate]
         if algorithm == "rejection_free":
@@ -110,8 +110,16 @@ class Twin:
     def configure(self, sample_interval: float, windows_per_row: int) -> None:
         self.interval, self.windows_per_row = sample_interval, windows_per_row
 
-    def run(self, n_samples: int, attempts: IntArray, log: npt.NDArray[np.float64] | None = None) -> RawRows:
-        """See `Compiled.run`; the log must be long enough."""
+    def run(
+        self,
+        n_samples: int,
+        attempts: IntArray,
+        log: npt.NDArray[np.float64] | None = None,
+        *,
+        most: int = 0,
+        goes_on: bool = False,
+    ) -> RawRows:
+        """See `Compiled.run`; the log must be long enough, and all samples are brought to their end at once."""
         self.log = []
         self.finished = []
         for i in range(n_samples):

@@ -553,7 +553,7 @@ LONG = LONG.replace("events: 2000", "relative_error: 0.2 %")
 def test_long_points_save_segments_and_go_on_from_them_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kmc_transport.point.CHUNK_EVENTS", 5e4)  # how often it looks at the clock
+    monkeypatch.setattr("kmc_transport.engine.pace.CALL_SECONDS", 1e-3)  # how often it looks at the clock
     model = sweep_model(LONG)
     (point,) = grid_points(model, 3)
     undisturbed = simulate_point(Job(model, 3), point).record
