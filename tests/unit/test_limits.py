@@ -20,7 +20,9 @@ CASES = [
 def replica_of(make: object, algorithm: str, layout: str, interval: float = 20.0) -> Replica:
     """Hundreds of attempts a sample."""
     if make is free.mixture:
-        return free.replica(free.mixture(), algorithm, layout, field=(0.02, 0, 0.01), sample_interval=interval)
+        return free.replica(
+            free.mixture(), algorithm, layout, field=(0.02, 0, 0.01), sample_interval=interval
+        )
     if make is bound.gas:
         return bound.replica(bound.gas(), algorithm, sample_interval=interval)
     model = bound.charged(rule="metropolis" if algorithm == "null_event" else "kra")
