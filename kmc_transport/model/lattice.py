@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ..readers.frame import lattice_from_parameters
 from .inputfile import Document
 from .schema import LatticeInput
 from .spacegroups import Setting
@@ -19,24 +20,6 @@ _AXES = "abc"
 _ANGLES = ("alpha", "beta", "gamma")
 _IDLE_LENGTH = 10.0
 """Length (Å) of an axis that is not periodic and was not given: it only scales fractional coordinates."""
-
-
-def lattice_from_parameters(
-    a: float, b: float, c: float, alpha: float = 90.0, beta: float = 90.0, gamma: float = 90.0
-) -> FloatArray | None:
-    """(3, 3) cell vectors in rows, Å, with a along x and b in the xy plane; None when no such cell exists."""
-    cos = [_cosine(x) for x in (alpha, beta, gamma)]
-    sin_gamma = math.sqrt(1 - cos[2] ** 2)
-    cy = (cos[0] - cos[1] * cos[2]) / sin_gamma
-    height = 1 - cos[1] ** 2 - cy**2
-    if height < 1e-8:
-        return None
-    return np.array([[a, 0, 0], [b * cos[2], b * sin_gamma, 0], [c * cos[1], c * cy, c * math.sqrt(height)]])
-
-
-def _cosine(angle: float) -> float:
-    exact = {90.0: 0.0, 60.0: 0.5, 120.0: -0.5}
-    return exact.get(angle, math.cos(math.radians(angle)))
 
 
 _SYSTEMS: dict[str, tuple[dict[str, str], dict[str, float]]] = {

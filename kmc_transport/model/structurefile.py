@@ -1,18 +1,17 @@
-"""Structure files through pymatgen, which is imported only here."""
+"""Structures from files: their sites get the labels that the input asks for."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError
+from ..readers.crystals import STRUCTURE_KINDS, Crystal, read_crystal
 from . import spacegroups
 from .inputfile import Document, nearest
-from .lattice import lattice_from_parameters
 from .schema import StructureInput
 
 __all__ = ["structure_from_file"]
@@ -25,39 +24,25 @@ def structure_from_file(
     given: StructureInput, doc: Document, base: Path, files: dict[str, str], embedded: Mapping[str, str]
 ) -> tuple[FloatArray, list[str], FloatArray] | None:
     assert given.file is not None
-    here = ("structure", "file")
-    structure = _read_structure(given.file, doc, base, files, embedded)
-    if structure is None:
+    crystal = _read(given.file, doc, base, files, embedded)
+    if crystal is None:
         return None
-    lattice = np.array(structure.lattice.matrix, float)
-    if given.file.lower().endswith(".cif"):
-        placed = lattice_from_parameters(*structure.lattice.parameters)
-        lattice = lattice if placed is None else placed
-    frac = np.array(structure.frac_coords, float)
-    elements = []
-    for site in structure:
-        names = [getattr(s, "symbol", str(s)) for s in site.species]
-        elements.append("/".join(dict.fromkeys(names)))
-        if not site.is_ordered:
-            doc.note(f"{given.file}: partial occupancies are ignored, every site is listed")
-    labels = _file_labels(given, doc, structure, elements, lattice, frac)
+    elements = ["/".join(s) for s in crystal.species]
+    if any(len(s) > 1 or abs(sum(s.values()) - 1) > 1e-6 for s in crystal.species):
+        doc.note(f"{given.file}: partial occupancies are ignored, every site is listed")
+    lattice, frac = crystal.cell, crystal.fractional
+    labels = _file_labels(given, doc, crystal.labels, elements, lattice, frac)
     if labels is None:
-        return None
-    if not labels:
-        doc.add(here, "the file has no sites", value=given.file)
         return None
     return lattice, labels, frac
 
 
-def _read_structure(
+def _read(
     name: str, doc: Document, base: Path, files: dict[str, str], embedded: Mapping[str, str]
-) -> Any:
-    """pymatgen structure of a file, or None."""
-    here = ("structure", "file")
-    path = base / name
-    if name in embedded:
-        files[name] = embedded[name]
-    elif not path.is_file():
+) -> Crystal | None:
+    """The crystal of a file, whose text goes to ``files``; None with problems noted."""
+    here, path = ("structure", "file"), base / name
+    if name not in embedded and not path.exists():
         folder = path.parent
         names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
         doc.add(
@@ -67,61 +52,36 @@ def _read_structure(
             remedy=nearest(path.name, names) or "give the path relative to the input file",
         )
         return None
-    else:
-        try:
-            files[name] = path.read_bytes().decode()
-        except UnicodeDecodeError:
-            doc.note(f"{name} is not a text file: it is not kept with the results")
-        except OSError as error:
-            doc.add(here, f"the structure file cannot be read: {error.strerror}", value=str(path))
-            return None
-
-    from pymatgen.core import Structure as PymatgenStructure
-
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            if name in embedded:
-                structure = _from_text(PymatgenStructure, name, embedded[name])
-            else:
-                structure = PymatgenStructure.from_file(path)
-    except Exception as error:  # readers of many formats, errors of many kinds
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        doc.add(
-            here,
-            f"pymatgen cannot read the structure file: {first}",
-            value=str(path),
-            allowed="CIF, POSCAR, CONTCAR, vasprun.xml, XSF, ... (the file name tells the format)",
-            remedy="check the file, or write lattice and sites into the input",
-        )
+        crystal = read_crystal(path, embedded.get(name))
+    except InputError as error:
+        for p in error.problems:
+            place = f"{path.name}:{p.line}" if p.line else path.name
+            doc.add(
+                here,
+                f"{place}: {p.message}",
+                value=str(path) if p.value is None else p.value,
+                allowed=p.allowed or f"{STRUCTURE_KINDS}",
+                remedy=p.remedy,
+            )
         return None
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            doc.note(f"{name}: {str(warning.message).splitlines()[0]}")
-    return structure
-
-
-def _from_text(reader: Any, name: str, text: str) -> Any:
-    """Structure from a text kept with results; the file's name tells the format."""
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / Path(name).name
-        copy.write_text(text, encoding="utf-8")
-        return reader.from_file(copy)
+    files[name] = crystal.text
+    for note in crystal.notes:
+        doc.note(note)
+    return crystal
 
 
 def _file_labels(
     given: StructureInput,
     doc: Document,
-    structure: Any,
+    own: Sequence[str],
     elements: list[str],
     lattice: FloatArray,
     frac: FloatArray,
 ) -> list[str] | None:
     choice = given.labels if given.labels is not None else "element"
     if choice == "file":
-        return ["".join(str(site.label).split()) for site in structure]
+        return list(own)
     if choice == "orbit":
         kinds = {e: i for i, e in enumerate(dict.fromkeys(elements))}
         found = spacegroups.find_operations(lattice, frac, [kinds[e] for e in elements], given.symprec)

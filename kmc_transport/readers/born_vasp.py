@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from .born_common import freeze_born
 from .files import read_packed_text
-from .paths_common import fail, numbers
-from .records import BornCharges, FloatArray
+from .paths_common import fail
+from .records import BornCharges
 from .vasp_outcar import scan_outcar
+from .vasp_xml import last_structure, parse_vasprun, species, vector
 
 __all__ = ["read_outcar", "read_vasprun"]
 
@@ -37,50 +39,35 @@ def read_outcar(file: Path) -> BornCharges:
 
 def read_vasprun(file: Path) -> BornCharges:
     """The last array ``born_charges``; its rows are taken as those of the OUTCAR, as phonopy does."""
-    text = read_packed_text(file, "a vasprun.xml of VASP")
-    try:
-        root = ET.fromstring(text)
-    except ET.ParseError as error:
-        raise fail(file, f"this vasprun.xml is damaged or breaks off ({error})", _REMEDY) from error
+    root = parse_vasprun(file, read_packed_text(file, "a vasprun.xml of VASP"))
     charges = root.findall(".//array[@name='born_charges']")
     if not charges:
         raise fail(file, "this vasprun.xml has no Born charges", _REMEDY)
-    tensors = [[_vector(file, v) for v in ion.findall("v")] for ion in charges[-1].findall("set")]
-    symbols = [
-        (rc.findtext("c") or "").strip() for rc in root.findall(".//atominfo/array[@name='atoms']/set/rc")
-    ]
-    types = root.findall(".//atominfo/array[@name='atomtypes']/set/rc")
-    valence = [
-        float(c[0].text or 0) * float(c[3].text or 0) for c in (t.findall("c") for t in types) if len(c) > 3
-    ]
-    electrons = root.findtext(".//parameters//i[@name='NELECT']")
-    charge = None
-    if valence and electrons:
-        charge = sum(valence) - float(electrons)
-        charge = round(charge) if abs(charge - round(charge)) < 1e-3 else charge
-    place = root.find("./structure[@name='finalpos']")
-    place = root.find("./structure[@name='initialpos']") if place is None else place
-    cell = positions = None
-    if place is not None:
-        cell = _varray(file, place, "basis")
-        positions = _varray(file, place, "positions") @ cell
+    tensors = [[vector(file, v) for v in ion.findall("v")] for ion in charges[-1].findall("set")]
+    if any(len(row) != 3 for tensor in tensors for row in tensor) or any(len(t) != 3 for t in tensors):
+        raise fail(file, "the table of Born charges is damaged", _REMEDY)
+    place = last_structure(file, root)
+    cell, positions = (None, None) if place is None else (place[0], place[1] @ place[0])
     return freeze_born(
         np.array(tensors),
         file=file,
         what="VASP vasprun.xml",
-        symbols=symbols or None,
+        symbols=species(root) or None,
         cell=cell,
         positions=positions,
-        cell_charge=charge,
+        cell_charge=_cell_charge(root),
     )
 
 
-def _vector(file: Path, element: ET.Element) -> list[float]:
-    return numbers((element.text or "").split(), file, 0)
-
-
-def _varray(file: Path, place: ET.Element, name: str) -> FloatArray:
-    found = place.find(f".//varray[@name='{name}']")
-    if found is None:
-        raise fail(file, f"this vasprun.xml has a structure without {name}", _REMEDY)
-    return np.array([_vector(file, v) for v in found.findall("v")])
+def _cell_charge(root: ET.Element) -> float | None:
+    """Valence of the potentials minus electrons, e; None where a text that is no number stands in their place."""
+    try:
+        types = root.findall(".//atominfo/array[@name='atomtypes']/set/rc")
+        columns = [t.findall("c") for t in types]
+        valence = sum(float(c[0].text or "") * float(c[3].text or "") for c in columns)
+        charge = valence - float(root.findtext(".//parameters//i[@name='NELECT']") or "")
+    except (ValueError, IndexError):
+        return None
+    if not columns or not math.isfinite(charge):
+        return None
+    return round(charge) if abs(charge - round(charge)) < 1e-3 else charge

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .frame import unsound
 from .paths_common import RawPath, fail, library, read_text, stack
 from .paths_geometry import refuse_unequal_images
+from .plain_structure import plain_structure
 
 __all__ = ["is_neb_analysis", "read_neb_analysis"]
 
@@ -59,18 +61,19 @@ def read_neb_analysis(file: Path) -> RawPath:
     if not data["energies"]:
         raise fail(file, "the NEBAnalysis has no images", _REMEDY)
     r, energy, force = (_finite(file, k, data[k]) for k in ("r", "energies", "forces"))
-    from pymatgen.core import Structure
-
     symbols, places, cells = [], [], []
     for i, entry in enumerate(data["structures"]):
         with library(file, f"the structure of image {i}", _REMEDY):
-            structure = Structure.from_dict(entry)
-            if not structure.is_ordered:
+            matrix, fractional, occupied, _ = plain_structure(file, entry, f"the structure of image {i}")
+            cell = np.array(matrix, dtype=float).reshape(3, 3)
+            if any(len(s) > 1 or abs(sum(s.values()) - 1) > 1e-3 for s in occupied):
                 raise fail(file, f"image {i} has sites with more than one species", "give ordered structures")
-            symbols.append(tuple(site.specie.symbol for site in structure))
-            places.append(np.array(structure.cart_coords, dtype=float))
-            cells.append(np.array(structure.lattice.matrix, dtype=float))
-            periodic = tuple(bool(p) for p in structure.lattice.pbc)
+            symbols.append(tuple(next(iter(s)) for s in occupied))
+            places.append(np.array(fractional, dtype=float) @ cell)
+            cells.append(cell)
+            periodic = tuple(bool(p) for p in entry["lattice"].get("pbc", (True, True, True)))
+            if wrong := unsound(cell, np.array(fractional, dtype=float)):
+                raise fail(file, f"image {i} is not sound: {wrong}", _REMEDY)
     raw = RawPath(
         file=file,
         kind="neb_analysis",

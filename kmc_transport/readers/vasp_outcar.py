@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .columns import split_columns
 from .files import read_packed_text
 from .paths_common import fail, numbers
 from .records import FloatArray
 
-__all__ = ["Outcar", "scan_outcar"]
+__all__ = ["Outcar", "scan_outcar", "scan_outcar_text"]
 
 _DIPOLE = re.compile(r"p\[(ion|elc)\]=\(\s*(\S+)\s+(\S+)\s+(\S+)\s*\)")
 _NELECT = re.compile(r"NELECT\s*=\s*([\d.]+)")
@@ -55,7 +56,12 @@ def scan_outcar(file: Path) -> Outcar:
     ------
     InputError : no OUTCAR, or no structure in it.
     """
-    lines = read_packed_text(file, "an OUTCAR of VASP").splitlines()
+    return scan_outcar_text(file, read_packed_text(file, "an OUTCAR of VASP"))
+
+
+def scan_outcar_text(file: Path, text: str) -> Outcar:
+    """`scan_outcar` of the content."""
+    lines = text.splitlines()
     elements: list[str] = []
     per_type: list[int] = []
     zval: list[float] = []
@@ -116,7 +122,7 @@ def scan_outcar(file: Path) -> Outcar:
 def _rows(file: Path, lines: list[str], start: int, n: int, columns: int) -> list[list[float]]:
     rows = []
     for k in range(start, start + n):
-        words = lines[k].split() if k < len(lines) else []
+        words = split_columns(lines[k]) if k < len(lines) else []
         if len(words) < columns:
             raise fail(file, "a block of numbers breaks off here", "give the whole OUTCAR", line=k + 1)
         rows.append(numbers(words[:columns], file, k + 1))

@@ -1,0 +1,260 @@
+"""One crystal from a file of any common format: cell, sites and who sits there, checked and in one frame."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import bare_name, plain_copy, read_packed_text
+from .frame import lattice_from_parameters, unsound
+from .paths_common import fail, library, require_ase
+from .plain_structure import load_yaml, plain_structure
+from .poscar import normal_poscar
+from .qe_structure import printed_structure
+from .records import FloatArray
+from .vasp_outcar import scan_outcar_text
+from .vasp_xml import last_structure, parse_vasprun, species
+
+__all__ = ["STRUCTURE_KINDS", "Crystal", "read_crystal"]
+
+STRUCTURE_KINDS = (
+    "POSCAR, CONTCAR, CIF, vasprun.xml, OUTCAR, JSON or YAML of pymatgen, pw.x input or output, XSF, "
+    "extended XYZ"
+)
+"""What `read_crystal` reads, for messages."""
+
+_OVERFULL = 1.05  # sum of refined occupancies of a site that is put down to their errors
+_PYMATGEN = {"cssr": "cssr", "res": "res"}  # by ending: lengths and angles only, as in a CIF
+# formats of ASE that only parse text, and name their elements
+_ASE = {
+    *("abinit-in", "abinit-out", "aims", "aims-output", "castep-castep", "castep-cell", "castep-geom", "castep-md"),
+    *("cfg", "crystal", "cube", "dlp4", "dmol-arc", "dmol-car", "dmol-incoor", "elk", "eon", "espresso-in", "exciting"),
+    *("extxyz", "xyz", "gpaw-out", "gen", "onetep-in", "onetep-out", "proteindatabank", "qbox", "rmc6f"),
+    *("siesta-xv", "struct", "struct_out", "turbomole", "v-sim", "vasp-xdatcar", "xsf"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Crystal:
+    """Sites of one cell.
+
+    cell : (3, 3) rows, Å; a along x and b in the xy plane where the file gives lengths and angles only.
+    fractional : (n_sites, 3). species : of each site, element and occupancy. labels : of each site, as in the file.
+    text : the file as text, such that it can be read again without anything beside it.
+    """
+
+    cell: FloatArray
+    fractional: FloatArray
+    species: tuple[dict[str, float], ...]
+    labels: tuple[str, ...]
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Raw:
+    cell: Any
+    fractional: Any
+    species: list[dict[str, float]]
+    labels: list[str] | None = None
+    text: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_crystal(file: Path, text: str | None = None) -> Crystal:
+    """Cell and sites; ``text`` is the content where it was kept instead of the file.
+
+    Raises
+    ------
+    InputError : no such file, a format that is not known, no cell, numbers that are not sound.
+    """
+    content = read_packed_text(file, "a structure") if text is None else text
+    raw = _dispatch(file, content, None if text is not None else file.parent)
+    try:
+        cell = np.array(raw.cell, dtype=float).reshape(3, 3)
+        fractional = np.array(raw.fractional, dtype=float).reshape(-1, 3)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise fail(
+            file, f"cell or positions are no lists of numbers ({error})", "write the file again"
+        ) from error
+    if wrong := unsound(cell, fractional):
+        raise fail(
+            file,
+            f"this structure is not sound: {wrong}",
+            "repair the file, or give that of a finished calculation",
+        )
+    return Crystal(
+        cell,
+        fractional,
+        tuple(raw.species),
+        tuple(raw.labels or ["/".join(s) for s in raw.species]),
+        raw.text or content,
+        raw.notes,
+    )
+
+
+def _dispatch(file: Path, text: str, beside: Path | None) -> _Raw:
+    """By content where it tells, else by name."""
+    name, head = bare_name(file), text[:20_000]
+    ending = Path(name).suffix.lower().lstrip(".")
+    if name.startswith("OUTCAR") or ("VRHFIN" in head and "POMASS" in head and "vasp." in head):
+        return _outcar(file, text)
+    if "<modeling" in head:
+        return _vasprun(file, text)
+    if ending in ("cif", "mcif") or (head.lstrip().startswith(("data_", "#")) and "_cell_length_a" in text):
+        return _cif(file, text)
+    if head.lstrip().startswith(("{", "[")) or ending in ("json", "mson"):
+        return _json(file, text)
+    if ending in ("yaml", "yml"):
+        return _yaml(file, text)
+    if re.search("POSCAR|CONTCAR|CHGCAR|LOCPOT", name) or ending in ("vasp", "poscar"):
+        return _poscar(file, text, beside)
+    if any(x in head for x in ("Program PWSCF", "Program PWscf", "Program PHONON")):
+        cell, symbols, positions = printed_structure(file, text.splitlines())
+        return _Raw(cell, positions @ np.linalg.inv(cell), [{s: 1.0} for s in symbols])
+    if all(
+        re.search(rf"^\s*{x}", text, re.M | re.I) for x in ("ATOMIC_SPECIES", "ATOMIC_POSITIONS", "&SYSTEM")
+    ):
+        return _by_ase(file, text, "espresso-in")
+    if ending == "xsf" and "ANIMSTEPS" not in head.upper():
+        return _by_pymatgen(file, text, "xsf")
+    if ending in _PYMATGEN:
+        return _by_pymatgen(file, text, _PYMATGEN[ending])
+    return _by_ase(file, text, None)
+
+
+def _outcar(file: Path, text: str) -> _Raw:
+    run = scan_outcar_text(file, text)
+    return _Raw(run.cell, run.positions @ np.linalg.inv(run.cell), [{s: 1.0} for s in run.symbols])
+
+
+def _vasprun(file: Path, text: str) -> _Raw:
+    root = parse_vasprun(file, text)
+    found, symbols = last_structure(file, root), species(root)
+    if found is None or len(found[1]) != len(symbols):
+        raise fail(
+            file, "this vasprun.xml has no structure, or not the elements of all atoms", "give a finished run"
+        )
+    return _Raw(*found, [{s: 1.0} for s in symbols])
+
+
+def _poscar(file: Path, text: str, beside: Path | None) -> _Raw:
+    from pymatgen.io.vasp import Poscar
+
+    with library(file, "a structure of VASP", "give POSCAR or CONTCAR of the finished calculation"):
+        normal, notes = normal_poscar(file, text, beside)
+        structure = Poscar.from_str(normal, read_velocities=False).structure
+    return _of_pymatgen(structure, normal, notes)
+
+
+def _of_pymatgen(structure: Any, text: str | None = None, notes: Any = (), *, frame: bool = False) -> _Raw:
+    """``frame``: the file has lengths and angles only, so the library's own frame is none of the file's."""
+    cell = np.array(structure.lattice.matrix, dtype=float)
+    if frame and np.isfinite(cell).all():
+        placed = lattice_from_parameters(*structure.lattice.parameters)
+        cell = cell if placed is None else placed
+    occupied: list[dict[str, float]] = []
+    for site in structure:
+        here: dict[str, float] = {}
+        for s, amount in site.species.items():
+            name = getattr(s, "symbol", str(s))
+            here[name] = here.get(name, 0.0) + float(amount)
+        occupied.append(here)
+    labels = ["".join(str(site.label).split()) for site in structure]
+    return _Raw(cell, structure.frac_coords, occupied, labels, text, tuple(notes))
+
+
+def _cif(file: Path, text: str) -> _Raw:
+    from pymatgen.io.cif import CifParser
+
+    remedy = "repair the CIF, or write lattice and sites into the input"
+    _check_parameters(file, text)
+    with library(file, "a CIF", remedy), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            parser = CifParser.from_str(text, occupancy_tolerance=_OVERFULL)
+            structures = parser.parse_structures(primitive=False)
+        except ValueError as error:
+            said = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+            why = next((x for line in said for x in line.splitlines() if "ccupanc" in x), "")
+            why = why or next((x.split("\n", 1)[-1] for x in said if "No structure parsed" in x), str(error))
+            raise fail(file, f"pymatgen cannot read this CIF: {why[:300]}", remedy) from error
+    notes = [
+        f"{file.name}: {str(w.message).splitlines()[0][:300]}"
+        for w in caught
+        if issubclass(w.category, UserWarning)
+    ]
+    if len(structures) > 1:
+        notes.append(f"{file.name} holds {len(structures)} structures: the first is taken")
+    return _of_pymatgen(structures[0], None, notes, frame=True)
+
+
+def _check_parameters(file: Path, text: str) -> None:
+    """Lengths and angles of every cell, before a library computes with them."""
+    for m in re.finditer(r"^\s*_cell_(length_[abc]|angle_(?:alpha|beta|gamma))\s+(\S+)", text, re.M):
+        try:
+            value = float(re.sub(r"\(.*", "", m[2]))
+        except ValueError:
+            continue  # said by the library
+        low, high = (0.1, 1e5) if m[1].startswith("length") else (1.0, 179.0)
+        if not low <= value <= high:
+            line = text.count("\n", 0, m.start(2)) + 1
+            raise fail(
+                file,
+                f"_cell_{m[1]} is not sound",
+                "repair the CIF",
+                value=m[2][:40],
+                allowed=f"{low:g} to {high:g}",
+                line=line,
+            )
+
+
+def _json(file: Path, text: str) -> _Raw:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise fail(file, f"this is not whole JSON ({str(error)[:100]})", "write it again") from error
+    return _mapping(file, data)
+
+
+def _yaml(file: Path, text: str) -> _Raw:
+    return _mapping(file, load_yaml(file, text))
+
+
+def _mapping(file: Path, data: Any) -> _Raw:
+    cell, fractional, occupied, labels = plain_structure(file, data)
+    return _Raw(cell, fractional, occupied, labels)
+
+
+def _by_pymatgen(file: Path, text: str, form: str) -> _Raw:
+    from pymatgen.core import Structure
+
+    with library(file, f"a structure ({form})", f"give {STRUCTURE_KINDS}"):
+        structure: Any = Structure.from_str(text, fmt=form)  # type: ignore[arg-type]
+        return _of_pymatgen(structure, frame=form in _PYMATGEN.values())
+
+
+def _by_ase(file: Path, text: str, form: str | None) -> _Raw:
+    require_ase(file)
+    from ase.io import read
+    from ase.io.formats import UnknownFileTypeError, filetype
+
+    remedy = f"give {STRUCTURE_KINDS}"
+    with library(file, "a structure", remedy), plain_copy(file, "a structure", text) as copy:
+        try:
+            form = form or filetype(str(copy))
+        except UnknownFileTypeError as error:
+            raise fail(file, "the format of this file is not known", remedy) from error
+        if form not in _ASE:
+            raise fail(file, f"structures are not read from files of the kind '{form}'", remedy)
+        atoms: Any = read(copy, index=-1, format=form)
+        if atoms.cell.rank < 3:
+            raise fail(file, "this structure has no cell", "give a periodic structure")
+        occupied = [{s: 1.0} for s in atoms.get_chemical_symbols()]
+        return _Raw(np.array(atoms.cell), atoms.get_scaled_positions(wrap=False), occupied)
