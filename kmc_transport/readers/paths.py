@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import paths_ase, paths_qe
+from .files import bare_name
 from .paths_build import build_path
-from .paths_common import RawPath, fail
+from .paths_common import RawPath, fail, read_text
+from .paths_outputs import read_outputs
 from .paths_pymatgen import is_neb_analysis, load_json, read_neb_analysis
 from .paths_table import read_table
 from .paths_vasp import image_folders, read_vasp
@@ -70,7 +72,7 @@ def read_path(
             value=kind,
         )
     if several is not None:
-        raw: RawPath = paths_ase.read_outputs(several)
+        raw: RawPath = read_outputs(several)
         return build_path(raw, migrating_atom=migrating_atom, saddle_by_symmetry=saddle_by_symmetry)
     if not file.exists():
         raise fail(
@@ -109,7 +111,7 @@ def _detect(file: Path) -> str:
     """The kind of a source, or an error that names the kinds it may be."""
     if file.is_dir():
         return _detect_folder(file)
-    suffix = file.suffix.lower()
+    suffix = Path(bare_name(file)).suffix.lower()
     if suffix in (".traj", ".db", ".xyz", ".extxyz"):
         return "ase"
     if suffix in (".path", ".axsf", ".int"):
@@ -124,27 +126,44 @@ def _detect(file: Path) -> str:
         raise fail(
             file,
             "this is one image of a path",
-            "give the folder that holds the image folders 00, 01, …",
-            key="kind",
+            "give the folder that holds the image folders 00, 01, …, or the outputs of all images as a list",
         )
-    raise _untold(file, [k for k in PATH_KINDS if k not in ("auto", "vasp", "outputs")])
+    raise _unknown(file)
 
 
-def _untold(file: Path, candidates: list[str]) -> Exception:
+def _unknown(file: Path) -> Exception:
+    """What the text of a file without a known ending is, and what to give instead."""
+    head = read_text(file, "a path")[:20_000]
+    if "Program NEB" in head:
+        beside = [p.name for s in paths_qe.SUFFIXES for p in sorted(file.absolute().parent.glob(f"*{s}"))]
+        return fail(
+            file,
+            "this is what neb.x prints; its path is not read from there",
+            "give prefix.dat, which neb.x writes beside it (with prefix.path, prefix.axsf and prefix.int)"
+            + (f": {', '.join(beside[:8])}" if beside else ""),
+        )
+    if re.search(r"Program PWSCF|^ *vasp\.\d|<modeling>", head, re.IGNORECASE | re.MULTILINE):
+        return fail(
+            file,
+            "this is one image of a path",
+            "give the outputs of all images as a list, from the start to the end: [start.out, saddle.out, end.out]",
+        )
     return fail(
         file,
-        f"the kind of path cannot be told; it may be {' or '.join(candidates)}",
-        f"set kind to one of them, such as kind = '{candidates[0]}'",
+        "the kind of path cannot be told from the name of this file",
+        "a table of images and energies is read with kind = 'table', or when its name ends with .csv or .txt",
         key="kind",
-        allowed="; ".join(f"{c} ({PATH_KINDS[c]})" for c in candidates),
+        allowed=_listed(),
     )
 
 
 def _detect_folder(folder: Path) -> str:
-    if len(image_folders(folder)) >= 2:
+    if image_folders(folder):
         return "vasp"
     files = sorted(
-        p.name for p in folder.iterdir() if p.suffix in (*paths_qe.SUFFIXES, *paths_ase.SUFFIXES, *_TABLES)
+        p.name
+        for p in folder.iterdir()
+        if Path(bare_name(p)).suffix in (*paths_qe.SUFFIXES, *paths_ase.SUFFIXES, *_TABLES)
     )
     remedy = "give the folder that holds 00, 01, …"
     if files:
@@ -170,14 +189,21 @@ def _detect_json(file: Path) -> str:
 
 
 def _detect_dat(file: Path) -> str:
-    """Files of neb.x beside it, or lines as neb.x writes them; two columns are a table."""
-    if any(file.with_suffix(s).is_file() for s in (".path", ".axsf", ".int")):
+    """Files of neb.x beside it, or lines as neb.x writes them; anything else is a table."""
+    if any(paths_qe.beside(file, s) for s in (".path", ".axsf", ".int")):
         return "qe"
-    lines = [x for x in file.read_text(encoding="utf-8", errors="replace").splitlines() if x.strip()]
+    lines = [x for x in read_text(file, "a .dat file").splitlines() if x.strip()]
     if lines and all(_QE_LINE.match(x) for x in lines):
         return "qe"
     plain = [x.split() for x in lines if not x.lstrip().startswith(("#", "!", "%"))]
     if len(plain) == len(lines) and plain and all(len(x) == 3 for x in plain):
-        # three columns without a heading: the third is an energy in a table, a force in a file of neb.x
-        raise _untold(file, ["table", "qe"])
+        # three columns without a heading: the third is an energy's error in a table, a force in a file of neb.x
+        raise fail(
+            file,
+            "these three columns may be table or qe: without names nothing tells what the third is",
+            "set kind = 'qe' for a file of neb.x; for a table name the columns in a first line, such as "
+            "'s, energy [eV], error [eV]'",
+            key="kind",
+            allowed="; ".join(f"{c} ({PATH_KINDS[c]})" for c in ("table", "qe")),
+        )
     return "table"

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .paths_common import RawPath, fail, library, require_ase, stack
+from .files import bare_name, check_file, plain_copy
+from .paths_common import RawPath, Residual, fail, library, require_ase, stack
 from .paths_geometry import refuse_unequal_images
+from .settings import Settings, compare_settings, told_settings
 
-__all__ = ["SUFFIXES", "read_ase", "read_outputs"]
+__all__ = ["SUFFIXES", "ase_energy", "ase_settings", "read_ase"]
 
 SUFFIXES = (".traj", ".db", ".json", ".xyz", ".extxyz")
 _DATABASES = (".db", ".json")
-_INDEX = re.compile(r"-?\d*:-?\d*(:-?\d+)?\Z")
+_INDEX = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d+))?\Z")
+_AT_REST = 0.1  # eV/Å; an end state with more of it left is no minimum by any usual criterion
 
 
 def read_ase(file: Path, key: str | None = None) -> RawPath:
@@ -25,70 +31,86 @@ def read_ase(file: Path, key: str | None = None) -> RawPath:
 
     ``key`` picks images: a slice of a trajectory (``"-7:"``), a selection of a database (``"path=hop1"``). Rows of
     a database are taken in the order of their key ``image`` where all have one, else by id. Of a trajectory with
-    every step of an NEB, the last band is taken.
+    every step of an NEB, the last whole band is taken.
 
     Raises
     ------
-    InputError : ASE is missing, a damaged or empty file, images without an energy, other atoms or cell.
+    InputError : ASE is missing, a damaged or empty file, images without an energy, other atoms, cell or settings.
     """
     require_ase(file)
-    if not file.is_file() or file.stat().st_size == 0:
-        raise fail(file, "this file is missing or empty", "give the file of a finished calculation")
-    if file.suffix not in SUFFIXES:
+    check_file(file, "a trajectory or database of ASE")
+    suffix = Path(bare_name(file)).suffix.lower()
+    if suffix not in SUFFIXES:
         raise fail(
-            file,
-            "ASE files of this kind are not read",
-            f"give one of {', '.join(SUFFIXES)}",
-            value=file.suffix,
+            file, "ASE files of this kind are not read", f"give one of {', '.join(SUFFIXES)}", value=suffix
         )
     notes: list[str] = []
-    images = _rows(file, key, notes) if file.suffix in _DATABASES else _frames(file, key, notes)
+    told: list[dict[str, Any]] = []
+    packed = bare_name(file) != file.name
+    plain: AbstractContextManager[Path] = plain_copy(file, "an ASE file") if packed else nullcontext(file)
+    with plain as copy:
+        if suffix in _DATABASES:
+            images, told = _rows(file, copy, key, notes)
+        else:
+            images = _frames(file, copy, key, notes)
     if not images:
         raise fail(file, "there are no images here", "check the file and the key", value=key)
-    return _raw(file, images, notes, f"ASE, {len(images)} images{f', {key}' if key else ''}")
+    return _raw(file, images, notes, f"ASE, {len(images)} images{f', {key}' if key else ''}", told)
 
 
-def read_outputs(files: Sequence[Path]) -> RawPath:
-    """Last structure and energy of one output for each image (pw.x, OUTCAR, ... packed too), in the order given.
-
-    Raises
-    ------
-    InputError : ASE is missing, files that it does not know or that hold no energy, other atoms or cell.
-    """
-    require_ase(files[0])
-    from ase.io import read
-
-    images = []
-    for file in files:
-        if not file.is_file():
-            raise fail(file, "there is no such file", "check the path")
-        remedy = "give the output of a finished calculation"
-        with library(file, "an output that ASE reads", remedy), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ASE's remarks on formats; what is missing is refused below
-            images.append(read(file, index=-1))
-    return _raw(files[0], images, [], f"{len(files)} outputs, from {files[0].name} to {files[-1].name}")
+def ase_energy(file: Path, image: Any, name: str) -> tuple[float, Any]:
+    """(energy in eV, forces (n_atoms, 3) in eV/Å or None) that the image was written with."""
+    results = getattr(image.calc, "results", {}) if image.calc is not None else {}
+    if results.get("energy") is None:
+        raise fail(
+            file,
+            f"{name} has no energy",
+            "write the images with their calculators attached, or with SinglePointCalculator",
+        )
+    force = results.get("forces")
+    whole = force is not None and np.shape(force) == np.shape(image.positions) and np.isfinite(force).all()
+    return float(results["energy"]), np.array(force, dtype=float) if whole else None
 
 
-def _raw(file: Path, images: list[Any], notes: list[str], what: str) -> RawPath:
+def ase_settings(
+    file: Path, image: Any, name: str, told: Mapping[str, Any] = MappingProxyType({})
+) -> Settings:
+    """What an image tells of its calculation; ``told``: keys of its row in a database."""
+    calculator = image.calc
+    parameters = dict(getattr(calculator, "parameters", None) or {})
+    code = getattr(calculator, "name", None)
+    nested = [v for v in parameters.values() if isinstance(v, Mapping)]
+    values = told_settings({**image.info, **told, **parameters})
+    for inner in nested:  # such as input_data of pw.x
+        flat = [v for v in inner.values() if isinstance(v, Mapping)] or [inner]
+        for group in flat:
+            values |= told_settings(group)
+    if code and str(code) not in ("unknown", "singlepointcalculator"):
+        values["code"] = str(code)
+    results = getattr(calculator, "results", {})
+    free, energy = results.get("free_energy"), results.get("energy")
+    entropy = None if free is None or energy is None else 2 * (float(free) - float(energy))
+    return Settings(name, file, values, entropy=entropy)
+
+
+def _raw(
+    file: Path, images: list[Any], notes: list[str], what: str, told: Sequence[Mapping[str, Any]] = ()
+) -> RawPath:
     """The images' energies, forces and positions."""
     energies: list[float] = []
     forces: list[Any] = []
     with library(file, "images with energies", "the file is damaged: write it again"):
         for i, image in enumerate(images):
-            results = getattr(image.calc, "results", {}) if image.calc is not None else {}
-            if results.get("energy") is None:
-                raise fail(
-                    file,
-                    f"image {i} has no energy",
-                    "write the images with their calculators attached, or with SinglePointCalculator",
-                )
-            energies.append(float(results["energy"]))
-            force = results.get("forces")
-            forces.append(None if force is None else np.array(force, dtype=float))
+            energy, force = ase_energy(file, image, f"image {i}")
+            energies.append(energy)
+            forces.append(force)
         symbols = [tuple(i.get_chemical_symbols()) for i in images]
         places = [np.array(i.positions, dtype=float) for i in images]
         cells = [np.array(i.cell, dtype=float) for i in images]
         solid = images[0].cell.rank == 3
+        settings = [
+            ase_settings(file, image, f"image {i}", told[i] if told else {}) for i, image in enumerate(images)
+        ]
     raw = RawPath(
         file=file,
         kind="ase",
@@ -96,22 +118,27 @@ def _raw(file: Path, images: list[Any], notes: list[str], what: str) -> RawPath:
         symbols=symbols,
         hermite=True,
         what=what,
-        notes=notes,
+        notes=[*notes, *compare_settings(settings)],
     )
     refuse_unequal_images(raw, places, cells)
     raw.positions = stack(places)
     if solid:
         raw.cell = cells[0]
         raw.periodic = tuple(bool(p) for p in images[0].pbc)  # type: ignore[assignment]
-    if all(f is not None and f.shape == places[0].shape and np.isfinite(f).all() for f in forces):
+    if all(f is not None and f.shape == places[0].shape for f in forces):
         raw.forces = np.array(forces, dtype=float)
+        raw.residual = [None] * len(images)
+        for end in (0, -1):
+            left = images[end].get_forces(apply_constraint=True)  # fixed atoms keep theirs
+            raw.residual[end] = Residual(np.array(left, dtype=float), _AT_REST)
     else:
-        notes.append("not all images have forces: they do not shape the interpolation")
+        raw.notes.append("not all images have forces: they do not shape the interpolation")
     return raw
 
 
-def _frames(file: Path, key: str | None, notes: list[str]) -> list[Any]:
-    if key is not None and not _INDEX.match(key):
+def _frames(file: Path, copy: Path, key: str | None, notes: list[str]) -> list[Any]:
+    index = None if key is None else _INDEX.match(key)
+    if key is not None and index is None:
         raise fail(
             file,
             "this is not a slice of a trajectory",
@@ -119,53 +146,86 @@ def _frames(file: Path, key: str | None, notes: list[str]) -> list[Any]:
             key="key",
             value=key,
         )
-    from ase.io import read
+    from ase.io import iread
 
-    form = {".traj": "traj"}.get(file.suffix, "extxyz")
+    form = "traj" if copy.suffix.lower() == ".traj" else "extxyz"
+    images: list[Any] = []
+    broken: Exception | None = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for image in iread(str(copy), index=":", format=form):
+                images.append(image)
+    except Exception as error:  # a history that breaks off in its last band still has the ones before
+        broken = error
+    if index is not None:
+        start, stop, step = (int(x) if x else None for x in index.groups())
+        if broken is None or (min(start or 0, stop if stop is not None else -1) >= 0 and (step or 1) > 0):
+            return images[slice(start, stop, step)]
+    elif images and (band := _last_band(file, images, notes, broken is not None)):
+        return band
     with library(file, f"an ASE {form} file", "the file breaks off or is damaged: write it again"):
-        images = list(read(file, index=key or ":", format=form))
-    return images if key else _last_band(file, images, notes)
+        if broken is not None:
+            raise broken
+    return images
 
 
-def _last_band(file: Path, images: list[Any], notes: list[str]) -> list[Any]:
-    """An NEB written at each step holds its fixed start again and again; the last band counts."""
-    if len(images) < 6:
-        return images
+def _last_band(file: Path, images: list[Any], notes: list[str], broken: bool) -> list[Any] | None:
+    """An NEB written at each step holds its fixed start again and again; the last whole band counts.
+
+    None where the file breaks off and no whole band is known in it.
+    """
     again = [
         i
         for i, a in enumerate(images)
         if len(a) == len(images[0]) and np.allclose(a.positions, images[0].positions, rtol=0, atol=1e-8)
     ]
     if len(again) == 1:
-        return images
-    period = again[1]
-    if period < 3 or len(images) % period or again != list(range(0, len(images), period)):
-        raise fail(
-            file,
-            f"the start appears {len(again)} times among {len(images)} images, not at equal distances",
-            "pick the images of the last band by key, such as '-7:'",
-            key="key",
+        return None if broken else images
+    period, left = again[1], len(images) % again[1]
+    regular = period >= 3 and again == list(range(0, len(images), period))
+    if not regular or (len(again) == 2 and left == 1):
+        lone = f"the start appears {len(again)} times among {len(images)} images"
+        if regular:
+            what = f"{lone}, again as the last: a closed path, or a history cut off in its second band"
+            remedy = f"set key = ':' for the closed path, key = ':{period}' for the first band"
+        else:
+            what = f"{lone}, not at equal distances"
+            whole = [(a, b) for a, b in pairwise(again) if b - a >= 3]
+            band = f"{whole[-1][0]}:{whole[-1][1]}" if whole else f":{len(images)}"
+            remedy = f"pick the images of one band by key, such as key = '{band}'"
+        raise fail(file, what, remedy, key="key")
+    if left or broken:
+        notes.append(
+            f"the last band is cut off after {left} of {period} images: the last whole one is taken, "
+            f"number {len(images) // period}"
         )
-    notes.append(f"{len(again)} bands of {period} images: the last one is taken")
-    return images[-period:]
+    else:
+        notes.append(f"{len(again)} bands of {period} images: the last one is taken")
+    stop = len(images) - left
+    return images[stop - period : stop]
 
 
-def _rows(file: Path, key: str | None, notes: list[str]) -> list[Any]:
+def _rows(
+    file: Path, copy: Path, key: str | None, notes: list[str]
+) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Images, and what their rows tell beside them."""
     from ase.db import connect
 
     remedy = (
         "the file is not a database of ASE, or is damaged; write it with ase.db.connect(...).write(atoms)"
     )
-    with file.open("rb") as handle:
+    with copy.open("rb") as handle:
         begins = handle.read(15)
-    if file.suffix == ".db" and begins != b"SQLite format 3":
+    if copy.suffix.lower() == ".db" and begins != b"SQLite format 3":
         raise fail(file, "this is not a database of ASE", remedy)
     with library(file, "a database of ASE", remedy):
-        database = connect(str(file), use_lock_file=False)
+        database = connect(str(copy), use_lock_file=False)
         everything = database.count()
     with library(file, "a database of ASE", "check the selection, such as 'path=hop1' or 'id>4'"):
         rows = list(database.select(key))
         images = [row.toatoms() for row in rows]
+        told = [{**dict(row.get("calculator_parameters") or {}), **row.key_value_pairs} for row in rows]
     if not rows:
         raise fail(
             file,
@@ -176,9 +236,11 @@ def _rows(file: Path, key: str | None, notes: list[str]) -> list[Any]:
         )
     order = [row.key_value_pairs.get("image") for row in rows]
     if all(isinstance(o, int | float | np.integer) for o in order) and len(set(order)) == len(order):
+        _refuse_missing_images(file, sorted(order))
         if order != sorted(order):
             notes.append("rows are taken in the order of their key 'image'")
-        return [images[i] for i in np.argsort(order)]
+        places = [int(i) for i in np.argsort(order)]
+        return [images[i] for i in places], [told[i] for i in places]
     if any(o is not None for o in order):
         raise fail(
             file,
@@ -187,4 +249,18 @@ def _rows(file: Path, key: str | None, notes: list[str]) -> list[Any]:
             key="key",
             value=key,
         )
-    return images
+    return images, told
+
+
+def _refuse_missing_images(file: Path, order: list[Any]) -> None:
+    if any(o != round(o) for o in order):
+        return
+    missing = sorted(set(range(min(int(order[0]), 1), int(order[-1]))) - {int(o) for o in order})
+    if missing:
+        raise fail(
+            file,
+            f"the rows of image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing[:8]))} are missing",
+            "select all images of the path by key; numbers that only order the rows belong into another key",
+            key="key",
+            value=" ".join(f"{o:g}" for o in order[:12]),
+        )

@@ -13,6 +13,7 @@ __all__ = ["build_path"]
 
 _LARGEST = 30.0  # eV; a larger barrier is a wrong unit or a mixed-up file
 _DIFFERENCE = 0.020  # eV, and
+_FORCE = 0.05  # eV/Å; the default of neb.x (path_thr); more of it left is no converged band by usual criteria
 _SHARE = 0.10  # of the barrier: from here on two interpolations disagree
 
 
@@ -35,7 +36,7 @@ def build_path(
         _check_atom(raw, migrating_atom)
         geometry = follow(raw, highest, migrating_atom)
         positions, coordinate, unit = geometry.positions, geometry.coordinate, "Å"
-        notes += geometry.notes
+        notes += [*geometry.notes, *_forces_left(raw, geometry.tangent)]
         if slope is None and raw.forces is not None:
             slope = -np.einsum("iaj,iaj->i", raw.forces, geometry.tangent)
     elif migrating_atom is not None:
@@ -48,6 +49,11 @@ def build_path(
         )
     assert coordinate is not None
     energy_error, force_error = raw.energy_error, raw.force_error
+    if force_error is not None and force_error.max() > _FORCE:
+        notes.append(
+            f"not converged: a force of {force_error.max():.3f} eV/Å is left on "
+            f"{raw.labels[int(np.argmax(force_error))]} (neb.x stops below {_FORCE:g})"
+        )
     if saddle_by_symmetry:
         coordinate = np.array([0.0, coordinate[1], 2 * coordinate[1]])
         energy = energy[[0, 1, 0]]
@@ -95,6 +101,24 @@ def build_path(
         notes=tuple(notes),
         force_error=None if force_error is None else _frozen(force_error),
     )
+
+
+def _forces_left(raw: RawPath, tangent: FloatArray) -> list[str]:
+    """Forces above the criterion: at the ends the whole, between them the part across the path."""
+    notes = []
+    for i, left in enumerate(raw.residual):
+        if left is None or left.limit is None:
+            continue
+        force = left.force
+        if 0 < i < len(raw.residual) - 1:
+            force = force - (force * tangent[i]).sum() * tangent[i]
+        largest = float(np.linalg.norm(force, axis=1).max())
+        if largest > left.limit:
+            notes.append(
+                f"{raw.labels[i]} is not converged: a force of {largest:.3f} eV/Å is left, the criterion is "
+                f"{left.limit:g} eV/Å"
+            )
+    return notes
 
 
 def _frozen(array: FloatArray) -> FloatArray:

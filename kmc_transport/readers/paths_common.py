@@ -15,10 +15,28 @@ from ..errors import InputError, Problem
 from .files import read_packed_text as read_text
 from .records import FloatArray
 
-__all__ = ["UNKNOWN", "RawPath", "fail", "library", "numbers", "read_text", "require_ase", "stack"]
+__all__ = [
+    "UNKNOWN",
+    "RawPath",
+    "Residual",
+    "fail",
+    "library",
+    "numbers",
+    "read_text",
+    "require_ase",
+    "stack",
+]
 
 UNKNOWN = "X"
 """The element of an atom when the file does not say it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """Forces left on an image, (n_atoms, 3) eV/Å, and the largest that was allowed, or None."""
+
+    force: FloatArray
+    limit: float | None
 
 
 @dataclass
@@ -53,6 +71,8 @@ class RawPath:
     what: str = ""
     """Which part of the file, for ``MigrationPath.source``."""
     labels: tuple[str, ...] = ()
+    residual: list[Residual | None] = field(default_factory=list)
+    """Of each image that does not say it came to rest, or empty."""
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -90,7 +110,7 @@ def library(file: Path, what: str, remedy: str) -> Iterator[None]:
         raise fail(file, f"this cannot be read as {what} ({told})", remedy) from error
 
 
-def numbers(words: Sequence[str], file: Path, line: int) -> list[float]:
+def numbers(words: Sequence[str], file: Path, line: int | None = None) -> list[float]:
     """The words as finite numbers (Fortran exponents too), or an error on the line."""
     values = []
     for word in words:

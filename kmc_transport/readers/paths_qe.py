@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..units import DIMENSIONS
+from .files import bare_name, plain_copy
 from .paths_common import UNKNOWN, RawPath, fail, library, numbers, read_text, require_ase, stack
 from .paths_geometry import refuse_unequal_images
 
-__all__ = ["SUFFIXES", "read_qe"]
+__all__ = ["SUFFIXES", "beside", "read_qe"]
 
 SUFFIXES = (".dat", ".path", ".axsf", ".int")
 _HARTREE = float(DIMENSIONS["energy"].units["Ha"])
 _BOHR = float(DIMENSIONS["length"].units["bohr"])
+_TITLE = "RESTART INFORMATION"
 _STALE = "the files are of different runs or steps: keep those of one prefix that neb.x wrote together"
 
 
@@ -38,23 +40,29 @@ def read_qe(file: Path) -> RawPath:
     ------
     InputError : a broken file, no energies, or files of the prefix that disagree.
     """
-    if file.suffix not in SUFFIXES:
+    bare = Path(bare_name(file))
+    suffix, stem = bare.suffix.lower(), bare.stem
+    if suffix not in SUFFIXES:
+        raise fail(file, "this is not a file of neb.x", f"give one of {', '.join(SUFFIXES)}", value=suffix)
+    found = {s: beside(file, s) for s in SUFFIXES} | {suffix: file}
+    files = {s: f for s, f in found.items() if f is not None}
+    notes: list[str] = []
+    dat = _read_columns(files[".dat"], 3) if ".dat" in files else None
+    path = _read_path_file(files[".path"], notes) if ".path" in files else None
+    if path is None and ".path" in files and (dat is None or suffix == ".path"):
         raise fail(
-            file, "this is not a file of neb.x", f"give one of {', '.join(SUFFIXES)}", value=file.suffix
+            files[".path"],
+            "this .path file is not laid out as neb.x of Quantum ESPRESSO 5 to 7 does",
+            f"give {stem}.dat (with {stem}.axsf beside it) instead",
         )
-    beside = {s: file.with_suffix(s) for s in SUFFIXES if file.with_suffix(s).is_file()}
-    if file.suffix not in beside:
-        raise fail(file, "there is no such file", "check the path")
-    dat = _read_columns(beside[".dat"], 3) if ".dat" in beside else None
-    path = _read_path_file(beside[".path"]) if ".path" in beside else None
     if dat is None and path is None:
         raise fail(
             file,
-            f"a {file.suffix} file alone has no energies of the images",
-            f"put {file.stem}.dat or {file.stem}.path beside it",
+            f"a {suffix} file alone has no energies of the images",
+            f"put {stem}.dat or {stem}.path beside it",
         )
     if dat is not None and path is not None:
-        _compare(beside, dat, path)
+        _compare(files, dat, path)
     energy = dat[:, 1] if dat is not None else path.energy  # type: ignore[union-attr]
     raw = RawPath(
         file=file,
@@ -66,37 +74,38 @@ def read_qe(file: Path) -> RawPath:
         hermite=True,
         flat_ends=True,
         labels=tuple(f"image {i + 1}" for i in range(len(energy))),
+        notes=notes,
     )
     if dat is not None and (np.diff(dat[:, 0]) <= 0).any():
         i = int(np.flatnonzero(np.diff(dat[:, 0]) <= 0)[0])
         raise fail(
-            beside[".dat"],
+            files[".dat"],
             f"the reaction coordinate does not ascend from image {i + 1} to {i + 2}",
             "give the file as neb.x wrote it",
             value=" ".join(f"{x:g}" for x in dat[:, 0]),
         )
     if dat is not None and (abs(dat[0, 0]) > 1e-6 or abs(dat[-1, 0] - 1) > 1e-6):
         raise fail(
-            beside[".dat"],
+            files[".dat"],
             "the reaction coordinate does not run from 0 to 1: the file breaks off, or neb.x did not write it",
             "give the file as neb.x wrote it; a table of your own is read with kind 'table'",
             value=f"{dat[0, 0]:g} to {dat[-1, 0]:g}",
         )
-    used: list[str] = [s for s in (".dat", ".path") if s in beside]
+    used: list[str] = [s for s, part in ((".dat", dat), (".path", path)) if part is not None]
     if path is not None:
         raw.positions, raw.forces = path.positions, path.forces
         raw.symbols = [(UNKNOWN,) * path.positions.shape[1]] * len(energy)
         raw.periodic = (False, False, False)
-    if ".axsf" in beside:
-        _add_axsf(raw, beside[".axsf"], path, given=file)
+    if ".axsf" in files:
+        _add_axsf(raw, files[".axsf"], path, given=file)
         used += [".axsf"] if raw.cell is not None else []
     _check_fractions(raw, file)
-    if ".int" in beside:
-        raw.curve = _read_curve(raw, beside[".int"])
+    if ".int" in files:
+        raw.curve = _read_curve(raw, files[".int"])
         used.append(".int")
     raw.what = f"neb.x, {', '.join(used)}"
     if raw.symbols is not None and raw.cell is None:
-        raw.notes.append(f"no {file.stem}.axsf read: cell and elements are not known")
+        raw.notes.append(f"no {stem}.axsf read: cell and elements are not known")
     return raw
 
 
@@ -121,9 +130,24 @@ def _read_columns(file: Path, n_columns: int) -> np.ndarray:
     return np.array(rows)
 
 
-def _read_path_file(file: Path) -> _Path:
-    """Blocks ``Image: k``, energy, then a line for each atom: position, gradient (and in the first, its flags)."""
+def beside(file: Path, suffix: str) -> Path | None:
+    """The file of the same prefix, packed or not."""
+    stem = Path(bare_name(file)).stem
+    places = (file.with_name(f"{stem}{suffix}{packed}") for packed in ("", ".gz", ".bz2", ".xz"))
+    return next((p for p in places if p.is_file()), None)
+
+
+def _read_path_file(file: Path, notes: list[str]) -> _Path | None:
+    """Blocks ``Image: k``, energy, then a line for each atom: position, gradient (and in the first, its flags).
+
+    At constant potential (FCP, GC-SCF) lines with the number of electrons and the like stand before the atoms.
+    None for a whole file of another layout, with a note.
+    """
     lines = read_text(file, "a .path file of neb.x").splitlines()
+    title = lines[0].strip()
+    if not (title and (_TITLE.startswith(title) or title.startswith(_TITLE))):
+        notes.append(f"{file.name} is not a .path file of neb.x: it is not read")
+        return None
     headings = [n for n, line in enumerate(lines) if line.startswith("ENERGIES, POSITIONS AND GRADIENTS")]
     counts = [n for n, line in enumerate(lines) if line.startswith("NUMBER OF IMAGES")]
     if not headings or not counts or counts[0] + 1 >= len(lines):
@@ -131,9 +155,54 @@ def _read_path_file(file: Path) -> _Path:
             file, "this is not a .path file of neb.x, or its beginning is lost", "give the file neb.x wrote"
         )
     n_images = int(numbers(lines[counts[0] + 1].split()[:1], file, counts[0] + 2)[0])
-    energies: list[float] = []
-    blocks: list[list[list[float]]] = []
-    for n in range(headings[0] + 1, len(lines)):
+    blocks = _blocks(file, lines, headings[0] + 1)
+    if len(blocks) != n_images or not blocks:
+        raise fail(
+            file,
+            f"the file breaks off: {len(blocks)} of {n_images} images are there",
+            "give a whole .path file",
+        )
+    for i, block in enumerate(blocks):
+        if len(block) != len(blocks[0]):
+            raise fail(
+                file,
+                f"image {i + 1} has {len(block)} lines, image 1 has {len(blocks[0])}: the file breaks off or is "
+                "mixed up",
+                "give a whole .path file",
+            )
+    # lines before the first of an atom: the energy, then what FCP adds
+    begin = next((k for k, (_, words) in enumerate(blocks[-1]) if len(words) >= 6), 0)
+    layouts = {tuple(min(len(words), 6) for _, words in block) for block in blocks}
+    width = {len(words) for block in blocks for _, words in block[begin:]}
+    if len(layouts) == 1 and (not begin or len(blocks[0][0][1]) != 1 or not width <= {6, 9}):
+        notes.append(f"{file.name} is laid out in a way that is not known: it is not read")
+        return None
+    for block in blocks:
+        for n, words in block[begin:]:
+            if len(words) not in (6, 9):
+                raise fail(
+                    file,
+                    "this line breaks off or is damaged",
+                    "give a whole .path file",
+                    line=n + 1,
+                    value=lines[n],
+                )
+    if begin > 1:
+        notes.append(
+            "constant potential (FCP or GC-SCF): the number of electrons differs from image to image, the energies "
+            "are those of the open system"
+        )
+    energies = [numbers(block[0][1], file, block[0][0] + 1)[0] for block in blocks]
+    data = np.array(
+        [[numbers(words[:6], file, n + 1) for n, words in block[begin:]] for block in blocks], dtype=float
+    )
+    return _Path(np.array(energies) * _HARTREE, data[:, :, :3] * _BOHR, -data[:, :, 3:] * (_HARTREE / _BOHR))
+
+
+def _blocks(file: Path, lines: list[str], start: int) -> list[list[tuple[int, list[str]]]]:
+    """Lines of each image, with their numbers, up to the fields of the optimiser."""
+    blocks: list[list[tuple[int, list[str]]]] = []
+    for n in range(start, len(lines)):
         words = lines[n].split()
         if lines[n].startswith("Image:"):
             if int(numbers(words[1:2] or [""], file, n + 1)[0]) != len(blocks) + 1:
@@ -141,52 +210,27 @@ def _read_path_file(file: Path) -> _Path:
                     file, f"'{lines[n].strip()}' where image {len(blocks) + 1} is due", _STALE, line=n + 1
                 )
             blocks.append([])
-        elif blocks and len(words) == 1 and len(energies) < len(blocks):
-            energies += numbers(words, file, n + 1)
-        elif len(words) in (6, 9) and len(energies) == len(blocks) > 0:
-            blocks[-1].append(numbers(words[:6], file, n + 1))
-        elif words and words[0][0].isalpha():
+        elif words and words[0][0].isalpha() and len(words[0]) > 1:
             break  # fields of the optimiser follow
-        elif words:
-            raise fail(
-                file,
-                "this line breaks off or is damaged",
-                "give a whole .path file",
-                line=n + 1,
-                value=lines[n],
-            )
-    sizes = [len(b) for b in blocks]
-    if len(blocks) != n_images or len(energies) != n_images or not sizes[0]:
-        raise fail(
-            file,
-            f"the file breaks off: {len(energies)} of {n_images} images are there",
-            "give a whole .path file",
-        )
-    for i, size in enumerate(sizes):
-        if size != sizes[0]:
-            raise fail(
-                file,
-                f"image {i + 1} has {size} atoms, image 1 has {sizes[0]}: the file breaks off or is mixed up",
-                "give a whole .path file",
-            )
-    data = np.array(blocks)
-    return _Path(np.array(energies) * _HARTREE, data[:, :, :3] * _BOHR, -data[:, :, 3:] * (_HARTREE / _BOHR))
+        elif words and blocks:
+            blocks[-1].append((n, words))
+    return blocks
 
 
-def _compare(beside: dict[str, Path], dat: np.ndarray, path: _Path) -> None:
+def _compare(files: dict[str, Path], dat: np.ndarray, path: _Path) -> None:
     if len(dat) != len(path.energy):
         raise fail(
-            beside[".dat"],
-            f"{len(dat)} images here, {len(path.energy)} in {beside['.path'].name}",
+            files[".dat"],
+            f"{len(dat)} images here, {len(path.energy)} in {files['.path'].name}",
             _STALE,
         )
     difference = np.abs((path.energy - path.energy[0]) - (dat[:, 1] - dat[0, 1]))
     i = int(np.argmax(difference))
     if difference[i] > 1e-3:
         raise fail(
-            beside[".dat"],
+            files[".dat"],
             f"the energy of image {i + 1} differs by {1e3 * difference[i]:.3g} meV from that in "
-            f"{beside['.path'].name}",
+            f"{files['.path'].name}",
             _STALE,
         )
 
@@ -201,13 +245,11 @@ def _add_axsf(raw: RawPath, file: Path, path: _Path | None, given: Path) -> None
             raise
         raw.notes.append(f'{file.name} is not read: it needs ASE (pip install "kmc_transport[ase]")')
         return
-    read_text(file, "an .axsf file of neb.x")
     from ase.io import read
 
-    with library(
-        file, "an .axsf file of neb.x", "the file breaks off or is damaged: give the one neb.x wrote"
-    ):
-        images: list[Any] = list(read(file, index=":", format="xsf"))
+    broken = "the file breaks off or is damaged: give the one neb.x wrote"
+    with plain_copy(file, "an .axsf file of neb.x") as copy, library(file, "an .axsf file of neb.x", broken):
+        images: list[Any] = list(read(copy, index=":", format="xsf"))
         forces = [i.get_forces(apply_constraint=False) if i.calc else None for i in images]
         symbols = [tuple(i.get_chemical_symbols()) for i in images]
         places = [np.array(i.positions, dtype=float) for i in images]

@@ -1,90 +1,89 @@
-"""Reads a path from a plain table: image or reaction coordinate, energy, and perhaps its error."""
+"""Reads a path from a table: columns by their headings, or a file of VTST's scripts."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ..units import DIMENSIONS
+from ..errors import InputError
+from .paths_columns import ENERGIES, LENGTHS, Column, columns_named, energy_unit_said
 from .paths_common import RawPath, fail, numbers, read_text
+from .paths_vtst import read_vtst
+from .settings import Settings, compare_settings, told_settings
 
 __all__ = ["read_table"]
 
 _COMMENT = "#!%"
 _NUMBER = re.compile(r"[+-]?(\d|\.\d)|[+-]?(nan|inf)", re.IGNORECASE)
-# longer names first; "A" for Å only in brackets or after "_" or "/", where it can mean nothing else
-_BRACKET = re.compile(r"[\[(/_]\s*([^\W\d_][\w/]*|Å)\s*[\])]?")
-_LENGTHS = {**{k: float(v) for k, v in DIMENSIONS["length"].units.items()}, "A": 1.0, "Ang": 1.0}
-_ENERGIES = {k: float(v) for k, v in DIMENSIONS["energy"].units.items()}
+_ROWS = "write one row for each image: image or reaction coordinate, energy, and perhaps its error"
+
+
+@dataclass
+class _Text:
+    """Rows of a table as written. headings : lines before the rows, those without a comment sign, else the others."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    headings: list[str] = field(default_factory=list)
+    commented: bool = True
 
 
 def read_table(file: Path) -> RawPath:
-    """A text file of two or three columns separated by blanks, commas, semicolons or tabs.
+    """A text file of columns separated by blanks, commas, semicolons or tabs; or VTST's neb.dat, nebef.dat, spline.dat.
 
-    Columns: image or reaction coordinate; energy, eV, or as the heading says (``energy [meV]``); its error.
-    Lines after ``#``, ``!`` or ``%`` are comments; the last one before the numbers may be the heading.
+    Columns have names in a heading (``image, distance (Å), energy [meV], error [meV], fmax (eV/Å)``), or are two:
+    image or reaction coordinate, and energy. Units are those of the heading, else eV. Lines after ``#``, ``!`` or
+    ``%`` are comments; the last one before the numbers may be the heading.
 
     Raises
     ------
-    InputError : other columns, not numbers, doubled or descending coordinates, two units of energy in the heading.
+    InputError : no column that is known as the energy, not numbers, doubled, descending or missing images, two
+        units of energy, rows computed with different settings.
     """
-    rows: list[list[float]] = []
-    lines: list[int] = []
-    heading = ""
-    for n, line in enumerate(read_text(file, "a table of energies").lstrip("\ufeff").splitlines(), start=1):
-        text = line.strip()
+    text = _split(file)
+    columns = _columns(file, text)
+    if columns is not None:
+        return _named(file, text, columns)
+    return read_vtst(file, text.rows, text.lines) or _unnamed(file, text)
+
+
+def _split(file: Path) -> _Text:
+    found = _Text()
+    comments: list[str] = []
+    for n, line in enumerate(read_text(file, "a table of energies").split("\n"), start=1):
+        text = unicodedata.normalize("NFC", line.strip())
         if not text:
             continue
         if text[0] in _COMMENT:
-            heading = heading if rows else text.lstrip(_COMMENT + " ")
+            if not found.rows:
+                comments.append(text.lstrip(_COMMENT + " "))
             continue
         text = re.split(r"\s[#!%]", text)[0]
-        if not rows and not _NUMBER.match(text):
-            heading = text
+        if not found.rows and not _NUMBER.match(text):
+            found.headings.append(text)
             continue
-        rows.append(numbers(_fields(text), file, n))
-        lines.append(n)
-        if len(rows[-1]) not in (2, 3) or len(rows[-1]) != len(rows[0]):
+        found.rows.append(_fields(text))
+        found.lines.append(n)
+        if len(found.rows[-1]) < 2 or len(found.rows[-1]) != len(found.rows[0]):
             raise fail(
                 file,
-                "a table of a path has two or three columns, the same in all rows",
-                "write one row for each image: image or reaction coordinate, energy, and perhaps its error",
-                value=line.strip(),
-                allowed="2 or 3 numbers",
+                "a table of a path has two or three columns, or more with names, the same in all rows",
+                _ROWS,
+                value=line.strip()[:80],
+                allowed="2 numbers or more",
                 line=n,
             )
-    if not rows:
+    if not found.rows:
         raise fail(
             file, "there are no numbers here", "write one row for each image: reaction coordinate, energy"
         )
-    data = np.array(rows)
-    notes = []
-    energy_unit, error_unit, length_unit = _units(heading, data.shape[1], file)
-    data, order_note = _sorted(data, file, lines)
-    notes += order_note
-    if energy_unit is None:
-        notes.append("no unit of energy in the heading: eV")
-    factor = _ENERGIES[energy_unit or "eV"]
-    coordinate = data[:, 0] - data[0, 0]
-    unit = "Å" if length_unit else _coordinate_name(heading, data[:, 0])
-    if length_unit:
-        coordinate = coordinate * _LENGTHS[length_unit]
-    what = f"columns {'coordinate, energy, error' if data.shape[1] == 3 else 'coordinate, energy'}"
-    return RawPath(
-        file=file,
-        kind="table",
-        energy=data[:, 1] * factor,
-        coordinate=coordinate,
-        coordinate_unit=unit,
-        energy_error=data[:, 2] * _ENERGIES[error_unit or energy_unit or "eV"]
-        if data.shape[1] == 3
-        else None,
-        what=f"{what} ({energy_unit or 'eV'})",
-        labels=tuple(f"row {i + 1} (line {n})" for i, n in enumerate(lines)),
-        notes=notes,
-    )
+    found.commented = not found.headings
+    found.headings = [h for h in found.headings or comments if h.strip()]
+    return found
 
 
 def _fields(text: str) -> list[str]:
@@ -94,13 +93,146 @@ def _fields(text: str) -> list[str]:
     return text.split()
 
 
-def _sorted(data: np.ndarray, file: Path, lines: list[int]) -> tuple[np.ndarray, list[str]]:
-    steps = np.diff(data[:, 0])
+def _columns(file: Path, text: _Text) -> list[Column] | None:
+    """Names of the columns, from the last heading that is a list of names."""
+    n = len(text.rows[0])
+    for heading in reversed(text.headings):
+        columns = columns_named(heading, n)
+        if columns is None:
+            continue
+        if columns[0].kind == "energy":
+            raise fail(
+                file,
+                "the first column is an energy",
+                "write the image or reaction coordinate first, then the energy",
+                value=heading,
+            )
+        if any(c.kind in ("energy", "force", "error") for c in columns[1:]):
+            return columns
+        # two words of a comment are no names; those of a heading are
+        if not text.commented or {"distance", "other", "setting"} & {c.kind for c in columns[1:]}:
+            raise fail(
+                file,
+                "no column is named as an energy",
+                "name the energy in the heading, such as 'image, energy [eV]'",
+                value=heading,
+            )
+    return None
+
+
+def _unnamed(file: Path, text: _Text) -> RawPath:
+    """Two columns, or three with a comment that speaks of energies."""
+    n = len(text.rows[0])
+    if n > 3:
+        raise fail(
+            file,
+            f"{n} columns without names, and not those of VTST's neb.dat, nebef.dat or spline.dat",
+            "name the columns in a heading, such as 'image, energy [eV]'",
+            value=" ".join(text.rows[0])[:80],
+            line=text.lines[0],
+        )
+    unit = energy_unit_said(text.headings, n, file)
+    kinds = [Column("", "coordinate"), Column("", "energy", unit or ""), Column("", "error", unit or "")]
+    return _named(file, text, kinds[:n])
+
+
+def _named(file: Path, text: _Text, columns: list[Column]) -> RawPath:
+    notes: list[str] = []
+    energies = [i for i, c in enumerate(columns) if c.kind == "energy"]
+    if not energies:
+        raise fail(
+            file,
+            "the columns are named, and none of them is an energy",
+            "add the energy, with a heading such as 'energy [eV]'",
+            value=", ".join(c.name for c in columns),
+        )
+    where = next((i for i, c in enumerate(columns) if c.kind == "distance"), 0)
+    coordinate = _number_column(file, text, where)
+    order = _order(file, text, coordinate, notes)
+    lines = [text.lines[i] for i in order]
+    coordinate = coordinate[order]
+    energy = _energies(file, text, columns, energies)[order]
+    if not columns[energies[0]].unit:
+        notes.append("no unit of energy in the heading: eV")
+    unit, factor = _coordinate_unit(columns[where], coordinate)
+    _refuse_missing_images(file, columns, text, order)
+    used = {where, energies[0]}
+    error = force = None
+    for i, column in enumerate(columns):
+        if column.kind == "error" and error is None:
+            error = _number_column(file, text, i)[order] * _energy_factor(file, column, columns[energies[0]])
+            used.add(i)
+        if column.kind == "force" and force is None and re.search(r"max|perp|resid|error", column.name, re.I):
+            force = _number_column(file, text, i)[order] * _force_factor(column.unit)
+            used.add(i)
+    notes += compare_settings(_settings(file, text, columns, lines))
+    what = ", ".join(columns[i].name or columns[i].kind for i in sorted(used))
+    return RawPath(
+        file=file,
+        kind="table",
+        energy=energy,
+        coordinate=(coordinate - coordinate[0]) * factor,
+        coordinate_unit=unit,
+        energy_error=error,
+        force_error=force,
+        what=f"columns {what} ({columns[energies[0]].unit or 'eV'})",
+        labels=tuple(f"row {i + 1} (line {n})" for i, n in enumerate(lines)),
+        notes=notes,
+    )
+
+
+def _number_column(file: Path, text: _Text, column: int) -> np.ndarray:
+    pairs = zip(text.rows, text.lines, strict=True)
+    return np.array([numbers([row[column]], file, line)[0] for row, line in pairs])
+
+
+def _energies(file: Path, text: _Text, columns: list[Column], found: list[int]) -> np.ndarray:
+    """eV; several columns must be the same energies with another zero."""
+    values = [_number_column(file, text, i) * _energy_factor(file, columns[i], columns[i]) for i in found]
+    for other, i in zip(values[1:], found[1:], strict=True):
+        if np.abs((other - other[0]) - (values[0] - values[0][0])).max() > 2e-3:
+            raise fail(
+                file,
+                f"two columns are energies and differ: '{columns[found[0]].name}' and '{columns[i].name}'",
+                "leave the one of the path, or name the other's error as such ('error [eV]')",
+            )
+    return values[0]
+
+
+def _energy_factor(file: Path, column: Column, energy: Column) -> float:
+    unit = column.unit or energy.unit or "eV"
+    if unit not in ENERGIES:
+        raise fail(
+            file,
+            f"'{unit}' is not a unit of energy",
+            "write the unit into the heading, such as 'energy [meV]'",
+            value=column.name,
+            allowed=", ".join(ENERGIES),
+        )
+    return ENERGIES[unit]
+
+
+def _force_factor(unit: str) -> float:
+    """To eV/Å; a force without a unit is in that."""
+    energy, _, length = unit.partition("/")
+    return ENERGIES.get(energy.strip(), 1.0) / LENGTHS.get(length.strip(), 1.0)
+
+
+def _coordinate_unit(column: Column, values: np.ndarray) -> tuple[str, float]:
+    if column.unit in LENGTHS:
+        return "Å", LENGTHS[column.unit]
+    whole = bool((values == np.round(values)).all()) and bool((np.diff(values) == 1).all())
+    image = whole or re.match(r"\W*image", column.name, re.IGNORECASE)
+    return ("image" if image else "fraction of the path"), 1.0
+
+
+def _order(file: Path, text: _Text, coordinate: np.ndarray, notes: list[str]) -> list[int]:
+    steps = np.diff(coordinate)
     if (steps > 0).all():
-        return data, []
-    for i in np.flatnonzero(np.diff(np.sort(data[:, 0])) == 0)[:1]:
-        doubled = np.sort(data[:, 0])[i]
-        where = [n for n, x in zip(lines, data[:, 0], strict=True) if x == doubled]
+        return list(range(len(coordinate)))
+    for i in np.flatnonzero(np.diff(np.sort(coordinate)) == 0)[:1]:
+        doubled = np.sort(coordinate)[i]
+        where = [n for n, x in zip(text.lines, coordinate, strict=True) if x == doubled]
         raise fail(
             file,
             f"the coordinate {doubled:g} stands on two lines ({where[0]} and {where[1]})",
@@ -112,62 +244,45 @@ def _sorted(data: np.ndarray, file: Path, lines: list[int]) -> tuple[np.ndarray,
             file,
             "the coordinate descends: it is not clear which end is the start",
             "write the rows from start to end, with an ascending coordinate",
-            value=f"{data[0, 0]:g} to {data[-1, 0]:g}",
+            value=f"{coordinate[0]:g} to {coordinate[-1]:g}",
         )
-    order = np.argsort(data[:, 0], kind="stable")
-    lines[:] = [lines[i] for i in order]
-    return data[order], ["the rows were not in the order of their coordinate: sorted"]
+    notes.append("the rows were not in the order of their coordinate: sorted")
+    return [int(i) for i in np.argsort(coordinate, kind="stable")]
 
 
-def _units(heading: str, n_columns: int, file: Path) -> tuple[str | None, str | None, str | None]:
-    """(energy, error, length) units named in the heading, None where it names none."""
-    parts = [p.strip() for p in re.split(r"[,;\t]|\s{2,}", heading) if p.strip()]
-    if len(parts) != n_columns:
-        # blanks between the columns: only when each has one word, such as image energy_meV
-        parts = re.sub(r"\s+([\[(])", r"\1", heading).split()
-    if len(parts) == n_columns and re.match(r"e(nergy)?(\b|_)", parts[0], re.IGNORECASE):
+def _refuse_missing_images(file: Path, columns: list[Column], text: _Text, order: list[int]) -> None:
+    """Numbers of images are counted on from 0 or 1."""
+    i = next((i for i, c in enumerate(columns) if re.match(r"\W*image", c.name, re.IGNORECASE)), None)
+    if i is None:
+        return
+    try:
+        found = _number_column(file, text, i)[order]
+    except InputError:
+        return  # names, not numbers
+    if (found != np.round(found)).any():
+        return
+    missing = sorted(set(range(min(int(found[0]), 1), int(found[-1]))) - {int(x) for x in found})
+    if missing:
         raise fail(
             file,
-            "the first column is an energy",
-            "write the image or reaction coordinate first, then the energy",
-            value=heading,
+            f"the rows of image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing[:8]))} are missing",
+            "give all images of the path; for places along a path, name the column 's' or 'coordinate'",
+            value=" ".join(f"{x:g}" for x in found[:12]),
         )
-    # a sentence ("energies in meV") rather than the names of the columns
-    sentence = any(p in _ENERGIES for p in parts) or any(u in _ENERGIES for u in _named("".join(parts[:1])))
-    if len(parts) != n_columns or sentence:
-        found = {u for u in _named(heading) if u in _ENERGIES}
-        if len(found) > 1:
-            raise fail(
-                file,
-                "the heading names two units of energy",
-                "name one, such as 'energy [meV]'",
-                value=heading,
-                allowed=", ".join(_ENERGIES),
-            )
-        return next(iter(found), None), None, None
-    energy = [next((u for u in _named(p) if u in _ENERGIES), None) for p in parts[1:]] + [None]
-    length = next((u for u in _bracketed(parts[0]) if u in _LENGTHS), None)
-    unknown = [u for u in _bracketed(parts[1]) if u not in _ENERGIES and "/" not in u and "[" in parts[1]]
-    if energy[0] is None and unknown:
-        raise fail(
-            file,
-            f"'{unknown[0]}' is not a unit of energy",
-            "write the unit into the heading, such as 'energy [meV]'",
-            value=heading,
-            allowed=", ".join(_ENERGIES),
-        )
-    return energy[0], energy[1], length
 
 
-def _bracketed(text: str) -> list[str]:
-    return _BRACKET.findall(text)
+def _settings(file: Path, text: _Text, columns: list[Column], lines: list[int]) -> list[Settings]:
+    """Of each row, where columns tell."""
+    told = [i for i, c in enumerate(columns) if c.kind == "setting"]
+    if not told:
+        return []
+    at = {line: row for line, row in zip(text.lines, text.rows, strict=True)}
+    return [
+        Settings(f"line {n}", file, told_settings({_plain(columns[i]): at[n][i] for i in told}))
+        for n in lines
+    ]
 
 
-def _named(text: str) -> list[str]:
-    """Units in brackets, after ``_`` or ``/``; eV and meV also as words."""
-    return _bracketed(text) + [w for w in re.findall(r"[^\W_]+", text) if w in ("eV", "meV", "keV")]
-
-
-def _coordinate_name(heading: str, values: np.ndarray) -> str:
-    whole = bool((values == np.round(values)).all()) and bool((np.diff(values) == 1).all())
-    return "image" if whole or re.match(r"\W*image", heading, re.IGNORECASE) else "fraction of the path"
+def _plain(column: Column) -> str:
+    """Name of a column without its unit."""
+    return "_".join(re.findall(r"\w+", re.split(r"[\[(]", column.name)[0]))

@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .paths_common import RawPath, fail, library, stack
+from .files import read_packed_text
+from .paths_common import RawPath, Residual, fail, library, stack
 from .paths_geometry import refuse_unequal_images
+from .settings import compare_settings
+from .settings_vasp import Run, outcar_run
+from .vasprun import vasprun_run
 
-__all__ = ["image_folders", "read_vasp"]
+__all__ = ["at_rest", "broken_off", "image_folders", "read_vasp", "refuse_inside", "slopes"]
 
 _FOLDER = re.compile(r"\d{1,3}\Z")
-# Two blanks after "energy": the summary of an ionic step. With one blank it is an electronic step on its way,
-# which pymatgen's Outcar.read_neb takes as well; a killed run would then give the energy of a bad density.
-_ENERGY = re.compile(r"energy  without entropy\s*=\s*(\S+)\s+energy\(sigma->0\)\s*=\s*(\S+)")
-_TANGENT = re.compile(
-    r"(?:NEB: projections on to tangent \(spring, REAL\)\s+\S+|tangential force \(eV/A\))\s+(\S+)"
-)
-_SETTINGS = {
-    "NIONS": re.compile(r"NIONS\s*=\s*(\d+)"),
-    "ENCUT": re.compile(r"ENCUT\s*=\s*([\d.]+)"),
-    "NELECT": re.compile(r"NELECT\s*=\s*([\d.]+)"),
-}
 # where the relaxations of the end states may lie, after pymatgen's NEBAnalysis.from_dir
 _ENDS = (("start", "end"), ("initial", "final"))
-
-
-@dataclass
-class _Run:
-    """What one OUTCAR or vasprun.xml says."""
-
-    file: Path
-    energy: float
-    slope: float | None
-    settings: dict[str, float]
-    finished: bool
-    positions: np.ndarray | None = None
-    cell: np.ndarray | None = None
-    symbols: tuple[str, ...] | None = None
 
 
 def image_folders(folder: Path) -> list[Path]:
@@ -57,7 +35,8 @@ def read_vasp(folder: Path) -> RawPath:
 
     Raises
     ------
-    InputError : folders missing or doubled, no energy of a finished ionic step, other atoms, cell or settings.
+    InputError : folders missing (the ends too) or doubled, no energy of a finished ionic step, other atoms, cell or
+        settings.
     """
     if not folder.is_dir():
         raise fail(folder, "this is not a folder", "give the folder that holds the image folders 00, 01, …")
@@ -68,27 +47,24 @@ def read_vasp(folder: Path) -> RawPath:
     for name, n in zip(folders, numbers, strict=True):
         if numbers.count(n) > 1:
             raise fail(folder, f"two image folders have the number {n} ({name.name})", "keep one of them")
-    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+    missing = sorted(set(range(numbers[-1] + 1)) - set(numbers))
     if missing:
+        start = ", the start," if 0 in missing else ""
         raise fail(
             folder,
-            f"the image folder{'s' if len(missing) > 1 else ''} {', '.join(f'{m:02d}' for m in missing)} "
+            f"the image folder{'s' if len(missing) > 1 else ''} {', '.join(f'{m:02d}' for m in missing)}{start} "
             f"{'are' if len(missing) > 1 else 'is'} missing",
-            "give all images of the path",
+            "give all images of the path, from the start in 00 to the end; outputs in folders of other names are "
+            "given as a list, [start/OUTCAR, ..., end/OUTCAR]",
             value=" ".join(p.name for p in folders),
         )
-    runs, notes = [], []
+    runs = []
     for i, image in enumerate(folders):
         places = [image]
         if i in (0, len(folders) - 1):
             places += [folder / pair[0 if i == 0 else 1] for pair in _ENDS]
-        run = _run(places, image)
-        runs.append(run)
-        if not run.finished:
-            notes.append(
-                f"{run.file.parent.name}/{run.file.name} breaks off: energy of its last finished ionic step"
-            )
-    _refuse_other_settings(folder, runs)
+        runs.append(_run(places, image))
+    _refuse_missing_ends(folder, folders, runs)
     structures = [_structure(image, run) for image, run in zip(folders, runs, strict=True)]
     labels = tuple(f"image {p.name}" for p in folders)
     raw = RawPath(
@@ -96,15 +72,15 @@ def read_vasp(folder: Path) -> RawPath:
         kind="vasp",
         energy=np.array([r.energy for r in runs]),
         symbols=[s[2] for s in structures],
-        slope=_slopes(runs),
+        slope=slopes(runs),
         what=f"{len(runs)} image folders, energy for sigma -> 0 of the last ionic step",
         labels=labels,
-        notes=notes,
+        notes=broken_off(runs) + compare_settings([r.settings for r in runs]) + at_rest(runs),
     )
     places_ = [s[0] for s in structures]
     refuse_unequal_images(raw, places_, [s[1] for s in structures])
     for label, run, place in zip(labels, runs, places_, strict=True):
-        n_ions = run.settings.get("NIONS")
+        n_ions = run.settings.values.get("NIONS")
         if n_ions is not None and n_ions != len(place):
             raise fail(
                 run.file,
@@ -112,7 +88,86 @@ def read_vasp(folder: Path) -> RawPath:
                 "the files of two calculations are mixed up: give those of one",
             )
     raw.positions, raw.cell = stack(places_), structures[0][1]
+    raw.residual = [
+        Residual(np.where(free, run.forces, 0.0), run.force_limit)
+        if run.forces is not None and run.forces.shape == place.shape and run.reached is not True
+        else None
+        for run, place, (_, _, _, free) in zip(runs, places_, structures, strict=True)
+    ]
     return raw
+
+
+def broken_off(runs: list[Run]) -> list[str]:
+    """Notes on outputs without their end."""
+    return [
+        f"{r.settings.where}/{r.file.name} breaks off: energy of its last finished ionic step"
+        for r in runs
+        if not r.finished
+    ]
+
+
+def at_rest(runs: list[Run]) -> list[str]:
+    """Notes on images whose files do not say that the forces came below the criterion."""
+    stopped = [r.settings.where for r in runs if r.reached is False]
+    silent = [r.settings.where for r in runs if r.reached is None]
+    notes = []
+    if stopped:
+        notes.append(
+            f"band not converged: {', '.join(stopped)} stopped before the forces reached the criterion (EDIFFG)"
+        )
+    if silent and len(silent) < len(runs):
+        notes.append(f"{', '.join(silent)}: nothing says that this is relaxed, as the others are")
+    elif silent:
+        notes.append(
+            "nothing says that the band and its ends are converged: single points, none 'reached required accuracy'"
+        )
+    return notes
+
+
+def _refuse_missing_ends(folder: Path, folders: list[Path], runs: list[Run]) -> None:
+    """The number of images that VASP was told, or else a force along the band at what should be its end."""
+    told = _told_images(folder, runs)
+    if told is not None:
+        images, place = told
+        if len(folders) != images + 2:
+            what = (
+                "the end of the band is missing" if len(folders) < images + 2 else "some are of another band"
+            )
+            raise fail(
+                folder,
+                f"{place} has IMAGES = {images}, so the band has {images + 2} images with its ends, but there are "
+                f"{len(folders)} image folders ({folders[0].name} to {folders[-1].name}): {what}",
+                "give the folder of the whole band, with OUTCAR and structure of both ends",
+            )
+        return
+    for run in (runs[0], runs[-1]):
+        refuse_inside(run, "its end states lie outside: give the folder of the whole band, with both ends")
+
+
+def refuse_inside(run: Run, remedy: str) -> None:
+    """Error for an end of a path that itself lies between other images."""
+    if run.slope:
+        raise fail(
+            run.file,
+            f"{run.settings.where} is no end of a band: it has a force along the band (of images on both sides)",
+            remedy,
+            value=f"{-run.slope:g} eV/Å",
+        )
+
+
+def _told_images(folder: Path, runs: list[Run]) -> tuple[int, str] | None:
+    """IMAGES, and where it stands: the INCAR of the band, or an output of an image inside it."""
+    for name in ("INCAR", "INCAR.gz"):
+        if (file := folder / name).is_file():
+            for line in read_packed_text(file, "an INCAR of VASP").splitlines():
+                plain = re.split(r"[#!]", line)[0]
+                found = re.search(r"(?:^|;)\s*IMAGES\s*=\s*(\d+)", plain, re.IGNORECASE)
+                if found and int(found[1]):
+                    return int(found[1]), name
+    for run in runs[1:-1] or runs:
+        if run.images:
+            return run.images, f"{run.settings.where}/{run.file.name}"
+    return None
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -124,92 +179,26 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((p for p in exact if p.is_file()), others[-1] if others else None)
 
 
-def _run(places: list[Path], image: Path) -> _Run:
+def _run(places: list[Path], image: Path) -> Run:
     for place in places:
         if outcar := _find(place, "OUTCAR"):
             return _outcar(outcar)
         if vasprun := _find(place, "vasprun.xml"):
-            return _vasprun(vasprun)
+            return vasprun_run(vasprun)
     remedy = f"copy the OUTCAR of this image into {image.name}"
     if len(places) > 1:
         remedy += ", or that of the relaxed end state into start/end or initial/final"
     raise fail(image, f"image {image.name} has neither OUTCAR nor vasprun.xml", remedy)
 
 
-def _outcar(file: Path) -> _Run:
-    """Read line by line: pymatgen's ``Outcar`` needs the whole of a finished run, and an image often is not."""
-    from monty.io import zopen
-
-    energy: str | None = None
-    tangent: str | None = None
-    settings: dict[str, float] = {}
-    finished, empty, electronic = False, True, False
-    with library(file, "an OUTCAR of VASP", "give the file that VASP wrote"), zopen(file, "rt") as handle:
-        for line in handle:
-            text = str(line)
-            empty = empty and not text.strip()
-            if "sigma->0" in text:
-                electronic = True
-                energy = m[2] if (m := _ENERGY.search(text)) else energy
-            elif "tangent" in text:
-                tangent = m[1] if (m := _TANGENT.search(text)) else tangent
-            elif "General timing and accounting" in text:
-                finished = True
-            elif len(settings) < len(_SETTINGS):
-                for key, pattern in _SETTINGS.items():
-                    if key in text and key not in settings and (m := pattern.search(text)):
-                        settings[key] = float(m[1])
-    where = f"image {file.parent.name}"
-    if empty:
-        raise fail(file, f"the OUTCAR of {where} is empty", "repeat this image")
-    if energy is None:
-        why = "it breaks off inside the first electronic relaxation" if electronic else "it breaks off before"
-        raise fail(
-            file, f"the OUTCAR of {where} has no final energy (energy(sigma->0)): {why}", "repeat this image"
-        )
-    return _Run(
-        file, _number(file, energy), None if tangent is None else -_number(file, tangent), settings, finished
-    )
+def _outcar(file: Path) -> Run:
+    if not file.stat().st_size:
+        raise fail(file, f"the OUTCAR of image {file.parent.name} is empty", "repeat this image")
+    return outcar_run(file, read_packed_text(file, "an OUTCAR of VASP"))
 
 
-def _number(file: Path, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        raise fail(file, "the energy or force is not a number", "this image failed: repeat it", value=text)
-    return value
-
-
-def _vasprun(file: Path) -> _Run:
-    from pymatgen.io.vasp import Vasprun
-
-    with library(
-        file, "a vasprun.xml of VASP", "this run is not finished or damaged: give its OUTCAR, or repeat it"
-    ):
-        run = Vasprun(file, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
-        structure = run.final_structure
-        settings = {"NIONS": float(len(structure))}
-        for key in ("ENCUT", "NELECT"):
-            if key in run.parameters:
-                settings[key] = float(run.parameters[key])
-        return _Run(
-            file,
-            _number(file, str(float(run.final_energy))),
-            None,
-            settings,
-            True,
-            np.array(structure.cart_coords),
-            np.array(structure.lattice.matrix),
-            tuple(site.specie.symbol for site in structure),
-        )
-
-
-def _structure(image: Path, run: _Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Positions, cell, elements: CONTCAR, else those of vasprun.xml, else POSCAR."""
-    from pymatgen.io.vasp import Poscar
-
+def _structure(image: Path, run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
+    """Positions, cell, elements, which coordinates are free: CONTCAR, else those of vasprun.xml, else POSCAR."""
     for name in ("CONTCAR", "POSCAR"):
         file = _find(image, name)
         if (
@@ -218,37 +207,34 @@ def _structure(image: Path, run: _Run) -> tuple[np.ndarray, np.ndarray, tuple[st
             and run.cell is not None
             and run.symbols is not None
         ):
-            return run.positions, run.cell, run.symbols
+            return run.positions, run.cell, run.symbols, np.ones_like(run.positions, dtype=bool)
         # VASP leaves an empty CONTCAR until the first ionic step is done
         if file is None or file.stat().st_size == 0:
             continue
-        with library(file, "a structure of VASP", "give the file of the finished image"):
-            structure = Poscar.from_file(file, check_for_potcar=False).structure
-            symbols = tuple(site.specie.symbol for site in structure)
-            return np.array(structure.cart_coords), np.array(structure.lattice.matrix), symbols
+        return _poscar(file)
     raise fail(
         image, f"image {image.name} has neither CONTCAR nor POSCAR", "copy its structure into the folder"
     )
 
 
-def _refuse_other_settings(folder: Path, runs: list[_Run]) -> None:
-    for key, meaning in (
-        ("NELECT", "number of electrons"),
-        ("ENCUT", "cutoff"),
-        ("NIONS", "number of atoms"),
-    ):
-        known = [(r.settings[key], r.file) for r in runs if key in r.settings]
-        for value, file in known:
-            if abs(value - known[0][0]) > 1e-3:
-                raise fail(
-                    file,
-                    f"{key} ({meaning}) is {value:g} in {file.parent.name} but {known[0][0]:g} in "
-                    f"{known[0][1].parent.name}: energies of different calculations cannot be compared",
-                    "compute all images and both end states with the same settings",
-                )
+def _poscar(file: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
+    from pymatgen.io.vasp import Poscar
+
+    text = read_packed_text(file, "a structure of VASP")
+    with library(file, "a structure of VASP", "give the file of the finished image"):
+        structure = Poscar.from_str(text, read_velocities=False).structure
+        symbols = tuple(site.specie.symbol for site in structure)
+        free = structure.site_properties.get("selective_dynamics")
+        places = np.array(structure.cart_coords)
+        return (
+            places,
+            np.array(structure.lattice.matrix),
+            symbols,
+            np.ones_like(places, dtype=bool) if free is None else np.array(free, dtype=bool),
+        )
 
 
-def _slopes(runs: list[_Run]) -> np.ndarray | None:
+def slopes(runs: list[Run]) -> np.ndarray | None:
     """dE/ds, zero at both ends (relaxed); None unless every image between them has its tangential force."""
     inner = [r.slope for r in runs[1:-1]]
     if not inner or None in inner:

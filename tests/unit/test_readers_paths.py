@@ -300,7 +300,7 @@ def test_saddle_by_symmetry(tmp_path: Path) -> None:
     assert read_path(
         fx.write_vasp(tmp_path / "v", [images[0], images[3]]), saddle_by_symmetry=True
     ).barrier_forward == pytest.approx(whole.barrier_forward, abs=1e-5)
-    two = table(tmp_path / "two.txt", "0 -1.0 0.02\n1 -0.6 0.03\n")
+    two = table(tmp_path / "two.txt", "image, energy [eV], error [eV]\n0, -1.0, 0.02\n1, -0.6, 0.03\n")
     row = read_path(two, saddle_by_symmetry=True)
     assert row.barrier_forward == pytest.approx(0.4)
     np.testing.assert_allclose(row.energy_error, [0.02, 0.03, 0.02])
@@ -380,6 +380,7 @@ def test_a_shuffled_table_is_sorted_and_says_so(tmp_path: Path) -> None:
         ("", "is empty"),
         ("# nothing\n", "no numbers"),
         ("0\n1\n2\n", "two or three columns"),
+        ("0 0 0.1\n1 0.5 0.1\n2 0 0.1\n", "3 columns without names"),
         ("0 0\n1 0.5\n2\n", "two or three columns"),
         ("0 0\n1 nan\n2 0\n", r"t\.csv:2: not a finite number"),
         ("0 0\n1 x\n2 0\n", r"t\.csv:2: 'x' is not a number"),
@@ -667,8 +668,8 @@ def test_every_step_of_a_band_takes_the_last(tmp_path: Path) -> None:
     assert path.barrier_forward == pytest.approx(0.7764, abs=1e-3)
     assert any("2 bands of 7 images" in n for n in path.notes)
     assert read_path(file, key=":7").barrier_forward == pytest.approx(0.8764, abs=1e-2)
-    with pytest.raises(InputError, match="start appears 2 times among 13"):
-        read_path(fx.write_traj(tmp_path / "odd.traj", early + fx.band()[:-1]))
+    with pytest.raises(InputError, match="start appears 3 times among 20 images, not at equal distances"):
+        read_path(fx.write_traj(tmp_path / "odd.traj", early + fx.band()[:-1] + fx.band()))
     with pytest.raises(InputError, match="not a slice"):
         read_path(file, key="last seven")
 
@@ -728,13 +729,20 @@ def test_kinds(tmp_path: Path) -> None:
     assert all(kind in str(caught.value) for kind in PATH_KINDS)
     with pytest.raises(InputError, match="no such file or folder"):
         read_path(tmp_path / "missing.traj")
-    with pytest.raises(InputError, match="may be neb_analysis or qe or ase or table"):
-        read_path(table(tmp_path / "hop.out", "0 0\n1 1\n2 0\n"))
+    told = table(tmp_path / "hop.out", "0 0\n1 1\n2 0\n")
+    with pytest.raises(InputError, match="kind of path cannot be told"):
+        read_path(told)
+    assert read_path(told, kind="table").barrier_forward == pytest.approx(1)
     unclear = table(tmp_path / "hop.dat", "0 0 0.01\n0.5 0.4 0.02\n1 0 0.01\n")
     with pytest.raises(InputError, match="may be table or qe"):
         read_path(unclear)
-    assert read_path(unclear, kind="table").energy_error is not None
+    with pytest.raises(InputError, match="3 columns without names"):
+        read_path(unclear, kind="table")
     assert read_path(unclear, kind="qe").force_error is not None
+    named = table(
+        tmp_path / "named.dat", "s, energy [eV], error [eV]\n0, 0, 0.01\n0.5, 0.4, 0.02\n1, 0, 0.01\n"
+    )
+    assert read_path(named).energy_error is not None
     assert read_path(table(tmp_path / "two.dat", "0 0\n0.5 0.4\n1 0\n")).source.endswith("(eV)")
     with pytest.raises(InputError, match=r"no image folders.*") as caught:
         read_path(tmp_path)
@@ -805,4 +813,8 @@ def test_real_outcar_of_a_single_image() -> None:
     run = _outcar(Path(DATA) / "vasp_polarization_BaTiO3" / "polar_polarization" / "OUTCAR.gz")
     assert run.energy == pytest.approx(-39.94310588)
     assert run.finished
-    assert run.settings == {"NIONS": 5, "ENCUT": 520, "NELECT": 38}
+    told = run.settings.values
+    assert (told["NIONS"], told["ENCUT"], told["NELECT"], told["ISPIN"]) == (5, 520, 38, 2)
+    assert told["functional"] == "PE"
+    assert run.settings.kpoints is not None
+    assert run.settings.kpoints.number == 75
