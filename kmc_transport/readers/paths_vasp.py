@@ -10,6 +10,7 @@ import numpy as np
 from .files import read_packed_text
 from .paths_common import RawPath, Residual, fail, library, stack
 from .paths_geometry import refuse_unequal_images
+from .poscar import normal_poscar
 from .settings import compare_settings
 from .settings_vasp import Run, outcar_run
 from .vasprun import vasprun_run
@@ -220,7 +221,7 @@ def _structure(image: Path, run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str
 def _poscar(file: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
     from pymatgen.io.vasp import Poscar
 
-    text = read_packed_text(file, "a structure of VASP")
+    text, _ = normal_poscar(file, read_packed_text(file, "a structure of VASP"), file.parent)
     with library(file, "a structure of VASP", "give the file of the finished image"):
         structure = Poscar.from_str(text, read_velocities=False).structure
         symbols = tuple(site.specie.symbol for site in structure)

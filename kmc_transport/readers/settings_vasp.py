@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .columns import split_columns
 from .paths_common import fail
 from .records import FloatArray
 from .settings import KPoints, Settings
@@ -57,7 +58,7 @@ NOT_SELF_CONSISTENT = (
 )
 _LDAU = ("LDAUTYPE", "LDAUL", "LDAUU", "LDAUJ")
 _LEXCH = {"2": "CA", "8": "PE"}  # codes of what POTCAR names by letters
-_ATOM = re.compile(r"\s*(-?\d+\.\d{5})" * 3 + r"\s*(-?\d+\.\d{4,8})" * 3 + r"\s*$")
+_DECIMAL = re.compile(r"-?\d+\.\d+\Z")
 _ROW = re.compile(r"\s*" + r"\s*(-?\d+\.\d+)" * 4 + r"\s*$")
 
 
@@ -280,10 +281,10 @@ def _last_table(upto: str) -> tuple[FloatArray | None, FloatArray | None]:
     at = upto.rfind("TOTAL-FORCE")
     rows = []
     for line in upto[at:].split("\n")[2:] if at >= 0 else []:
-        found = _ATOM.match(line)
-        if found is None:
+        words = [w for w in split_columns(line) if _DECIMAL.match(w)]
+        if len(words) < 6:
             break
-        rows.append([float(x) for x in found.groups()])
+        rows.append([float(x) for x in words[:6]])
     if not rows:
         return None, None
     table = np.array(rows)

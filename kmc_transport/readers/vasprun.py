@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ from .settings_vasp import (
     functional_of,
     whose,
 )
+from .vasp_xml import last_structure, parse_vasprun, species, vector
 
 __all__ = ["vasprun_run"]
 
-_LARGE = ("dos", "eigenvalues", "projected", "dielectricfunction", "dynmat")
 _REMEDY = "this run is not finished or damaged: give its OUTCAR, or repeat it"
 _NUMBERS = ("NELECT", "ISPIN", "NUPDOWN", "AEXX", "HFSCREEN", "IVDW", "IDIPOL", "ISMEAR", "SIGMA")
 _WORDS = ("LNONCOLLINEAR", "LSORBIT", "LHFCALC", "LASPH", "LSOL", "LREAL")
@@ -40,16 +39,19 @@ def vasprun_run(file: Path) -> Run:
     ------
     InputError : not a vasprun.xml, cut off, no energy or structure, numbers that are none (such as stars).
     """
-    root = _parsed(file)
+    text = read_packed_text(file, "a vasprun.xml of VASP")
+    root = parse_vasprun(file, text)
+    if root.tag != "modeling":
+        raise fail(file, "this is not a vasprun.xml of VASP", _REMEDY, value=f"<{root.tag}>")
     steps = root.findall("calculation")
     if not steps:
         raise fail(file, "this cannot be read as a vasprun.xml of VASP (no ionic step)", _REMEDY)
     values, tags = _values(root)
-    cell = _vectors(file, steps[-1], "structure/crystal/varray[@name='basis']")
-    places = _vectors(file, steps[-1], "structure/varray[@name='positions']") @ cell
-    symbols = tuple(
-        (row.findtext("c") or "").strip() for row in root.findall("atominfo/array[@name='atoms']/set/rc")
-    )
+    structure = last_structure(file, root)
+    if structure is None:
+        raise fail(file, "this vasprun.xml has no structure", _REMEDY)
+    cell, places = structure[0], structure[1] @ structure[0]
+    symbols = tuple(species(root))
     values["NIONS"] = float(len(symbols))
     energy, entropy = _energy(file, steps[-1])
     forces = None
@@ -77,23 +79,6 @@ def vasprun_run(file: Path) -> Run:
         force_limit=force_limit(tags.get("EDIFFG")),
         reached=len(steps) < int(asked) if relaxes else None,
     )
-
-
-def _parsed(file: Path) -> ET.Element:
-    content = read_packed_text(file, "a vasprun.xml of VASP")
-    if (start := content.find("<modeling")) >= 0:
-        content = content[start:]  # its declaration names an encoding that is no longer that of the text
-    try:
-        events = ET.iterparse(BytesIO(content.encode("utf-8")))
-        for _, element in events:
-            if element.tag in _LARGE:
-                element.clear()
-        root: ET.Element = events.root  # type: ignore[attr-defined]
-    except ET.ParseError as error:
-        raise fail(file, f"this cannot be read as a vasprun.xml of VASP ({error})", _REMEDY) from error
-    if root.tag != "modeling":
-        raise fail(file, "this cannot be read as a vasprun.xml of VASP", _REMEDY, value=f"<{root.tag}>")
-    return root
 
 
 def _values(root: ET.Element) -> tuple[dict[str, Any], dict[str, str]]:
@@ -165,7 +150,7 @@ def _kpoints(file: Path, root: ET.Element) -> KPoints | None:
 
 
 def _vectors(file: Path, place: ET.Element, path: str) -> FloatArray:
-    rows = [numbers((v.text or "").split(), file) for v in place.findall(f"{path}/v")]
+    rows = [vector(file, v) for v in place.findall(f"{path}/v")]
     if not rows or any(len(row) != 3 for row in rows):
         raise fail(file, f"this cannot be read as a vasprun.xml of VASP (broken vectors at {path})", _REMEDY)
     return np.array(rows)

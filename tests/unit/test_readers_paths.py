@@ -491,7 +491,7 @@ def broken_xml(d: Path) -> None:
         (other_run, "NELECT.* is 330 in 02 but 341 in 00"),
         (other_cutoff, "ENCUT.* is 400 in 01 but 520 in 00"),
         (shuffled, "turns back at image 0"),
-        (broken_xml, "cannot be read as a vasprun.xml"),
+        (broken_xml, "vasprun.xml is damaged or breaks off"),
     ],
 )
 def test_broken_vasp_folders(damage: Callable[[Path], None], said: str, folders: Path) -> None:
