@@ -282,6 +282,14 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "Largest of the hops of a class, for a sinusoidal barrier E0 and the work W of the field over the whole hop.",
         "W²/(2 pi² E0)",
     ),
+    ArraySpec(
+        "algorithm",
+        "str",
+        _TFD,
+        "1",
+        "algorithm",
+        "How hops were chosen: `null_event`, `rejection_free` or `sum_tree`; all sample the same law.",
+    ),
     ArraySpec("exit_reason", "str", _TFD, "1", "exit reason", "Why the simulation of this point stopped."),
     ArraySpec("converged", "bool", _TFD, "1", "accuracy reached", "Whether the asked accuracy was reached."),
     ArraySpec(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .model.model import Model
-    from .report import Table
 
 __all__ = ["app", "main"]
 
@@ -54,6 +53,16 @@ Settings = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
+Show = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--show",
+        help="Show this column too, such as conductivity or haven_ratio, or `all`. May be given again; a wrong name "
+        "lists them.",
+        metavar="COLUMN",
+    ),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")]
 Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON instead of tables.")]
 
 
@@ -172,7 +181,7 @@ def run(
     converged = bool(dataset["converged"].all())
     if as_json or not quiet:
         from .rates import hop_regimes
-        from .report import arrhenius_table, results_table
+        from .report import arrhenius_table, print_tables, results_table
 
         tables = [results_table(dataset), arrhenius_table(dataset)]
         shown = [t for t in tables if t is not None]
@@ -194,8 +203,9 @@ def run(
             shown[0].notes.extend(
                 f"Warning: {r.hop_class}: {r.warning}" for r in hop_regimes(model, coldest) if r.warning
             )
-            _print_tables(*shown)
+            print_tables(*shown)
             print(f"\nResults: {target}" + (f"   Picture: {picture}" if plot else ""))
+            print(f"More columns: kmc-transport results {shlex.quote(str(target))} --show all")
     if not converged:
         failed = int(sum(str(r).startswith("failed") for r in dataset["exit_reason"].values.flat))
         n = int((~dataset["converged"]).sum()) - failed
@@ -217,7 +227,7 @@ def check(
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from .interaction_report import interaction_tables
     from .rates import build_catalog, hop_regimes, rank_candidates
-    from .report import carrier_table, class_table, summary
+    from .report import carrier_table, class_table, print_tables, summary
 
     model = _load(input, classical, settings)
     c = model.conditions
@@ -257,7 +267,7 @@ def check(
     print()
     for key, text in rows.items():
         print(f"{key:>15}: {text}")
-    _print_tables(*tables)
+    print_tables(*tables)
     for note in model.notes:
         print(f"note: {note}")
     for line in dict.fromkeys(f"{c.name}: {told}" for c in model.hop_classes for told in c.log):
@@ -280,6 +290,7 @@ def catalog(
         tuple[float, float, float] | None,
         typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
     ] = None,
+    settings: Settings = None,
     classical: Classical = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print every directed hop as CSV.")] = False,
     output: Annotated[
@@ -295,9 +306,9 @@ def catalog(
     """Show every rate, with the barrier and attempt frequency behind it and where they come from."""
     from .interaction_report import interaction_tables
     from .rates import build_catalog, hop_regimes, rank_candidates
-    from .report import candidates_table, catalog_rows, catalog_table, regime_table
+    from .report import candidates_table, catalog_rows, catalog_table, print_tables, regime_table
 
-    model = _load(input, classical)
+    model = _load(input, classical, settings)
     kelvin = float(model.conditions.temperature[0]) if temperature is None else temperature
     vector = [1e-10 * x for x in field or (0.0, 0.0, 0.0)]
     built = build_catalog(model, temperature=kelvin, field=vector)
@@ -327,7 +338,7 @@ def catalog(
         tables.append(candidates_table(candidates, kelvin))
     if regimes:
         tables.append(regime_table(regimes, kelvin))
-    _print_tables(*tables, *interaction_tables(built))
+    print_tables(*tables, *interaction_tables(built))
 
 
 @app.command()
@@ -350,16 +361,23 @@ def exact(
     max_states: Annotated[
         int, typer.Option(min=1, help="Largest number of configurations to solve.")
     ] = 20_000,
+    settings: Settings = None,
     classical: Classical = False,
+    show: Show = None,
+    csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Solve the same conditions by linear algebra on the master equation, without simulation."""
+    """Solve the same conditions by linear algebra on the master equation, without simulation.
+
+    Every table says which system it is of: all configurations of the carriers, or one carrier alone.
+    """
     from .exact import applies, solve_exact
     from .exact import sensitivity as sensitivity_of
     from .rates import build_catalog
-    from .report import exact_table, sensitivity_table
+    from .report import exact_table, print_tables, sensitivity_table
 
-    model = _load(input, classical)
+    model = _load(input, classical, settings)
+    exact_table(model, []).showing(show or ())
     alone = dilute
     if alone is None and applies(model, max_states) is None:
         alone = True
@@ -377,13 +395,22 @@ def exact(
                 model, temperature=kelvin, field=size, direction=unit, dilute=alone, max_states=max_states
             )
             sensitivities.append((kelvin, size * 1e10, label, result))
-    tables = [exact_table(model, solved)]
+    tables = [exact_table(model, solved).showing(show or ())]
     if sensitivity:
         tables.append(sensitivity_table(sensitivities, model))
-    if as_json:
-        _print_json({"results": tables[0].data, "sensitivity": tables[1].data if sensitivity else []})
+    if csv:
+        _print_csv(tables[-1].data)
+    elif as_json:
+        _print_json(
+            {
+                "title": tables[0].title,
+                "results": tables[0].data,
+                "sensitivity": tables[1].data if sensitivity else [],
+                "notes": tables[0].notes,
+            }
+        )
     else:
-        _print_tables(*tables)
+        print_tables(*tables)
 
 
 @app.command()
@@ -434,6 +461,7 @@ def trajectory(
             metavar="CARRIER=SYMBOL",
         ),
     ] = None,
+    settings: Settings = None,
     classical: Classical = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing.")] = False,
@@ -445,7 +473,7 @@ def trajectory(
     from .recording import write_trajectory
     from .trajectory import parse_elements, parse_time
 
-    model = _load(input, classical)
+    model = _load(input, classical, settings)
     try:
         done = write_trajectory(
             model,
@@ -504,22 +532,21 @@ def results(
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Only what is missing, failed or not accurate.")
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
+    show: Show = None,
+    csv: Csv = False,
     as_json: Json = False,
 ) -> None:
     """Show the table of a run, finished or not."""
-    from .report import arrhenius_table, results_table, select_results
+    from .report import arrhenius_table, print_tables, results_table, select_results
     from .sweep.table import load_table
 
     dataset = load_table(run)
     chosen = select_results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
     )
-    table = results_table(chosen)
+    table = results_table(chosen).showing(show or ())
     if unfinished:
-        keep = [not row["converged"] for row in table.data]
-        table.cells = [c for c, k in zip(table.cells, keep, strict=True) if k]
-        table.data = [d for d, k in zip(table.data, keep, strict=True) if k]
+        table = table.only(not row["converged"] for row in table.data)
     if csv:
         _print_csv(table.data)
         return
@@ -529,13 +556,14 @@ def results(
             {"results": table.data, "arrhenius": [] if fit is None else fit.data, "notes": table.notes}
         )
         return
-    _print_tables(table, *([] if fit is None or unfinished else [fit]))
+    print_tables(table, *([] if fit is None or unfinished else [fit]))
 
 
 @app.command()
 def status(run: Run, as_json: Json = False) -> None:
     """Say how far a run is, from another terminal too, and what failed."""
     from .live import progress_text, worst_table
+    from .report import print_tables
     from .store import read_status
 
     found = read_status(run)
@@ -564,8 +592,8 @@ def status(run: Run, as_json: Json = False) -> None:
         if found.alive and not note["finished"]:
             print(f"process {note['process']} on {note['host']}, {note['time']}: {progress_text(note)}")
             worst = worst_table(note["worst"])
-            if worst.cells:
-                _print_tables(worst)
+            if worst.rows:
+                print_tables(worst)
     if not found.alive:
         print("no run is at work" + ("" if not found.missing else "; running the input again goes on"))
     for failure in found.failures:
@@ -760,8 +788,9 @@ def polarization(
         _print_json(table.as_dict())
         return
     from .polarization_report import polarization_table
+    from .report import print_tables
 
-    _print_tables(polarization_table(table))
+    print_tables(polarization_table(table))
     if plot is not None:
         print(f"Picture: {plot}")
 
@@ -904,30 +933,6 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow({k: " ".join(map(repr, v)) if isinstance(v, list) else v for k, v in row.items()})
-
-
-def _print_tables(*tables: Table) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    # a pipe or a file has no width to fit into
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    for table in tables:
-        shown = RichTable(title=table.title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
-        for k, (header, unit) in enumerate(table.columns):
-            numeric = all(row[k][:1].isdigit() or row[k][:1] in "+-–" for row in table.cells)
-            shown.add_column(
-                Text(f"{header}\n{unit}" if unit else header),
-                justify="right" if numeric else "left",
-                overflow="fold",
-            )
-        for row in table.cells:
-            shown.add_row(*(Text(cell) for cell in row))
-        console.print(shown)
-        for note in table.notes:
-            console.print(Text(note))
 
 
 def _frames_done(done: int, wanted: int) -> None:

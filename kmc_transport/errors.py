@@ -86,16 +86,17 @@ class RateError(InputError):
 
 
 class TooManyStates(InputError):
-    """The exact solver would have to enumerate more states than allowed."""
+    """The exact solver would have to enumerate more states than allowed. alone : one carrier alone is a way out."""
 
-    def __init__(self, n_states: int, limit: int, what: str) -> None:
+    def __init__(self, n_states: int, limit: int, what: str, *, alone: bool = False) -> None:
         self.n_states, self.limit = n_states, limit
+        other = ", or ask for one carrier alone (exact --dilute; dilute=True)" if alone else ""
         super().__init__(
             Problem(
                 f"{what} has {n_states} states, too many to solve exactly",
                 value=n_states,
-                allowed=f"at most {limit}",
-                remedy="use a smaller supercell or fewer carriers, or simulate it",
+                allowed=f"at most {limit} (--max-states, max_states)",
+                remedy=f"use a smaller supercell or fewer carriers, or simulate it{other}",
             )
         )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from .rates import RateCatalog
 from .rates.balance import check_configurations, random_configuration
 from .rates.enumerated import ManyConfigurations, depends_on_configuration
 from .rates.local import LocalEnergies
-from .report import Table
+from .report import Column, Table
 
 __all__ = [
     "coulomb_table",
@@ -36,7 +38,7 @@ LARGE = 5000
 """From so many cells on fewer of both are looked at."""
 
 
-def interaction_tables(catalog: RateCatalog) -> list[Table]:
+def interaction_tables(catalog: RateCatalog) -> list[Table[Any]]:
     """Those that have something to show, for a catalog's model; its configurations are checked on the way.
 
     Raises
@@ -47,26 +49,32 @@ def interaction_tables(catalog: RateCatalog) -> list[Table]:
         return []
     model = catalog.model
     tables = [energy_table(model), coulomb_table(model), surroundings_table(model), disorder_table(model)]
-    return [t for t in [*tables, rate_range_table(catalog)] if t.cells]
+    return [t for t in [*tables, rate_range_table(catalog)] if t.rows]
 
 
 def _pair_potential(model: Model) -> Coulomb | None:
     return None if model.interactions is None else model.interactions.coulomb
 
 
-def energy_table(model: Model) -> Table:
+def energy_table(model: Model) -> Table[Any]:
     """Classes of pairs and orbits of clusters: members, size, number per cell, energy, and Coulomb on top of pairs."""
-    table = Table(
-        "Energies of carriers with each other",
-        [
-            ("orbit", ""),
-            ("members", ""),
-            ("size", "Å"),
-            ("per cell", ""),
-            ("energy", "eV"),
-            ("with Coulomb", "eV"),
-        ],
-    )
+    columns: list[Column[dict[str, Any]]] = [
+        Column("orbit", lambda r: r["orbit"], key="orbit", names=True),
+        Column("members", lambda r: r["members"], key="members"),
+        Column("size", lambda r: r["size"], "Å", "size", ".4f"),
+        Column("per cell", lambda r: r["per_cell"], key="per_cell"),
+        Column("energy", lambda r: r["energy"], "eV", "energy", "+.5g"),
+        Column(
+            "with Coulomb",
+            lambda r: r["together"],
+            "eV",
+            "energy_with_coulomb",
+            lambda r: (
+                "" if math.isnan(r["together"]) or r["together"] == r["energy"] else f"{r['together']:+.5g}"
+            ),
+        ),
+    ]
+    table = Table("Energies of carriers with each other", columns)
     clusters = None if model.interactions is None else model.interactions.clusters
     if clusters is None:
         return table
@@ -82,26 +90,16 @@ def energy_table(model: Model) -> Table:
         )
         places = model.structure.frac[clusters.site[members]] + clusters.cell[members]
         apart = (places[:, None] - places[None]) @ model.structure.lattice
-        size = float(np.linalg.norm(apart, axis=2).max())
         energy = float(clusters.energy[first])
-        together = energy + _coulomb_of(model, clusters, first) if len(members) == 2 else math.nan
-        table.add(
-            [
-                name,
-                who,
-                f"{size:.4f}",
-                str(len(mine)),
-                f"{energy:+.5g}",
-                f"{together:+.5g}" if math.isfinite(together) and together != energy else "",
-            ],
+        table.rows.append(
             {
                 "orbit": name,
                 "members": who,
-                "size_angstrom": size,
+                "size": float(np.linalg.norm(apart, axis=2).max()),
                 "per_cell": len(mine),
-                "energy_eV": energy,
-                "energy_with_coulomb_eV": together if math.isfinite(together) else None,
-            },
+                "energy": energy,
+                "together": energy + _coulomb_of(model, clusters, first) if len(members) == 2 else math.nan,
+            }
         )
     return table
 
@@ -131,17 +129,15 @@ def _coulomb_of(model: Model, clusters: Clusters, c: int) -> float:
     return float(clusters.energy[same].sum())
 
 
-def coulomb_table(model: Model) -> Table:
+def coulomb_table(model: Model) -> Table[Any]:
     """Coulomb energies of the nearest pairs of each two species: in the infinite crystal, and with periodic images."""
-    table = Table(
-        "Coulomb energies of the nearest pairs",
-        [
-            ("pair", ""),
-            ("distance", "Å"),
-            ("alone", "eV"),
-            ("with images and background", "eV"),
-        ],
-    )
+    columns: list[Column[tuple[list[str], float, float, float]]] = [
+        Column("pair", lambda r: r[0], key="carriers", text=lambda r: " – ".join(r[0]), names=True),
+        Column("distance", lambda r: r[1], "Å", "distance", ".3f"),
+        Column("alone", lambda r: r[2], "eV", "energy", "+.4f"),
+        Column("with images and background", lambda r: r[3], "eV", "energy_with_images", "+.4f"),
+    ]
+    table = Table("Coulomb energies of the nearest pairs", columns)
     coulomb = _pair_potential(model)
     if coulomb is None:
         return table
@@ -167,20 +163,7 @@ def coulomb_table(model: Model) -> Table:
                 home = np.array(cell) % np.array(model.supercell)
                 charges = first.charge * second.charge
                 here = charges * float(coulomb.potential[(i, j, *home.tolist())])
-                table.add(
-                    [
-                        f"{first.name} – {second.name}",
-                        f"{length:.3f}",
-                        f"{charges * alone:+.4f}",
-                        f"{here:+.4f}",
-                    ],
-                    {
-                        "carriers": [first.name, second.name],
-                        "distance_angstrom": length,
-                        "energy_eV": charges * alone,
-                        "energy_with_images_eV": here,
-                    },
-                )
+                table.rows.append(([first.name, second.name], length, charges * alone, here))
     tensor = coulomb.permittivity
     alike = np.allclose(tensor, tensor[0, 0] * np.eye(3))
     shown = f"{tensor[0, 0]:g}" if alike else str(np.round(tensor, 6).tolist())
@@ -190,18 +173,22 @@ def coulomb_table(model: Model) -> Table:
     return table
 
 
-def surroundings_table(model: Model) -> Table:
+def surroundings_table(model: Model) -> Table[Any]:
     """Barriers that depend on the carriers round the hop."""
-    table = Table(
-        "Barriers by surroundings",
-        [
-            ("class", ""),
-            ("environments", ""),
-            ("listed", ""),
-            ("E_kra", "eV"),
-            ("terms of the expansion per hop", ""),
-        ],
-    )
+    columns: list[Column[tuple[str, int, int, list[float] | None, int]]] = [
+        Column("class", lambda r: r[0], key="class", names=True),
+        Column("environments", lambda r: r[1], key="environments", text=lambda r: str(r[1] or "")),
+        Column("listed", lambda r: r[2], key="listed", text=lambda r: str(r[2]) if r[1] else ""),
+        Column(
+            "E_kra",
+            lambda r: r[3],
+            "eV",
+            "barrier_range",
+            lambda r: "" if r[3] is None else "{:.4g} to {:.4g}".format(*r[3]),
+        ),
+        Column("terms of the expansion per hop", lambda r: r[4], key="expansion_terms"),
+    ]
+    table = Table("Barriers by surroundings", columns)
     if model.interactions is None:
         return table
     local = model.interactions.local_clusters
@@ -212,40 +199,38 @@ def surroundings_table(model: Model) -> Table:
         found = tables.get(k)
         if found is None and not terms:
             continue
-        low, high = (math.nan,) * 2 if found is None else (found.barrier.min(), found.barrier.max())
         codes, listed = (0, 0) if found is None else (len(found.barrier), int(found.listed.sum()))
-        table.add(
-            [
-                c.name,
-                str(codes) if codes else "",
-                str(listed) if codes else "",
-                f"{low:.4g} to {high:.4g}" if codes else "",
-                str(terms),
-            ],
-            {
-                "class": c.name,
-                "environments": codes,
-                "listed": listed,
-                "barrier_range_eV": [float(low), float(high)] if codes else None,
-                "expansion_terms": terms,
-            },
+        span = (
+            [float(found.barrier.min()), float(found.barrier.max())] if found is not None and codes else None
         )
+        table.rows.append((c.name, codes, listed, span, terms))
     return table
 
 
-def disorder_table(model: Model) -> Table:
+def disorder_table(model: Model) -> Table[Any]:
     """Mean, standard deviation and range of quenched energies and barriers; blocked sites."""
-    table = Table(
-        "Quenched disorder",
-        [
-            ("of", ""),
-            ("number", ""),
-            ("mean", "eV"),
-            ("standard deviation", "eV"),
-            ("lowest", "eV"),
-            ("highest", "eV"),
-        ],
-    )
+
+    def moment(
+        header: str, key: str, of: Callable[[np.ndarray], Any]
+    ) -> Column[tuple[str, np.ndarray | int]]:
+        def value(row: tuple[str, np.ndarray | int]) -> float | None:
+            return float(of(row[1])) if isinstance(row[1], np.ndarray) else None
+
+        def text(row: tuple[str, np.ndarray | int]) -> str:
+            x = value(row)
+            return "" if x is None else f"{x:+.4g}"
+
+        return Column(header, value, "eV", key, text)
+
+    columns: list[Column[tuple[str, np.ndarray | int]]] = [
+        Column("of", lambda r: r[0], key="of", names=True),
+        Column("number", lambda r: len(r[1]) if isinstance(r[1], np.ndarray) else r[1], key="number"),
+        moment("mean", "mean", np.mean),
+        moment("standard deviation", "standard_deviation", np.std),
+        moment("lowest", "lowest", np.min),
+        moment("highest", "highest", np.max),
+    ]
+    table = Table("Quenched disorder", columns)
     d = model.disorder
     if d is None:
         return table
@@ -262,36 +247,23 @@ def disorder_table(model: Model) -> Table:
                     d.barrier[:, (net.carrier == a) & (net.orientation > 0)].reshape(-1),
                 )
             )
-    for name, values in rows:
-        if values.any():
-            numbers = [float(f(values)) for f in (np.mean, np.std, np.min, np.max)]
-            table.add(
-                [name, str(len(values)), *(f"{x:+.4g}" for x in numbers)],
-                {
-                    "of": name,
-                    "number": len(values),
-                    **dict(
-                        zip(
-                            ("mean_eV", "standard_deviation_eV", "lowest_eV", "highest_eV"),
-                            numbers,
-                            strict=True,
-                        )
-                    ),
-                },
-            )
+    table.rows += [(name, values) for name, values in rows if values.any()]
     if d.blocked is not None:
-        count = int(d.blocked.sum())
-        table.add(["blocked sites", str(count), "", "", "", ""], {"of": "blocked sites", "number": count})
+        table.rows.append(("blocked sites", int(d.blocked.sum())))
     return table
 
 
-def rate_range_table(catalog: RateCatalog) -> Table:
+def rate_range_table(catalog: RateCatalog) -> Table[Any]:
     """Slowest and fastest rate of each hop class in random configurations, and how many hops obey detailed balance."""
     model, net = catalog.model, catalog.model.network
-    table = Table(
-        f"Rates in random configurations at {catalog.temperature:g} K",
-        [("class", ""), ("hops seen", ""), ("slowest", "1/s"), ("fastest", "1/s"), ("decades", "")],
-    )
+    columns: list[Column[tuple[str, list[float]]]] = [
+        Column("class", lambda r: r[0], key="class", names=True),
+        Column("hops seen", lambda r: len(r[1]), key="hops_seen"),
+        Column("slowest", lambda r: math.exp(min(r[1])), "1/s", "slowest", ".3g"),
+        Column("fastest", lambda r: math.exp(max(r[1])), "1/s", "fastest", ".3g"),
+        Column("decades", lambda r: (max(r[1]) - min(r[1])) / math.log(10), text=".1f"),
+    ]
+    table = Table(f"Rates in random configurations at {catalog.temperature:g} K", columns)
     checked = check_configurations(catalog)
     if checked < CHECKED and model.n_cells < LARGE:
         checked = check_configurations(catalog, samples=CHECKED)
@@ -314,25 +286,7 @@ def rate_range_table(catalog: RateCatalog) -> Table:
                 shift = many.barrier_shifts(occupation[None], hop, number)
                 log = many.log_rates(hop, np.array([difference]), shift)
                 seen[int(net.hop_class[hop])].append(float(log[0]))
-    for c, logs in zip(model.hop_classes, seen, strict=True):
-        if not logs:
-            continue
-        low, high = min(logs), max(logs)
-        table.add(
-            [
-                c.name,
-                str(len(logs)),
-                f"{math.exp(low):.3g}",
-                f"{math.exp(high):.3g}",
-                f"{(high - low) / math.log(10):.1f}",
-            ],
-            {
-                "class": c.name,
-                "hops_seen": len(logs),
-                "slowest_per_s": math.exp(low),
-                "fastest_per_s": math.exp(high),
-            },
-        )
+    table.rows += [(c.name, logs) for c, logs in zip(model.hop_classes, seen, strict=True) if logs]
     table.notes.append(
         f"Local detailed balance holds for the {checked} hops that were compared with their reverse."
     )

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .report import Table
+from .report import Column, Table
+from .report.numbers import MISSING
 
 if TYPE_CHECKING:
     from .simulation import Progress
@@ -54,28 +55,26 @@ def progress_text(p: Mapping[str, Any]) -> str:
     return (f"{p['stage']}: " if p["stage"] else "") + ", ".join(parts)
 
 
-def worst_table(standings: Sequence[Mapping[str, Any]]) -> Table:
+def worst_table(standings: Sequence[Mapping[str, Any]]) -> Table[Any]:
     """Points farthest from the accuracy asked for."""
-    table = Table(
-        "Farthest from the accuracy asked for",
-        [("T", "K"), ("field", "V/m"), ("error", ""), ("asked", ""), ("hops", ""), ("", "")],
-    )
-    for s in standings:
+
+    def error(s: Mapping[str, Any], per_ratio: bool) -> str:
         error, ratio = s["relative_error"], s["ratio"]
-        known = error is not None and ratio is not None and math.isfinite(error) and math.isfinite(ratio)
-        strength = math.hypot(*s["field"]) * 1e10
-        table.add(
-            [
-                f"{s['temperature']:.5g}",
-                f"{strength:.3g}",
-                f"{100 * error:.2g} %" if known else "–",
-                f"{100 * error / ratio:.2g} %" if known and ratio > 0 else "–",
-                f"{s['events']:.1e}",
-                s["exit_reason"] or "running",
-            ],
-            dict(s),
-        )
-    return table
+        if error is None or ratio is None or not (math.isfinite(error) and math.isfinite(ratio)):
+            return MISSING
+        if per_ratio and not ratio > 0:
+            return MISSING
+        return f"{100 * (error / ratio if per_ratio else error):.2g} %"
+
+    columns: list[Column[Mapping[str, Any]]] = [
+        Column("T", lambda s: s["temperature"], "K", text=".5g", names=True),
+        Column("field", lambda s: math.hypot(*s["field"]) * 1e10, "V/m", text=".3g", names=True),
+        Column("error", lambda s: error(s, per_ratio=False)),
+        Column("asked", lambda s: error(s, per_ratio=True)),
+        Column("hops", lambda s: s["events"], text=".1e"),
+        Column("", lambda s: s["exit_reason"] or "running"),
+    ]
+    return Table("Farthest from the accuracy asked for", columns, list(standings))
 
 
 class Live:
@@ -128,10 +127,10 @@ class Live:
         bar = ProgressBar(max(1, p["points"]), p["done"] + p["failed"])
         parts: list[Any] = [Text(progress_text(p)), bar, Text("")]  # a bar does not end its line
         worst = worst_table(p["worst"][:ROWS])
-        if worst.cells:
+        if worst.rows:
             shown = RichTable(box=None, pad_edge=False)
-            for header, unit in worst.columns:
-                shown.add_column(Text(f"{header} {unit}".strip()), justify="right")
+            for column in worst.shown:
+                shown.add_column(Text(f"{column.header} {column.unit}".strip()), justify="right")
             for row in worst.cells:
                 shown.add_row(*(Text(cell) for cell in row))
             parts += [Text(worst.title, style="italic"), shown]

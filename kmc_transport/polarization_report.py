@@ -3,47 +3,45 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from .polarization import DipoleTable
-from .report import Table
+from .polarization import DipoleLevel, DipoleTable
+from .report import Column, Table
 
 __all__ = ["polarization_table"]
 
 
-def polarization_table(dipoles: DipoleTable) -> Table:
+NUMBERS: list[tuple[str, str, str, int]] = [
+    ("|total|", "e·Å", "magnitude", 3),
+    ("total, par.", "e·Å", "parallel", 3),
+    ("migrating atom, par.", "e·Å", "migrating_parallel", 3),
+    ("environment, par.", "e·Å", "environment_parallel", 3),
+    ("total, perp.", "e·Å", "perpendicular", 3),
+    ("Q_eqv", "e", "q_eqv", 2),
+    ("Q_eqv, par.", "e", "q_eqv_parallel", 2),
+    ("W_S/W", "", "share_at_saddle", 3),
+]
+"""Header, unit, name in `DipoleLevel`, decimals."""
+
+
+def _level_column(header: str, unit: str, name: str, digits: int) -> Column[DipoleLevel]:
+    return Column(header, lambda x: _number(getattr(x, name), digits), unit)
+
+
+def polarization_table(dipoles: DipoleTable) -> Table[Any]:
     """One row for each level, best first; the verdict and what was noticed as notes."""
     atom, d = dipoles.images.migrating_atom, dipoles.images.migrating_displacement
     length = math.hypot(*d)
+    columns: list[Column[DipoleLevel]] = [
+        Column("level", lambda x: x.title, names=True),
+        *(_level_column(*numbers) for numbers in NUMBERS),
+    ]
     table = Table(
         f"Dipole change to the saddle; migrating atom {atom} ({dipoles.images.symbols[atom]}), which moves by "
         f"{length:.3f} Å",
-        [
-            ("level", ""),
-            ("|total|", "e·Å"),
-            ("total, par.", "e·Å"),
-            ("migrating atom, par.", "e·Å"),
-            ("environment, par.", "e·Å"),
-            ("total, perp.", "e·Å"),
-            ("Q_eqv", "e"),
-            ("Q_eqv, par.", "e"),
-            ("W_S/W", ""),
-        ],
+        columns,
+        list(dipoles.levels),
     )
-    for level in dipoles.levels:
-        table.add(
-            [
-                level.title,
-                _number(level.magnitude),
-                _number(level.parallel),
-                _number(level.migrating_parallel),
-                _number(level.environment_parallel),
-                _number(level.perpendicular),
-                _number(level.q_eqv, 2),
-                _number(level.q_eqv_parallel, 2),
-                _number(level.share_at_saddle),
-            ],
-            level.as_dict(),
-        )
     best = dipoles.best
     vector = ", ".join(f"{x:.4f}" for x in best.total)
     table.notes.append("Parallel (par.): along the migrating atom's displacement to the saddle; so is Q_eqv.")

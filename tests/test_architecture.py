@@ -73,7 +73,7 @@ CONFINED: dict[str, set[str]] = {
     "xarray": {"store"},
     "matplotlib": {"plots", "polarization_plot", "comparison_plot"},
     "typer": {"cli"},
-    "rich": {"cli", "live", "report"},
+    "rich": {"live", "report"},
     "dask": {"sweep"},
     "distributed": {"sweep"},
 }

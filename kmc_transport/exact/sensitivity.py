@@ -14,7 +14,7 @@ from ..rates.catalog import RateCatalog
 from ..rates.configuration import ConfigurationRates
 from ..rates.enumerated import depends_on_configuration
 from ..units import K_B
-from .solve import MAX_STATES, solve_exact
+from .solve import ALONE, MAX_STATES, ExactTransport, solve_exact
 
 __all__ = ["Sensitivity", "sensitivity"]
 
@@ -42,6 +42,7 @@ class Sensitivity:
     sigma_ln : (S,) standard uncertainty of ln(mobility) from ``HopClass.barrier_stderr``, taken as
         independent; NaN when no class that matters has one. error_factor : (S,) exp(sigma_ln).
     accuracy : (S,) estimated absolute error of the shares.
+    method : the system that was solved, as in `ExactTransport`.
     """
 
     temperature: float
@@ -56,6 +57,12 @@ class Sensitivity:
     sigma_ln: FloatArray
     error_factor: FloatArray
     accuracy: FloatArray
+    method: str
+
+    @property
+    def is_other_system(self) -> bool:
+        """Whether this is not the system of the input, but one carrier of it alone."""
+        return self.method == ALONE
 
     def limiting_class(self, species: int = 0) -> str | None:
         """Name of the hop class that limits this species, or None."""
@@ -94,14 +101,19 @@ def sensitivity(
     hop_class, n_classes = model.network.hop_class, len(model.hop_classes)
     depends = depends_on_configuration(model)  # then each configuration clamps by itself
 
+    def solved(shift: FloatArray) -> ExactTransport:
+        return solve_exact(_shifted(catalog, shift), dilute=dilute, max_states=max_states)
+
     def mobility(shift: FloatArray) -> FloatArray:
-        changed = _shifted(catalog, shift)
-        answer = solve_exact(changed, dilute=dilute, max_states=max_states)
+        return of(solved(shift))
+
+    def of(answer: ExactTransport) -> FloatArray:
         if answer.mobility is None:
             return np.einsum("i,aij,j->a", axis, answer.mobility_einstein, axis)
         return answer.mobility @ axis
 
-    value = mobility(np.zeros(len(hop_class)))
+    undisturbed = solved(np.zeros(len(hop_class)))
+    value = of(undisturbed)
     share = np.zeros((len(value), n_classes))
     accuracy = np.zeros(len(value))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -137,6 +149,7 @@ def sensitivity(
         frozen_array(sigma_ln, np.float64),
         frozen_array(np.exp(sigma_ln), np.float64),
         frozen_array(accuracy, np.float64),
+        undisturbed.method,
     )
 
 

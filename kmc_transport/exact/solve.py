@@ -12,7 +12,7 @@ from ..model.model import Model, frozen_array
 from ..rates.catalog import RateCatalog
 from ..rates.checks import site_function_residual
 from ..rates.enumerated import depends_on_configuration
-from ..units import K_B
+from ..units import ANGSTROM, E_CHARGE, K_B
 from .ensemble import Averages, site_law_of, solve_space
 from .states import count_states, enumerate_states, translational
 
@@ -22,6 +22,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 MAX_STATES = 20000
+ALONE = "one carrier alone (dilute limit)"
+"""How the answer is called that is not the one of the input's system."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,9 @@ class ExactTransport:
     uncorrelated_diffusivity : (S, 3) sum of hop rate x (hop vector)²/2 per carrier along each axis, Å²/s: what D
         would be if no hop knew of the last one.
     occupation : (S, n_sites) where a carrier sits: share of its time on each site of the cell; sums to 1.
-    n_states : number of states solved (the largest system). method : how. residual : estimated relative error.
+    n_states : number of states solved (the largest system). residual : estimated relative error.
+    method : the system that was solved: ``single carrier`` (the input has one), ``all configurations``, or
+        ``one carrier alone (dilute limit)`` where the input has several carriers or interactions.
     """
 
     temperature: float
@@ -62,6 +66,11 @@ class ExactTransport:
     residual: float
 
     @property
+    def is_other_system(self) -> bool:
+        """Whether this is not the system of the input, but one carrier of it alone."""
+        return self.method == ALONE
+
+    @property
     def mobility_along_field(self) -> FloatArray | None:
         """(S,) v.E/E², Å²/(V s); None without field."""
         if self.mobility is None:
@@ -73,6 +82,13 @@ class ExactTransport:
         """(3, 3) D_sigma = sum_ab q_a q_b sqrt(N_a N_b) D_ab / sum_a N_a q_a², Å²/s."""
         weight = self.charge * np.sqrt(self.number)
         return np.einsum("a,aibj,b->ij", weight, self.collective_diffusivity, weight) / (weight @ weight)
+
+    def conductivity(self, volume: float | None) -> FloatArray | None:
+        """(3, 3) S/m: sum_ab q_a q_b <X_a X_b>/(2 kT V t); None without a volume (Å³)."""
+        if volume is None:
+            return None
+        charges = float(np.sum(self.number * self.charge**2))
+        return self.charge_diffusivity * (charges / (K_B * self.temperature * volume) * E_CHARGE / ANGSTROM)
 
 
 def applies(catalog_or_model: RateCatalog | Model, max_states: int = MAX_STATES) -> int | None:
@@ -175,9 +191,16 @@ def solve_exact(
         frozen_array(occupation, np.float64),
         frozen_array(charge, np.float64),
         max(p.n_states for p in solved),
-        "single carrier" if dilute else "all configurations",
+        _system(model, dilute),
         max(p.residual for p in solved),
     )
+
+
+def _system(model: Model, dilute: bool) -> str:
+    if not dilute:
+        return "all configurations"
+    lonely = sum(c.count for c in model.carriers) == 1 and model.interactions is None
+    return "single carrier" if lonely else ALONE
 
 
 def _einstein(

@@ -169,7 +169,8 @@ def enumerate_states(
     n = count_states(model, numbers, anchor, supercell)
     if n > max_states:
         size = " x ".join(map(str, supercell))
-        raise TooManyStates(n, max_states, f"the supercell {size} with {sum(numbers)} carriers")
+        what = f"the supercell {size} with {sum(numbers)} carriers"
+        raise TooManyStates(n, max_states, what, alone=sum(numbers) > 1)
     net, n_sites = model.network, model.structure.n_sites
     n_species = len(numbers)
     shape = np.array(supercell)

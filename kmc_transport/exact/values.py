@@ -8,8 +8,8 @@ import numpy.typing as npt
 from ..errors import KmcTransportError, TooManyStates
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
-from ..units import ANGSTROM, E_CHARGE, K_B
-from .solve import MAX_STATES, ExactTransport, applies, solve_exact
+from ..units import ANGSTROM
+from .solve import MAX_STATES, applies, solve_exact
 
 __all__ = ["exact_values"]
 
@@ -59,7 +59,7 @@ def exact_values(
     values["mobility_tensor"] = exact.mobility_einstein * square
     axes = np.asarray(direction, float).reshape(-1, 3)
     values["mobility_einstein"] = np.einsum("di,aij,dj->da", axes, exact.mobility_einstein, axes) * square
-    conductivity = _conductivity(exact, catalog.model.volume)
+    conductivity = exact.conductivity(catalog.model.volume)
     if conductivity is not None:
         values["conductivity"] = conductivity
     return values
@@ -80,11 +80,3 @@ def _differential(catalog: RateCatalog, max_states: int) -> FloatArray:
 
 def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.divide(a, b, out=np.full_like(a, np.nan), where=b != 0)
-
-
-def _conductivity(exact: ExactTransport, volume: float | None) -> FloatArray | None:
-    """(3, 3) S/m: sum_ab q_a q_b <X_a X_b>/(2 kT V t)."""
-    if volume is None:
-        return None
-    charges = float(np.sum(exact.number * exact.charge**2))
-    return exact.charge_diffusivity * (charges / (K_B * exact.temperature * volume) * E_CHARGE / ANGSTROM)

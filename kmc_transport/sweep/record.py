@@ -56,6 +56,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         "wall_time": simulation.seconds,
         "restless_starts": sum(not r.starts_at_rest for r in simulation.replicas),
         "clamped_share": float(clamped.sum() / executed) if executed else 0.0,
+        "algorithm": simulation.replicas[0].algorithm,
         "exit_reason": reason.value,
         "converged": _converged(model, simulation, reason, exacts),
     }

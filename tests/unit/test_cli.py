@@ -65,7 +65,9 @@ def test_run_as_json(chain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(data["results"]) == 4
     row = data["results"][0]
     assert row["mobility_from"] == "Einstein relation"
-    assert abs(row["mobility_m2_per_Vs"] - row["mobility_exact"]) < 5 * row["mobility_stderr"]
+    difference = row["mobility_cm2_per_Vs"] - row["mobility_exact_cm2_per_Vs"]
+    assert abs(difference) < 5 * row["mobility_stderr_cm2_per_Vs"]
+    assert difference / row["mobility_stderr_cm2_per_Vs"] == pytest.approx(row["mobility_deviation_in_stderr"])
     assert data["arrhenius"][0]["activation_energy_eV"] == pytest.approx(0.242, abs=0.02)
     assert not Path("x.png").exists()
 
@@ -139,7 +141,8 @@ def test_exact_with_sensitivity(chain: Path, capsys: pytest.CaptureFixture[str])
     chain.write_text(QUICK.replace("barrier: 242 meV", "barrier: 242 ± 50 meV"))
     assert call("exact", chain, "--sensitivity", "--json") == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["results"][0]["mobility_m2_per_Vs"] == pytest.approx(1.36726e-9, rel=1e-4)
+    assert data["results"][0]["mobility_cm2_per_Vs"] == pytest.approx(1.36726e-5, rel=1e-4)
+    assert data["results"][0]["system"] == "single carrier"
     row = data["sensitivity"][0]
     assert row["share"] == pytest.approx(1)
     assert row["mobility_error_factor"] == pytest.approx(7.0, rel=0.01)  # exp(0.05 eV / kT) at 298 K
@@ -157,8 +160,40 @@ def test_exact_falls_back_to_one_carrier_and_says_so(
     out, err = capsys.readouterr()
     assert "dilute limit" in err
     assert "oxygen_vacancy" in out
+    assert "one carrier alone (dilute limit)" in out.splitlines()[0]
+    assert "not the answers for the system of the input" in out
+    assert call("exact", crowded, "--sensitivity", "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert "dilute limit" in data["title"]
+    assert any("not the answers" in note for note in data["notes"])
+    for row in (*data["results"], *data["sensitivity"]):
+        assert row["system"] == "one carrier alone (dilute limit)"
+    assert call("exact", crowded, "--sensitivity") == 0
+    out = capsys.readouterr().out
+    assert "(limits transport of one carrier alone)" in " ".join(out.split())
+    assert call("exact", crowded, "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["system"] for row in rows} == {"one carrier alone (dilute limit)"}
     assert call("exact", crowded, "--all-carriers") == 2
-    assert "too many to solve exactly" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "too many to solve exactly" in err
+    assert "--dilute" in err
+    assert call("exact", crowded, "--dilute") == 0
+    assert "(dilute limit)" in capsys.readouterr().out
+
+
+def test_exact_of_all_configurations_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (INPUTS / "namn3o7.yaml").read_text(encoding="utf-8")
+    (tmp_path / "chain.yaml").write_text(text, encoding="utf-8")
+    few = ("--set", "carriers.hole_polaron.count=2", "--set", "supercell=[6, 1, 1]")
+    assert call("exact", tmp_path / "chain.yaml", *few, "--set", "conditions.temperature=298", "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert {row["system"] for row in data["results"]} == {"all configurations"}
+    alone = 1.36726e-5
+    row = data["results"][0]  # of two in six sites the other blocks: (N - n)/(N - 1)
+    assert row["mobility_cm2_per_Vs"] == pytest.approx(alone * 4 / 5, rel=1e-4)
+    assert row["charge_diffusivity_cm2_per_s"] == pytest.approx(3.51107e-7 * 4 / 5, rel=1e-4)
+    assert "Warning" not in " ".join(data["notes"])
 
 
 def test_new_writes_an_input_that_checks_and_never_overwrites(

@@ -254,7 +254,8 @@ def test_results(copy: Path, whole: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert call("results", copy, "-T", "300", "-T", "550", "--field", "1e8", "--csv") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(r["temperature_K"]) for r in rows] == [300, 550]
-    assert float(rows[1]["mobility_m2_per_Vs"]) == whole["mobility"].sel(temperature=550, field=1e8).item()
+    mobility = 1e4 * whole["mobility"].sel(temperature=550, field=1e8).item()
+    assert float(rows[1]["mobility_cm2_per_Vs"]) == pytest.approx(mobility, rel=1e-12)
     assert call("results", copy, "--carrier", "ion", "--direction", "[1, 0, 0]") == 0
     assert "cm²/(V s)" in capsys.readouterr().out
     copy.unlink()
@@ -270,7 +271,7 @@ def test_results_of_an_unfinished_run(copy: Path, capsys: pytest.CaptureFixture[
     next(iter(points_folder(copy).glob(KEYS))).unlink()
     assert call("results", points_folder(copy), "--unfinished", "--json") == 0
     (row,) = json.loads(capsys.readouterr().out)["results"]
-    assert row["mobility_m2_per_Vs"] is None
+    assert row["mobility_cm2_per_Vs"] is None
     assert call("merge", copy) == 1
     assert "11 of 12 points" in capsys.readouterr().out
     assert int(open_results(copy)["complete"].sum()) == N_POINTS - 1

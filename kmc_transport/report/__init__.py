@@ -1,0 +1,31 @@
+"""What the commands show: tables that print at any width, and the same numbers for ``--json`` and ``--csv``."""
+
+from .exact import exact_table, sensitivity_table
+from .inputs import carrier_table, class_table, summary
+from .layout import page_width, print_tables, table_lines
+from .numbers import format_beside, format_estimate
+from .rates import candidates_table, catalog_rows, catalog_table, regime_table
+from .results import arrhenius_table, results_table, select_results
+from .table import Column, Table
+
+__all__ = [
+    "Column",
+    "Table",
+    "arrhenius_table",
+    "candidates_table",
+    "carrier_table",
+    "catalog_rows",
+    "catalog_table",
+    "class_table",
+    "exact_table",
+    "format_beside",
+    "format_estimate",
+    "page_width",
+    "print_tables",
+    "regime_table",
+    "results_table",
+    "select_results",
+    "sensitivity_table",
+    "summary",
+    "table_lines",
+]

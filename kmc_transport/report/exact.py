@@ -1,0 +1,208 @@
+"""Exact answers as tables; each says of which system."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..model.model import HopClass, Model
+from ..units import ANGSTROM
+from .numbers import enough_digits, format_beside, number
+from .table import Column, Table
+
+if TYPE_CHECKING:
+    from ..exact import ExactTransport, Sensitivity
+    from ..rates import RateCatalog
+
+__all__ = ["exact_table", "sensitivity_table"]
+
+CM2 = ANGSTROM**2 * 1e4
+"""cm² in a Å²."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """Of carrier ``a`` at one temperature and field."""
+
+    catalog: RateCatalog
+    direction: str
+    unit: np.ndarray
+    exact: ExactTransport
+    a: int
+
+    @property
+    def strength(self) -> float:
+        """V/m."""
+        return float(np.linalg.norm(self.catalog.field)) * 1e10
+
+    def along(self, tensor: np.ndarray | None) -> float:
+        return math.nan if tensor is None else float(self.unit @ tensor @ self.unit)
+
+    @property
+    def mobility(self) -> float:
+        """cm²/(V s)."""
+        if self.exact.mobility is None:
+            return self.along(self.exact.mobility_einstein[self.a]) * CM2
+        return float(self.exact.mobility[self.a] @ self.unit) * CM2
+
+    @property
+    def drift(self) -> float:
+        """m/s."""
+        return float(self.exact.drift_velocity[self.a] @ self.unit) * ANGSTROM if self.strength else math.nan
+
+    @property
+    def tracer(self) -> np.ndarray | None:
+        tensor = self.exact.tracer_diffusivity
+        return None if tensor is None else tensor[self.a]
+
+
+def exact_table(
+    model: Model, solved: Sequence[tuple[RateCatalog, str, np.ndarray, ExactTransport]]
+) -> Table[Any]:
+    """Exact mobilities and diffusivities; one row per condition, direction and carrier."""
+    rows = [_Answer(*one, a) for one in solved for a in range(len(model.carriers))]
+    systems = dict.fromkeys(r.exact.method for r in rows)
+    table = Table(
+        f"{model.title}: exact, {' / '.join(systems)} (master equation, no simulation)",
+        list(_exact_columns(model, rows)),
+        rows,
+    )
+    if any(r.exact.is_other_system for r in rows):
+        numbers = ", ".join(f"{c.count} {c.name}" for c in model.carriers)
+        table.notes.append(
+            f"Warning: these are not the answers for the system of the input ({numbers} in "
+            f"{' x '.join(map(str, model.supercell))} cells), but for one carrier alone, without any other."
+        )
+    return table
+
+
+def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_Answer]]:
+    strength = enough_digits((r.strength for r in rows), 3)
+    yield Column("T", lambda r: r.catalog.temperature, "K", "temperature", ".5g", names=True)
+    yield Column("field", lambda r: r.strength, "V/m", "field", f".{strength}g", names=True)
+    yield Column("along", lambda r: r.direction, key="direction", names=True)
+    yield Column("carrier", lambda r: model.carriers[r.a].name, key="carrier", names=True)
+    yield _number("mobility", lambda r: r.mobility, "cm²/(V s)", "mobility")
+    yield _number("drift velocity", lambda r: r.drift, "m/s", "drift_velocity")
+    yield _number(
+        "D collective along",
+        lambda r: r.along(r.exact.collective_diffusivity[r.a, :, r.a]) * CM2,
+        "cm²/s",
+        "collective_diffusivity",
+    )
+    yield _number(
+        "D tracer along", lambda r: r.along(r.tracer) * CM2, "cm²/s", "tracer_diffusivity", shown=False
+    )
+    yield _number(
+        "D charge along",
+        lambda r: r.along(r.exact.charge_diffusivity) * CM2,
+        "cm²/s",
+        "charge_diffusivity",
+        shown=False,
+    )
+    yield _number(
+        "conductivity along",
+        lambda r: r.along(r.exact.conductivity(model.volume)) * 1e-2,
+        "S/cm",
+        "conductivity",
+        shown=False,
+    )
+    for i, axis in enumerate("xyz"):
+        yield _number(
+            f"drift velocity {axis}",
+            lambda r, i=i: r.exact.drift_velocity[r.a, i] * ANGSTROM,
+            "m/s",
+            f"drift_velocity_{axis}",
+            shown=False,
+        )
+    yield Column("states", lambda r: r.exact.n_states, key="n_states")
+    yield Column("system", lambda r: r.exact.method, key="system")
+
+
+def _number(header: str, value: Any, unit: str, key: str, *, shown: bool = True) -> Column[_Answer]:
+    return Column(header, value, unit, key, lambda r: format_beside(value(r)), shown=shown)
+
+
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """Of one class of hops, at one temperature and field."""
+
+    temperature: float
+    strength: float
+    direction: str
+    result: Sensitivity
+    model: Model
+    k: int
+
+    @property
+    def it(self) -> HopClass:
+        return self.model.hop_classes[self.k]
+
+    @property
+    def a(self) -> int:
+        return self.it.carrier
+
+    @property
+    def share(self) -> float:
+        return float(self.result.share[self.a, self.k])
+
+    @property
+    def limits(self) -> bool:
+        return bool(self.result.limiting[self.a] == self.k and abs(self.share) > 1e-3)
+
+    @property
+    def factor(self) -> float:
+        return float(self.result.error_factor[self.a])
+
+
+def sensitivity_table(results: Iterable[tuple[float, float, str, Sensitivity]], model: Model) -> Table[Any]:
+    """d ln(mobility)/d barrier of each class, and what the barriers' own uncertainty does to the mobility."""
+    rows = [
+        _Share(*one, model, k)
+        for one in results
+        for a in range(len(model.carriers))
+        for k, c in enumerate(model.hop_classes)
+        if c.carrier == a
+    ]
+    systems = dict.fromkeys(r.result.method for r in rows)
+    strength = enough_digits((r.strength for r in rows), 3)
+
+    def limit(row: _Share) -> str:
+        other = " of one carrier alone" if row.result.is_other_system else ""
+        return f" (limits transport{other})" if row.limits else ""
+
+    columns: list[Column[_Share]] = [
+        Column("T", lambda r: r.temperature, "K", "temperature", ".5g", names=True),
+        Column("field", lambda r: r.strength, "V/m", "field", f".{strength}g", names=True),
+        Column("along", lambda r: r.direction, key="direction", names=True),
+        Column("carrier", lambda r: model.carriers[r.a].name, key="carrier", names=True),
+        Column("class", lambda r: r.it.name, key="class", text=lambda r: r.it.name + limit(r), names=True),
+        Column(
+            "d ln µ/d barrier",
+            lambda r: r.result.dlnmu_dbarrier[r.a, r.k],
+            "1/eV",
+            "dlnmu_dbarrier",
+            lambda r: number(r.result.dlnmu_dbarrier[r.a, r.k]),
+        ),
+        Column("share", lambda r: r.share, key="share", text=".3f"),
+        Column("", lambda r: r.limits, key="limits_transport", shown=False),
+        Column(
+            "barrier's uncertainty",
+            lambda r: r.it.barrier_stderr,
+            "eV",
+            "barrier_stderr",
+            lambda r: "not given" if r.it.barrier_stderr is None else f"{r.it.barrier_stderr:.3g}",
+        ),
+        Column(
+            "mobility uncertain by a factor",
+            lambda r: r.factor,
+            key="mobility_error_factor",
+            text=lambda r: f"{r.factor:.3g}" if math.isfinite(r.factor) else "not known",
+        ),
+        Column("system", lambda r: r.result.method, key="system"),
+    ]
+    return Table(f"Sensitivity of the mobility to the barriers, {' / '.join(systems)}", columns, rows)

@@ -1,0 +1,161 @@
+"""What stands below a table of results: how the numbers came about, and what is doubtful about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..units import K_B
+
+__all__ = ["result_notes"]
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def result_notes(d: Arrays, contradicting: int) -> list[str]:
+    """Notes of a dataset's arrays. contradicting : mobilities more than 5 standard errors from the exact ones."""
+    parts = [_classical(d), _across(d), _how(d), _contradictions(contradicting), _restless(d), _clamped(d)]
+    return [note for part in [*parts, _linear_response(d), _einstein(d)] for note in part]
+
+
+def _is_classical(d: Arrays) -> bool:
+    return bool((d["hop_class_response"] == "classical").any())
+
+
+def _classical(d: Arrays) -> Iterator[str]:
+    if _is_classical(d):
+        yield (
+            "Classical response: a diagnostic, not a model of the material. No check of the field's work holds for "
+            "it."
+        )
+
+
+def _across(d: Arrays) -> Iterator[str]:
+    """Whether the carriers drift at an angle to the field, where that is certain."""
+    velocity, stderr, unit = d["drift_velocity"], d["drift_velocity_stderr"], d["direction_vector"]
+    along = np.einsum("tfdai,di->tfda", velocity, unit)
+    across = velocity - along[..., None] * unit[None, None, :, None, :]
+    size = np.linalg.norm(across, axis=-1)
+    error = np.sqrt(np.einsum("tfdai,tfdai->tfda", across**2, stderr**2)) / np.maximum(size, 1e-300)
+    certain = np.flatnonzero(np.nan_to_num((size > 5 * error) & (size > 0.01 * np.abs(along))))
+    if not len(certain):
+        return
+    share = (size / np.abs(along)).reshape(-1)[certain]
+    worst = np.unravel_index(certain[np.argmax(share)], size.shape)
+    vector = ", ".join(f"{x:.3g}" for x in velocity[worst])
+    yield (
+        f"The drift is not along the field: at {d['temperature'][worst[0]]:g} K and {d['field'][worst[1]]:.3g} V/m "
+        f"along {d['direction'][worst[2]]}, {d['carrier'][worst[3]]} drifts with ({vector}) m/s."
+    )
+
+
+def _how(d: Arrays) -> Iterator[str]:
+    if (d["field"] == 0).any():
+        yield "Mobility at zero field: Einstein relation, from the fluctuations."
+    yield (
+        "D tracer along: component of the tracer's diffusion tensor along that direction. In parentheses: standard "
+        "error of the last digits, of the sampling alone."
+    )
+    yield _barriers(d)
+    algorithms = sorted({str(a) for a in np.ravel(d.get("algorithm", [])) if a})
+    hops, seconds = d["executed_hops"].astype(float), d["wall_time"]
+    simulated = np.nan_to_num(seconds) > 0
+    if algorithms and simulated.any():
+        speed = np.median(hops[simulated] / seconds[simulated])
+        yield f"Algorithm: {', '.join(algorithms)}; {speed:.2g} hops per second of wall time (median of the points)."
+
+
+def _barriers(d: Arrays) -> str:
+    """What the barriers' uncertainty does beside the sampling error."""
+    coldest = int(np.argmin(d["temperature"]))
+    kelvin, factor = float(d["temperature"][coldest]), d["barrier_error_factor"][coldest]
+    if np.isfinite(factor).any():
+        whose = "" if d["carrier_count"].sum() == 1 else " of one carrier alone (dilute limit)"
+        return (
+            f"The barriers' own uncertainty makes the mobility{whose} uncertain by a factor of "
+            f"{np.nanmax(factor):.3g} at {kelvin:g} K."
+        )
+    return (
+        "The input gives no uncertainty of the barriers; 50 meV would be a factor of "
+        f"{math.exp(0.05 / (K_B * kelvin)):.2g} at {kelvin:g} K."
+    )
+
+
+def _contradictions(number: int) -> Iterator[str]:
+    if number:
+        yield (
+            f"Warning: {number} mobilities lie more than 5 standard errors from the exact answer: their "
+            "error bars are too small. Run longer (smaller relative_error) or with more replicas."
+        )
+
+
+def _restless(d: Arrays) -> Iterator[str]:
+    restless = np.maximum(d["restless_starts"], 0)
+    if restless.any():
+        t, f, _ = np.unravel_index(int(restless.argmax()), restless.shape)
+        yield (
+            f"Warning: annealed starts had not come to equilibrium ({restless.max()} of the replicas at "
+            f"{d['temperature'][t]:g} K, {d['field'][f]:.3g} V/m): raise initial.annealed.sweeps, or "
+            "sampling.equilibration."
+        )
+
+
+def _clamped(d: Arrays) -> Iterator[str]:
+    clamped = d["clamped_share"]
+    if not np.nanmax(clamped, initial=0.0) > 0:
+        return
+    t, f, _ = np.unravel_index(int(np.nanargmax(clamped)), clamped.shape)
+    why = (
+        "the field is too strong for linear response"
+        if d["field"][f] > 0
+        else "the energies of some surroundings differ by more than the barrier rule can follow"
+    )
+    yield (
+        f"Warning: up to {100 * np.nanmax(clamped):.3g} % of the executed hops (at {d['temperature'][t]:g} K, "
+        f"{d['field'][f]:.3g} V/m) used a barrier that would have been negative (clamped): {why}."
+    )
+    shares = [f"{name} {100 * share:.3g} %" for name, share in _clamped_shares(d, t, f) if share > 0]
+    yield "Clamped there, of the hops of each class: " + ", ".join(shares[:6]) + "."
+
+
+def _clamped_shares(d: Arrays, t: Any, f: Any) -> list[tuple[str, float]]:
+    """Share of the executed hops of each class that were clamped, largest first, all directions together."""
+    clamped = d["clamped_hops_by_class"][t, f].sum(axis=0)
+    executed = np.maximum(1, d["executed_hops_by_class"][t, f].sum(axis=0))
+    shares = zip(d["hop_class"].tolist(), (clamped / executed).tolist(), strict=True)
+    return sorted(shares, key=lambda item: -item[1])
+
+
+def _linear_response(d: Arrays) -> Iterator[str]:
+    """Where a barrier that changes linearly with the field is no longer good, by kT/10 of a sinusoidal one."""
+    error = d["linear_response_error"]
+    doubtful = np.nan_to_num(error) > 0.1 * K_B * d["temperature"][:, None, None, None]
+    if not doubtful.any():
+        return
+    weakest = float(d["field"][np.flatnonzero(doubtful.any(axis=(0, 2, 3)))[0]])
+    finite = error[np.isfinite(error)]
+    yield (
+        f"From {weakest:.3g} V/m on, barriers that are linear in the field are in doubt by more than kT/10 (up to "
+        f"{1e3 * finite.max():.3g} meV for a sinusoidal barrier, W²/(2 pi² E0))."
+    )
+
+
+def _einstein(d: Arrays) -> Iterator[str]:
+    deviation = d["einstein_deviation"]
+    if not np.isfinite(deviation).any():
+        return
+    worst = float(np.nanmax(np.abs(deviation)))
+    yield (
+        f"Einstein check: mobility at the weakest field and from fluctuations differ by at most "
+        f"{worst:.1f} standard errors."
+    )
+    if worst > 5:
+        why = (
+            "So it must for a classical response"
+            if _is_classical(d)
+            else "The field may be too strong for it"
+        )
+        yield f"Warning: the Einstein relation fails between them. {why}."

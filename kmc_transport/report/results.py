@@ -1,0 +1,357 @@
+"""Results of a run as tables: one row for each carrier at each condition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import ARRAYS, base_name
+from ..errors import InputError, Problem
+from .numbers import enough_digits, format_beside
+from .result_notes import result_notes
+from .table import Column, Table
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["arrhenius_table", "results_table", "select_results"]
+
+CM2, S_PER_CM = 1e4, 1e-2
+"""cm² in a m², S/cm in S/m."""
+AXES = "xyz"
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One carrier (index ``a``) at one temperature, field and direction (``t``, ``f``, ``e``) of the arrays ``d``."""
+
+    d: Mapping[str, np.ndarray]
+    t: int
+    f: int
+    e: int
+    a: int
+
+    def of_point(self, name: str) -> Any:
+        return self.d[name][self.t, self.f, self.e]
+
+    def of_carrier(self, name: str) -> Any:
+        """NaN for an array that the run has not."""
+        return self.d[name][self.t, self.f, self.e, self.a] if name in self.d else math.nan
+
+    def tensor(self, name: str, other: int | None = None) -> Any:
+        """Components of a vector or tensor of this carrier (with itself or another), or of all.
+
+        NaN where the run has none.
+        """
+        dims = ARRAYS[base_name(name)].dims
+        if name not in self.d:
+            return np.full((3,) * sum(d.startswith("axis") for d in dims), math.nan)
+        values = self.of_point(name)
+        if "carrier" in dims:
+            values = values[self.a]
+        return values[:, self.a if other is None else other] if "carrier_2" in dims else values
+
+    def along(self, name: str, other: int | None = None) -> float:
+        """Component of a vector or tensor along the direction of the row.
+
+        Errors of the components may be correlated: between the axes, theirs is an upper bound.
+        """
+        unit, values = self.d["direction_vector"][self.e], self.tensor(name, other)
+        if name.endswith("_stderr"):
+            unit = np.abs(unit)
+        on = np.flatnonzero(unit)  # components that are missing elsewhere do no harm
+        for _ in range(values.ndim):
+            values = values[..., on] @ unit[on]
+        return float(values)
+
+    @property
+    def driven(self) -> bool:
+        return bool(self.d["field"][self.f] != 0)
+
+    def mobility(self, suffix: str = "") -> float:
+        """m²/(V s): of the drift, at zero field from the fluctuations."""
+        return float(self.of_carrier(("mobility" if self.driven else "mobility_einstein") + suffix))
+
+    @property
+    def deviation(self) -> float:
+        """Mobility minus exact mobility, in standard errors."""
+        stderr = self.mobility("_stderr")
+        return (self.mobility() - self.mobility("_exact")) / stderr if stderr > 0 else math.nan
+
+    @property
+    def state(self) -> str:
+        reason = "" if self.of_point("converged") else str(self.of_point("exit_reason") or "missing")
+        return ", ".join(x for x in (reason, "clamped" if self.of_point("clamped_share") > 0 else "") if x)
+
+    @property
+    def speed(self) -> float:
+        """Hops per second of wall time."""
+        seconds = float(self.of_point("wall_time"))
+        return float(self.of_point("executed_hops")) / seconds if seconds > 0 else math.nan
+
+
+def select_results(
+    dataset: xarray.Dataset,
+    *,
+    temperature: Sequence[float] | None = None,
+    field: Sequence[float] | None = None,
+    direction: Sequence[str] | None = None,
+    carrier: Sequence[str] | None = None,
+) -> xarray.Dataset:
+    """Only some conditions: temperatures in K, field strengths in V/m, directions and carriers by name.
+
+    Raises InputError for one that is not there.
+    """
+    kept = {}
+    numbers = {"temperature": temperature, "field": field}
+    for name, wanted in {**numbers, "direction": direction, "carrier": carrier}.items():
+        if not wanted:
+            continue
+        there = dataset[name].values
+        rows = []
+        for value in wanted:
+            same = np.isclose(there, float(value), rtol=1e-9) if name in numbers else there == str(value)
+            if not same.any():
+                raise InputError(
+                    Problem(
+                        f"there is no such {name}", f"--{name}", value, ", ".join(f"{v}" for v in there[:20])
+                    )
+                )
+            rows.append(int(np.flatnonzero(same)[0]))
+        kept[name] = sorted(set(rows))
+        if name == "carrier":
+            kept["carrier_2"] = kept[name]
+    return dataset.isel(kept)
+
+
+def results_table(dataset: xarray.Dataset) -> Table[Any]:
+    """Mobility (along the field) and tracer diffusivity at every condition, beside the exact values.
+
+    Other quantities are columns that are not shown: `Table.showing`, and in the data.
+    """
+    d = {str(n): v.values for n, v in dataset.variables.items()}
+    rows = [_Row(d, t, f, e, a) for t, f, e, a in np.ndindex(*d["mobility"].shape)]
+    table = Table(str(dataset.attrs.get("title", "")), list(_columns(d)), rows)
+    table.notes += result_notes(d, contradicting=sum(abs(r.deviation) > 5 for r in rows))
+    return table
+
+
+def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
+    kelvin, strength = enough_digits(d["temperature"], 5), enough_digits(d["field"], 3)
+    yield Column("T", lambda r: r.d["temperature"][r.t], "K", "temperature", f".{kelvin}g", names=True)
+    yield Column("field", lambda r: r.d["field"][r.f], "V/m", "field", f".{strength}g", names=True)
+    yield Column("along", lambda r: str(r.d["direction"][r.e]), key="direction", names=True)
+    yield Column("carrier", lambda r: str(r.d["carrier"][r.a]), key="carrier", names=True)
+    yield Column(
+        "mobility",
+        lambda r: r.mobility() * CM2,
+        "cm²/(V s)",
+        "mobility",
+        stderr=lambda r: r.mobility("_stderr") * CM2,
+    )
+    yield Column(
+        "exact",
+        lambda r: r.mobility("_exact") * CM2,
+        "cm²/(V s)",
+        "mobility_exact",
+        text=lambda r: format_beside(*(r.mobility(s) * CM2 for s in ("_exact", "", "_stderr"))),
+    )
+    yield Column("dev.", lambda r: r.deviation, "s.e.", "mobility_deviation", "+.1f")
+    yield Column(
+        "from",
+        lambda r: "drift velocity" if r.driven else "Einstein relation",
+        "",
+        "mobility_from",
+        shown=False,
+    )
+    yield Column(
+        "drift velocity",
+        lambda r: r.mobility() * r.d["field"][r.f] if r.driven else math.nan,
+        "m/s",
+        "drift_velocity",
+        stderr=lambda r: r.mobility("_stderr") * r.d["field"][r.f] if r.driven else math.nan,
+    )
+    yield from _along("D tracer along", "tracer_diffusivity", "cm²/s", CM2, shown=True)
+    yield Column("hops", lambda r: r.of_point("executed_hops"), "", "executed_hops", ".1e")
+    yield Column("", lambda r: r.state, key="state")
+    yield from _on_request(d)
+
+
+def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
+    """What is in the data, and in the text when asked for."""
+    for header, name in (
+        ("D collective along", "collective_diffusivity"),
+        ("D charge along", "charge_diffusivity"),
+    ):
+        yield from _along(header, name, "cm²/s", CM2)
+    if "conductivity" in d:
+        yield from _along("conductivity along", "conductivity", "S/cm", S_PER_CM)
+    yield from _haven()
+    yield Column(
+        "differential mobility",
+        lambda r: r.of_carrier("differential_mobility") * CM2,
+        "cm²/(V s)",
+        "differential_mobility",
+        stderr=lambda r: r.of_carrier("differential_mobility_stderr") * CM2,
+        shown=False,
+    )
+    yield Column(
+        "differential mobility, exact",
+        lambda r: r.of_carrier("differential_mobility_exact") * CM2,
+        "cm²/(V s)",
+        "differential_mobility_exact",
+        text=lambda r: format_beside(
+            *(r.of_carrier(f"differential_mobility{s}") * CM2 for s in ("_exact", "", "_stderr"))
+        ),
+        shown=False,
+    )
+    for name, unit, factor in (
+        ("drift_velocity", "m/s", 1.0),
+        ("mobility_tensor", "cm²/(V s)", CM2),
+        ("tracer_diffusivity", "cm²/s", CM2),
+        ("haven_ratio", "", 1.0),
+    ):
+        rank = sum(x.startswith("axis") for x in ARRAYS[name].dims)
+        for at in np.ndindex(*(3,) * rank):
+            yield _component(name, at, unit, factor)
+    others = d["carrier"].tolist()
+    for b, other in enumerate(others if len(others) > 1 else []):
+        yield _cross(b, other)
+    yield _of_point("effective samples", "effective_samples", ".3g")
+    yield _of_point("clamped share", "clamped_share", ".3g")
+    yield Column(
+        "barriers' factor",
+        lambda r: r.d["barrier_error_factor"][r.t, r.e, r.a],
+        "",
+        "barrier_error_factor",
+        ".3g",
+        shown=False,
+    )
+    yield Column(
+        "mobility from",
+        lambda r: "drift velocity" if r.driven else "Einstein relation",
+        key="mobility_from",
+        shown=False,
+    )
+    if "algorithm" in d:
+        yield _of_point("algorithm", "algorithm", "")
+    yield Column("hops/s", lambda r: r.speed, "", "hops_per_second", ".2g", shown=False)
+    yield _of_point("wall time", "wall_time", ".3g", "s")
+    yield _of_point("converged", "converged", "")
+    yield _of_point("exit", "exit_reason", "")
+
+
+def _of_point(header: str, name: str, text: str, unit: str = "") -> Column[_Row]:
+    return Column(header, lambda r: r.of_point(name), unit, name, text, shown=False)
+
+
+def _along(
+    header: str, name: str, unit: str, factor: float, *, shown: bool = False
+) -> Iterator[Column[_Row]]:
+    """A tensor's component along the direction of the row, and its exact value."""
+    yield Column(
+        header,
+        lambda r: r.along(name) * factor,
+        unit,
+        name,
+        stderr=lambda r: r.along(f"{name}_stderr") * factor,
+        shown=shown,
+    )
+    yield Column(
+        f"{header}, exact",
+        lambda r: r.along(f"{name}_exact") * factor,
+        unit,
+        f"{name}_exact",
+        text=lambda r: format_beside(*(r.along(name + s) * factor for s in ("_exact", "", "_stderr"))),
+        shown=False,
+    )
+
+
+def _component(name: str, at: tuple[int, ...], unit: str, factor: float) -> Column[_Row]:
+    """One Cartesian component."""
+    label = "".join(AXES[i] for i in at)
+    return Column(
+        f"{name.replace('_', ' ').replace('haven', 'Haven')} {label}",
+        lambda r: r.tensor(name)[at] * factor,
+        unit,
+        f"{name}_{label}",
+        stderr=lambda r: r.tensor(f"{name}_stderr")[at] * factor,
+        shown=False,
+    )
+
+
+def _cross(b: int, other: str) -> Column[_Row]:
+    """D of two species."""
+    name = "collective_diffusivity"
+    return Column(
+        f"D collective along, with {other}",
+        lambda r: r.along(name, b) * CM2,
+        "cm²/s",
+        f"{name}_with_{other}",
+        stderr=lambda r: r.along(f"{name}_stderr", b) * CM2,
+        shown=False,
+    )
+
+
+def _haven() -> Iterator[Column[_Row]]:
+    def ratio(row: _Row, suffix: str = "") -> float:
+        unit = np.abs(row.d["direction_vector"][row.e])
+        axis = int(unit.argmax())
+        if unit[axis] > 1 - 1e-9:
+            return float(row.tensor(f"haven_ratio{suffix}")[axis])
+        if suffix:
+            return math.nan  # the errors of the two are correlated
+        collective = row.along("collective_diffusivity")
+        return row.along("tracer_diffusivity") / collective if collective > 0 else math.nan
+
+    yield Column(
+        "Haven ratio along", ratio, "", "haven_ratio", stderr=lambda r: ratio(r, "_stderr"), shown=False
+    )
+
+
+def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
+    """Activation energies of mobility x temperature at zero field, or None where there is no fit."""
+    d = {str(n): v.values for n, v in dataset.variables.items()}
+    energy, prefactor = d["arrhenius_activation_energy"], d["arrhenius_prefactor"]
+    s_energy, s_prefactor = (d[f"arrhenius_{n}_stderr"] for n in ("activation_energy", "prefactor"))
+    rows = [at for at in np.ndindex(*energy.shape) if math.isfinite(energy[at])]
+    if not rows:
+        return None
+    covariance = d["arrhenius_covariance"]
+    columns: list[Column[Any]] = [
+        Column("along", lambda at: str(d["direction"][at[0]]), key="direction", names=True),
+        Column("carrier", lambda at: str(d["carrier"][at[1]]), key="carrier", names=True),
+        Column(
+            "activation energy",
+            lambda at: energy[at],
+            "eV",
+            "activation_energy",
+            stderr=lambda at: s_energy[at],
+        ),
+        Column(
+            "prefactor",
+            lambda at: prefactor[at] * CM2,
+            "K cm²/(V s)",
+            "prefactor",
+            stderr=lambda at: s_prefactor[at] * CM2,
+        ),
+        Column(
+            "correlation",
+            lambda at: covariance[at] / (s_energy[at] * s_prefactor[at] / abs(prefactor[at])),
+            key="correlation",
+            text=".3f",
+        ),
+        Column("chi²/dof", lambda at: d["arrhenius_chi2"][at], "", "chi2_per_degree_of_freedom", ".2g"),
+        Column(
+            "covariance",
+            lambda at: covariance[at],
+            "eV",
+            "covariance_energy_log_prefactor",
+            shown=False,
+        ),
+    ]
+    return Table("Arrhenius fit of mobility x temperature at zero field", columns, rows)
