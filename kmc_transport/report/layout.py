@@ -92,7 +92,11 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
         if above:
             console.print(_text(above))
         blocks = _blocks(strips, width, limit)
-        if len(blocks) > len(cells) and len(cells) in FEW and (turned := _turned(strips, width, limit)) is not None:
+        if (
+            len(blocks) > len(cells)
+            and len(cells) in FEW
+            and (turned := _turned(strips, width, limit)) is not None
+        ):
             blocks = [turned]
         for block in blocks:
             console.print(_grid(block, width, limit))
@@ -131,8 +135,7 @@ def _turned(strips: list[_Strip], width: int, limit: int) -> list[_Strip] | None
     first, *rest = strips
     labels = _Strip((" ".join(first.header),), [" ".join(s.header) for s in rest], names=True)
     columns = [
-        _Strip((first.cells[k],), [s.cells[k] for s in rest], names=False)
-        for k in range(len(first.cells))
+        _Strip((first.cells[k],), [s.cells[k] for s in rest], names=False) for k in range(len(first.cells))
     ]
     turned = [labels, *columns]
     return turned if _total([s.narrowed(limit) for s in turned]) <= width else None

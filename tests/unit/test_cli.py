@@ -67,7 +67,9 @@ def test_run_as_json(chain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert row["mobility_from"] == "Einstein relation"
     difference = row["mobility_cm2_per_Vs"] - row["mobility_exact_cm2_per_Vs"]
     assert abs(difference) < 5 * row["mobility_stderr_cm2_per_Vs"]
-    assert difference / row["mobility_stderr_cm2_per_Vs"] == pytest.approx(row["mobility_deviation_in_stderr"])
+    assert difference / row["mobility_stderr_cm2_per_Vs"] == pytest.approx(
+        row["mobility_deviation_in_stderr"]
+    )
     assert data["arrhenius"][0]["activation_energy_eV"] == pytest.approx(0.242, abs=0.02)
     assert not Path("x.png").exists()
 
