@@ -70,8 +70,8 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
     """A table without a trailing blank in any line, none of them wider than ``width`` unless a number is.
 
     Columns that are empty are left out. Where the rest is too wide, columns of words that say the same in each row
-    move into a line above; then words are wrapped; then the table is cut into several, each with the columns that name a row, or
-    where there are few rows, turned on its side.
+    move into a line above; then words are wrapped; then the table is cut into several, each with the columns that
+    name a row, or where there are few rows, turned on its side.
     """
     cells, footnotes = table.printed()
     strips = [
