@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine import Replica
+from .engine.pace import ShouldStop, Stopped, never
 from .errors import Unconverged
 from .model.model import Model
 from .model.network import components
@@ -125,23 +126,55 @@ class PointSimulation:
         self.replicas: list[Replica] = []
         self.seconds = 0.0
         self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
-        self.windows_per_row, self.interval = 1, 0.0
+        self.windows_per_row, self.interval, self.blocked = 1, 0.0, False
         self.last: Accuracy | None = None
         self.evaluation: Evaluation | None = None
         self._tallies: tuple[tuple[int, ...], list[Tallies]] | None = None
         self._evaluated: tuple[int, ...] | None = None
-        streams = [
-            replica_stream(root, temperature, self.catalog.field, k) for k in range(self.sampling.replicas)
-        ]
-        self.replicas = [
-            Replica(
-                self.catalog,
-                seed=s,
-                sample_interval=1 / float(self.catalog.rate.max()),
-                algorithm=self.sampling.algorithm,
-            )
-            for s in streams
-        ]
+        self._root = root
+
+    def new_replica(self, number: int, should_stop: ShouldStop = never) -> Replica:
+        """One of the replicas at its start. Raises Stopped when told to."""
+        stream = replica_stream(self._root, self.system.temperature, self.catalog.field, number)
+        return Replica(
+            self.catalog, seed=stream, algorithm=self.sampling.algorithm, should_stop=should_stop
+        )
+
+    @property
+    def built(self) -> bool:
+        """Whether the replicas are there; before that there is nothing to save."""
+        return len(self.replicas) == self.sampling.replicas
+
+    def build(
+        self,
+        *,
+        should_stop: ShouldStop = never,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ExitReason | None:
+        """Make the replicas (annealing them may take long), within the time limit; None when they are there."""
+        return self._timed(self._build, should_stop, on_progress)
+
+    def _build(
+        self, stop: Callable[[], ExitReason | None], report: Callable[[], None]
+    ) -> ExitReason | None:
+        reason: ExitReason | None = None
+
+        def should_stop() -> bool:
+            nonlocal reason
+            report()
+            reason = stop()
+            return reason is not None
+
+        while not self.built:
+            try:
+                self.replicas.append(self.new_replica(len(self.replicas), should_stop))
+            except Stopped:
+                return reason
+            if self.built:
+                self._first_rows()
+        return None
+
+    def _first_rows(self) -> None:
         hop_rate = float(np.mean([r.total_rate() for r in self.replicas])) / self._n_carriers
         self.blocked = not hop_rate > 0
         if not self.blocked:
@@ -179,11 +212,34 @@ class PointSimulation:
     def run(
         self,
         *,
-        should_stop: Callable[[], bool] = lambda: False,
+        should_stop: ShouldStop = never,
         on_progress: Callable[[Progress], None] = lambda _: None,
         pool: Executor | None = None,
     ) -> ExitReason:
         """Go on until accurate, out of time, blocked, or told to stop; may be called again after a stop."""
+
+        def rounds(
+            stop: Callable[[], ExitReason | None], report: Callable[[], None]
+        ) -> ExitReason:
+            reason = self._build(stop, report)
+            while reason is None:
+                reason = ExitReason.BLOCKED_LATTICE if self.blocked else self._round(stop, report, pool)
+                reason = reason or self._decide()
+            if reason is not ExitReason.INTERRUPTED:
+                self._look()  # costs nothing where nothing was added since the last look
+            return reason
+
+        reason = self._timed(rounds, should_stop, on_progress)
+        assert reason is not None
+        return reason
+
+    def _timed(
+        self,
+        work: Callable[[Callable[[], ExitReason | None], Callable[[], None]], ExitReason | None],
+        should_stop: ShouldStop,
+        on_progress: Callable[[Progress], None],
+    ) -> ExitReason | None:
+        """Do some work, which asks now and then why it should stop, and adds its time to `seconds`."""
         start, before = time.monotonic(), self.seconds
 
         def stop() -> ExitReason | None:
@@ -196,15 +252,9 @@ class PointSimulation:
         def report() -> None:
             on_progress(self.progress())
 
-        while True:
-            reason = ExitReason.BLOCKED_LATTICE if self.blocked else self._round(stop, report, pool)
-            if reason is None:
-                reason = self._decide()
-            if reason is not None:
-                if reason is not ExitReason.INTERRUPTED:
-                    self._look()  # costs nothing where nothing was added since the last look
-                stop()
-                return reason
+        reason = work(stop, report)
+        stop()
+        return reason
 
     def _round(
         self,
@@ -365,6 +415,6 @@ class PointSimulation:
                 point.catalog,
                 {n.removeprefix(f"replica{k}/"): v for n, v in state.items() if n.startswith(f"replica{k}/")},
             )
-            for k in range(len(point.replicas))
+            for k in range(point.sampling.replicas)
         ]
         return point

@@ -217,7 +217,6 @@ class _Recorder:
         self.replica = Replica(
             self.catalog,
             seed=stream,
-            sample_interval=1 / float(self.catalog.rate.max()),
             levels=0,
             windows_per_row=2**40,
             algorithm=self.catalog.model.sampling.algorithm,

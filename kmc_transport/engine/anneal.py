@@ -14,6 +14,7 @@ from ..model.model import Model
 from ..units import K_B
 from . import kernels_anneal as k
 from .equilibration import Verdict, judge
+from .pace import Pace, ShouldStop, Stopped, never
 
 __all__ = ["Annealing", "LatticeMonteCarlo", "Rung", "anneal", "build_energies", "start_temperature"]
 
@@ -137,6 +138,7 @@ class LatticeMonteCarlo:
         charged = self.energies.phi.shape[2] > 0
         self.potential = np.zeros((model.structure.n_sites, *model.supercell) if charged else (0, 0, 0, 0))
         self.possible = self.accepted = 0
+        self._pace = Pace()
         self.energy = self.recount()
 
     @property
@@ -157,20 +159,26 @@ class LatticeMonteCarlo:
         """Energy difference of swapping what sits on two sites, eV."""
         return float(k.swap_difference(self.energies, self.occupation, self.potential, x, y))
 
-    def run(self, temperature: float, sweeps: int, *, recount: bool = True) -> FloatArray:
+    def run(
+        self, temperature: float, sweeps: int, *, recount: bool = True, should_stop: ShouldStop = never
+    ) -> FloatArray:
         """(sweeps,) energy after each sweep (as many trials as there are carriers), eV.
 
         Without ``recount``, energy and potential are not counted anew in the end, which takes long for many charges.
+        Raises Stopped when told to.
         """
-        beta, n = 1 / (K_B * temperature), max(1, self.n_carriers)
-        series = np.empty(sweeps)
-        at_once = max(1, TRIALS // n)
-        for start in range(0, sweeps, at_once):
-            part = series[start : start + at_once]
-            if self.n_carriers == 0:
-                part[:] = self.energy
-                continue
-            draws = self.rng.random((len(part) * n, 4))
+        beta, n = 1 / (K_B * temperature), self.n_carriers
+        series = np.full(sweeps, self.energy)
+        trial, trials = 0, sweeps * n
+        while trial < trials:
+            if should_stop():
+                raise Stopped
+            self._pace.start()
+            most = min(self._pace.work, TRIALS, trials - trial)
+            within = trial % n
+            done = min(most, n - within) if within or most < n else most // n * n
+            part = series[trial // n : -(-(trial + done) // n)]  # a sweep in pieces: the last one's energy stays
+            draws = self.rng.random((done, 4))
             self.energy, possible, accepted = k.run_trials(
                 self.energies,
                 self.occupation,
@@ -185,6 +193,8 @@ class LatticeMonteCarlo:
             )
             self.possible += possible
             self.accepted += accepted
+            trial += done
+            self._pace.end(done)
         if recount:
             self.energy = self.recount()
         return series
@@ -233,7 +243,14 @@ def start_temperature(initial: Initial, temperature: float) -> float:
     return DEFAULT_START * temperature if initial.start_temperature is None else initial.start_temperature
 
 
-def anneal(lattice: LatticeMonteCarlo, temperature: float, *, start: float, sweeps: int = 10000) -> Annealing:
+def anneal(
+    lattice: LatticeMonteCarlo,
+    temperature: float,
+    *,
+    start: float,
+    sweeps: int = 10000,
+    should_stop: ShouldStop = never,
+) -> Annealing:
     """Cool from ``start`` to ``temperature`` (K) and stay until equilibrium.
 
     Temperatures fall by at most a factor of `RATIO`. At each one the energy after every sweep is recorded, and the
@@ -242,7 +259,7 @@ def anneal(lattice: LatticeMonteCarlo, temperature: float, *, start: float, swee
     if the one before it was: it has no way down left.
 
     One chain cannot see a state that it never visits: what `judge` cannot exclude is a long-lived state beside the
-    stable one. Independent replicas come from independent anneals; compare their energies.
+    stable one. Independent replicas come from independent anneals; compare their energies. Raises Stopped when told to.
     """
     steps = max(0, math.ceil(math.log(start / temperature) / math.log(RATIO) - 1e-9))
     ladder = [temperature * (start / temperature) ** (1 - i / steps) for i in range(steps)]
@@ -253,7 +270,7 @@ def anneal(lattice: LatticeMonteCarlo, temperature: float, *, start: float, swee
         most = sweeps if len(rungs) == len(ladder) else max(1, sweeps // ON_THE_WAY)
         goal = min(FIRST_SWEEPS, most)
         while True:
-            series = np.concatenate([series, lattice.run(kelvin, goal - len(series))])
+            series = np.concatenate([series, lattice.run(kelvin, goal - len(series), should_stop=should_stop)])
             verdict = judge(series)
             if verdict.equilibrated or goal >= most:
                 break

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..model.interactions import Initial
 from ..units import K_B
+from .pace import ShouldStop, never
 from .tables import Tables, build_tables
 
 if TYPE_CHECKING:
@@ -22,24 +23,32 @@ IntArray = npt.NDArray[np.int64]
 
 
 def initial_configuration(
-    tables: Tables, temperature: float, rng: np.random.Generator, initial: Initial
+    tables: Tables,
+    temperature: float,
+    rng: np.random.Generator,
+    initial: Initial,
+    should_stop: ShouldStop = never,
 ) -> tuple[IntArray, IntArray, Annealing | None]:
     """Where the carriers start, as ``initial`` says: (cell number, type) of each, and how it was annealed.
 
     Annealing may not have come to equilibrium within its sweeps: it says so (`Annealing.equilibrated`). Raises
-    ValueError when the sites do not suffice.
+    ValueError when the sites do not suffice, Stopped when told to.
     """
     if initial.kind == "given":
         assert initial.sites is not None
         return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
     if initial.kind != "annealed":
         return *place_carriers(tables, temperature, rng), None
-    lattice, report = annealed_lattice(tables, temperature, rng, initial)
+    lattice, report = annealed_lattice(tables, temperature, rng, initial, should_stop)
     return *_from_sites(tables, lattice.sites), report
 
 
 def annealed_lattice(
-    tables: Tables, temperature: float, rng: np.random.Generator, initial: Initial
+    tables: Tables,
+    temperature: float,
+    rng: np.random.Generator,
+    initial: Initial,
+    should_stop: ShouldStop = never,
 ) -> tuple[LatticeMonteCarlo, Annealing]:
     """Random places, cooled to ``temperature`` (K)."""
     from .anneal import LatticeMonteCarlo, anneal, start_temperature
@@ -49,7 +58,8 @@ def annealed_lattice(
     site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
     species = tables.type_species[kind]
     lattice = LatticeMonteCarlo(tables.model, [site[species == s] for s in range(tables.n_species)], rng)
-    return lattice, anneal(lattice, temperature, start=start, sweeps=initial.sweeps)
+    report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps, should_stop=should_stop)
+    return lattice, report
 
 
 def equilibrium_lattice(

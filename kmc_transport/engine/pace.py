@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-__all__ = ["CALL_SECONDS", "FEWEST", "MOST", "Pace"]
+__all__ = ["CALL_SECONDS", "FEWEST", "MOST", "Pace", "ShouldStop", "Stopped", "never"]
+
+ShouldStop = Callable[[], bool]
+"""Asked some times a second whether to come back."""
 
 CALL_SECONDS = 0.2
 """Time that a call is meant to take."""
 
 FEWEST, MOST = 1024, 2**25
 """Attempts of a call: of the first one, and at the most."""
+
+
+class Stopped(Exception):
+    """Something was told to stop that cannot be gone on with: the preparation of a replica."""
+
+
+def never() -> bool:
+    """Nobody wants it to stop."""
+    return False
 
 
 class Pace:

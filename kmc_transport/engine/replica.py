@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from ..records import ExitReason, Tallies
 from .compiled import Compiled
 from .initial import initial_configuration
 from .kernels import BATCH
-from .pace import Pace
+from .pace import Pace, ShouldStop, never
 from .rows import RawRows
 from .selection import expected_acceptance, pick_algorithm, pick_layout
 from .tables import NULL, build_tables
@@ -66,7 +65,8 @@ class Replica:
     Parameters
     ----------
     seed : every random number comes from children of it (one for each purpose), whatever ran before.
-    sample_interval : simulated time between samples, s, > 0.
+    sample_interval : simulated time between samples, s, > 0. Default, to be changed by `reset` when rates are known: as
+        long as the fastest carrier that can occur waits.
     levels, windows_per_row : see `kmc_transport.records.Tallies`.
     algorithm : ``null_event`` (uniformisation: attempts at the largest rates that can occur, thinned),
         ``rejection_free`` (n-fold way: A. B. Bortz, M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975);
@@ -76,6 +76,7 @@ class Replica:
         (With interactions there is one layout, ``halo``.)
     twin : run the plain-Python twin instead: same random numbers, same trajectory, some thousand times slower.
     initial : where the carriers start; default: ``catalog.model.initial``.
+    should_stop : asked some times a second while the start is annealed and the algorithm chosen.
 
     Attributes
     ----------
@@ -83,7 +84,7 @@ class Replica:
         restored replica. initial_note : the same in words, kept in snapshots. starts_at_rest : false if annealing did
         not come to equilibrium within its sweeps.
 
-    Raises ValueError for arguments out of range.
+    Raises ValueError for arguments out of range, Stopped (`kmc_transport.engine.pace`) when told to stop.
     """
 
     def __init__(
@@ -91,13 +92,14 @@ class Replica:
         catalog: RateCatalog,
         *,
         seed: np.random.SeedSequence,
-        sample_interval: float,
+        sample_interval: float | None = None,
         levels: int = 7,
         windows_per_row: int = 1,
         algorithm: str = "auto",
         layout: str = "auto",
         twin: bool = False,
         initial: Initial | None = None,
+        should_stop: ShouldStop = never,
     ) -> None:
         if not 0 <= levels <= 30:
             raise ValueError(f"levels must be 0 to 30, not {levels}")
@@ -116,6 +118,7 @@ class Replica:
             catalog.temperature,
             np.random.Generator(np.random.PCG64(child(INITIAL))),
             catalog.model.initial if initial is None else initial,
+            should_stop,
         )
         self.initial_note = "" if self.annealing is None else str(self.annealing)
         words = np.asarray(child(HOPS).generate_state(4, np.uint64), np.uint64)
@@ -139,7 +142,7 @@ class Replica:
             pick_layout(layout, self._tables, "rejection_free")  # refuses an unknown one
             self.layout = "halo"
             self.algorithm, self.acceptance_estimate = pick_interacting(
-                algorithm, self._coupling, cell, kind, child(PILOT)
+                algorithm, self._coupling, cell, kind, child(PILOT), should_stop=should_stop
             )
             self._backend = self._interacting(cell, kind, words)
             self._energy_base: tuple[int, int] | None = None
@@ -151,7 +154,8 @@ class Replica:
         self._executed_before = self._attempted_before = 0
         self._can_move = False
         self._pace = Pace()
-        self._begin(sample_interval, windows_per_row)
+        fastest = float(self._tables.bound[self._tables.number > 0].max(initial=0.0))
+        self._begin(sample_interval or (1 / fastest if fastest else 1.0), windows_per_row)
 
     def _couple(self, force: bool) -> Coupling | None:
         """What the interacting kernels need. Their modules are imported only where they are used."""
@@ -187,7 +191,7 @@ class Replica:
 
     # ---- running
 
-    def advance(self, n_samples: int, *, should_stop: Callable[[], bool] = lambda: False) -> ExitReason:
+    def advance(self, n_samples: int, *, should_stop: ShouldStop = never) -> ExitReason:
         """Simulate ``n_samples`` more sample intervals; how they are split over calls changes nothing.
 
         Comes back with `ExitReason.DONE`, or `ExitReason.BLOCKED_LATTICE` at once when no carrier can hop.

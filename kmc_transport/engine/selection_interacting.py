@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from .coupling import Coupling
 from .interacting import Interacting
+from .kernels import BATCH
+from .pace import Pace, ShouldStop, Stopped, never
 from .scratch import Scratch
 from .selection import ALGORITHMS
 
@@ -27,11 +29,12 @@ def pick_interacting(
     seed: np.random.SeedSequence | None = None,
     *,
     acceptance: float | None = None,
+    should_stop: ShouldStop = never,
 ) -> tuple[str, float]:
     """Algorithm for carriers that interact, and the share of null-event attempts that are executed.
 
     That share is found from the rates of the configuration, and where it is not hopeless, from a run of null events
-    that begins there and is thrown away; the second half of it counts. Raises ValueError for an unknown algorithm.
+    that begins there and is thrown away; the second half of it counts. Raises ValueError for an unknown algorithm, Stopped when told to.
     """
     if wanted not in ("auto", *ALGORITHMS):
         raise ValueError(f"algorithm must be auto or one of {ALGORITHMS}, not {wanted!r}")
@@ -46,8 +49,22 @@ def pick_interacting(
         if acceptance >= WORTHWHILE_INTERACTING and seed is not None:
             words = np.asarray(seed.generate_state(4, np.uint64), np.uint64)
             pilot = Interacting(coupling, algorithm="null_event", levels=0, cell=cell, kind=kind, words=words)
-            half = np.array([min(15 * len(cell), PILOT_ATTEMPTS // 2)])
-            pilot.configure(float(half[0]) / weight, 1)
-            pilot.run(1, half)
-            acceptance = float(pilot.run(1, half).events.sum()) / float(half[0])
+            half = min(15 * len(cell), PILOT_ATTEMPTS // 2)
+            pilot.configure(half / weight, 1)
+            _attempt(pilot, half, should_stop)
+            acceptance = _attempt(pilot, half, should_stop) / half
     return ("rejection_free" if acceptance < WORTHWHILE_INTERACTING else "null_event"), acceptance
+
+
+def _attempt(pilot: Interacting, attempts: int, should_stop: ShouldStop) -> float:
+    """One sample of so many attempts; the executed ones among them."""
+    pace, rows = Pace(), None
+    while attempts:
+        if should_stop():
+            raise Stopped
+        part = min(attempts, pace.work // BATCH * BATCH)
+        pace.start()
+        attempts -= part
+        rows = pilot.run(1, np.array([part]), goes_on=attempts > 0)
+        pace.end(part)
+    return 0.0 if rows is None else float(rows.events.sum())

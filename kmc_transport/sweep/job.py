@@ -145,9 +145,12 @@ def _simulate(
     state = None if store is None else store.load_partial(point.key)
     try:
         simulation, reached = _simulation(job, point, state)
+        stopped = simulation.build(should_stop=should_stop, on_progress=lambda p: report(standing(p)))
     except InputError as e:
         failure = Failure(point.temperature, vector, _one_line(e))
         return Outcome(standing(nothing, "failed"), failure=failure), None
+    if stopped is ExitReason.INTERRUPTED:
+        return Outcome(standing(simulation.progress()), stopped=True), None
     reason = ExitReason.INTERRUPTED
     reached = min(
         reached, max(1, len(point.targets)) - 1
@@ -159,7 +162,7 @@ def _simulate(
             simulation.sampling = replace(simulation.sampling, relative_error=target)
 
         def save_state(reached: int = number) -> None:
-            if store is not None:
+            if store is not None and simulation.built:
                 store.save_partial(point.key, simulation.snapshot() | {"targets_reached": reached})
 
         reason = ExitReason.INTERRUPTED

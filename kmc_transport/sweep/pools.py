@@ -277,7 +277,7 @@ def warm_up(job: Job, points: Sequence[GridPoint]) -> None:
     seen: set[tuple[str, str]] = set()
     for point in (points[0], points[-1]):
         simulation = PointSimulation(job.model, point.temperature, point.field, root=job.root)
-        replica: Replica = simulation.replicas[0]
+        replica: Replica = simulation.new_replica(0)
         if (replica.algorithm, replica.layout) not in seen:
             seen.add((replica.algorithm, replica.layout))
             replica.advance(1)

@@ -70,8 +70,8 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         system.direction,
         {
             "seed": str(root),
-            "algorithm": simulation.replicas[0].algorithm,
-            "energy_deviation_eV": max(r.largest_deviation for r in simulation.replicas),
+            "algorithm": next((r.algorithm for r in simulation.replicas), ""),
+            "energy_deviation_eV": max((r.largest_deviation for r in simulation.replicas), default=0.0),
             "initial": [r.initial_note for r in simulation.replicas if r.initial_note],
             "estimates": how,
             "batches": 0 if evaluation is None else evaluation.batches,

@@ -1,38 +1,89 @@
 """Limits: kernels come back soon, wall time holds in every stage, length asked is length run."""
 
 import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kmc_transport.engine import Replica, pace
-from kmc_transport.model.model import Model
+from kmc_transport.engine import Replica, anneal, pace
+from kmc_transport.engine.anneal import LatticeMonteCarlo
+from kmc_transport.engine.equilibration import Verdict
+from kmc_transport.engine.pace import Stopped
+from kmc_transport.model.interactions import Initial
+from kmc_transport.model.model import Model, Sampling
+from kmc_transport.point import PointSimulation
+from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
-from tests.unit import test_engine as free
-from tests.unit import test_interacting_engine as bound
+from kmc_transport.sweep.record import make_record
+from tests.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule
+from tests.networks import KT0, T0, lattice_gas, make_model
+
+ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
+
+
+def mixture() -> Model:
+    """Two species on overlapping sublattices of a three-site cell."""
+    return make_model(
+        [[3, 0, 0], [0.5, 2, 0], [0, 0, 4]],
+        [[0, 0, 0], [0.4, 0.5, 0], [0.7, 0.1, 0.5]],
+        [
+            [(0, 1, (0, 0, 0), 2.0), (1, 0, (1, 0, 0), 0.3), (0, 0, (0, 1, 0), 0.7)],
+            [(1, 2, (0, 0, 0), 5.0), (2, 1, (0, 0, 1), 1.0), (2, 2, (1, 0, 0), 0.2)],
+        ],
+        counts=(4, 3),
+        charges=(1.0, -2.0),
+        supercell=(3, 2, 2),
+        site_energy=[[0, 0.03, 0], [0, 0, 0.02]],
+        allowed=[[True, True, False], [False, True, True]],
+    )
+
+
+def gas() -> Model:
+    return with_interactions(with_rule(lattice_gas("sc", 4, 20)), clusters=nearest_pairs(-KT0))
+
+
+def charged(n: int = 8, rule: str = "kra") -> Model:
+    model = with_rule(lattice_gas("sc", 4, n), rule)
+    return with_interactions(model, coulomb=coulomb(model, 2 * KT0))
+
 
 CASES = [
-    *((free.mixture, algorithm, layout) for algorithm, layout in free.CASES),
-    *((model, algorithm, "auto") for model in (bound.gas, bound.charged) for algorithm in bound.ALGORITHMS),
+    (mixture, "null_event", "table"),
+    (mixture, "null_event", "bitset"),
+    (mixture, "rejection_free", "auto"),
+    *((model, algorithm, "auto") for model in (gas, charged) for algorithm in ALGORITHMS),
 ]
 
 
-def replica_of(make: object, algorithm: str, layout: str, interval: float = 20.0) -> Replica:
+def replica_of(make: Callable[..., Model], algorithm: str, layout: str = "auto", interval: float = 20.0) -> Replica:
     """Hundreds of attempts a sample."""
-    if make is free.mixture:
-        return free.replica(
-            free.mixture(), algorithm, layout, field=(0.02, 0, 0.01), sample_interval=interval
-        )
-    if make is bound.gas:
-        return bound.replica(bound.gas(), algorithm, sample_interval=interval)
-    model = bound.charged(rule="metropolis" if algorithm == "null_event" else "kra")
-    scale = math.exp(-1 / bound.KT0) if algorithm == "null_event" else 1.0
-    return bound.replica(model, algorithm, sample_interval=interval * scale)
+    field = (0.02, 0.0, 0.01) if make is mixture else (0.0, 0.0, 0.0)
+    model = make(rule="metropolis") if (make, algorithm) == (charged, "null_event") else make()
+    if (make, algorithm) == (charged, "null_event"):
+        interval *= math.exp(-1 / KT0)
+    return Replica(
+        build_catalog(model, temperature=T0, field=field),
+        seed=np.random.SeedSequence(11),
+        sample_interval=interval,
+        levels=2,
+        algorithm=algorithm,
+        layout=layout,
+    )
+
+
+def assert_same(a: Replica, b: Replica) -> None:
+    for name in ("events", "attempts", "displacement", "collective", "tracer"):
+        np.testing.assert_array_equal(getattr(a.tallies, name), getattr(b.tallies, name), err_msg=name)
+    np.testing.assert_array_equal(a.positions(), b.positions())
+    assert (a.executed, a.attempted, a.energy_drift) == (b.executed, b.attempted, b.energy_drift)
 
 
 @pytest.mark.parametrize(("make", "algorithm", "layout"), CASES)
 def test_short_calls_change_no_bit(
-    make: object, algorithm: str, layout: str, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Model], algorithm: str, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls of 64 attempts, stopped and taken up again in the middle of samples, give the run of whole ones."""
     whole = replica_of(make, algorithm, layout)
@@ -52,17 +103,16 @@ def test_short_calls_change_no_bit(
         within += bool(parts._backend["counts"].any())
     assert within > 3  # in the middle of a sample
     assert whole.executed > 100
-    bound.assert_same(whole, parts)
+    assert_same(whole, parts)
     parts.advance(2)
     whole.advance(2)
-    bound.assert_same(whole, parts)
+    assert_same(whole, parts)
 
 
 @pytest.mark.parametrize("algorithm", ["null_event", "rejection_free"])
 def test_calls_last_a_fraction_of_a_second(algorithm: str) -> None:
     """One sample of some hundred million hops can be left after moments."""
-    model: Model = free.lattice_gas("square", 4, 5)
-    r = free.replica(model, algorithm, sample_interval=2e7)
+    r = replica_of(lambda: lattice_gas("square", 4, 5), algorithm, interval=2e7)
     r.advance(1, should_stop=Limit(0.5))  # compiles
     limit = Limit(1.0)
     assert r.advance(1, should_stop=limit) is ExitReason.INTERRUPTED
@@ -78,8 +128,6 @@ class Limit:
     """Asks for a stop after some processor seconds, and notes the longest time between two questions."""
 
     def __init__(self, seconds: float) -> None:
-        import time
-
         self.clock = time.process_time
         self.end, self.last, self.longest = self.clock() + seconds, self.clock(), 0.0
 
@@ -87,3 +135,43 @@ class Limit:
         now = self.clock()
         self.longest, self.last = max(self.longest, now - self.last), now
         return now > self.end
+
+
+def annealed(n: int = 30) -> Model:
+    model = replace(charged(n), initial=Initial("annealed", None, 4 * T0, 10**8))
+    return replace(model, sampling=Sampling(seed=1, relative_error=0.01, wall_time=0.3))
+
+
+def test_annealing_keeps_the_wall_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be had in time is not there, and the point says so; a stop comes at once."""
+    restless = Verdict(False, 0, 0.0, 0.0, 1.0, 0.0)
+    monkeypatch.setattr(anneal, "judge", lambda series: restless)
+    lattice_monte_carlo()  # compiles
+    limit = Limit(0.2)
+    with pytest.raises(Stopped):
+        Replica(build_catalog(annealed(), temperature=T0), seed=np.random.SeedSequence(1), should_stop=limit)
+    assert limit.longest < 1.0
+    point = PointSimulation(annealed(), T0, [0, 0, 0], root=1)
+    assert point.run() is ExitReason.TIME_LIMIT
+    assert point.seconds < 3
+    assert not point.built
+    record = make_record(annealed(), point, ExitReason.TIME_LIMIT, 1)
+    assert record.values["executed_hops"] == 0
+    assert record.values["exit_reason"] == "time limit"
+
+
+def test_annealing_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps cut into calls of 7 trials."""
+    whole, series = lattice_monte_carlo()
+    monkeypatch.setattr(pace, "FEWEST", 7)
+    monkeypatch.setattr(pace, "MOST", 7)
+    parts, cut = lattice_monte_carlo()
+    np.testing.assert_array_equal(series, cut)
+    for a, b in zip(whole.sites, parts.sites, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (whole.possible, whole.accepted) == (parts.possible, parts.accepted)
+
+
+def lattice_monte_carlo() -> tuple[LatticeMonteCarlo, np.ndarray]:
+    lattice = LatticeMonteCarlo(charged(30), [np.arange(30)], np.random.default_rng(1))
+    return lattice, lattice.run(T0, 40)
