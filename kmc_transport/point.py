@@ -136,9 +136,7 @@ class PointSimulation:
     def new_replica(self, number: int, should_stop: ShouldStop = never) -> Replica:
         """One of the replicas at its start. Raises Stopped when told to."""
         stream = replica_stream(self._root, self.system.temperature, self.catalog.field, number)
-        return Replica(
-            self.catalog, seed=stream, algorithm=self.sampling.algorithm, should_stop=should_stop
-        )
+        return Replica(self.catalog, seed=stream, algorithm=self.sampling.algorithm, should_stop=should_stop)
 
     @property
     def built(self) -> bool:
@@ -154,9 +152,7 @@ class PointSimulation:
         """Make the replicas (annealing them may take long), within the time limit; None when they are there."""
         return self._timed(self._build, should_stop, on_progress)
 
-    def _build(
-        self, stop: Callable[[], ExitReason | None], report: Callable[[], None]
-    ) -> ExitReason | None:
+    def _build(self, stop: Callable[[], ExitReason | None], report: Callable[[], None]) -> ExitReason | None:
         reason: ExitReason | None = None
 
         def should_stop() -> bool:
@@ -218,9 +214,7 @@ class PointSimulation:
     ) -> ExitReason:
         """Go on until accurate, out of time, blocked, or told to stop; may be called again after a stop."""
 
-        def rounds(
-            stop: Callable[[], ExitReason | None], report: Callable[[], None]
-        ) -> ExitReason:
+        def rounds(stop: Callable[[], ExitReason | None], report: Callable[[], None]) -> ExitReason:
             reason = self._build(stop, report)
             while reason is None:
                 reason = ExitReason.BLOCKED_LATTICE if self.blocked else self._round(stop, report, pool)

@@ -177,7 +177,9 @@ class LatticeMonteCarlo:
             most = min(self._pace.work, TRIALS, trials - trial)
             within = trial % n
             done = min(most, n - within) if within or most < n else most // n * n
-            part = series[trial // n : -(-(trial + done) // n)]  # a sweep in pieces: the last one's energy stays
+            part = series[
+                trial // n : -(-(trial + done) // n)
+            ]  # a sweep in pieces: the last one's energy stays
             draws = self.rng.random((done, 4))
             self.energy, possible, accepted = k.run_trials(
                 self.energies,
@@ -270,7 +272,9 @@ def anneal(
         most = sweeps if len(rungs) == len(ladder) else max(1, sweeps // ON_THE_WAY)
         goal = min(FIRST_SWEEPS, most)
         while True:
-            series = np.concatenate([series, lattice.run(kelvin, goal - len(series), should_stop=should_stop)])
+            series = np.concatenate(
+                [series, lattice.run(kelvin, goal - len(series), should_stop=should_stop)]
+            )
             verdict = judge(series)
             if verdict.equilibrated or goal >= most:
                 break

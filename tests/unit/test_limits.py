@@ -58,7 +58,9 @@ CASES = [
 ]
 
 
-def replica_of(make: Callable[..., Model], algorithm: str, layout: str = "auto", interval: float = 20.0) -> Replica:
+def replica_of(
+    make: Callable[..., Model], algorithm: str, layout: str = "auto", interval: float = 20.0
+) -> Replica:
     """Hundreds of attempts a sample."""
     field = (0.02, 0.0, 0.01) if make is mixture else (0.0, 0.0, 0.0)
     model = make(rule="metropolis") if (make, algorithm) == (charged, "null_event") else make()
