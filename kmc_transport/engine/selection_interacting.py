@@ -34,7 +34,8 @@ def pick_interacting(
     """Algorithm for carriers that interact, and the share of null-event attempts that are executed.
 
     That share is found from the rates of the configuration, and where it is not hopeless, from a run of null events
-    that begins there and is thrown away; the second half of it counts. Raises ValueError for an unknown algorithm, Stopped when told to.
+    that begins there and is thrown away; the second half of it counts.
+    Raises ValueError for an unknown algorithm, Stopped when told to.
     """
     if wanted not in ("auto", *ALGORITHMS):
         raise ValueError(f"algorithm must be auto or one of {ALGORITHMS}, not {wanted!r}")
