@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from .born_common import freeze_born
-from .paths_common import fail, library, read_text
+from .files import bare_name
+from .paths_common import fail, library
+from .phonopy_files import beside, built, read_born, read_phonopy, require_phonopy
 from .records import BornCharges, Snapshot
 from .structures import read_structure
 
@@ -26,39 +28,29 @@ def read_born_file(file: Path, structure: Path | None) -> BornCharges:
 
     Raises
     ------
-    InputError : phonopy is missing, no structure, or a number of lines that is not that of the independent atoms.
+    InputError : phonopy is missing, no structure, or a number of lines that is neither that of the independent
+        atoms nor that of all atoms.
     """
-    try:
-        import phonopy  # noqa: F401
-    except ImportError as error:
-        raise fail(
-            file,
-            "spreading a BORN file over the atoms needs phonopy, which is not installed",
-            'pip install "kmc_transport[phonopy]"',
-        ) from error
-    from phonopy.file_IO import parse_BORN
+    require_phonopy(str(file), "phonopy is needed to spread a BORN file over the atoms")
     from phonopy.structure.atoms import PhonopyAtoms
 
-    place = structure or next(
-        (p for p in (file.with_name(n) for n in (*_YAML, *_CELLS)) if p.is_file()), None
-    )
+    place = structure or next(iter(beside(file, (*_YAML, *_CELLS)).values()), None)
     if place is None:
         raise fail(
             file,
             "a BORN file has no structure, and none lies beside it",
             "give structure, the cell that its lines belong to",
         )
-    snapshot = _primitive(place) if place.name in _YAML else read_structure(place)
-    read_text(file, "a BORN file of phonopy")
-    atoms: Any = PhonopyAtoms(
-        symbols=list(snapshot.symbols), cell=snapshot.cell, positions=snapshot.positions
-    )
-    with library(
-        file,
-        "a BORN file of phonopy",
-        f"it must have one line for each symmetry-independent atom of {place.name}",
-    ):
-        charges: Any = parse_BORN(atoms, filename=str(file))
+    symprec = 1e-5
+    if bare_name(place) in _YAML:
+        snapshot, symprec = _primitive(place)
+    else:
+        snapshot = read_structure(place)
+    with library(place, "the structure of a BORN file", "give the cell that its lines belong to"):
+        atoms: Any = PhonopyAtoms(
+            symbols=list(snapshot.symbols), cell=snapshot.cell, positions=snapshot.positions
+        )
+    charges = read_born(file, atoms, symprec)
     return freeze_born(
         np.array(charges["born"]),
         file=file,
@@ -70,19 +62,12 @@ def read_born_file(file: Path, structure: Path | None) -> BornCharges:
     )
 
 
-def _primitive(place: Path) -> Snapshot:
-    from phonopy import Phonopy
-    from phonopy.interface.phonopy_yaml import read_phonopy_yaml
-
-    with library(place, "a yaml of phonopy", "give the structure that the lines of BORN belong to"):
-        content: Any = read_phonopy_yaml(str(place))
-        phonon: Any = Phonopy(
-            content.unitcell,
-            np.eye(3, dtype=int),
-            primitive_matrix="auto" if content.primitive_matrix is None else content.primitive_matrix,
-            log_level=0,
-        )
-        to_angstrom = float(getattr(content.physical_units, "distance_to_A", None) or 1.0)
-        cell = np.array(phonon.primitive.cell) * to_angstrom
-        positions = np.array(phonon.primitive.positions) * to_angstrom
-        return Snapshot(cell, positions, tuple(phonon.primitive.symbols), str(place))
+def _primitive(place: Path) -> tuple[Snapshot, float]:
+    """Primitive cell of a phonopy yaml, in Å, and its symmetry tolerance."""
+    found = read_phonopy(place)
+    cell: Any = built(found, str(place), supercell=False).primitive
+    lengths = found.to_angstrom
+    snapshot = Snapshot(
+        np.array(cell.cell) * lengths, np.array(cell.positions) * lengths, tuple(cell.symbols), str(place)
+    )
+    return snapshot, found.symprec

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from .phonopy_files import open_hdf5
 from .records import Spectrum
 from .spectra_freeze import freeze_spectrum, wrong
 
@@ -95,23 +95,17 @@ def read_mesh_hdf5(path: Path, file: str) -> Spectrum:
     ------
     InputError : cut off, another file of phonopy, arrays that do not fit together.
     """
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as f:
-            missing = [k for k in ("mesh", "qpoint", "weight", "frequency") if k not in f]
-            if missing:
-                raise wrong(
-                    file,
-                    f"is not a mesh.hdf5 of phonopy: no {', '.join(missing)}",
-                    "give a mesh.hdf5, or the phonopy_params.yaml / phonopy_disp.yaml of the calculation",
-                    value=f"holds {', '.join(sorted(f)) or 'nothing'}",
-                )
-            mesh, qpoint, weight, frequency = (f[k][()] for k in ("mesh", "qpoint", "weight", "frequency"))
-    except (OSError, RuntimeError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise wrong(file, f"HDF5 cannot read it ({str(error)[:120]})", _AGAIN) from error
+    names = ("mesh", "qpoint", "weight", "frequency")
+    with open_hdf5(path, "a mesh.hdf5 of phonopy") as get:
+        mesh, qpoint, weight, frequency = found = [get(k) for k in names]
+    if missing := [k for k, array in zip(names, found, strict=True) if array is None]:
+        raise wrong(
+            file,
+            f"is not a mesh.hdf5 of phonopy: no {', '.join(missing)}",
+            "give a mesh.hdf5, or the phonopy_params.yaml / phonopy_disp.yaml of the calculation",
+        )
+    if any(np.asarray(a).dtype.kind not in "iuf" for a in found):
+        raise wrong(file, "mesh, qpoint, weight and frequency are not all numbers", _AGAIN)
     shapes = [np.ndim(mesh), np.ndim(qpoint), np.ndim(weight), np.ndim(frequency)]
     if shapes != [1, 2, 1, 2] or len(mesh) != 3:
         raise wrong(file, "mesh, qpoint, weight and frequency have other shapes than phonopy's", _AGAIN)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem
+from .phonopy_files import PhonopyYaml, beside, built, guard, read_born, read_phonopy, require_phonopy
+from .phonopy_forces import fit_random, read_constants, read_constants_hdf5, read_force_sets
 from .records import Spectrum
 from .spectra_freeze import freeze_spectrum, wrong
 
@@ -20,7 +20,6 @@ DEFAULT_LENGTH = 50.0
 """Å; without a mesh, as many points along each axis as make the sampled supercell about this long."""
 _CONSTANTS = ("FORCE_CONSTANTS", "force_constants.hdf5")
 _TOGETHER = "keep the files of one calculation together"
-_T = TypeVar("_T")
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -43,33 +42,13 @@ def read_force_constants(
     ------
     InputError : phonopy is not installed, no forces, files that do not belong together or cannot be read.
     """
-    _import_phonopy()
-    from phonopy import Phonopy
-    from phonopy.interface.phonopy_yaml import read_phonopy_yaml
+    require_phonopy(file, "phonopy is needed to compute phonons from forces")
+    found = read_phonopy(path)
+    phonon = built(found, file, cell)
+    forces_from, notes = _set_forces(phonon, found, path, file)
+    notes += _set_charges(phonon, found, path, file, born, nac_direction)
 
-    content: Any = _guard(lambda: read_phonopy_yaml(str(path)), file, "phonopy cannot read it")
-    if content.unitcell is None:
-        raise wrong(file, "holds no unit cell", "give phonopy_params.yaml or phonopy_disp.yaml")
-    if cell == "unit":
-        matrix: Any = np.eye(3)
-    else:
-        matrix = "auto" if content.primitive_matrix is None else content.primitive_matrix
-    phonon: Any = _guard(
-        lambda: Phonopy(
-            content.unitcell,
-            np.eye(3, dtype=int) if content.supercell_matrix is None else content.supercell_matrix,
-            primitive_matrix=matrix,
-            calculator=content.calculator,
-            log_level=0,
-        ),
-        file,
-        "phonopy cannot build its cells",
-    )
-    forces_from = _set_forces(phonon, content, path, file)
-    notes = _set_charges(phonon, content, path, file, born, nac_direction)
-
-    to_angstrom = float(getattr(content.physical_units, "distance_to_A", None) or 1.0)
-    lattice = np.array(phonon.primitive.cell) * to_angstrom
+    lattice = np.array(phonon.primitive.cell) * found.to_angstrom
     if mesh is None:
         per_length = np.linalg.norm(np.linalg.inv(lattice), axis=0)
         mesh = [max(1, round(DEFAULT_LENGTH * float(k))) for k in per_length]
@@ -80,12 +59,12 @@ def read_force_constants(
     numbers = int(mesh[0]), int(mesh[1]), int(mesh[2])
     qpoint, weight = _half_mesh(numbers)
     direction = None if nac_direction is None else list(nac_direction)
-    found: Any = _guard(
+    result: Any = guard(
         lambda: phonon.run_qpoints(qpoint, nac_q_direction=direction), file, "phonopy cannot compute the mesh"
     )
-    found = phonon.qpoints if found is None else found
+    result = phonon.qpoints if result is None else result
     return freeze_spectrum(
-        found.frequencies,
+        result.frequencies,
         file=file,
         source=f"{file} ({forces_from}; mesh by phonopy)",
         weight=weight,
@@ -97,79 +76,41 @@ def read_force_constants(
     )
 
 
-def _import_phonopy() -> None:
-    try:
-        import phonopy  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            Problem(
-                "phonopy is needed to compute phonons from forces and is not installed",
-                remedy='pip install "kmc_transport[phonopy]", or give a mesh.yaml or mesh.hdf5',
-            )
-        ) from error
-
-
-def _guard(call: Callable[[], _T], file: str, what: str) -> _T:
-    """Result of ``call``; phonopy's errors, of many families, become ours, and its remarks are left out."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return call()
-    except InputError:
-        raise
-    except Exception as error:
-        detail = " ".join(str(error).split())[:160] or type(error).__name__
-        raise wrong(
-            file, f"{what} ({detail})", "it may be cut off or mixed up; write it again with phonopy"
-        ) from error
-
-
-def _set_forces(phonon: Any, content: Any, path: Path, file: str) -> str:
-    """Give phonopy its force constants; where they came from."""
-    n_atoms = len(phonon.supercell)
+def _set_forces(phonon: Any, found: PhonopyYaml, path: Path, file: str) -> tuple[str, list[str]]:
+    """Give phonopy its force constants; where they came from, and notes."""
+    content = found.content
     if content.force_constants is not None:
         _assign_constants(phonon, content.force_constants, file)
-        return "force constants inside"
+        return "force constants inside", []
     if _has_forces(content.dataset):
-        _assign_forces(phonon, content.dataset, n_atoms, file)
-        return "forces inside"
-    beside = {n: path.with_name(n) for n in (*_CONSTANTS, "FORCE_SETS") if path.with_name(n).is_file()}
-    if not beside:
+        return "forces inside", _assign_forces(phonon, content.dataset, file)
+    near = beside(path, (*_CONSTANTS, "FORCE_SETS"))
+    if not near:
         raise wrong(
             file,
             "holds neither forces nor force constants, and none lie beside it",
             "put FORCE_SETS or FORCE_CONSTANTS into the same folder, or give the phonopy_params.yaml",
         )
-    if len(beside) > 1:
+    if len(near) > 1:
         raise wrong(
             file,
             "it is not clear which forces belong to it",
             "leave one of them in the folder",
-            value=", ".join(beside),
+            value=", ".join(near),
         )
-    name, other = next(iter(beside.items()))
-    place = str(other)
+    name, other = next(iter(near.items()))
+    notes: list[str] = []
     if name == "FORCE_SETS":
-        from phonopy.file_IO import get_FORCE_SETS_type, parse_FORCE_SETS
-
-        kind = _guard(lambda: get_FORCE_SETS_type(place), place, "cannot be read")
-        count = n_atoms if kind == 2 else None
-        dataset: Any = _guard(lambda: parse_FORCE_SETS(place, natom=count), place, "cannot be read")
-        _check_same_displacements(dataset, content.dataset, place, file)
-        _assign_forces(phonon, dataset, n_atoms, place)
+        dataset = read_force_sets(other, len(phonon.supercell))
+        _check_same_displacements(dataset, content.dataset, str(other), file)
+        notes = _assign_forces(phonon, dataset, str(other))
     elif name == "FORCE_CONSTANTS":
-        from phonopy.file_IO import parse_FORCE_CONSTANTS
-
-        p2s = phonon.primitive.p2s_map
-        constants: Any = _guard(lambda: parse_FORCE_CONSTANTS(place, p2s_map=p2s), place, "cannot be read")
-        _assign_constants(phonon, constants, place)
+        _assign_constants(phonon, read_constants(other, phonon), str(other))
     else:
-        from phonopy.file_IO import read_force_constants_hdf5
-
-        p2s = phonon.primitive.p2s_map
-        constants = _guard(lambda: read_force_constants_hdf5(place, p2s_map=p2s), place, "cannot be read")
-        _assign_constants(phonon, constants, place)
-    return f"forces of {name}"
+        constants, note = read_constants_hdf5(other, phonon, content.calculator)
+        _assign_constants(phonon, constants, str(other))
+        notes = note
+    return f"forces of {name}", notes
 
 
 def _has_forces(dataset: Any) -> bool:
@@ -179,27 +120,35 @@ def _has_forces(dataset: Any) -> bool:
     return "forces" in dataset or (bool(first) and all("forces" in d for d in first))
 
 
-def _assign_forces(phonon: Any, dataset: Any, n_atoms: int, file: str) -> None:
-    shapes = {np.shape(d["forces"]) for d in dataset.get("first_atoms", ())} or {
-        np.shape(dataset["forces"])[1:]
-    }
+def _assign_forces(phonon: Any, dataset: Any, file: str) -> list[str]:
+    """Force constants from a set of forces: finite differences, or a fit to random displacements; notes."""
+    n_atoms = len(phonon.supercell)
+    random = "first_atoms" not in dataset
+    arrays = [dataset["forces"], dataset["displacements"]] if random else []
+    arrays += [d["forces"] for d in dataset.get("first_atoms", ())]
+    shapes = {np.shape(a)[1:] if random else np.shape(a) for a in arrays}
     if shapes != {(n_atoms, 3)}:
         raise wrong(
             file,
             "the forces are not those of this supercell",
             _TOGETHER,
-            value=f"forces of {', '.join(sorted(str(s[0]) for s in shapes))} atoms",
+            value=f"forces of {', '.join(sorted(str(s[0]) if s else '?' for s in shapes))} atoms",
             allowed=f"{n_atoms} atoms",
         )
-
+    steps = [d["displacement"] for d in dataset.get("first_atoms", ())]
+    if not all(np.isfinite(a).all() for a in [*arrays, *steps]):
+        raise wrong(file, "holds forces or displacements that are not finite", "repeat the calculation")
     _check_complete(phonon, dataset, file)
+    if random:
+        return fit_random(phonon, dataset, file)
 
     def produce() -> None:
         phonon.dataset = dataset
         phonon.produce_force_constants(show_drift=False)
         phonon.symmetrize_force_constants(show_drift=False)
 
-    _guard(produce, file, "phonopy cannot make force constants of it")
+    guard(produce, file, "phonopy cannot make force constants of it")
+    return []
 
 
 def _check_complete(phonon: Any, dataset: Any, file: str) -> None:
@@ -241,10 +190,13 @@ def _assign_constants(phonon: Any, constants: FloatArray, file: str) -> None:
             allowed=f"({n_super} or {n_primitive}, {n_super}, 3, 3)",
         )
 
+    if not np.isfinite(constants).all():
+        raise wrong(file, "holds force constants that are not finite", "repeat the calculation")
+
     def assign() -> None:
         phonon.force_constants = constants
 
-    _guard(assign, file, "phonopy does not take these force constants")
+    guard(assign, file, "phonopy does not take these force constants")
 
 
 def _check_same_displacements(dataset: Any, announced: Any, file: str, yaml: str) -> None:
@@ -268,38 +220,32 @@ def _check_same_displacements(dataset: Any, announced: Any, file: str, yaml: str
 
 def _set_charges(
     phonon: Any,
-    content: Any,
+    found: PhonopyYaml,
     path: Path,
     file: str,
     born: bool | str | Path,
     nac_direction: Sequence[float] | None,
 ) -> list[str]:
     """Born charges for the long-range part of the dynamical matrix, when asked for; notes."""
-    beside = path.with_name("BORN")
+    near = beside(path, ("BORN",)).get("BORN")
+    charges = found.content.nac_params
     if born is False:
         if nac_direction is not None:
             raise wrong(file, "a direction for LO-TO splitting needs Born charges", "give born=True as well")
-        where = "in the file" if content.nac_params else "in BORN beside it" if beside.is_file() else ""
+        where = "in the file" if charges else "in BORN beside it" if near else ""
         return [f"{file}: Born charges {where} are not used"] if where else []
-    charges = content.nac_params
     if charges is None or born is not True:
-        from phonopy.file_IO import parse_BORN
-
-        place = beside if born is True else Path(born)
+        place = (near or path.with_name("BORN")) if born is True else Path(born)
         if not place.is_file():
             raise wrong(str(place), "there is no such file of Born charges", "give its path, or born=False")
-        charges = _guard(
-            lambda: parse_BORN(phonon.primitive, filename=str(place)), str(place), "cannot be read"
-        )
+        charges = read_born(place, phonon.primitive, found.symprec)
 
     def assign() -> None:
         if charges.get("factor") is None:
-            from phonopy.interface.calculator import get_calculator_physical_units
-
-            charges["factor"] = get_calculator_physical_units(content.calculator).nac_factor
+            charges["factor"] = found.units.nac_factor
         phonon.nac_params = charges
 
-    _guard(assign, file, "phonopy does not take these Born charges")
+    guard(assign, file, "phonopy does not take these Born charges")
     if nac_direction is None:
         return [f"{file}: Born charges are used; without a direction, LO and TO modes are not split at Gamma"]
     return [f"{file}: Born charges are used; Gamma is approached along {[float(k) for k in nac_direction]}"]

@@ -242,7 +242,7 @@ def test_bad_choices_are_refused(files: Path) -> None:
 
 def test_phonopy_missing_names_the_extra(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "phonopy", None)
-    refused(files / "phonopy_params.yaml", r'pip install "kmc_transport\[phonopy\]"')
+    refused(files / "phonopy_params.yaml", r"pip install phonopy")
     assert read_spectrum(files / "mesh.yaml").n_atoms == 2  # needs no phonopy
     assert read_spectrum(files / "mesh.hdf5").n_atoms == 2
 
@@ -330,7 +330,11 @@ def test_forces_cut_off_are_refused(files: Path, tmp_path: Path) -> None:
     lines = (folder / "FORCE_SETS").read_text().splitlines(keepends=True)
     for n in (0, 1, 2, 5, 40, 69, len(lines) - 1):
         (folder / "FORCE_SETS").write_text("".join(lines[:n]))
-        refused(folder / "phonopy_disp.yaml", "FORCE_SETS.*(cannot be read|is not|are not)", mesh=(1, 1, 1))
+        refused(
+            folder / "phonopy_disp.yaml",
+            "FORCE_SETS.*(cannot be read|is not|are not|is empty)",
+            mesh=(1, 1, 1),
+        )
     text = (files / "phonopy_params.yaml").read_text()
     path = tmp_path / "phonopy_params.yaml"
     second = text.index("\n- atom:", text.index("displacements:") + 20)
@@ -390,7 +394,7 @@ def test_files_of_different_calculations_are_refused(files: Path, tmp_path: Path
     refused(files / "nothing" / "phonopy_disp.yaml", "neither forces nor force constants")
     (folder / "FORCE_CONSTANTS").unlink()
     (folder / "BORN").write_text("14.4\n3 0 0\n")
-    refused(folder / "phonopy_disp.yaml", "BORN.*cannot be read", born=True)
+    refused(folder / "phonopy_disp.yaml", "BORN.*0 lines of charges", born=True)
 
 
 # ---- files of real calculations
