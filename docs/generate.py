@@ -218,6 +218,7 @@ API: list[tuple[str, str, list[str]]] = [
     ("", "kmc_transport.sweep.merge", ["merge", "Merged"]),
     ("", "kmc_transport.sweep.verify", ["verify", "Verification"]),
     ("", "kmc_transport.plots", ["plot_results"]),
+    ("One replica", "kmc_transport.engine", ["Replica", "Events"]),
     (
         "Equilibrium",
         "kmc_transport.engine",
@@ -517,7 +518,9 @@ def options_of(function: Callable[..., Any]) -> Iterable[tuple[bool, str, str]]:
         else:
             word = {Path: "FILE", int: "N", float: "NUMBER"}.get(members[0], "TEXT")
             value = " " + (info.metavar or word)
-            if parameter.default is not None and "Default" not in meaning:
+            if parameter.default is inspect.Parameter.empty:
+                meaning += " Required."
+            elif parameter.default is not None and "Default" not in meaning:
                 meaning += f" Default: {parameter.default}."
         names = [n for decl in spelled or [dashed] for n in decl.split("/")]
         yield False, ", ".join(f"`{n}{value}`" for n in names), meaning

@@ -21,7 +21,7 @@ Stages (each reads what the earlier ones left in the work folder; finished ones 
     summary       summary.json (energies, structures, Born charges) and results.md
 
 Geometry. Conventional cell of rock salt, a = 4.165 Å, doubled along each axis: 64 sites. All structures share one frame
-and one order of atoms: 32 Mg, then 31 O, the first of which (atom 33) migrates from (a/2, a/2, 0) to the vacant
+and one order of atoms: 32 Mg, then 31 O, the first of which (atom 32, counted from 0) migrates from (a/2, a/2, 0) to the vacant
 site (0, 0, 0). The symmetry centres, (0, 0, 0) for the start, (a/4, a/4, 0) for the saddle, (a/2, a/2, 0) for the
 end, hold the structures against rigid shifts, so no alignment is needed between them.
 """
@@ -72,7 +72,7 @@ STAGES = (
 
 
 def ideal_sites():
-    """Symbols and positions (Å) of the 63 atoms on lattice sites; vacancy at the origin, atom 33 migrates."""
+    """Symbols and positions (Å) of the 63 atoms on lattice sites; vacancy at the origin, atom 32 (counted from 0) migrates."""
     grid = list(itertools.product(range(4), repeat=3))  # in units of a/2
     magnesium = [p for p in grid if sum(p) % 2 == 1]
     oxygen = [p for p in grid if sum(p) % 2 == 0 and p not in ((0, 0, 0), (1, 1, 0))]
@@ -344,7 +344,7 @@ def stage_summary(args):
         "lattice_constant_A": A,
         "cell_A": CELL,
         "charge_e": CHARGE,
-        "migrating_atom": MIGRATING + 1,
+        "migrating_atom": MIGRATING,
         "states": {},
     }
     relaxations = {"start": "start_relax", "saddle": "saddle_relax", "end": "end_scf"}

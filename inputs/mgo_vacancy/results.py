@@ -65,7 +65,7 @@ def energies(summary):
 def tensors(summary):
     """Lines of the section on Born charges."""
     cell = summary["cell_A"]
-    migrating = summary["migrating_atom"] - 1
+    migrating = summary["migrating_atom"]
     for name in ("start", "saddle"):
         state = summary["states"].get(name, {})
         charges = state.get("born_charges_e")
@@ -81,7 +81,7 @@ def tensors(summary):
             f"much (xx). Dielectric tensor: xx {epsilon[0][0]:.3f}, zz {epsilon[2][2]:.3f}, xy {epsilon[0][1]:.3f}."
         )
         yield ""
-        yield "| atom | distance from the migrating site, Å | xx | yy | zz | xy | yx | xz | yz | Tr/3 |"
+        yield "| atom, from 0 | distance from the migrating site, Å | xx | yy | zz | xy | yx | xz | yz | Tr/3 |"
         yield "|---|---|---|---|---|---|---|---|---|---|"
         positions = state["positions_A"]
         distance = [
@@ -92,13 +92,13 @@ def tensors(summary):
             z = charges[k]
             parts = [z[0][0], z[1][1], z[2][2], z[0][1], z[1][0], z[0][2], z[1][2], trace(z)]
             numbers = " | ".join(f"{round(x, 3) + 0.0:.3f}" for x in parts)
-            label = f"{summary['symbols'][k]} {k + 1}" + (" (migrating)" if k == migrating else "")
+            label = f"{summary['symbols'][k]} {k}" + (" (migrating)" if k == migrating else "")
             yield f"| {label} | {distance[k]:.3f} | {numbers} |"
 
 
 def dipoles(summary):
     """Lines of the section on the dipole from start to saddle."""
-    states, migrating = summary["states"], summary["migrating_atom"] - 1
+    states, migrating = summary["states"], summary["migrating_atom"]
     if not {"start", "saddle"} <= states.keys():
         return
     shifts = [

@@ -270,7 +270,7 @@ def _freeze(
             second = int(order[1])
             notes.append(
                 f"atoms {atom} ({symbols[atom]}) and {second} ({symbols[second]}) move nearly equally far: set "
-                "migrating_atom"
+                "migrating_atom (counted from 0)"
             )
     if length[atom] < 0.05:
         raise _wrong(

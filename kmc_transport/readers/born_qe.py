@@ -44,7 +44,7 @@ def read_xml(file: Path) -> BornCharges:
     for i in range(n_atoms):
         atom = root.find(f".//ATOM.{i + 1}")
         if atom is None:
-            raise fail(file, f"atom {i + 1} of {n_atoms} is missing", _REMEDY)
+            raise fail(file, f"atom {i} (counted from 0) of {n_atoms} is missing", _REMEDY)
         symbols.append(element_of(names.get(atom.get("INDEX", ""), atom.get("SPECIES", "")).strip()))
         tau = atom.get("TAU") or " ".join(atom.get(f"TAU{x}", "") for x in "XYZ")
         positions.append(numbers(tau.split(), file, 0))
@@ -99,7 +99,10 @@ def read_dyn(file: Path) -> BornCharges:
     symbols = [names.get(int(a[1]), "") for a in atoms]
     if "" in symbols:
         raise fail(
-            file, f"atom {symbols.index('') + 1} is of a type that is not listed", _REMEDY, line=at + 1
+            file,
+            f"atom {symbols.index('')} (counted from 0) is of a type that is not listed",
+            _REMEDY,
+            line=at + 1,
         )
     heads = [i for i, x in enumerate(lines) if "Effective Charges E-U" in x]
     if not heads:

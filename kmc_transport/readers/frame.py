@@ -57,8 +57,8 @@ def unsound(cell: FloatArray, fractional: FloatArray) -> str:
         return f"{len(fractional)} atoms, more than {MOST_ATOMS}"
     if not np.isfinite(fractional).all():
         atom = int(np.argmin(np.isfinite(fractional).all(axis=1)))
-        return f"the position of atom {atom + 1} is not finite"
+        return f"the position of atom {atom} (counted from 0) is not finite"
     if np.abs(fractional).max() > _FARTHEST:
         atom = int(np.argmax(np.abs(fractional).max(axis=1)))
-        return f"atom {atom + 1} lies {np.abs(fractional).max():.4g} cells away"
+        return f"atom {atom} (counted from 0) lies {np.abs(fractional).max():.4g} cells away"
     return ""

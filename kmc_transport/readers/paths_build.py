@@ -245,14 +245,14 @@ def _migrating(displacement: FloatArray, symbols: tuple[str, ...], told: int | N
     if told is not None:
         if told != first:
             notes.append(
-                f"migrating atom {told} ({symbols[told]}) as told; the largest displacement, {length[first]:.2f} Å, is "
-                f"that of atom {first} ({symbols[first]})"
+                f"migrating atom {told} ({symbols[told]}, counted from 0) as told; the largest displacement, "
+                f"{length[first]:.2f} Å, is that of atom {first} ({symbols[first]})"
             )
         return told
     if len(order) > 1 and length[order[1]] > 0.9 * length[first]:
         second = int(order[1])
         notes.append(
             f"atoms {first} ({symbols[first]}) and {second} ({symbols[second]}) move nearly equally far: set "
-            "migrating_atom"
+            "migrating_atom (counted from 0)"
         )
     return first

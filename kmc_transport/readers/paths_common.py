@@ -137,9 +137,7 @@ def require_ase(file: Path) -> None:
             warnings.simplefilter("ignore")
             import ase  # noqa: F401
     except ModuleNotFoundError as error:
-        raise fail(
-            file, "reading this needs ASE, which is not installed", 'pip install "kmc_transport[ase]"'
-        ) from error
+        raise fail(file, "reading this needs ASE, which is not installed", "pip install ase") from error
 
 
 def stack(images: Sequence[FloatArray]) -> FloatArray | None:

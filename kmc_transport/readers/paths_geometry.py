@@ -93,8 +93,8 @@ def _unwrap(raw: RawPath, notes: list[str]) -> FloatArray:
         notes.append(f"jump of more than half the cell, followed across the cell boundary: {names}")
     for atom, i in sorted(uncertain.items())[:3]:
         notes.append(
-            f"atom {atom} ({raw.symbols[0][atom]}) moves nearly half the cell between {raw.labels[i - 1]} and "
-            f"{raw.labels[i]}: its way round is a guess"
+            f"atom {atom} ({raw.symbols[0][atom]}, counted from 0) moves nearly half the cell between "
+            f"{raw.labels[i - 1]} and {raw.labels[i]}: its way round is a guess"
         )
     return positions
 

@@ -243,7 +243,7 @@ def _add_axsf(raw: RawPath, file: Path, path: _Path | None, given: Path) -> None
         # only what the .axsf adds is lost, unless it was asked for
         if given == file or path is None:
             raise
-        raw.notes.append(f'{file.name} is not read: it needs ASE (pip install "kmc_transport[ase]")')
+        raw.notes.append(f"{file.name} is not read: it needs ASE (pip install ase)")
         return
     from ase.io import read
 
@@ -269,7 +269,8 @@ def _add_axsf(raw: RawPath, file: Path, path: _Path | None, given: Path) -> None
         if apart[i, atom] > 1e-3:
             raise fail(
                 file,
-                f"atom {atom} of image {i + 1} is {apart[i, atom]:.3f} Å away from where the .path file has it",
+                f"atom {atom} (counted from 0) of image {i + 1} is {apart[i, atom]:.3f} Å away from where the .path "
+                "file has it",
                 _STALE,
             )
     else:

@@ -138,7 +138,7 @@ def _born(file: Path, lines: list[str], start: int, n_atoms: int) -> FloatArray:
         if head[:1] != ["ion"] or int(head[1]) != atom + 1:
             raise fail(
                 file,
-                f"the table of Born charges breaks off before atom {atom + 1} of {n_atoms}",
+                f"the table of Born charges breaks off before atom {atom} (counted from 0) of {n_atoms}",
                 "repeat it",
                 line=at + 1,
             )

@@ -32,7 +32,7 @@ def dask_executor(
                 "needs the package distributed",
                 "--scheduler",
                 address or str(scheduler_file),
-                remedy='install it: pip install "kmc_transport[dask]"',
+                remedy="pip install dask distributed",
             )
         ) from None
     given = (
