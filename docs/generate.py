@@ -126,7 +126,6 @@ API: list[tuple[str, str, list[str]]] = [
             "get_rule",
             "make_rule",
             "check_rule",
-            "rank_saddles",
             "regime",
             "Regime",
             "contradiction",

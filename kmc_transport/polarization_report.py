@@ -37,8 +37,8 @@ def polarization_table(dipoles: DipoleTable) -> Table[Any]:
         *(_level_column(*numbers) for numbers in NUMBERS),
     ]
     table = Table(
-        f"Dipole change to the saddle; migrating atom {atom} ({dipoles.images.symbols[atom]}, counted from 0), which moves "
-        f"by {length:.3f} Å",
+        f"Dipole change to the saddle; migrating atom {atom} ({dipoles.images.symbols[atom]}, counted from 0), which "
+        f"moves by {length:.3f} Å",
         columns,
         list(dipoles.levels),
     )
