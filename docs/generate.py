@@ -322,7 +322,7 @@ def kind(node: dict[str, Any]) -> str:
     members = [m for m in node.get("anyOf", node.get("oneOf", [])) if m.get("type") != "null"]
     if "unit" in node:
         unit = f" in {node['unit']}" if node["unit"] != "1" else ""
-        words = members[1].get("examples", [])[1:]
+        words = members[2]["enum"] if len(members) > 2 else []
         return " or ".join([described(f"quantity{unit}", members[0]), *(f"`{w}`" for w in words)])
     if members:
         return " or ".join(dict.fromkeys(kind(m) for m in members))

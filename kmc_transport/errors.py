@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,34 @@ __all__ = [
     "StoreError",
     "TooManyStates",
     "Unconverged",
+    "plain",
 ]
+
+_MESSAGE, _PLACE, _PART = 1000, 400, 1500
+"""Characters of a problem's message, of its file and key, and of its other lines."""
+_TOTAL = 12_000
+"""Characters of all problems of an error: beyond, the others are counted."""
+
+
+def plain(text: object, longest: int | None = None) -> str:
+    """Text as a terminal may show it, at most ``longest`` characters of it.
+
+    Control characters (escape sequences begin with one), lone surrogates and marks that turn the direction of writing
+    become escapes. What files and arguments bring along passes through here before it is printed.
+    """
+    try:
+        shown = str(text)
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        shown = "a number with thousands of digits"
+    if longest is not None and len(shown) > longest:
+        shown = f"{shown[: longest - 40]}... ({len(shown)} characters)"
+    if shown.isprintable():
+        return shown
+    return "".join(c if c in "\n\t" or _harmless(c) else c.encode("unicode_escape").decode() for c in shown)
+
+
+def _harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 @dataclass(frozen=True)
@@ -41,15 +69,16 @@ class Problem:
     """Column in ``file``, counted from 1."""
 
     def __str__(self) -> str:
-        place = ":".join(str(p) for p in (self.file, self.line, self.column) if p not in ("", None))
-        head = ": ".join(p for p in (place, self.key) if p)
-        lines = [f"{head}: {self.message}" if head else self.message]
+        place = ":".join(plain(p, _PLACE) for p in (self.file, self.line, self.column) if p not in ("", None))
+        head = ": ".join(p for p in (place, plain(self.key, _PLACE)) if p)
+        message = plain(self.message, _MESSAGE)
+        lines = [f"{head}: {message}" if head else message]
         if self.value is not None:
-            lines.append(f"    given:   {self.value}")
+            lines.append(f"    given:   {plain(self.value, _PART)}")
         if self.allowed:
-            lines.append(f"    allowed: {self.allowed}")
+            lines.append(f"    allowed: {plain(self.allowed, _PART)}")
         if self.remedy:
-            lines.append(f"    remedy:  {self.remedy}")
+            lines.append(f"    remedy:  {plain(self.remedy, _PART)}")
         return "\n".join(lines)
 
 
@@ -68,10 +97,21 @@ class InputError(KmcTransportError):
         if isinstance(problems, str):
             problems = Problem(problems)
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        super().__init__("\n".join(str(p) for p in self.problems))
+        super().__init__(_listed(self.problems))
 
     def __reduce__(self) -> tuple[Any, ...]:  # errors travel from workers, their problems with them
         return _rebuilt, (type(self), self.problems, self.__dict__)
+
+
+def _listed(problems: Sequence[Problem]) -> str:
+    """Every problem on lines of its own, as many as one reads."""
+    lines: list[str] = []
+    for k, problem in enumerate(problems):
+        lines.append(str(problem))
+        if sum(map(len, lines)) > _TOTAL and k + 1 < len(problems):
+            lines.append(f"... and {len(problems) - k - 1} more problems")
+            break
+    return "\n".join(lines)
 
 
 def _rebuilt(cls: type[InputError], problems: tuple[Problem, ...], rest: dict[str, Any]) -> InputError:

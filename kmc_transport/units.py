@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -20,10 +19,12 @@ __all__ = [
     "E_CHARGE",
     "HBAR",
     "K_B",
+    "MAX_QUANTITY",
     "Dimension",
     "H",
     "QuantityError",
     "parse_quantity",
+    "quantity_pattern",
 ]
 
 # CODATA 2018/2022: these are exact by the definition of the SI of 2019.
@@ -172,14 +173,43 @@ DIMENSIONS: dict[str, Dimension] = {
 }
 """Every dimension of the input, by name."""
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_TERM = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>.*?)\s*\Z", re.DOTALL)
-_BRACKET = re.compile(r"\s*\((?P<inner>[^()]*)\)\s*(?P<unit>.*?)\s*\Z", re.DOTALL)
-_PLUS_MINUS = re.compile(r"±|\+\s*/\s*-|\+-")
-_MAX_LENGTH = 200
+MAX_QUANTITY = 200
+"""Characters of a text with a unit."""
+_SPACE = "[ \\t\u00a0\u2009\u202f]*"
+_NUMBER = r"[-+−]?(?:[0-9]{1,50}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+−]?[0-9]{1,2})?"
+_PM = r"(?:±|\+ ?/ ?[-−]|\+[-−])"
+_TERM = re.compile(rf"{_SPACE}(?P<number>{_NUMBER}){_SPACE}(?P<unit>.*?){_SPACE}\Z")
+_BRACKET = re.compile(rf"{_SPACE}\({_SPACE}(?P<inner>[^()]*)\){_SPACE}(?P<unit>.*?){_SPACE}\Z")
+_PLUS_MINUS = re.compile(_PM)
 # products of names with small exponents; pint would work out a tower of powers for ever
-_NAME = r"[^\W\d][\w°]*(?:\^-?\d)?"
-_PINT_TEXT = re.compile(rf"(?:1/)?{_NAME}(?:[*/·\s]\s*{_NAME})*\Z")
+_LETTER = "A-Za-z°\u00c0-\u024f\u0370-\u03ff\u212b"
+_NAME = rf"[{_LETTER}_][{_LETTER}_0-9]*(?:(?:\^|\*\*)-?[0-9]|²|⁻¹)?"
+_PINT_TEXT = rf"(?![eE][0-9])(?:1 ?/ ?)?{_NAME}(?: ?[*/· ] ?{_NAME})*"
+_PLAIN = str.maketrans({"²": "^2", "⁻": "^-", "¹": "1", "−": "-", "\u212b": "Å", "µ": "μ"})
+_ALIKE = {"Å": "(?:[Å\u212b]|A\u030a)", "μ": "[μµ]", "^2": r"(?:\^2|\*\*2|²)", "^-1": r"(?:\^-1|\*\*-1|⁻¹)"}
+"""Other spellings of parts of units."""
+
+
+def _spellings(unit: str) -> str:
+    """Pattern of the ways in which a known unit may be written."""
+    parts = re.split(r"(\^-1|\^2|[/Åμ])", unit)
+    return "".join(_ALIKE.get(p, " ?/ ?" if p == "/" else re.escape(p)) for p in parts)
+
+
+@cache
+def quantity_pattern(dimension: str) -> str:
+    """Regular expression (of Python and of ECMA) that every text passes which `parse_quantity` takes.
+
+    It names the units known here and leaves open those that only pint knows.
+    """
+    mine = "|".join(map(_spellings, DIMENSIONS[dimension].units))
+    known = set(DIMENSIONS[dimension].units)
+    others = "|".join(_spellings(u) for d in DIMENSIONS.values() for u in d.units if u not in known)
+    unit = f"(?:{mine}|(?!(?:{others}){_SPACE}(?:$|[±+)])){_PINT_TEXT})"
+    term = f"{_SPACE}{_NUMBER}{_SPACE}(?:{unit}{_SPACE})?"
+    bare = f"{_SPACE}{_NUMBER}{_SPACE}"
+    bracket = rf"{_SPACE}\({bare}(?:{_PM}{bare})?\){_SPACE}{unit}{_SPACE}"
+    return f"^(?:{term}(?:{_PM}{term})?|{bracket})$"
 
 
 def parse_quantity(value: object, dimension: str) -> tuple[float, float | None]:
@@ -206,11 +236,14 @@ def parse_quantity(value: object, dimension: str) -> tuple[float, float | None]:
     if not isinstance(value, str):
         if isinstance(value, float) and not math.isfinite(value):
             raise _wrong(dim, "must be a finite number")
-        return _internal(Decimal(repr(float(value))), dim), None
+        try:
+            return _internal(Decimal(repr(float(value))), dim), None
+        except OverflowError as error:
+            raise _wrong(dim, "must be a finite number") from error
 
-    if len(value) > _MAX_LENGTH:
+    if len(value) > MAX_QUANTITY:
         raise _wrong(dim, f"must be {dim.described}, not a text of {len(value)} characters")
-    text = unicodedata.normalize("NFKC", value.replace("²", "^2").replace("⁻¹", "^-1").replace("−", "-"))
+    text = value.replace("A\u030a", "Å").translate(_PLAIN)
     bracket = _BRACKET.match(text)
     shared_unit = ""
     if bracket:
@@ -223,6 +256,8 @@ def parse_quantity(value: object, dimension: str) -> tuple[float, float | None]:
     units = [t["unit"] or shared_unit for t in terms if t]
     fallback = next((u for u in reversed(units) if u), "")
     result = _convert(numbers[0], units[0] or fallback, dim)
+    if not re.search(quantity_pattern(dimension), value):
+        raise _wrong(dim, f"'{value}' is not {dim.described}")
     if len(numbers) == 1:
         return result, None
     unit = units[1] or fallback
@@ -256,7 +291,7 @@ def _internal(number: Decimal, dim: Dimension) -> float:
 
 
 def _convert(number: Decimal, unit: str, dim: Dimension) -> float:
-    unit = re.sub(r"\s*([/^*·])\s*", r"\1", unit.replace("**", "^"))
+    unit = re.sub(r" ?([/^*·]) ?", r"\1", unit.replace("**", "^"))
     if not unit:
         return _internal(number, dim)
     if unit in dim.units:
@@ -302,7 +337,7 @@ _PINT_UNITS = {
 
 
 def _convert_by_pint(number: float, unit: str, dim: Dimension) -> float:
-    if not _PINT_TEXT.match(unit):
+    if not re.fullmatch(_PINT_TEXT, unit):
         raise _unknown_unit(unit, dim)
     registry = _registry()
     target = _PINT_UNITS.get(dim.name, dim.unit)
@@ -313,7 +348,10 @@ def _convert_by_pint(number: float, unit: str, dim: Dimension) -> float:
     quantity = registry.Quantity(number, parsed)
     if not quantity.is_compatible_with(target):
         raise _wrong_dimension(unit, str(quantity.dimensionality) or "a pure number", dim)
-    result = float(quantity.to(target).magnitude)
+    try:
+        result = float(quantity.to(target).magnitude)
+    except (ArithmeticError, ValueError) as error:
+        raise _wrong(dim, "must be a finite number") from error
     if not math.isfinite(result):
         raise _wrong(dim, "must be a finite number")
     return result / float(dim.per_internal)

@@ -11,6 +11,9 @@ from .schema import ConditionsInput, FieldInput, FieldRange, SamplingInput, Temp
 
 __all__ = ["build_conditions", "build_sampling"]
 
+MAX_POINTS = 1_000_000
+"""Temperatures times fields times directions."""
+
 
 def build_conditions(given: ConditionsInput, structure: Structure | None, doc: Document) -> Conditions | None:
     """Grid of conditions; without a structure only what does not need it is checked."""
@@ -30,6 +33,10 @@ def build_conditions(given: ConditionsInput, structure: Structure | None, doc: D
         cartesian_x = axis == 0 and abs(vector[0]) > (1 - 1e-12) * np.linalg.norm(vector)
         directions = [(vector / np.linalg.norm(vector), "[1, 0, 0]" if cartesian_x else f"crystal {uvw}")]
     if not temperature or not magnitudes:
+        return None
+    points = len(temperature) * len(magnitudes) * len(directions)
+    if points > MAX_POINTS:
+        doc.add(here, f"the grid has {points} points", allowed=f"at most {MAX_POINTS}", remedy="use fewer values")
         return None
     return Conditions(
         temperature=frozen_array(temperature, np.float64),

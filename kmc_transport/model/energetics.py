@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .clusters import Cluster, canonical, flat_clusters
-from .ewald import distances, ewald_potential, scaled_lattice
+from .ewald import distances, ewald_potential, ewald_terms, scaled_lattice
 from .inputfile import Document, KeyPath
 from .interactions import Clusters, Coulomb
 from .model import Carrier, Structure, frozen_array
@@ -23,7 +23,9 @@ __all__ = ["COULOMB_NAME", "Energetics", "build_energetics", "visited_sites"]
 COULOMB_NAME = "coulomb"
 """Name of the pair clusters of a Coulomb energy that is cut off."""
 MAX_POTENTIALS = 200_000_000
-MAX_CLUSTERS = 500_000
+MAX_TERMS = 10_000_000
+"""Of Ewald's sum for a pair of sites; 80 bytes each."""
+MAX_CLUSTERS = 100_000
 _TRIAL_SITES = 3
 """Sites whose potential is computed a second time to estimate its error."""
 
@@ -66,7 +68,8 @@ def build_energetics(
         touched = set(range(len(carriers)))
         _check_charges(given.coulomb, carriers, doc, here)
         if given.coulomb.method == "cutoff":
-            listed += _cut_off(given.coulomb, carriers, finder, doc, here)
+            with doc.at((*here, "cutoff")):
+                listed += _cut_off(given.coulomb, carriers, finder, doc, here)
         elif supercell is not None:
             coulomb = _ewald(given.coulomb, carriers, finder.structure, supercell, doc, here)
     if len(doc.problems) > before:
@@ -142,6 +145,16 @@ def _ewald(
             allowed=f"at most {MAX_POTENTIALS:.1g} numbers (sites per cell squared times cells)",
             remedy="use a smaller cell of the structure or a smaller supercell, or method: cutoff",
         )
+    terms = ewald_terms(structure.lattice, supercell, given.permittivity, given.accuracy)
+    if terms > MAX_TERMS:
+        doc.add(
+            (*path, "permittivity"),
+            f"Ewald's sum has {terms:.1g} terms: as the medium sees it, the cell is very long or very flat",
+            value=given.permittivity,
+            allowed=f"at most {MAX_TERMS:.0e} terms",
+            remedy="give a less anisotropic permittivity or a supercell of about equal sides, or method: cutoff",
+        )
+        return None
     if not structure.periodic.all() or given.cutoff is not None or n_sites**2 * n_cells > MAX_POTENTIALS:
         return None
     frac, tensor = structure.frac[sites], np.array(given.permittivity)

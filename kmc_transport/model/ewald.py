@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..units import ANGSTROM, E_CHARGE
 
-__all__ = ["COULOMB", "distances", "ewald_potential", "scaled_lattice", "splitting"]
+__all__ = ["COULOMB", "distances", "ewald_potential", "ewald_terms", "scaled_lattice", "splitting"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -51,6 +51,26 @@ def splitting(cell: FloatArray, size: IntArray) -> float:
     return math.sqrt(math.pi) / (volume * math.sqrt(float(np.prod(size)))) ** (1 / 3)
 
 
+def _reaches(cell: FloatArray, size: IntArray, accuracy: float, a: float) -> tuple[float, FloatArray, FloatArray]:
+    """How far the sum in real space reaches (scaled Å), rows of the supercell's reciprocal lattice, and the most waves
+    along each of them."""
+    # erfc(x) and exp(-x²) below the wanted accuracy; one more for the number of terms
+    x = math.sqrt(math.log(COULOMB / min(accuracy, 1e-3))) + 1.0
+    reciprocal = 2 * math.pi * np.linalg.inv(cell).T / size[:, None]
+    return x / a, reciprocal, np.floor(2 * a * x * np.linalg.norm(np.linalg.inv(reciprocal), axis=0) + 1e-9)
+
+
+def ewald_terms(
+    lattice: npt.ArrayLike, supercell: tuple[int, int, int], permittivity: npt.ArrayLike, accuracy: float
+) -> float:
+    """Terms that `ewald_potential` adds up for a pair of sites: many for flat or long cells, as the medium sees them."""
+    size = np.array(supercell)
+    cell, _ = scaled_lattice(lattice, permittivity)
+    real_reach, _, most = _reaches(cell, size, accuracy, splitting(cell, size))
+    images = 2 * real_reach * np.linalg.norm(np.linalg.inv(cell), axis=0) + 1
+    return float(np.prod(2 * most + 1) + np.prod(images))
+
+
 def ewald_potential(
     lattice: npt.ArrayLike,
     frac: npt.ArrayLike,
@@ -79,13 +99,9 @@ def ewald_potential(
     cell, factor = scaled_lattice(lattice, permittivity)
     a = splitting_factor * splitting(cell, size)
     volume = abs(float(np.linalg.det(cell))) * float(np.prod(size))
-    # erfc(x) and exp(-x²) below the wanted accuracy; one more for the number of terms
-    x = math.sqrt(math.log(COULOMB / min(accuracy, 1e-3))) + 1.0
-    real_reach, wave_reach = x / a, 2 * a * x
-
-    reciprocal = 2 * math.pi * np.linalg.inv(cell).T / size[:, None]  # rows, of the supercell
-    most = np.floor(wave_reach * np.linalg.norm(np.linalg.inv(reciprocal), axis=0) + 1e-9).astype(int)
-    steps = [np.arange(-m, m + 1) for m in most]
+    real_reach, reciprocal, most = _reaches(cell, size, accuracy, a)
+    wave_reach = 2 * a * (real_reach * a)
+    steps = [np.arange(-m, m + 1) for m in most.astype(int)]
     waves = (
         steps[0][:, None, None, None] * reciprocal[0]
         + steps[1][None, :, None, None] * reciprocal[1]

@@ -189,7 +189,11 @@ def _bond_classes(
             return None
     else:
         low, high = entry.distance - entry.tolerance, entry.distance + entry.tolerance
-    bonds = finder.within(a, b, low - 1e-9, high + 1e-9)
+    bonds = None
+    with doc.at((*path, "distance")):
+        bonds = finder.within(a, b, low - 1e-9, high + 1e-9)
+    if bonds is None:
+        return None
     if not bonds:
         lengths = finder.nearby_lengths(a, b, (low + high) / 2, 4)
         known = ", ".join(f"{x:.3f}" for x in lengths)

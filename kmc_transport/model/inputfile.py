@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,20 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ..errors import InputError, Problem
+from ..readers.files import check_file
 
 __all__ = ["Document", "KeyPath", "dotted", "nearest", "parse_yaml", "read_text"]
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of the file down to a node."""
 
-_MAX_NODES = 200_000
+_MAX_NODES = 100_000
+_MAX_BYTES = 4 << 20
+_MAX_DIGITS = 100
+_MAX_TEXT = 20_000
+_MAX_DEPTH = 40
+_WILD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, marks that turn the direction of writing, halves of characters."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -76,6 +86,15 @@ class Document:
         line, column = self.position(path)
         self.problems.append(Problem(message, dotted(path), value, allowed, remedy, self.path, line, column))
 
+    @contextmanager
+    def at(self, path: KeyPath) -> Iterator[None]:
+        """What raises `InputError` inside becomes problems of the node at ``path``."""
+        try:
+            yield
+        except InputError as error:
+            for p in error.problems:
+                self.add(path, p.message, value=p.value, allowed=p.allowed, remedy=p.remedy)
+
     def note(self, text: str) -> None:
         """A remark for the reader, kept once."""
         if text not in self.notes:
@@ -97,14 +116,16 @@ class Document:
 def read_text(path: Path) -> str:
     """Text of an input file. Raises `InputError` when it cannot be read."""
     try:
+        check_file(path, "the input", _MAX_BYTES)
         return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        folder = path.parent
-        names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    except InputError as error:
+        if os.path.isdir(path):
+            raise InputError(replace(error.problems[0], remedy="name the YAML file in it")) from None
+        if os.path.exists(path) or not os.path.isdir(path.parent):
+            raise
+        names = sorted(p.name for p in path.parent.iterdir() if p.is_file())
         close = nearest(path.name, names) or f"files there: {', '.join(names[:8])}" * bool(names)
-        problem = Problem("there is no such file", file=str(path), remedy=close or "check the path")
-    except IsADirectoryError:
-        problem = Problem("this is a folder, not a file", file=str(path), remedy="name the YAML file in it")
+        raise InputError(replace(error.problems[0], remedy=close or "check the path")) from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         problem = Problem(
@@ -125,6 +146,9 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
     InputError : not YAML, or an empty file, duplicate keys, tags … (all of these at once).
     """
     doc = Document(path, text)
+    # before the parser, which takes its time
+    if len(text) > _MAX_BYTES or sum(map(text.count, ",\n")) > _MAX_NODES:
+        raise InputError(_too_long(path))
     yaml = YAML(typ="safe", pure=True)
     try:
         with warnings.catch_warnings():
@@ -142,6 +166,8 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
         ) from None
     except RecursionError:
         raise InputError(Problem("the file is nested too deeply", file=path)) from None
+    except (ValueError, OverflowError) as error:  # numbers of escapes and directives
+        raise InputError(Problem(f"this is not YAML: {error}", file=path)) from None
     if root is None:
         raise InputError(
             Problem("the file is empty", file=path, remedy="`kmc-transport new NAME` writes a starter")
@@ -155,6 +181,15 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
         doc.add((), "the file must be a mapping `key: value`", remedy="see `kmc-transport new NAME`")
     doc.raise_problems()
     return doc
+
+
+def _too_long(path: str) -> Problem:
+    return Problem(
+        "the file has too many entries",
+        file=path,
+        allowed=f"at most {_MAX_NODES} keys and values, {_MAX_BYTES >> 20} MiB",
+        remedy="an input names long tables as files; repeat patterns with 'ordered', ranges with from, to and step",
+    )
 
 
 def _syntax_problem(error: MarkedYAMLError, path: str) -> Problem:
@@ -185,9 +220,11 @@ class _Reader:
         mark = mark or node.start_mark
         self.doc.positions[path] = (mark.line + 1, mark.column + 1)
         self.count += 1
-        if id(node) in self.open or self.count > _MAX_NODES:
-            what = "an alias that contains itself" if id(node) in self.open else "too many entries"
-            self.doc.add(path, f"{what} cannot be read")
+        if self.count > _MAX_NODES:
+            raise InputError(_too_long(self.doc.path))
+        if id(node) in self.open or len(path) > _MAX_DEPTH:
+            what = "an alias that contains itself" if id(node) in self.open else "so many levels of nesting"
+            self.doc.add(path[:_MAX_DEPTH], f"{what} cannot be read")
             self.doc.raise_problems()
         if isinstance(node, ScalarNode):
             return self.scalar(node, path)
@@ -219,6 +256,10 @@ class _Reader:
                 continue
             key = str(key_node.value)
             here = (*path, key)
+            if wrong := _unreadable(key):
+                self.doc.positions[here] = (at.line + 1, at.column + 1)
+                self.doc.add(here, f"a key {wrong}", remedy="use letters and digits")
+                continue
             if key in result:
                 first = self.doc.positions[here][0]
                 self.doc.positions[here] = (at.line + 1, at.column + 1)
@@ -238,14 +279,20 @@ class _Reader:
     def scalar(self, node: ScalarNode, path: KeyPath) -> Any:
         kind = str(node.tag).removeprefix(_TAG)
         text = str(node.value)
+        if wrong := _unreadable(text):
+            self.doc.add(path, f"the text {wrong}", value=text, remedy="write plain text")
+            return None
         if kind in ("str", "timestamp", "value"):
             return text
+        if len(text) > _MAX_DIGITS:
+            self.doc.add(path, f"a number of {len(text)} characters", allowed=f"at most {_MAX_DIGITS}")
+            return None
         if kind == "null":
             return None
         if kind in ("int", "float", "bool"):
             try:
                 return self.yaml.constructor.construct_object(node)
-            except (ValueError, KeyError, YAMLError):
+            except (ValueError, KeyError, IndexError, TypeError, ArithmeticError, YAMLError):
                 pass
         self.doc.add(
             path,
@@ -253,3 +300,11 @@ class _Reader:
             remedy="write a plain number or text",
         )
         return None
+
+
+def _unreadable(text: str) -> str:
+    """What keeps a text from being kept and printed, or nothing."""
+    if len(text) > _MAX_TEXT:
+        return f"has {len(text)} characters, at most {_MAX_TEXT} are read"
+    found = _WILD.search(text)
+    return f"holds the character U+{ord(found[0]):04X}, which controls a terminal or is no text" if found else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError, Problem
 from .model import Structure
 from .symmetry import site_images
 
@@ -28,6 +29,9 @@ __all__ = [
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+MAX_TRIED = 4_000_000
+"""Images of sites that are looked at for one distance."""
 
 Bond = tuple[int, int, tuple[int, int, int]]
 """(origin, target, cell of the target)."""
@@ -86,8 +90,12 @@ class BondFinder:
         return [i for i, other in enumerate(self.structure.labels) if other == label]
 
     def within(self, origin_label: str, target_label: str, low: float, high: float) -> list[Bond]:
-        """All directed bonds, images included, with low <= length <= high (Å) and not zero; unsorted."""
+        """All directed bonds, images included, with low <= length <= high (Å) and not zero; unsorted.
+
+        Raises InputError where that are too many to look at.
+        """
         s = self.structure
+        self.check_reach(high, len(self.sites(origin_label)) * len(self.sites(target_label)))
         targets = np.array(self.sites(target_label))
         found: list[Bond] = []
         for i in self.sites(origin_label):
@@ -108,11 +116,30 @@ class BondFinder:
             found += [(i, j, (a, b, c)) for j, (a, b, c) in ends]
         return found
 
+    def check_reach(self, distance: float, n_sites: int = 1) -> None:
+        """Raises InputError where too many images of ``n_sites`` sites lie within ``distance`` (Å)."""
+        axes = 2 * distance / self.spacing[self.structure.periodic] + 1
+        tried = n_sites * float(np.prod(axes))
+        if tried > MAX_TRIED:
+            raise InputError(
+                Problem(
+                    f"about {tried:.1g} sites lie within {distance:g} Å, too many to look at",
+                    value=distance,
+                    allowed=f"about {distance * (MAX_TRIED / tried) ** (1 / len(axes)):.2g} Å in this structure",
+                    remedy="give a shorter distance",
+                )
+            )
+
     def nearby_lengths(self, origin_label: str, target_label: str, around: float, count: int) -> list[float]:
         """The ``count`` distinct bond lengths nearest to ``around``, ascending (Å, to 1e-3)."""
         high = max(1.5 * around, around + 2.0)
+        lengths: set[float] = set()
         for _ in range(6):
-            lengths = {round(self.length(b), 3) for b in self.within(origin_label, target_label, 0.0, high)}
+            try:
+                found = self.within(origin_label, target_label, 0.0, high)
+            except InputError:
+                break
+            lengths = {round(self.length(b), 3) for b in found}
             if len(lengths) >= count:
                 break
             high *= 1.6

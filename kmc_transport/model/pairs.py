@@ -39,8 +39,9 @@ def pair_classes(
         cluster = canonical(((first, i, (0, 0, 0)), (second, j, cell)))
         pool.setdefault(cluster, finder.length((i, j, cell)))
     classes = []
-    while pool:
-        seed = min(pool, key=lambda c: (round(pool[c], 5), c))
+    for seed in sorted(pool, key=lambda c: (round(pool[c], 5), c)):
+        if seed not in pool:
+            continue
         length, images = pool[seed], tuple(orbit(seed, finder))
         for image in images:
             pool.pop(image, None)
@@ -136,7 +137,9 @@ def pair_orbits(
         labels = _pair_labels(entry, (carriers[pair[0]], carriers[pair[1]]), finder, doc, here)
         if labels is None:
             continue
-        bonds = _bonds(entry, labels, finder, doc, here)
+        bonds: list[Bond] = []
+        with doc.at(here if entry.distance is None else (*here, "distance")):
+            bonds = _bonds(entry, labels, finder, doc, here)
         if not bonds:
             continue
         classes = pair_classes(pair[0], pair[1], bonds, finder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag
 
 from .schema_base import (
     Angle,
@@ -18,7 +18,9 @@ from .schema_base import (
     Duration,
     Energy,
     FieldStrength,
+    FileName,
     FiniteFloat,
+    Flag,
     Frequency,
     FrequencyOrEyring,
     Length,
@@ -29,8 +31,12 @@ from .schema_base import (
     Quantity,
     Section,
     Temperature,
+    Text,
     UncertainBarrier,
     Vector,
+    Whole,
+    exactly_one,
+    quantity_texts,
 )
 from .schema_base import by_shape as _shape
 from .schema_base import key_error as _error
@@ -102,7 +108,7 @@ class LatticeInput(Section):
 
 LabelChoice = Annotated[
     Annotated[Literal["element", "orbit", "file"], Tag("word")]
-    | Annotated[dict[Name, list[int]], Tag("mapping")],
+    | Annotated[dict[Name, list[Annotated[int, Whole(0, 10**6)]]], Tag("mapping")],
     _shape(word=str, mapping=dict),
 ]
 
@@ -110,7 +116,19 @@ LabelChoice = Annotated[
 class StructureInput(Section):
     """Crystal and its labelled sites: a file, or a space group with a basis, or an explicit cell."""
 
-    file: str | None = Field(
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["file"], "properties": {"file": {"type": "string"}}},
+                {
+                    "required": ["lattice", "sites"],
+                    "properties": {"lattice": {"type": "object"}, "sites": {"type": "object"}},
+                },
+            ]
+        }
+    )
+
+    file: FileName | None = Field(
         None,
         description="Structure file that pymatgen reads (CIF, POSCAR, ...), relative to the input file. "
         "A CIF cell is placed with a along x and b in the xy plane; other files keep their vectors.",
@@ -125,7 +143,8 @@ class StructureInput(Section):
     )
     spacegroup: (
         Annotated[
-            Annotated[str, Tag("symbol")] | Annotated[int, Tag("number")], _shape(symbol=str, number=int)
+            Annotated[Text, Tag("symbol")] | Annotated[Annotated[int, Whole(1, 230)], Tag("number")],
+            _shape(symbol=str, number=int),
         ]
         | None
     ) = Field(
@@ -143,7 +162,7 @@ class StructureInput(Section):
         description="Label -> list of fractional positions; fractions such as 1/3 are allowed. Not with `file`.",
         examples=[{"Mg": [[0, 0, 0]], "O": [[0.5, 0.5, 0.5]]}],
     )
-    periodic: Annotated[list[bool], Field(min_length=3, max_length=3)] = Field(
+    periodic: Annotated[list[Flag], Field(min_length=3, max_length=3)] = Field(
         [True, True, True],
         description="Whether the crystal repeats along a, b, c: three true for a crystal, two for a layer, one "
         "for a chain.",
@@ -159,13 +178,13 @@ class StructureInput(Section):
         description="For a layer: its thickness, needed for a conductivity only.",
         examples=[3.35],
     )
-    symmetry: bool = Field(
+    symmetry: Flag = Field(
         True,
         description="Whether hops are grouped with the space group of the labelled sites. False: each pair of "
         "sites is a class of its own.",
         examples=[False],
     )
-    symprec: Annotated[float, Quantity("length", gt=0, le=1)] = Field(
+    symprec: Annotated[float, Quantity("length", ge=1e-9, le=1)] = Field(
         1e-3,
         description="Tolerance of the symmetry search. Raise it for relaxed structures that are slightly off.",
         examples=[0.01],
@@ -178,16 +197,18 @@ class StructureInput(Section):
 class CarrierInput(Section):
     """A species of carrier: an ion, a vacancy or a polaron. Give `count` or `fraction`."""
 
+    model_config = exactly_one("count", "fraction")
+
     charge: Annotated[float, Quantity("charge", ge=-100, le=100)] = Field(
         description="Charge that one carrier transports, in e; not zero.", examples=[1, -1, 2]
     )
     sites: Annotated[list[Name], Field(min_length=1)] = Field(
         description="Labels of the sites that the carrier may occupy.", examples=[["O"]]
     )
-    count: Annotated[int, Field(ge=1)] | None = Field(
+    count: Annotated[int, Whole(1, 10**12)] | None = Field(
         None, description="Number of carriers in the supercell.", examples=[1]
     )
-    fraction: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+    fraction: Annotated[float, Quantity("fraction", ge=1e-30, le=1)] | None = Field(
         None,
         description="Share of its sites in the supercell that are occupied; rounded to a whole number, at "
         "least 1.",
@@ -223,9 +244,10 @@ class FrequencyPair(Section):
 
 
 Files = Annotated[
-    list[str],
+    list[FileName],
     BeforeValidator(
-        lambda given: [given] if isinstance(given, str) else given, json_schema_input_type=str | list[str]
+        lambda given: [given] if isinstance(given, str) else given,
+        json_schema_input_type=FileName | list[FileName],
     ),
     Field(min_length=1),
 ]
@@ -243,13 +265,13 @@ class BarrierPath(Section):
     kind: Literal["auto", "vasp", "neb_analysis", "qe", "ase", "table"] = Field(
         "auto", description="What wrote it; told from the content by default.", examples=["vasp"]
     )
-    key: str | None = Field(
+    key: Text | None = Field(
         None, description="Which images of an ASE file: a slice or a selection.", examples=["path=hop1"]
     )
-    saddle_by_symmetry: bool = Field(
+    saddle_by_symmetry: Flag = Field(
         False, description="The images are start and saddle alone; symmetry tells the rest.", examples=[True]
     )
-    migrating_atom: Annotated[int, Field(ge=0)] | None = Field(
+    migrating_atom: Annotated[int, Whole()] | None = Field(
         None,
         description="Index of the migrating atom, from 0; by default the one that moves most.",
         examples=[12],
@@ -262,7 +284,14 @@ class BarrierPath(Section):
 class BarrierRule(BaseModel):
     """A barrier rule by name, with its parameters beside it (see the theory page on barrier rules)."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        json_schema_extra={
+            "additionalProperties": {"type": ["number", "string"]},
+            "not": {"required": ["path"]},  # that is a `BarrierPath`
+        },
+    )
 
     rule: Name = Field(
         description="Name of the rule: kra, metropolis, heat_bath, marcus_adiabatic, marcus_adiabatic_approximate, "
@@ -288,7 +317,7 @@ def _keyed(given: object, tags: dict[str, str], otherwise: str) -> str:
 
 
 SpectrumSource = Annotated[
-    Annotated[str, Tag("file")] | Annotated[list[FiniteFloat], Field(min_length=1), Tag("list")],
+    Annotated[FileName, Tag("file")] | Annotated[list[FiniteFloat], Field(min_length=1), Tag("list")],
     _shape(file=str, list=list),
 ]
 
@@ -307,7 +336,7 @@ class VibrationsInput(Section):
         description="End state, where it is not equivalent to the initial one.",
         examples=["end/mesh.hdf5"],
     )
-    mesh: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = Field(
+    mesh: Annotated[list[Annotated[int, Whole(1, 10**4)]], Field(min_length=3, max_length=3)] | None = Field(
         None,
         description="q-mesh, Gamma-centred; computed by phonopy from force constants.",
         examples=[[8, 8, 8]],
@@ -387,7 +416,7 @@ AttemptFrequencyInput = Annotated[
         )
     ),
 ]
-Channels = Annotated[int, Field(ge=1, le=1000)]
+Channels = Annotated[int, Whole(1, 1000)]
 SaddlePlace = Annotated[float, Quantity("fraction", ge=0, le=1)]
 
 _BARRIER = "Barrier without field, in eV: one number for the forward hop (the reverse follows from the site \
@@ -420,7 +449,7 @@ class FieldGiven(Section):
         description="The hop it belongs to, Cartesian, in Å; by default the one that `check` shows for the class.",
         examples=[[0, 2.0825, 2.0825]],
     )
-    from_: Annotated[int, Field(ge=0)] | None = Field(
+    from_: Annotated[int, Whole()] | None = Field(
         None,
         alias="from",
         description="Site that this hop starts from, as `check` counts them; needed where the same vector leaves "
@@ -453,7 +482,7 @@ class FieldEquivalentCharge(FieldGiven):
 class FieldMagnitude(FieldGiven):
     """Response to the field: size of the dipole change up to the saddle, along the way of the charge."""
 
-    magnitude: Annotated[FiniteFloat, Field(gt=0)] = Field(
+    magnitude: Annotated[FiniteFloat, Field(ge=1e-9)] = Field(
         description="|p_S - p_i| in e·Å, along the displacement of the charge centre; half the whole hop where that "
         "agrees within the tolerance. Beside `site_dipoles: solve` it is what they are solved for.",
         examples=[2.4],
@@ -463,11 +492,11 @@ class FieldMagnitude(FieldGiven):
 class FieldFiles(FieldGiven):
     """Response to the field, read from Born charges or Berry phases of the hop's images."""
 
-    start: str = Field(
+    start: FileName = Field(
         description="Structure of the start of the hop, a file relative to the input.",
         examples=["start/CONTCAR"],
     )
-    saddle: str = Field(description="Structure of the saddle.", examples=["saddle/CONTCAR"])
+    saddle: FileName = Field(description="Structure of the saddle.", examples=["saddle/CONTCAR"])
     path: Files | None = Field(
         None,
         description="Structures of all images from the start to the end of the hop, for more than two of them.",
@@ -488,7 +517,7 @@ class FieldFiles(FieldGiven):
         description="Level of approximation; `best` is the first of the others that the files allow.",
         examples=["path_integral"],
     )
-    spread_sum_rule: bool = Field(
+    spread_sum_rule: Flag = Field(
         False,
         description="Make the Born charges of each image sum to the charge of the cell.",
         examples=[True],
@@ -496,7 +525,7 @@ class FieldFiles(FieldGiven):
     cell_charge: FiniteFloat | None = Field(
         None, description="Charge of the files' cell, in e, where they do not say it.", examples=[2]
     )
-    migrating_atom: Annotated[int, Field(ge=0)] | None = Field(
+    migrating_atom: Annotated[int, Whole()] | None = Field(
         None,
         description="Atom that migrates, counted from 0; by default the one that moves farthest.",
         examples=[32],
@@ -504,7 +533,7 @@ class FieldFiles(FieldGiven):
 
 
 LengthOrVector = Annotated[
-    Annotated[float, Quantity("length", gt=0, le=100), Tag("length")] | Annotated[Vector, Tag("vector")],
+    Annotated[float, Quantity("length", ge=1e-6, le=100), Tag("length")] | Annotated[Vector, Tag("vector")],
     Discriminator(lambda given: "vector" if isinstance(given, list) else "length"),
 ]
 
@@ -529,7 +558,7 @@ class ClassicalResponse(Section):
         description="With a vector: the hop it belongs to, Cartesian, in Å; by default the one that `check` shows.",
         examples=[[0, 2.0825, 2.0825]],
     )
-    from_: Annotated[int, Field(ge=0)] | None = Field(
+    from_: Annotated[int, Whole()] | None = Field(
         None,
         alias="from",
         description="Site that this hop starts from, as `check` counts them; needed where the same vector leaves "
@@ -660,7 +689,7 @@ class SaddleInput(HopNumbers):
     """One of several saddles that join the same two sites; their rates add up."""
 
     name: Name = Field(description="Name of the saddle, part of the hop class's name.", examples=["3NN_a"])
-    use: bool = Field(
+    use: Flag = Field(
         True,
         description="False: a candidate that is not simulated, but ranked beside the others by `catalog`.",
         examples=[False],
@@ -675,19 +704,19 @@ class ClassNumbers(HopNumbers):
     """What differs for one of several symmetry-distinct classes of a hop entry."""
 
     saddles: Saddles | None = Field(None, description=_SADDLES, examples=[[{"name": "a", "barrier": 0.3}]])
-    omit: bool = Field(False, description="Leave this class out; it is listed in the notes.", examples=[True])
+    omit: Flag = Field(False, description="Leave this class out; it is listed in the notes.", examples=[True])
 
 
-HopLength = Annotated[float, Quantity("length", gt=0, le=50)]
+HopLength = Annotated[float, Quantity("length", ge=0.01, le=50)]
 
 
 class HopVectorSites(Section):
     """A hop between two named sites of the cell."""
 
-    from_: Annotated[int, Field(ge=0)] = Field(
+    from_: Annotated[int, Whole()] = Field(
         0, alias="from", description="Index of the site among those of the first label, from 0.", examples=[0]
     )
-    to: Annotated[int, Field(ge=0)] = Field(
+    to: Annotated[int, Whole()] = Field(
         0, description="Index of the site among those of the second label, from 0.", examples=[1]
     )
     cell: CellOffset = Field(
@@ -698,7 +727,7 @@ class HopVectorSites(Section):
 class HopVectorCartesian(Section):
     """A hop along a Cartesian vector; a site of the second label must lie at its end."""
 
-    from_: Annotated[int, Field(ge=0)] = Field(
+    from_: Annotated[int, Whole()] = Field(
         0, alias="from", description="Index of the site among those of the first label, from 0.", examples=[0]
     )
     cartesian: Vector = Field(
@@ -723,6 +752,8 @@ HopVector = Annotated[
 class HopInput(HopNumbers):
     """Hops of one carrier between two labels, and how the pairs of sites are found."""
 
+    model_config = exactly_one("distance", "vectors")
+
     carrier: Name = Field(description="Name of the carrier.", examples=["oxygen_vacancy"])
     between: Annotated[list[Name], Field(min_length=2, max_length=2)] = Field(
         description="Labels [from, to] of the forward hop. The reverse hop is always made too.",
@@ -741,7 +772,7 @@ class HopInput(HopNumbers):
         "are found and grouped into classes by symmetry. Give `distance` or `vectors`.",
         examples=[2.945, [2.6, 2.7]],
     )
-    tolerance: Annotated[float, Quantity("length", gt=0, le=5)] = Field(
+    tolerance: Annotated[float, Quantity("length", ge=1e-9, le=5)] = Field(
         0.02, description="With a single `distance`: how far a hop may be off it, in Å.", examples=[0.05]
     )
     vectors: Annotated[list[HopVector], Field(min_length=1)] | None = Field(
@@ -756,7 +787,7 @@ class HopInput(HopNumbers):
         description=_SADDLES,
         examples=[[{"name": "3NN_a"}, {"name": "3NN_b"}]],
     )
-    classes: dict[str, ClassNumbers] | None = Field(
+    classes: dict[Text, ClassNumbers] | None = Field(
         None,
         description="Numbers for single classes when the pairs fall into several: key 1 is the shortest of this "
         "entry, or the full name that `check` shows.",
@@ -794,7 +825,7 @@ def _grid(low: float, high: float, step: float | None, points: int | None, scale
     return [float(f"{v:.12g}") for v in values]
 
 
-Points = Annotated[int, Field(ge=2, le=MAX_GRID)]
+Points = Annotated[int, Whole(2, MAX_GRID)]
 _FROM, _TO = "First value.", "Last value, included."
 _STEP, _POINTS = "Distance of neighbouring values; or give `points`.", "Number of values, both ends included."
 _SCALE = "Whether the values are spaced evenly (`linear`) or by a constant factor (`log`)."
@@ -803,9 +834,11 @@ _SCALE = "Whether the values are spaced evenly (`linear`) or by a constant facto
 class TemperatureRange(Section):
     """Range of temperatures."""
 
+    model_config = exactly_one("step", "points")
+
     from_: Temperature = Field(alias="from", description=_FROM, examples=["200 K"])
     to: Temperature = Field(description=_TO, examples=["500 K"])
-    step: Annotated[float, Quantity("temperature", gt=0)] | None = Field(
+    step: Annotated[float, Quantity("temperature", ge=1e-12, le=1e5)] | None = Field(
         None, description=_STEP, examples=[25]
     )
     points: Points | None = Field(None, description=_POINTS, examples=[13])
@@ -818,9 +851,13 @@ class TemperatureRange(Section):
 class FieldRange(Section):
     """Range of field magnitudes."""
 
+    model_config = exactly_one("step", "points")
+
     from_: FieldStrength = Field(alias="from", description=_FROM, examples=["1e6 V/m"])
     to: FieldStrength = Field(description=_TO, examples=["1 MV/cm"])
-    step: Annotated[float, Quantity("field", gt=0)] | None = Field(None, description=_STEP, examples=[1e7])
+    step: Annotated[float, Quantity("field", ge=1e-12, le=1e12)] | None = Field(
+        None, description=_STEP, examples=[1e7]
+    )
     points: Points | None = Field(None, description=_POINTS, examples=[5])
     scale: Literal["linear", "log"] = Field("linear", description=_SCALE, examples=["log"])
 
@@ -896,44 +933,46 @@ class SamplingInput(Section):
         "collective_diffusivity",
         "charge_diffusivity",
     ] = Field("mobility", description="Observable that the errors apply to.", examples=["charge_diffusivity"])
-    relative_error: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+    relative_error: Annotated[float, Quantity("fraction", ge=1e-9, le=1)] | None = Field(
         None, description="Stop at this relative standard error of the target.", examples=["1 %"]
     )
-    table_error: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+    table_error: Annotated[float, Quantity("fraction", ge=1e-9, le=1)] | None = Field(
         None,
         description="Stop when the root mean square of the relative errors of all points is this: effort goes where it "
         "lowers that most. No point's error is then larger than `relative_error`, or four times this where that is not "
         "given.",
         examples=["2 %"],
     )
-    absolute_error: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None,
-        description="Stop at this standard error of the target, in its SI unit; needed when symmetry makes the "
-        "target zero.",
-        examples=[1e-12],
+    absolute_error: Annotated[float, Strict(), Field(ge=1e-100, le=1e100, allow_inf_nan=False)] | None = (
+        Field(
+            None,
+            description="Stop at this standard error of the target, in its SI unit; needed when symmetry makes the "
+            "target zero.",
+            examples=[1e-12],
+        )
     )
-    events: Annotated[int, Field(ge=1, le=10**18)] | None = Field(
+    events: Annotated[int, Whole(1, 10**18)] | None = Field(
         None, description="Stop after this many executed hops per point.", examples=[1e8]
     )
     time: Duration | None = Field(
         None, description="Stop after this simulated time per replica, in s.", examples=["1 us"]
     )
-    min_effective_samples: Annotated[int, Field(ge=2, le=10**9)] = Field(
+    min_effective_samples: Annotated[int, Whole(2)] = Field(
         64,
         description="Never stop on an error with fewer independent samples than this: stopping early on a "
         "lucky error estimate makes intervals too narrow.",
         examples=[64],
     )
-    equilibration: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+    equilibration: Annotated[float, Strict(), Field(ge=0, le=1e12, allow_inf_nan=False)] | None = Field(
         None,
         description="Executed hops per carrier that are thrown away first; chosen by the program when left "
         "out.",
         examples=[100],
     )
-    replicas: Annotated[int, Field(ge=1, le=10_000)] = Field(
+    replicas: Annotated[int, Whole(1, 10_000)] = Field(
         4, description="Independent simulations of each point; they run on threads.", examples=[4]
     )
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+    seed: Annotated[int, Whole(0, 2**63 - 1)] | None = Field(
         None, description="Root of all random numbers; drawn and recorded when left out.", examples=[7]
     )
     wall_time: Duration | None = Field(
@@ -970,11 +1009,11 @@ class Input(Section):
     format: Annotated[Literal[1], BeforeValidator(_known_format)] = Field(
         1, description="Version of this format.", examples=[1]
     )
-    title: str = Field("", description="One line that says what is simulated.", examples=["Li in LiFePO4"])
-    references: list[str] = Field(
+    title: Text = Field("", description="One line that says what is simulated.", examples=["Li in LiFePO4"])
+    references: list[Text] = Field(
         default_factory=list, description="Where the numbers come from.", examples=[["Phys. Rev. B 1, 1"]]
     )
-    notes: list[str] = Field(
+    notes: list[Text] = Field(
         default_factory=list,
         description="Remarks for whoever reads the results; printed below every table.",
         examples=[["The barrier is a placeholder."]],
@@ -983,7 +1022,7 @@ class Input(Section):
         description="Crystal and its labelled sites.",
         examples=[{"spacegroup": "Fm-3m", "lattice": {"a": 4.165}, "sites": {"O": [[0, 0, 0]]}}],
     )
-    supercell: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = Field(
+    supercell: Annotated[list[Annotated[int, Whole(1, 10**18)]], Field(min_length=3, max_length=3)] | None = Field(
         None,
         description="Number of cells along a, b, c; 1 along axes that are not periodic. May be left out when "
         "every carrier is given by `fraction`: a cell of about equal sides that holds the fractions within 1 % "
@@ -1042,6 +1081,24 @@ class Input(Section):
 
 
 def input_schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of the input file, for editors and for the reference page."""
+    """JSON schema (draft 2020-12) of the input file, for editors and for the reference page.
+
+    It takes what the loader takes, and refuses what one key alone shows to be wrong. Left to the loader are what needs
+    several keys or files, ranges of numbers within texts, and units that only pint knows.
+    """
     schema = Input.model_json_schema(by_alias=True)
+    _finish(schema)
+    schema["$defs"] |= quantity_texts()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _finish(node: Any) -> None:
+    """What pydantic leaves open: names that the pattern of a mapping does not fit; references of `Quantity`."""
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _finish(child)
+    if isinstance(node, dict) and "patternProperties" in node:
+        ((pattern, values),) = node.pop("patternProperties").items()
+        node["propertyNames"] = {**node.get("propertyNames", {}), "pattern": pattern}
+        node["additionalProperties"] = values
+    if isinstance(node, dict) and isinstance(node.get("quantity"), str):
+        node["$ref"] = f"#/$defs/{node.pop('quantity')}_text"

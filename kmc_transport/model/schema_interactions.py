@@ -10,13 +10,17 @@ from .schema_base import (
     CellOffset,
     Energy,
     FiniteFloat,
+    Flag,
     Name,
     Position,
     Quantity,
     Section,
     Temperature,
+    Text,
     Vector,
+    Whole,
     by_shape,
+    exactly_one,
     key_error,
 )
 
@@ -42,7 +46,7 @@ __all__ = [
     "SurroundingsInput",
 ]
 
-Reach = Annotated[float, Quantity("length", gt=0, le=200)]
+Reach = Annotated[float, Quantity("length", ge=0.01, le=200)]
 Window = Annotated[
     Annotated[Reach, Tag("value")]
     | Annotated[
@@ -53,7 +57,7 @@ Window = Annotated[
     by_shape(value=(int, float, str), window=list),
 ]
 Labels = Annotated[list[Name], Field(min_length=1)]
-Salt = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Salt = Annotated[int, Whole(0, 2**63 - 1)]
 _TOLERANCE = "With a single `distance`: how far a pair may be off it, in Å."
 _SALT = (
     "Names one realisation of the disorder: the same site and salt always give the same number, another salt gives "
@@ -66,6 +70,8 @@ _SALT = (
 
 class PairInput(Section):
     """Energy of two carriers on sites at some distance, by shell or by class of pairs."""
+
+    model_config = exactly_one("distance", "shell")
 
     between: Annotated[list[Name], Field(min_length=2, max_length=2)] = Field(
         description="The two carriers; twice the same name for a species with itself.",
@@ -82,10 +88,10 @@ class PairInput(Section):
         description="Distance of the two sites, or a window [shortest, longest], in Å. Give `distance` or `shell`.",
         examples=[3.28, [3.4, 3.7]],
     )
-    tolerance: Annotated[float, Quantity("length", gt=0, le=5)] = Field(
+    tolerance: Annotated[float, Quantity("length", ge=1e-9, le=5)] = Field(
         0.02, description=_TOLERANCE, examples=[0.05]
     )
-    shell: Annotated[int, Field(ge=1, le=100)] | None = Field(
+    shell: Annotated[int, Whole(1, 100)] | None = Field(
         None,
         description="Number of the distance shell, 1 is the nearest; distances within 1e-3 Å are one shell.",
         examples=[1],
@@ -97,7 +103,7 @@ class PairInput(Section):
     )
     classes: (
         Annotated[
-            Annotated[Literal["all"], Tag("word")] | Annotated[dict[str, Energy], Tag("by_class")],
+            Annotated[Literal["all"], Tag("word")] | Annotated[dict[Text, Energy], Tag("by_class")],
             by_shape(word=str, by_class=dict),
         ]
         | None
@@ -113,8 +119,10 @@ class PairInput(Section):
 class PlaceInput(Section):
     """A site: by label and index, or by its fractional position."""
 
+    model_config = exactly_one("site", "position")
+
     site: Name | None = Field(None, description="Label of the site.", examples=["Na"])
-    index: Annotated[int, Field(ge=0)] = Field(
+    index: Annotated[int, Whole()] = Field(
         0, description="Index among the sites of this label in the cell, from 0.", examples=[1]
     )
     cell: CellOffset = Field(
@@ -152,23 +160,30 @@ class ClusterInput(Section):
         "effective cluster interaction, not multiplied by a multiplicity.",
         examples=["20 meV"],
     )
-    multiplicity: Annotated[int, Field(ge=1)] | None = Field(
+    multiplicity: Annotated[int, Whole(1)] | None = Field(
         None,
         description="Clusters of the orbit per cell, as another code says; a different number is refused.",
         examples=[6],
     )
 
 
+_WEAKEST, _STRONGEST = 1e-3, 1e9
+"""Bounds of a relative permittivity."""
+_Permittivity = Annotated[float, Field(ge=_WEAKEST, le=_STRONGEST)]
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
 def _permittivity(given: object) -> object:
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        number = float(given)
-        given = [[number, 0.0, 0.0], [0.0, number, 0.0], [0.0, 0.0, number]]
-    elif isinstance(given, list) and len(given) == 3 and not any(isinstance(x, list) for x in given):
-        given = [[x if i == j else 0.0 for j in range(3)] for i, x in enumerate(given)]
+    diagonal = given if isinstance(given, list) else [given] * 3
+    if len(diagonal) == 3 and all(map(_is_number, diagonal)):
+        given = [[float(x) if i == j else 0.0 for j in range(3)] for i, x in enumerate(diagonal)]
     if not (
         isinstance(given, list)
         and len(given) == 3
-        and all(isinstance(r, list) and len(r) == 3 for r in given)
+        and all(isinstance(r, list) and len(r) == 3 and all(map(_is_number, r)) for r in given)
     ):
         raise key_error(
             "must be a relative permittivity",
@@ -176,20 +191,27 @@ def _permittivity(given: object) -> object:
         )
     import numpy as np
 
-    try:
-        tensor = np.array(given, float)
-    except (TypeError, ValueError):
-        raise key_error("must be a relative permittivity", "numbers") from None
-    if not np.isfinite(tensor).all() or not np.allclose(tensor, tensor.T, rtol=1e-6, atol=1e-9):
-        raise key_error("a permittivity tensor is symmetric", "the same numbers above and below the diagonal")
-    if np.linalg.eigvalsh(tensor).min() <= 0:
-        raise key_error("a permittivity tensor has positive eigenvalues", "> 0")
+    tensor = np.array(given, float)
+    if not (np.abs(tensor) <= _STRONGEST).all() or not np.allclose(tensor, tensor.T, rtol=1e-6, atol=1e-9):
+        raise key_error(
+            "a permittivity tensor is symmetric",
+            f"the same numbers above and below the diagonal, at most {_STRONGEST:g}",
+        )
+    if np.linalg.eigvalsh(tensor).min() < _WEAKEST:
+        raise key_error(
+            "a permittivity tensor has positive eigenvalues", f"{_WEAKEST:g} to {_STRONGEST:g}, 1 in vacuum"
+        )
     return tensor.tolist()
 
 
 Permittivity = Annotated[
     list[list[FiniteFloat]],
-    BeforeValidator(_permittivity, json_schema_input_type=FiniteFloat | Vector | list[Vector]),
+    BeforeValidator(
+        _permittivity,
+        json_schema_input_type=_Permittivity
+        | Annotated[list[_Permittivity], Field(min_length=3, max_length=3)]
+        | Annotated[list[Vector], Field(min_length=3, max_length=3)],
+    ),
 ]
 
 
@@ -215,7 +237,7 @@ class CoulombInput(Section):
         description="With `method: ewald`: largest error of the energy of two unit charges at permittivity 1, in eV.",
         examples=[1e-8],
     )
-    neutral: bool = Field(
+    neutral: Flag = Field(
         False,
         description="True: refuse carriers whose charges do not add up to zero; otherwise a note says so.",
         examples=[True],
@@ -276,7 +298,7 @@ class CounterInput(Section):
 class EnvironmentRow(Section):
     """One environment and its barrier."""
 
-    counts: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    counts: Annotated[list[Annotated[int, Whole()]], Field(min_length=1)] = Field(
         description="Number of carriers that each counter finds, in the order of `count`.", examples=[[1, 0]]
     )
     E_kra: Annotated[float, Quantity("energy", ge=0, le=50)] = Field(
@@ -358,7 +380,7 @@ class SiteDisorderInput(Section):
         "proportional to exp(energy/width), a tail of traps.",
         examples=["exponential"],
     )
-    width: Annotated[float, Quantity("energy", gt=0, le=10)] = Field(
+    width: Annotated[float, Quantity("energy", ge=1e-12, le=10)] = Field(
         description="Standard deviation of `gaussian`, full width of `uniform`, decay of `exponential`, in eV.",
         examples=["50 meV"],
     )
@@ -374,7 +396,7 @@ class BarrierDisorderInput(Section):
     distribution: Literal["gaussian", "uniform"] = Field(
         "gaussian", description="As for site energies; the mean is 0.", examples=["uniform"]
     )
-    width: Annotated[float, Quantity("energy", gt=0, le=10)] = Field(
+    width: Annotated[float, Quantity("energy", ge=1e-12, le=10)] = Field(
         description="Standard deviation of `gaussian`, full width of `uniform`, in eV.", examples=["30 meV"]
     )
     salt: Salt = Field(0, description=_SALT, examples=[7])
@@ -383,10 +405,12 @@ class BarrierDisorderInput(Section):
 class BlockedInput(Section):
     """Sites that no carrier may enter: a random share, or a list."""
 
+    model_config = exactly_one("fraction", "places")
+
     sites: Labels | None = Field(
         None, description="With `fraction`: labels of the sites; all by default.", examples=[["Na"]]
     )
-    fraction: Annotated[float, Quantity("fraction", gt=0, le=1)] | None = Field(
+    fraction: Annotated[float, Quantity("fraction", ge=1e-30, le=1)] | None = Field(
         None,
         description="Probability of each site to be blocked; the number that results is noted.",
         examples=["2 %"],
@@ -445,7 +469,7 @@ class GivenInput(Section):
 class OrderedPattern(Section):
     """A pattern of carriers in a block of cells, repeated over the supercell."""
 
-    block: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] = Field(
+    block: Annotated[list[Annotated[int, Whole(1)]], Field(min_length=3, max_length=3)] = Field(
         description="Cells of the block along a, b, c; the supercell holds a whole number of blocks.",
         examples=[[2, 1, 1]],
     )
@@ -468,7 +492,7 @@ class AnnealingInput(Section):
         description="Annealing begins here; ten times the temperature of the point when left out.",
         examples=["2000 K"],
     )
-    sweeps: Annotated[int, Field(ge=1, le=10**9)] = Field(
+    sweeps: Annotated[int, Whole(1)] = Field(
         10_000,
         description="Monte Carlo trials per carrier at each temperature at most; equilibration is detected.",
         examples=[10_000],

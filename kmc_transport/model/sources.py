@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ class Sources:
         from ..readers import read_path
 
         sources = [self.base / f for f in given.path]
-        missing = [str(f) for f in sources if not f.exists()]
+        missing = [str(f) for f in sources if not os.path.exists(f)]
         if missing:
             self.doc.add(
                 path,
@@ -137,7 +138,7 @@ class Sources:
             )
             return None
         files = [given.start, given.saddle, *(given.path or ()), *born, *(given.berry or ())]
-        missing = [f for f in files if not (self.base / f).exists()]
+        missing = [f for f in files if not os.path.exists(self.base / f)]
         if missing:
             self.doc.add(
                 path,

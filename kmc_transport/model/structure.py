@@ -21,6 +21,10 @@ __all__ = ["build_structure"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+SHORTEST, LONGEST = 0.1, 1e5
+"""Of the cell vectors, Å; those of `schema_base.Length`."""
+FARTHEST = 1e6
+"""Fractional coordinate; that of `schema_base.coordinate`."""
 CLOSEST = 0.1
 """Sites nearer than this (Å) are taken for one site given twice."""
 
@@ -49,7 +53,7 @@ def build_structure(
     if parts is None or len(doc.problems) > before:
         return None
     lattice, labels, frac = parts
-    if not _apart(lattice, labels, frac, periodic, doc, given):
+    if not _sized(lattice, frac, doc, form) or not _apart(lattice, labels, frac, periodic, doc, given):
         return None
     rotations, translations, symbol = find_symmetry(lattice, labels, frac, periodic, given, doc)
     if form == "spacegroup":
@@ -156,7 +160,7 @@ def _from_spacegroup(given: StructureInput, doc: Document) -> tuple[FloatArray, 
     for label, basis in given.sites.items():
         for i, position in enumerate(basis):
             orbit = _orbit(np.array(position, float), rotations, translations, lattice, given.symprec)
-            if any(_distance(orbit[0] - p, lattice) < given.symprec for p in positions):
+            if positions and _distance(orbit[0] - np.array(positions), lattice).min() < given.symprec:
                 doc.add(
                     ("structure", "sites", label, i),
                     f"the space group {setting.name} already makes this site from another one",
@@ -169,9 +173,9 @@ def _from_spacegroup(given: StructureInput, doc: Document) -> tuple[FloatArray, 
     return lattice, labels, np.array(positions)
 
 
-def _distance(difference: FloatArray, lattice: FloatArray) -> float:
-    """Shortest length (Å) of a fractional difference that is nearly a lattice vector."""
-    return float(np.linalg.norm((difference - np.round(difference)) @ lattice))
+def _distance(difference: FloatArray, lattice: FloatArray) -> FloatArray:
+    """Shortest length (Å) of fractional differences that are nearly lattice vectors."""
+    return np.asarray(np.linalg.norm((difference - np.round(difference)) @ lattice, axis=-1))
 
 
 def _orbit(
@@ -179,14 +183,41 @@ def _orbit(
 ) -> FloatArray:
     images = np.einsum("gij,j->gi", rotations, position) + translations
     images -= np.floor(images + 1e-9)
-    kept: list[FloatArray] = []
-    for image in images:
-        if all(_distance(image - k, lattice) > symprec for k in kept):
-            kept.append(np.where(np.abs(image) < 1e-12, 0.0, image))
-    return np.array(kept)
+    images = np.where(np.abs(images) < 1e-12, 0.0, images)
+    apart = _distance(images[:, None] - images[None], lattice) > symprec
+    kept: list[int] = []
+    for g in range(len(images)):
+        if apart[g, kept].all():
+            kept.append(g)
+    return images[kept]
 
 
 # ------------------------------------------------------------------------------------------- checks
+
+
+def _sized(lattice: FloatArray, frac: FloatArray, doc: Document, form: str) -> bool:
+    """Whether cell and positions are of a size that a crystal has; files bring any number along."""
+    key = "file" if form == "file" else "lattice"
+    lengths = np.linalg.norm(lattice, axis=1)
+    if not np.all((lengths >= SHORTEST) & (lengths <= LONGEST)):  # NaN is neither
+        doc.add(
+            ("structure", key),
+            "the cell vectors are no lengths of a crystal",
+            value=", ".join(f"{x:.4g} Å" for x in lengths),
+            allowed=f"{SHORTEST:g} to {LONGEST:g} Å",
+            remedy="lengths are in Å",
+        )
+    elif not abs(np.linalg.det(lattice)) >= 1e-6 * float(np.prod(lengths)):
+        doc.add(("structure", key), "the three cell vectors do not span a volume", value=lattice.tolist())
+    elif not np.all(np.abs(frac) <= FARTHEST):
+        doc.add(
+            ("structure", "file" if form == "file" else "sites"),
+            "a site lies far outside of the cell, or its position is no number",
+            allowed=f"fractional coordinates of at most {FARTHEST:g} in magnitude",
+        )
+    else:
+        return True
+    return False
 
 
 def _apart(

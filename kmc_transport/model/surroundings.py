@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError, Problem
 from .clusters import Cluster, local_images, seen_from_target
 from .inputfile import Document, KeyPath
 from .interactions import EnvironmentTable, LocalClusters
@@ -25,6 +26,8 @@ from .schema_interactions import CounterInput, ExpansionTerm, SurroundingsInput
 __all__ = ["HopSurroundings", "Wanted", "build_surroundings"]
 
 MAX_CODES = 200_000
+MAX_SURROUNDINGS = 200_000
+"""Sites in the shell of one counter, over all hops of a class."""
 _SHOWN = 8
 Site = tuple[int, tuple[int, int, int]]
 
@@ -92,6 +95,7 @@ def shell_sites(counter: CounterInput, labels: Sequence[str], bond: Bond, finder
     """Sites of a shell round a hop, its ends left out, cells counted from its origin's; sorted."""
     s = finder.structure
     low, high = window_of(counter, None)
+    finder.check_reach(high, len(labels))
     start = s.frac[bond[0]]
     end = s.frac[bond[1]] + np.array(bond[2])
     points = np.array([(start + end) / 2] if counter.from_ == "midpoint" else [start, end])
@@ -134,7 +138,21 @@ def _shell(
     if not low < high:
         doc.add((*path, "distance"), "the window must be [shortest, longest]", value=counter.distance)
         return None
-    found = [shell_sites(counter, labels, bond, finder) for bond in bonds]
+    found: list[list[Site]] = []
+    with doc.at((*path, "distance")):
+        for bond in bonds:
+            found.append(shell_sites(counter, labels, bond, finder))
+            if len(found[-1]) * len(bonds) > MAX_SURROUNDINGS:
+                raise InputError(
+                    Problem(
+                        f"{len(found[-1])} sites lie there round each of {len(bonds)} hops",
+                        value=counter.distance,
+                        allowed=f"at most {MAX_SURROUNDINGS} for all hops of a class",
+                        remedy="count in a smaller shell",
+                    )
+                )
+    if len(found) < len(bonds):
+        return None
     sizes = {len(x) for x in found}
     if len(sizes) > 1:
         doc.add(
