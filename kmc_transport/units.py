@@ -178,7 +178,8 @@ MAX_QUANTITY = 200
 _SPACE = "[ \\t\u00a0\u2009\u202f]*"
 _NUMBER = r"[-+−]?(?:[0-9]{1,50}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+−]?[0-9]{1,2})?"
 _PM = r"(?:±|\+ ?/ ?[-−]|\+[-−])"
-_TERM = re.compile(rf"{_SPACE}(?P<number>{_NUMBER}){_SPACE}(?P<unit>.*?){_SPACE}\Z")
+_LONG = _NUMBER.replace("{1,2}", "{1,5}")  # so that 1e999 is told to be too large, not to be no number
+_TERM = re.compile(rf"{_SPACE}(?P<number>{_LONG}){_SPACE}(?P<unit>.*?){_SPACE}\Z")
 _BRACKET = re.compile(rf"{_SPACE}\({_SPACE}(?P<inner>[^()]*)\){_SPACE}(?P<unit>.*?){_SPACE}\Z")
 _PLUS_MINUS = re.compile(_PM)
 # products of names with small exponents; pint would work out a tower of powers for ever

@@ -63,7 +63,7 @@ def _reaches(cell: FloatArray, size: IntArray, accuracy: float, a: float) -> tup
 def ewald_terms(
     lattice: npt.ArrayLike, supercell: tuple[int, int, int], permittivity: npt.ArrayLike, accuracy: float
 ) -> float:
-    """Terms that `ewald_potential` adds up for a pair of sites: many for flat or long cells, as the medium sees them."""
+    """Terms that `ewald_potential` adds up for a pair of sites: many where the medium sees a flat or long cell."""
     size = np.array(supercell)
     cell, _ = scaled_lattice(lattice, permittivity)
     real_reach, _, most = _reaches(cell, size, accuracy, splitting(cell, size))

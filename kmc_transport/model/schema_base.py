@@ -247,7 +247,7 @@ Directions = Annotated[
 
 def exactly_one(*keys: str) -> ConfigDict:
     """Configuration of a section of which the JSON schema says that one of these keys is given, not several."""
-    given = [{"required": [k], "properties": {k: {"not": {"type": "null"}}}} for k in keys]
+    given: list[Any] = [{"required": [k], "properties": {k: {"not": {"type": "null"}}}} for k in keys]
     return ConfigDict(json_schema_extra={"oneOf": given})
 
 
