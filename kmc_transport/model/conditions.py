@@ -36,7 +36,9 @@ def build_conditions(given: ConditionsInput, structure: Structure | None, doc: D
         return None
     points = len(temperature) * len(magnitudes) * len(directions)
     if points > MAX_POINTS:
-        doc.add(here, f"the grid has {points} points", allowed=f"at most {MAX_POINTS}", remedy="use fewer values")
+        doc.add(
+            here, f"the grid has {points} points", allowed=f"at most {MAX_POINTS}", remedy="use fewer values"
+        )
         return None
     return Conditions(
         temperature=frozen_array(temperature, np.float64),

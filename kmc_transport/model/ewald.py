@@ -51,7 +51,9 @@ def splitting(cell: FloatArray, size: IntArray) -> float:
     return math.sqrt(math.pi) / (volume * math.sqrt(float(np.prod(size)))) ** (1 / 3)
 
 
-def _reaches(cell: FloatArray, size: IntArray, accuracy: float, a: float) -> tuple[float, FloatArray, FloatArray]:
+def _reaches(
+    cell: FloatArray, size: IntArray, accuracy: float, a: float
+) -> tuple[float, FloatArray, FloatArray]:
     """How far the sum in real space reaches (scaled Å), rows of the supercell's reciprocal lattice, and the most waves
     along each of them."""
     # erfc(x) and exp(-x²) below the wanted accuracy; one more for the number of terms

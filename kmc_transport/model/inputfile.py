@@ -307,4 +307,6 @@ def _unreadable(text: str) -> str:
     if len(text) > _MAX_TEXT:
         return f"has {len(text)} characters, at most {_MAX_TEXT} are read"
     found = _WILD.search(text)
-    return f"holds the character U+{ord(found[0]):04X}, which controls a terminal or is no text" if found else ""
+    return (
+        f"holds the character U+{ord(found[0]):04X}, which controls a terminal or is no text" if found else ""
+    )

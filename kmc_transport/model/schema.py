@@ -1022,12 +1022,14 @@ class Input(Section):
         description="Crystal and its labelled sites.",
         examples=[{"spacegroup": "Fm-3m", "lattice": {"a": 4.165}, "sites": {"O": [[0, 0, 0]]}}],
     )
-    supercell: Annotated[list[Annotated[int, Whole(1, 10**18)]], Field(min_length=3, max_length=3)] | None = Field(
-        None,
-        description="Number of cells along a, b, c; 1 along axes that are not periodic. May be left out when "
-        "every carrier is given by `fraction`: a cell of about equal sides that holds the fractions within 1 % "
-        "is then chosen.",
-        examples=[[10, 10, 10]],
+    supercell: Annotated[list[Annotated[int, Whole(1, 10**18)]], Field(min_length=3, max_length=3)] | None = (
+        Field(
+            None,
+            description="Number of cells along a, b, c; 1 along axes that are not periodic. May be left out when "
+            "every carrier is given by `fraction`: a cell of about equal sides that holds the fractions within 1 % "
+            "is then chosen.",
+            examples=[[10, 10, 10]],
+        )
     )
     carriers: Annotated[dict[Name, CarrierInput], Field(min_length=1)] = Field(
         description="Name -> carrier; several species are allowed.",
