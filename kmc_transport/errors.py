@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from .records import Estimate
 
 __all__ = [
+    "DamagedFile",
     "InputError",
     "KmcTransportError",
+    "MisplacedFile",
     "Problem",
     "RateError",
     "StoreError",
@@ -143,6 +145,14 @@ class TooManyStates(InputError):
 
 class StoreError(InputError):
     """A result file does not fit what is asked (other input, damaged, not ours)."""
+
+
+class DamagedFile(StoreError):
+    """The bytes of a file are not those that were written: it is cut off, or its checksum does not fit."""
+
+
+class MisplacedFile(StoreError):
+    """A file is intact but belongs elsewhere: to another run, or to another point."""
 
 
 class Unconverged(KmcTransportError):

@@ -5,13 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import Problem, StoreError
 
-__all__ = ["TEMPORARY", "atomic_path", "owner_file", "write_parts", "write_text", "write_text_once"]
+__all__ = [
+    "TEMPORARY",
+    "atomic_path",
+    "owner_file",
+    "read_bytes",
+    "unreadable",
+    "write_parts",
+    "write_text",
+    "write_text_once",
+]
 
 TEMPORARY = ".tmp"
 """Ending of files being written."""
@@ -37,12 +47,15 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
     durable : sync file and folder to the disk; without, a power cut may lose the new file. once : FileExistsError
     when ``path`` is there already.
     On any exception the temporary file is removed and what was at ``path`` stays. An OSError (no space, no
-    permission) becomes a StoreError that names ``path``.
+    permission) becomes a StoreError that names ``path``. A file that is replaced hands on its permissions.
     """
     path = Path(os.path.realpath(path))  # a link keeps pointing at the file that is replaced
     temporary = path.with_name(_temporary_name(path.name))
     try:
         yield temporary
+        mode = _mode(path)
+        if mode is not None:
+            os.chmod(temporary, mode)
         if durable:
             _sync(temporary)
         if once:
@@ -53,10 +66,7 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
             _sync(path.parent)
     except FileExistsError:
         raise
-    except (
-        OSError,
-        RuntimeError,
-    ) as e:  # h5py raises RuntimeError for what goes wrong while a file is closed
+    except OSError as e:
         raise _not_written(e, path) from e
     finally:
         with suppress(OSError):  # a folder that has become unwritable: the next run sweeps
@@ -72,10 +82,13 @@ def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes]) -> None:
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, _temporary_name(name))
     try:
+        mode = _mode(path)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             try:
                 _write_all(fd, parts)
+                if mode is not None:
+                    os.fchmod(fd, mode)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -101,6 +114,40 @@ def _write_all(fd: int, parts: Sequence[bytes]) -> None:
 
 _AT_ONCE = 16
 """Parts of one call; POSIX promises as many."""
+
+
+def _mode(path: str | Path) -> int | None:
+    """Permissions of the file that is there."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """All bytes of a regular file. StoreError when it is missing, not a file, or cannot be read now.
+
+    The HDF5 library would lock the file, and take one that another program holds for a broken one.
+    """
+    name = os.fspath(path)
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo would keep us waiting
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
+            return file.read()
+    except FileNotFoundError:
+        raise unreadable(name, "there is no such file") from None
+    except OSError as e:
+        raise unreadable(name, str(e.strerror)) from None
+    except MemoryError:
+        raise unreadable(name, "it is larger than the memory") from None
+
+
+def unreadable(path: str | os.PathLike[str], why: str) -> StoreError:
+    """The error for a file that is there, perhaps in order, and cannot be read."""
+    remedy = "see to it that the file can be read, or move it away"
+    return StoreError(Problem(f"cannot be read: {why}", file=os.fspath(path), remedy=remedy))
 
 
 def _temporary_name(name: str) -> str:

@@ -13,16 +13,19 @@ import numpy as np
 
 from ..arrays import CATALOG_ARRAYS, attributes, check_dataset
 from ..errors import Problem, StoreError
-from .atomic import atomic_path
+from .atomic import write_text
 from .dataset import catalog_dataset
+from .sealed import read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
     import xarray
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["load_catalog", "save_catalog"]
+__all__ = ["FORMAT", "load_catalog", "save_catalog"]
 
+FORMAT, VERSION = "kmc_transport_catalog", 1
+"""Attribute that marks a file as ours, and the version of the format."""
 _AXES = ("x", "y", "z")
 _TYPES: dict[str, type] = {"float": np.float64, "int": np.int64}
 
@@ -45,11 +48,10 @@ def save_catalog(path: str | Path, catalogs: Sequence[RateCatalog]) -> None:
         )
     table = catalog_dataset(catalogs)
     check_dataset(table, CATALOG_ARRAYS)
-    with atomic_path(path) as temporary:
-        if path.suffix == ".h5":
-            table.to_netcdf(temporary, engine="h5netcdf")
-        else:
-            temporary.write_text(_to_csv(table), encoding="utf-8")
+    if path.suffix == ".h5":
+        write_sealed(path, {None: table.assign_attrs({FORMAT: VERSION})})
+    else:
+        write_text(path, _to_csv(table))
 
 
 def load_catalog(path: str | Path) -> xarray.Dataset:
@@ -61,7 +63,7 @@ def load_catalog(path: str | Path) -> xarray.Dataset:
         if path.suffix == ".csv":
             table = _from_csv(path.read_text(encoding="utf-8"))
         else:
-            table = xr.load_dataset(path, engine="h5netcdf")
+            table = _from_hdf5(path)
         check_dataset(table, CATALOG_ARRAYS)
     except StoreError:
         raise
@@ -73,6 +75,19 @@ def load_catalog(path: str | Path) -> xarray.Dataset:
                 remedy="write it again: kmc-transport catalog -o",
             )
         ) from e
+    return table
+
+
+def _from_hdf5(path: Path) -> xarray.Dataset:
+    import h5py
+    import xarray as xr
+
+    content, sealed = read_sealed(path)
+    with h5py.File(io.BytesIO(content), "r") as file:
+        refuse_links(file)
+    table = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+    if not sealed and FORMAT in table.attrs:
+        raise ValueError("its checksum is missing")
     return table
 
 
@@ -94,7 +109,13 @@ def _to_csv(table: xarray.Dataset) -> str:
     out = io.StringIO()
     out.write(
         "# "
-        + json.dumps({"title": table.attrs["title"], "field_V_per_m": list(table.attrs["field_V_per_m"])})
+        + json.dumps(
+            {
+                FORMAT: VERSION,
+                "title": table.attrs["title"],
+                "field_V_per_m": list(table.attrs["field_V_per_m"]),
+            }
+        )
     )
     out.write("\n")
     columns = _columns()

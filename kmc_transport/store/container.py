@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Problem, StoreError
-from .atomic import atomic_path, write_parts
+from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
+from .atomic import read_bytes, unreadable, write_parts
 
-__all__ = ["Pack", "pack", "read_container", "read_summary", "unpack", "write_container"]
+__all__ = ["Pack", "pack", "read_container", "read_summary", "reading", "unpack", "write_container"]
 
 VERSION = 3
 _HEAD, _LENGTH = struct.Struct("<32sII"), struct.Struct("<Q")
@@ -175,10 +175,10 @@ def write_container(
             path, [part if isinstance(part, bytes) else packs[part.name] for part in _frames[lengths]]
         )
         return
-    with atomic_path(path) as temporary:
-        places = _create_file(temporary, kind, packs)
-        if len(_frames) < 256 and None not in places.values():
-            _frames[lengths] = _frame(temporary, packs, places)
+    image, places = _image(kind, packs)
+    if len(_frames) < 256 and None not in places.values():
+        _frames[lengths] = _frame(image, packs, places)
+    write_parts(path, [image])
 
 
 @dataclass(frozen=True)
@@ -192,22 +192,27 @@ _frames: dict[tuple[str, tuple[tuple[str, int], ...]], list[bytes | _Place]] = {
 """What is in a file, in its order, by kind and lengths of the packs: the library's own bytes, and the packs."""
 
 
-def _frame(path: Path, packs: Mapping[str, bytes], places: Mapping[str, int | None]) -> list[bytes | _Place]:
+def _frame(image: bytes, packs: Mapping[str, bytes], places: Mapping[str, int | None]) -> list[bytes | _Place]:
     frame: list[bytes | _Place] = []
-    with path.open("rb") as file:
-        for name in sorted(packs, key=lambda n: places[n] or 0):
-            frame += [file.read((places[name] or 0) - file.tell()), _Place(name)]
-            file.seek(len(packs[name]), os.SEEK_CUR)
-        return [*frame, file.read()]
+    here = 0
+    for name in sorted(packs, key=lambda n: places[n] or 0):
+        place = places[name] or 0
+        frame += [image[here:place], _Place(name)]
+        here = place + len(packs[name])
+    return [*frame, image[here:]]
 
 
-def _create_file(path: Path, kind: str, packs: Mapping[str, bytes]) -> dict[str, int | None]:
-    """Where the packs lie in the new file."""
+def _image(kind: str, packs: Mapping[str, bytes]) -> tuple[bytes, dict[str, int | None]]:
+    """The bytes of a file with these packs, and where they lie in it.
+
+    Made in memory: the library cannot take back what a full disk refuses, and crashes at exit.
+    """
     from h5py import h5a, h5d, h5f, h5p, h5s, h5t
 
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)  # checksums of the file's own structure
-    file = h5f.create(os.fsencode(path), h5f.ACC_TRUNC, h5p.create(h5p.FILE_CREATE), access)
+    access.set_fapl_core(2**16, False)
+    file = h5f.create(b"container", h5f.ACC_TRUNC, h5p.create(h5p.FILE_CREATE), access)
     places: dict[str, int | None] = {}
     try:
         text = h5t.C_S1.copy()
@@ -222,28 +227,30 @@ def _create_file(path: Path, kind: str, packs: Mapping[str, bytes]) -> dict[str,
             dataset.write(space, space, np.frombuffer(block, np.uint8))
             file_place = dataset.get_offset()
             places[name] = None if file_place is None else int(file_place)
+        h5f.flush(file)
+        return bytes(file.get_file_image()), places
     finally:
         file.close()
-    return places
 
 
 def read_container(path: Path, kind: str) -> dict[str, Any]:
     """What `write_container` wrote, both parts; arrays are bit for bit the same, numpy scalars 0-d arrays.
 
-    Raises StoreError, naming the file, when it is missing, damaged, truncated, of another kind or too new.
+    Raises StoreError, naming the file, when it is missing, cannot be read or is too new, DamagedFile when it is
+    truncated or damaged, MisplacedFile when it is of another kind.
     """
-    blocks = _read_file(Path(path), kind, ("summary", "bulk"))
-    with _damaged(path):
+    with reading(path):
+        blocks = _read_file(Path(path), kind, ("summary", "bulk"))
         content = unpack(blocks["summary"])
         return content | (unpack(_expand(blocks["bulk"])) if "bulk" in blocks else {})
 
 
 def read_summary(path: Path, kind: str) -> Pack:
-    """The part ``content`` of a file, checked against its checksum; StoreError as `read_container`."""
+    """The part ``content`` of a file, checked against its checksum; errors as `read_container`."""
     quick = _quick_summary(path)
     if quick is not None:
         return quick
-    with _damaged(path):
+    with reading(path):
         return Pack(_read_file(Path(path), kind, ("summary",))["summary"])
 
 
@@ -302,56 +309,63 @@ def _learn(place: int | None, block: bytes) -> None:
         _sizes[pack_.layout] = len(pack_.data)
 
 
-class _damaged:
-    """Whatever goes wrong in the body means that the file is damaged: StoreError."""
+class reading:
+    """Whatever goes wrong in the body means that the file is damaged: DamagedFile, but for errors that say more."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | os.PathLike[str], remedy: str = "") -> None:
+        self.path = os.fspath(path)
+        self.remedy = remedy or "delete it; running the same input again makes it anew"
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, MemoryError):
+            raise unreadable(self.path, "it is larger than the memory") from None
         if error is None or isinstance(error, StoreError) or not isinstance(error, Exception):
             return
-        why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        raise StoreError(
-            Problem(
-                f"cannot be read: {why}",
-                file=str(self.path),
-                remedy="delete it; running the same input again makes it anew",
-            )
-        ) from error
+        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) and error.args else str(error)
+        raise DamagedFile(Problem(f"cannot be read: {why}", file=self.path, remedy=self.remedy)) from error
+
+
+_OPEN_FLAGS = 11
+"""Where a file says that a program has it open for writing (superblock of version 2 or 3)."""
 
 
 def _read_file(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, bytes]:
     from h5py import h5d, h5f, h5s
 
-    with _damaged(path):  # a damaged HDF5 file can raise nearly anything
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
-        try:
-            if kind:
-                _check_kind(file, kind, path)
-            blocks = {}
-            for name in names:
-                if name != "summary" and name.encode() not in file:
-                    continue
-                dataset = h5d.open(file, name.encode())
-                block = np.empty(dataset.shape, np.uint8)
-                dataset.read(h5s.ALL, h5s.ALL, block)
-                blocks[name] = block.tobytes()
-                if name == "summary":
-                    _learn(dataset.get_offset(), blocks[name])
-            return blocks
-        finally:
-            file.close()
+    image = read_bytes(path)
+    if image[:8] == _SIGNATURE and image[_OPEN_FLAGS : _OPEN_FLAGS + 1] not in (b"\0", b""):
+        raise unreadable(path, "another program has it open for writing, or died while it had")
+    if image[:8] == _SIGNATURE and int.from_bytes(image[_END], "little") != len(image):
+        raise ValueError("it is cut off, or longer than it was")
+    file = h5f.open_file_image(image)
+    try:
+        if kind:
+            _check_kind(file, kind, path)
+        blocks = {}
+        for name in names:
+            if name != "summary" and name.encode() not in file:
+                continue
+            dataset = h5d.open(file, name.encode())
+            if dataset.shape[0] > len(image) or dataset.dtype != np.uint8:
+                raise ValueError(f"its part {name} is not what was written")
+            block = np.empty(dataset.shape, np.uint8)
+            dataset.read(h5s.ALL, h5s.ALL, block)
+            blocks[name] = block.tobytes()
+            if name == "summary":
+                _learn(dataset.get_offset(), blocks[name])
+        return blocks
+    finally:
+        file.close()
 
 
 def _check_kind(file: Any, kind: str, path: Path) -> None:
     from h5py import h5a
 
     if not h5a.exists(file, b"kmc_transport") or _attribute(file, b"kmc_transport") != kind.encode():
-        raise ValueError(f"it is not a {kind}")
+        raise _misplaced(path, f"it is not a {kind}")
     version = int(_attribute(file, b"format_version"))
     if version > VERSION:
         raise StoreError(
@@ -365,7 +379,12 @@ def _check_kind(file: Any, kind: str, path: Path) -> None:
             )
         )
     if version < VERSION:
-        raise ValueError(f"it has format {version}, which is no longer read")
+        raise _misplaced(path, f"it has format {version}, which is no longer read")
+
+
+def _misplaced(path: Path, why: str) -> MisplacedFile:
+    remedy = "move it away; running the same input again makes what belongs here"
+    return MisplacedFile(Problem(f"cannot be read: {why}", file=str(path), remedy=remedy))
 
 
 def _attribute(file: Any, name: bytes) -> Any:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import CATALOG_ARRAYS, attributes
+from ..arrays import ARRAYS, CATALOG_ARRAYS, attributes
 from ..errors import Problem, StoreError
 from .atomic import write_text
-from .container import read_container, write_container
+from .container import read_container, reading, write_container
 from .dataset import Frame, catalog_columns
 from .output import Shard, points_folder
 from .provenance import Provenance
@@ -103,21 +103,24 @@ def read_frame(path: str | Path) -> EmptyTable:
     """What `write_frame` wrote. StoreError when it is missing or damaged."""
     import xarray as xr
 
-    content = read_container(points_folder(path) / "frame.h5", "frame")
+    file = points_folder(path) / "frame.h5"
+    content = read_container(file, "frame")
 
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): np.asarray(v) for n, v in content.items() if n.startswith(prefix)}
 
-    catalog = xr.Dataset(attrs=content["catalog"])
-    for name, values in part("catalog/").items():
-        spec = CATALOG_ARRAYS[name]
-        catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
-    return EmptyTable(
-        Frame(content["title"], part("coordinates/"), content["has_volume"]),
-        Provenance.from_attributes(content["provenance"]),
-        content["error_factor"],
-        catalog,
-    )
+    with reading(file):
+        catalog = xr.Dataset(attrs=content["catalog"])
+        for name, values in part("catalog/").items():
+            spec = CATALOG_ARRAYS[name]
+            catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
+        frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]))
+        missing = [n for n, s in ARRAYS.items() if s.origin == "coordinate" and n not in frame.coordinates]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return EmptyTable(
+            frame, Provenance.from_attributes(content["provenance"]), content["error_factor"], catalog
+        )
 
 
 def join_tables(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyTable:
@@ -183,10 +186,14 @@ def read_plan(path: str | Path) -> Plan:
             )
         )
     content = read_container(folder / "plan.h5", "plan")
-    width = content["keys"].shape[1] if content["n"] else 1
-    text = content["keys"].tobytes().decode()
-    keys = tuple(text[i : i + width] for i in range(0, len(text), width))
-    return Plan(keys, content["temperature"], content["field"])
+    with reading(folder / "plan.h5"):
+        n, text = int(content["n"]), content["keys"].tobytes().decode("ascii")
+        width = content["keys"].shape[1] if n else 1
+        keys = tuple(text[i : i + width] for i in range(0, len(text), width))
+        plan = Plan(keys, content["temperature"], content["field"])
+        if not len(keys) == len(plan.temperature) == len(plan.field) == n:
+            raise ValueError("its parts have different lengths")
+        return plan
 
 
 def write_progress(

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import ARRAYS
-from ..errors import Problem, StoreError
+from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
 from ..model.model import frozen_array
 from ..records import Tallies
 from .atomic import owner_file, write_text
-from .container import Pack, pack, read_container, read_summary, write_container
+from .container import Pack, pack, read_container, read_summary, reading, write_container
 
 __all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
 
@@ -191,14 +191,14 @@ class PointStore:
     segment, ``KEY.failed.json`` one that could not be simulated. The folder is made by the first save.
 
     owner : mark of the run that the points belong to (`kmc_transport.store.owner_mark`); points of another owner
-    count as damaged, and nothing is saved into a folder that has another owner by now.
+    count as missing, and nothing is saved into a folder that has another owner by now.
     """
 
     def __init__(self, folder: str | Path, owner: str = "") -> None:
         self.folder, self.owner = Path(folder), owner
         self._name = str(self.folder)
         self.damaged: list[Path] = []
-        """Files that `get`, `summary` or `load_partial` could not read and took for missing."""
+        """Files that `get`, `summary` or `load_partial` took for missing: damaged, or of another point or run."""
 
     def path(self, key: str) -> Path:
         """File of a finished point."""
@@ -249,17 +249,20 @@ class PointStore:
                 )
             )
         self._make_folder()
-        content = _record_summary(record) | {"owner": self.owner}
+        content = _record_summary(record) | {"owner": self.owner, "key": key}
         write_container(path, _POINT, content, _record_tallies(record))
         if not keep_partial:
             self.drop_partial(key)
         self.drop_failure(key)
 
     def load(self, key: str) -> PointRecord:
-        """A finished point. StoreError, naming the file, when it is missing or damaged."""
-        content = read_container(self.path(key), _POINT)
-        self._check_owner(content, self.path(key))
-        return _record_from(content)
+        """A finished point. StoreError, naming the file, when it is missing or cannot be read; DamagedFile and
+        MisplacedFile when it is damaged, or that of another point or run."""
+        path = self.path(key)
+        content = read_container(path, _POINT)
+        self._check_place(content, path, key)
+        with reading(path):
+            return _record_from(content)
 
     def get(self, key: str) -> PointRecord | None:
         """A finished point, or None when it is missing or damaged (noted in ``damaged``)."""
@@ -271,8 +274,7 @@ class PointStore:
 
         def read() -> Pack:
             found = read_summary(path, _POINT)
-            if self.owner:
-                self._check_owner(found.values, path)
+            self._check_place(found.values, path, key)
             return found
 
         return self._try(path, read)
@@ -280,7 +282,8 @@ class PointStore:
     def save_partial(self, key: str, snapshot: Mapping[str, Any]) -> None:
         """Store the state of an unfinished point: arrays, numbers, strings (see `write_container`)."""
         self._make_folder()
-        write_container(self.partial_path(key), _PARTIAL, {"owner": self.owner}, dict(snapshot))
+        about = {"owner": self.owner, "key": key}
+        write_container(self.partial_path(key), _PARTIAL, about, dict(snapshot))
 
     def load_partial(self, key: str) -> dict[str, Any] | None:
         """The latest snapshot of an unfinished point, or None when it is missing or damaged."""
@@ -290,9 +293,8 @@ class PointStore:
 
         def read() -> dict[str, Any]:
             content = read_container(path, _PARTIAL)
-            self._check_owner(content, path)
-            content.pop("owner")
-            return content
+            self._check_place(content, path, key)
+            return {n: v for n, v in content.items() if n not in ("owner", "key")}
 
         return self._try(path, read)
 
@@ -313,26 +315,43 @@ class PointStore:
         """Why a point could not be simulated; None when it could, or the note cannot be read."""
         try:
             content = json.loads(self.failure_path(key).read_text(encoding="utf-8"))
-            return Failure(**content | {"field": tuple(content["field"])})
-        except (OSError, ValueError, TypeError, KeyError):
+            x, y, z = content["field"]
+            return Failure(
+                float(content["temperature"]),
+                (float(x), float(y), float(z)),
+                str(content["reason"]),
+                int(content["attempts"]),
+                str(content["detail"]),
+            )
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
     def drop_failure(self, key: str) -> None:
         """Delete the note of a failure, if there is one."""
         _remove(f"{self._name}/{self._checked(key)}.failed.json")
 
-    def _check_owner(self, content: Mapping[str, Any], path: Path) -> None:
+    def _check_place(self, content: Mapping[str, Any], path: Path, key: str) -> None:
+        wrong = ""
         if self.owner and content.get("owner") != self.owner:
-            raise StoreError(Problem("belongs to another model or seed", file=str(path), remedy="delete it"))
+            wrong = "belongs to another model or seed"
+        elif content.get("key", key) != key:  # files of before had none
+            wrong = f"holds another point: {content['key']}"
+        if wrong:
+            remedy = "move it away; running the same input again makes what belongs here"
+            raise MisplacedFile(Problem(wrong, file=str(path), remedy=remedy))
 
     def _try(self, path: Path, read: Callable[[], T]) -> T | None:
         if not os.path.exists(path):
             return None
         try:
             return read()
-        except StoreError:
+        except (DamagedFile, MisplacedFile):
             self.damaged.append(path)
             return None
+        except StoreError:
+            if not os.path.exists(path):  # another process has just finished that point
+                return None
+            raise
 
     def _make_folder(self) -> None:
         if self.owner:

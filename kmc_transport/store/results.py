@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, check_dataset
-from ..errors import Problem, StoreError
-from .atomic import atomic_path
+from ..errors import DamagedFile, Problem, StoreError
+from .container import reading
 from .dataset import catalog_dataset
 from .provenance import Provenance
+from .sealed import read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
     import xarray
@@ -24,8 +26,8 @@ __all__ = ["open_results", "read_catalog", "read_provenance", "write_results"]
 
 FORMAT = "kmc_transport_results"
 """Global attribute that marks a file as ours; its value is the version of the format."""
-VERSION = 1
-_COMPRESS_FROM = 2**16  # bytes
+VERSION, _UNSEALED = 2, 1
+"""What is written; the last version without a checksum."""
 
 
 def write_results(
@@ -63,24 +65,14 @@ def write_results(
     dataset = dataset.assign_attrs(
         {"Conventions": "CF-1.11", FORMAT: VERSION, "source": "kmc_transport"} | provenance.to_attributes()
     )
-    with atomic_path(Path(path)) as temporary:
-        _write(dataset, temporary)
-        if table is not None:
-            _write(table, temporary, group="catalog", mode="a")
+    groups: dict[str | None, xarray.Dataset] = {None: dataset}
+    if table is not None:
+        groups["catalog"] = table
+    write_sealed(path, groups)
 
 
-def _write(dataset: xarray.Dataset, path: Path, **how: Any) -> None:
-    encoding: dict[str, dict[str, Any]] = {}
-    for name, variable in dataset.variables.items():
-        if name in dataset.coords:
-            encoding[str(name)] = {"_FillValue": None}  # CF: a coordinate has no missing values
-        elif variable.dtype.kind in "fi" and variable.nbytes > _COMPRESS_FROM:
-            encoding[str(name)] = {"zlib": True, "complevel": 2, "shuffle": True}
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding, **how)
-
-
-def _open(path: str | Path, group: str | None = None) -> tuple[Any, xarray.Dataset]:
-    """Attributes of the root, and the dataset of a group (empty when there is none), in memory."""
+def _open(path: str | Path, *groups: str | None) -> tuple[dict[str, Any], list[xarray.Dataset]]:
+    """Attributes of the root, and the datasets of some groups (empty where there is none), in memory."""
     import h5py
     import xarray as xr
 
@@ -89,19 +81,32 @@ def _open(path: str | Path, group: str | None = None) -> tuple[Any, xarray.Datas
         raise StoreError(
             Problem("there is no such result file", file=name, remedy="make it with: kmc-transport run INPUT")
         )
+    content, sealed = read_sealed(name)
     try:
-        with h5py.File(name, "r") as file:
-            attrs = dict(file.attrs)
-            has_group = group is None or group in file
-    except OSError as e:
-        raise StoreError(
+        file = h5py.File(io.BytesIO(content), "r")
+    except Exception as e:
+        raise DamagedFile(
             Problem(f"is not an HDF5 file, or is damaged: {e}", file=name, remedy="give a result file (.h5)")
         ) from e
-    if FORMAT not in attrs:
-        raise StoreError(
-            Problem("is not a result file of kmc_transport", file=name, remedy="give a file that `run` wrote")
-        )
-    version = int(np.ravel(attrs[FORMAT])[0])  # netCDF holds numbers as lists of one
+    with file, reading(name, "make it anew from its points: kmc-transport merge NAME.points"):
+        attrs = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
+        if FORMAT not in attrs:
+            raise StoreError(
+                Problem(
+                    "is not a result file of kmc_transport", file=name, remedy="give a file that `run` wrote"
+                )
+            )
+        _check_version(name, int(np.ravel(attrs[FORMAT])[0]), sealed)  # netCDF holds numbers as lists of one
+        refuse_links(file)
+        return attrs, [
+            xr.load_dataset(io.BytesIO(content), engine="h5netcdf", group=g)
+            if g is None or g in file
+            else xr.Dataset()
+            for g in groups
+        ]
+
+
+def _check_version(name: str, version: int, sealed: bool) -> None:
     if version > VERSION:
         raise StoreError(
             Problem(
@@ -113,14 +118,8 @@ def _open(path: str | Path, group: str | None = None) -> tuple[Any, xarray.Datas
                 name,
             )
         )
-    if not has_group:
-        return attrs, xr.Dataset()
-    try:
-        return attrs, xr.load_dataset(name, engine="h5netcdf", group=group)
-    except Exception as e:  # a damaged HDF5 file can raise nearly anything
-        raise StoreError(
-            Problem(f"is damaged: {e}", file=name, remedy="run the same input again to make it anew")
-        ) from e
+    if not sealed and version != _UNSEALED:
+        raise ValueError("its checksum is missing: it is cut off, or another program has changed it")
 
 
 def open_results(path: str | Path) -> xarray.Dataset:
@@ -128,7 +127,7 @@ def open_results(path: str | Path) -> xarray.Dataset:
 
     Raises StoreError when the file is missing, damaged, not ours or too new.
     """
-    dataset = _open(path)[1]
+    dataset = _open(path, None)[1][0]
     return dataset.set_coords([n for n in dataset.variables if n in ARRAYS and _is_coordinate(str(n))])
 
 
@@ -141,21 +140,11 @@ def read_catalog(path: str | Path) -> xarray.Dataset:
 
     Raises StoreError as `open_results` does.
     """
-    return _open(path, "catalog")[1]
+    return _open(path, "catalog")[1][0]
 
 
 def read_provenance(path: str | Path) -> Provenance:
     """Input, seed, command and versions behind a result file. StoreError when it is not ours or damaged."""
-    import h5py
-
-    name = os.fspath(path)
-    try:
-        with h5py.File(name, "r") as file:
-            attrs = {key: v.decode() if isinstance(v, bytes) else v for key, v in file.attrs.items()}
-        if FORMAT not in attrs:
-            raise ValueError("it is not a result file of kmc_transport")
+    attrs, _ = _open(path)
+    with reading(path, "choose another file, or move this one away"):
         return Provenance.from_attributes(attrs)
-    except (OSError, KeyError, ValueError) as e:
-        raise StoreError(
-            Problem(f"cannot be read: {e}", file=name, remedy="choose another file, or move this one away")
-        ) from e
