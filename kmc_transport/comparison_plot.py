@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Problem, StoreError
-from .plots import MARKERS, PALETTE, STYLE
+from .plots import MARKERS, PALETTE, STYLE, save_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -32,6 +32,7 @@ def plot_comparison(
     labels: tuple[str, str] | None = None,
     temperatures: Sequence[float] | None = None,
     dpi: float = 160,
+    overwrite: bool = False,
 ) -> Figure:
     """Drift velocities against field of two runs of one system, their ratio, and the Einstein check of both.
 
@@ -43,7 +44,7 @@ def plot_comparison(
     Parameters
     ----------
     pairs : results of `kmc_transport.open_results` on the same grid, zero field and others.
-    path : file to write; None writes nothing.
+    path : file to write; None writes nothing. overwrite : even where this package did not draw what is there.
     titles, labels : of the pairs, and of the two runs (default: their field responses).
     temperatures : K, to draw; by default some, evenly chosen.
 
@@ -81,14 +82,7 @@ def plot_comparison(
         ):
             ax.set_ylabel(text)
         if path is not None:
-            try:
-                figure.savefig(path, dpi=dpi)
-            except (OSError, ValueError) as e:
-                raise StoreError(
-                    Problem(
-                        f"could not be written: {e}", file=str(path), remedy="choose another file, .png say"
-                    )
-                ) from e
+            save_figure(figure, path, dpi, overwrite=overwrite)
     return figure
 
 

@@ -110,6 +110,11 @@ class Live:
         self._live.update(self._picture(progress.as_json()), refresh=True)
 
     def _say_what_is_there(self, p: Progress) -> None:
+        for path in p.damaged:
+            print(
+                f"kmc-transport: damaged, or of another point: {path}: simulated anew",
+                file=sys.stderr,
+            )
         if self.quiet or not (p.kept or p.outside):
             return
         missing = p.points - p.kept

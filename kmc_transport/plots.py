@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Problem, StoreError
+from .store import PICTURE_MARK, check_free, write_parts
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_results"]
+__all__ = ["plot_results", "save_figure"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -80,6 +83,7 @@ def plot_results(
     directions: Sequence[str] | None = None,
     carriers: Sequence[str] | None = None,
     dpi: float = 160,
+    overwrite: bool = False,
 ) -> Figure:
     """Mobility against temperature beside drift velocity against field, one row per direction of the field.
 
@@ -93,6 +97,7 @@ def plot_results(
     dataset : from `kmc_transport.store.open_results` or `build_dataset`.
     path : file to write (the suffix says the format: .png, .pdf, .svg); None writes nothing.
     directions, carriers : labels to draw; None draws all.
+    overwrite : replace ``path`` even when this package did not draw what is there.
 
     Raises
     ------
@@ -123,15 +128,30 @@ def plot_results(
             if axes.size > 1:
                 ax.text(-0.16, 1.03, f"({letter})", transform=ax.transAxes, fontsize=10, fontweight="bold")
         if path is not None:
-            try:
-                figure.savefig(path, dpi=dpi)
-            except (OSError, ValueError) as e:  # ValueError: a format that matplotlib does not have
-                raise StoreError(
-                    Problem(
-                        f"could not be written: {e}", file=str(path), remedy="choose another file, .png say"
-                    )
-                ) from e
+            save_figure(figure, path, dpi, overwrite=overwrite)
     return figure
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool = False) -> None:
+    """Write a figure in the format of its name; StoreError where that would replace what is not our picture."""
+    check_free(path, "picture", overwrite=overwrite)
+    kind = Path(path).suffix[1:].lower()
+    if not kind:
+        raise StoreError(
+            Problem("has no ending that says the format", file=str(path), allowed=".png, .pdf, .svg")
+        )
+    image = io.BytesIO()
+    how: dict[str, Any] = {}
+    if kind in PICTURE_MARK:
+        field, text = PICTURE_MARK[kind]
+        how["metadata"] = {field: text}
+    try:
+        figure.savefig(image, dpi=dpi, format=kind, **how)
+    except ValueError as e:  # a format that matplotlib does not have
+        raise StoreError(
+            Problem(f"could not be written: {e}", file=str(path), remedy="choose another file, .png say")
+        ) from e
+    write_parts(os.path.realpath(path), [image.getvalue()])
 
 
 def _labels(dataset: xarray.Dataset, dim: str, wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError, Problem
-from .plots import PALETTE
+from .plots import PALETTE, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +41,13 @@ _SHORT = {
 }
 
 
-def plot_dipole_path(table: DipoleTable, path: str | Path | None = None, *, dpi: float = 160) -> Figure:
+def plot_dipole_path(
+    table: DipoleTable,
+    path: str | Path | None = None,
+    *,
+    dpi: float = 160,
+    overwrite: bool = False,
+) -> Figure:
     """Dipole change from the start against the net displacement of the migrating atom.
 
     Left: its components along that displacement and across it at the best level, and the parallel one at the
@@ -51,7 +56,8 @@ def plot_dipole_path(table: DipoleTable, path: str | Path | None = None, *, dpi:
     Parameters
     ----------
     table : of `kmc_transport.polarization.saddle_dipole_levels`.
-    path : file to write (the suffix says the format); None writes nothing.
+    path : file to write (the suffix says the format); None writes nothing. overwrite : even where this package did
+        not draw what is there.
 
     Raises
     ------
@@ -85,14 +91,7 @@ def plot_dipole_path(table: DipoleTable, path: str | Path | None = None, *, dpi:
             ax.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
         left.set_ylabel(r"dipole change  $\Omega\,\Delta P$  (e Å)")
         if path is not None:
-            try:
-                figure.savefig(path, dpi=dpi)
-            except (OSError, ValueError) as e:  # ValueError: a format that matplotlib does not have
-                raise InputError(
-                    Problem(
-                        f"could not be written: {e}", file=str(path), remedy="choose another file, .png say"
-                    )
-                ) from e
+            save_figure(figure, path, dpi, overwrite=overwrite)
     return figure
 
 

@@ -25,6 +25,7 @@ from .seeds import draw_root
 from .store import (
     Failure,
     Frame,
+    OutputState,
     Pack,
     PointRecord,
     PointStore,
@@ -32,14 +33,16 @@ from .store import (
     Shard,
     begin_run,
     check_output,
+    condition,
     lock_output,
     owner_mark,
     points_folder,
+    refuse_to_lose,
     start_over,
+    update_results,
     write_frame,
     write_plan,
     write_progress,
-    write_results,
 )
 from .sweep import rounds
 from .sweep.grid import GridPoint, grid_points, model_identity, of_shard, plan_of
@@ -119,9 +122,9 @@ def run(
             if overwrite:
                 _refuse_overwriting_shard(part)
                 start_over(path)
-            earlier = check_output(path, model_identity(model)).run
-            if root is None and earlier is not None:
-                root = earlier.seed
+            earlier = check_output(path, model_identity(model))
+            _refuse_other_sampling(path, earlier, model)
+            root = earlier.seed if root is None else root
             root = draw_root() if root is None else root
             provenance = Provenance(
                 model_identity(model),
@@ -131,6 +134,9 @@ def run(
                 command,
                 dict(model.source.files),
             )
+            if earlier.has_result:
+                there = PointStore(points_folder(path), owner_mark(provenance))
+                refuse_to_lose(path, there, _conditions(grid_points(model, root)))
             root = begin_run(path, provenance).seed  # another shard may have been quicker
             provenance = replace(provenance, seed=root)
             write_frame(path, Frame.of_model(model), provenance, factor, catalogs)
@@ -152,16 +158,35 @@ def run(
             if (
                 store is not None and part is None
             ):  # whatever ends the run, the file holds all finished points
-                with contextlib.suppress(StoreError):
-                    write_results(path, work.table(factor), provenance=provenance, catalogs=catalogs)
+                with contextlib.suppress(Exception):
+                    how = {"provenance": provenance, "catalogs": catalogs}
+                    update_results(path, work.table(factor), store, unfinished=True, **how)
             raise
         dataset = work.table(factor)
         if store is not None and part is None:
-            write_results(path, dataset, provenance=provenance, catalogs=catalogs)
+            update_results(path, dataset, store, provenance=provenance, catalogs=catalogs)
         elif store is not None and {p.key for p in points} <= set(store.keys()):  # this was the last shard
             dataset, _ = rebuild(path)
         work.notes.tell(work.tracker, finished=True)
         return dataset.assign_attrs(seed=str(root))
+
+
+def _conditions(points: Sequence[GridPoint]) -> set[tuple[float, ...]]:
+    """What the rows of these points are called; a point at zero field serves every direction."""
+    return {condition(p.temperature, p.field * 1e10) for p in points}
+
+
+def _refuse_other_sampling(path: Path, earlier: OutputState, model: Model) -> None:
+    """Without its folder of points a result file cannot tell what the points of another accuracy would replace."""
+    if earlier.result is None or earlier.run is not None or earlier.result.input_text == model.source.text:
+        return
+    raise StoreError(
+        Problem(
+            "holds results of another wording of this input, and their folder of points is gone",
+            file=str(path),
+            remedy="put the folder back, choose another -o, or start over with --overwrite",
+        )
+    )
 
 
 def _owner(store: PointStore | None) -> str:
@@ -316,7 +341,8 @@ class _Work:
         there = set() if self.store is None else set(self.store.keys())
         self.missing = [p for p in self.points if p.key not in there or self._may_go_on(p.key)]
         n = len(self.points)
-        self.tracker = Tracker(n, n - len(self.missing), len(there - asked))
+        damaged = [] if self.store is None else [str(p) for p in self.store.damaged]
+        self.tracker = Tracker(n, n - len(self.missing), len(there - asked), damaged=damaged)
         self.notes.tell(self.tracker)
 
     @property

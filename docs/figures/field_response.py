@@ -40,6 +40,7 @@ def main() -> None:
         labels=("charge centres", "classical"),
         temperatures=[300, 1000],
         dpi=120,
+        overwrite=True,
     )
 
 

@@ -1,6 +1,6 @@
 """HDF5 in and out: points, their folder, the result file, and who may write where."""
 
-from .atomic import write_text
+from .atomic import write_parts, write_text
 from .catalogfile import load_catalog, save_catalog
 from .container import Pack, read_container, read_summary, write_container
 from .dataset import Frame, build_dataset, catalog_dataset
@@ -16,6 +16,8 @@ from .folder import (
     write_plan,
     write_progress,
 )
+from .keeping import LostConditions, condition, finished_conditions, refuse_to_lose, update_results
+from .ours import PICTURE_MARK, check_free
 from .output import (
     OutputState,
     Shard,
@@ -35,9 +37,11 @@ from .results import open_results, read_catalog, read_provenance, write_results
 from .status import Status, read_status
 
 __all__ = [
+    "PICTURE_MARK",
     "EmptyTable",
     "Failure",
     "Frame",
+    "LostConditions",
     "OutputState",
     "Pack",
     "Plan",
@@ -49,7 +53,10 @@ __all__ = [
     "begin_run",
     "build_dataset",
     "catalog_dataset",
+    "check_free",
     "check_output",
+    "condition",
+    "finished_conditions",
     "join_tables",
     "load_catalog",
     "lock_output",
@@ -67,13 +74,16 @@ __all__ = [
     "read_run",
     "read_status",
     "read_summary",
+    "refuse_to_lose",
     "result_path",
     "run_is_alive",
     "save_catalog",
     "start_over",
+    "update_results",
     "write_container",
     "write_empty_table",
     "write_frame",
+    "write_parts",
     "write_plan",
     "write_progress",
     "write_results",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["FORMAT", "load_catalog", "save_catalog"]
+__all__ = ["is_catalog", "load_catalog", "save_catalog"]
 
 FORMAT, VERSION = "kmc_transport_catalog", 1
 """Attribute that marks a file as ours, and the version of the format."""
@@ -54,16 +54,24 @@ def save_catalog(path: str | Path, catalogs: Sequence[RateCatalog]) -> None:
         write_text(path, _to_csv(table))
 
 
+def is_catalog(path: Path) -> bool:
+    """Whether `save_catalog` wrote this file. It may raise anything for one that is something else."""
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8") as file:
+            head = file.readline(2**16)
+        return head.startswith("# {") and FORMAT in json.loads(head[2:])
+    import h5py
+
+    with h5py.File(io.BytesIO(read_sealed(path)[0]), "r") as file:
+        return FORMAT in file.attrs
+
+
 def load_catalog(path: str | Path) -> xarray.Dataset:
     """What `save_catalog` wrote. Raises StoreError when the file is missing, damaged or something else."""
-    import xarray as xr
 
     path = Path(path)
     try:
-        if path.suffix == ".csv":
-            table = _from_csv(path.read_text(encoding="utf-8"))
-        else:
-            table = _from_hdf5(path)
+        table = (_from_csv if path.suffix == ".csv" else _from_hdf5)(path)
         check_dataset(table, CATALOG_ARRAYS)
     except StoreError:
         raise
@@ -134,9 +142,10 @@ def _to_csv(table: xarray.Dataset) -> str:
     return out.getvalue()
 
 
-def _from_csv(text: str) -> xarray.Dataset:
+def _from_csv(path: Path) -> xarray.Dataset:
     import xarray as xr
 
+    text = path.read_text(encoding="utf-8")
     head, _, body = text.partition("\n")
     attrs = json.loads(head.removeprefix("# "))
     lines = list(csv.DictReader(io.StringIO(body), strict=True))

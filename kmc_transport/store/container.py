@@ -26,7 +26,16 @@ import numpy as np
 from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
 from .atomic import read_bytes, unreadable, write_parts
 
-__all__ = ["Pack", "pack", "read_container", "read_summary", "reading", "unpack", "write_container"]
+__all__ = [
+    "SIGNATURE",
+    "Pack",
+    "pack",
+    "read_container",
+    "read_summary",
+    "reading",
+    "unpack",
+    "write_container",
+]
 
 VERSION = 3
 _HEAD, _LENGTH = struct.Struct("<32sII"), struct.Struct("<Q")
@@ -192,7 +201,9 @@ _frames: dict[tuple[str, tuple[tuple[str, int], ...]], list[bytes | _Place]] = {
 """What is in a file, in its order, by kind and lengths of the packs: the library's own bytes, and the packs."""
 
 
-def _frame(image: bytes, packs: Mapping[str, bytes], places: Mapping[str, int | None]) -> list[bytes | _Place]:
+def _frame(
+    image: bytes, packs: Mapping[str, bytes], places: Mapping[str, int | None]
+) -> list[bytes | _Place]:
     frame: list[bytes | _Place] = []
     here = 0
     for name in sorted(packs, key=lambda n: places[n] or 0):
@@ -254,7 +265,7 @@ def read_summary(path: Path, kind: str) -> Pack:
         return Pack(_read_file(Path(path), kind, ("summary",))["summary"])
 
 
-_SIGNATURE, _END = b"\x89HDF\r\n\x1a\n", slice(28, 36)
+SIGNATURE, _END = b"\x89HDF\r\n\x1a\n", slice(28, 36)
 """Of the files that we write: how they begin, and where they say how long they are (superblock of version 2 or 3)."""
 _ENOUGH = 2**14  # bytes
 _places: list[int] = []
@@ -274,7 +285,7 @@ def _quick_summary(path: Path) -> Pack | None:
     try:
         size = os.fstat(fd).st_size
         start = os.pread(fd, _ENOUGH, 0)
-        if start[:8] != _SIGNATURE or int.from_bytes(start[_END], "little") != size:
+        if start[:8] != SIGNATURE or int.from_bytes(start[_END], "little") != size:
             return None
         for place in _places:
             _, n_layout, n_values = _HEAD.unpack_from(start, place)
@@ -336,9 +347,9 @@ def _read_file(path: Path, kind: str, names: tuple[str, ...]) -> dict[str, bytes
     from h5py import h5d, h5f, h5s
 
     image = read_bytes(path)
-    if image[:8] == _SIGNATURE and image[_OPEN_FLAGS : _OPEN_FLAGS + 1] not in (b"\0", b""):
+    if image[:8] == SIGNATURE and image[_OPEN_FLAGS : _OPEN_FLAGS + 1] not in (b"\0", b""):
         raise unreadable(path, "another program has it open for writing, or died while it had")
-    if image[:8] == _SIGNATURE and int.from_bytes(image[_END], "little") != len(image):
+    if image[:8] == SIGNATURE and int.from_bytes(image[_END], "little") != len(image):
         raise ValueError("it is cut off, or longer than it was")
     file = h5f.open_file_image(image)
     try:

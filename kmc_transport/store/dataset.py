@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["Frame", "build_dataset", "catalog_columns", "catalog_dataset"]
+__all__ = ["Frame", "build_dataset", "catalog_columns", "catalog_dataset", "field_si"]
 
 ANGSTROM = 1e-10
 """m."""
@@ -36,7 +36,7 @@ _EMPTY: dict[str, tuple[Any, Any]] = {
 }
 
 
-def _field_si(field: npt.ArrayLike) -> np.ndarray:
+def field_si(field: npt.ArrayLike) -> np.ndarray:
     """V/Å to V/m, rounded to 15 digits so that the user's 3e7 V/m is found again as 3e7."""
     return np.array([float(f"{e * 1e10:.15g}") for e in np.ravel(field)])
 
@@ -194,7 +194,7 @@ def _coordinates(model: Model) -> dict[str, np.ndarray]:
     names = np.array([c.name for c in model.carriers], dtype=str)
     return {
         "temperature": np.array(model.conditions.temperature, np.float64),
-        "field": _field_si(model.conditions.field),
+        "field": field_si(model.conditions.field),
         "direction": np.array(model.conditions.direction_label, dtype=str),
         "carrier": names,
         "axis": np.array(_AXES),
@@ -302,7 +302,7 @@ def catalog_columns(catalogs: Sequence[RateCatalog]) -> tuple[dict[str, np.ndarr
         "source": np.array([c.source for c in classes], dtype=str),
         "read_from": np.array([c.read_from for c in classes], dtype=str),
     }
-    title = {"title": f"Rates of {model.title}", "field_V_per_m": _field_si(catalogs[0].field)}
+    title = {"title": f"Rates of {model.title}", "field_V_per_m": field_si(catalogs[0].field)}
     return columns, title
 
 

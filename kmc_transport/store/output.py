@@ -196,10 +196,20 @@ def run_is_alive(path: str | Path) -> bool:
 class OutputState:
     """What is there of an earlier run of the same input."""
 
-    has_result: bool
-    """The result file."""
+    result: Provenance | None
+    """Of the result file."""
     run: Provenance | None
-    """What `begin_run` noted in the folder of points; its seed is the one to go on with."""
+    """What `begin_run` noted in the folder of points."""
+
+    @property
+    def has_result(self) -> bool:
+        return self.result is not None
+
+    @property
+    def seed(self) -> int | None:
+        """The one to go on with."""
+        earlier = self.run or self.result
+        return None if earlier is None else earlier.seed
 
     @property
     def fresh(self) -> bool:
@@ -245,10 +255,12 @@ def read_run(path: str | Path) -> Provenance | None:
         if version > VERSION:
             raise ValueError("it was written by a newer version of kmc_transport")
         content["seed"] = int(content["seed"])
-        return Provenance(**content)
+        found = Provenance(**content)
+        found.check()
+        return found
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise StoreError(
             Problem(f"cannot be read: {e}", file=str(file), remedy="choose another -o, or delete the folder")
         ) from e
@@ -276,7 +288,7 @@ def check_output(path: str | Path, identity: str) -> OutputState:
                     remedy="choose another -o, or start over with --overwrite",
                 )
             )
-    return OutputState(result is not None, run)
+    return OutputState(result, run)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -52,15 +52,24 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=package_versions)
     time: str = field(default_factory=_now)
 
+    def check(self) -> None:
+        """ValueError when this is not what it should be: it was read from a damaged file."""
+        texts = (self.identity, self.input_text, self.input_path, self.command, self.time)
+        pairs = [*self.files.items(), *self.versions.items()]
+        if self.seed < 0 or not all(
+            isinstance(t, str) for t in (*texts, *(t for pair in pairs for t in pair))
+        ):
+            raise ValueError("it does not say where the results come from")
+
     def to_attributes(self) -> dict[str, str]:
         """Attributes of the result file (strings only: a seed may have more than 64 bits)."""
         return {
             "model_identity": self.identity,
             "input": self.input_text,
             "input_sha256": hashlib.sha256(self.input_text.encode()).hexdigest(),
-            "input_path": self.input_path,
+            "input_path": _storable(self.input_path),
             "seed": str(self.seed),
-            "command": self.command,
+            "command": _storable(self.command),
             "input_files": json.dumps(dict(self.files)),
             "package_versions": json.dumps(dict(self.versions), sort_keys=True),
             "time": self.time,
@@ -69,7 +78,7 @@ class Provenance:
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> Provenance:
         """Inverse of `to_attributes`. KeyError or ValueError when something is missing or damaged."""
-        return cls(
+        found = cls(
             str(attributes["model_identity"]),
             str(attributes["input"]),
             int(attributes["seed"]),
@@ -79,3 +88,12 @@ class Provenance:
             json.loads(attributes["package_versions"]),
             str(attributes["time"]),
         )
+        found.check()
+        if hashlib.sha256(found.input_text.encode()).hexdigest() != attributes["input_sha256"]:
+            raise ValueError("the input in it is not the one that was written")
+        return found
+
+
+def _storable(text: str) -> str:
+    """Names of files may hold bytes that are no text."""
+    return text.encode(errors="backslashreplace").decode()

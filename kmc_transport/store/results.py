@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, check_dataset
 from ..errors import DamagedFile, Problem, StoreError
-from .container import reading
+from .container import SIGNATURE, reading
 from .dataset import catalog_dataset
 from .provenance import Provenance
 from .sealed import read_sealed, refuse_links, write_sealed
@@ -28,6 +28,7 @@ FORMAT = "kmc_transport_results"
 """Global attribute that marks a file as ours; its value is the version of the format."""
 VERSION, _UNSEALED = 2, 1
 """What is written; the last version without a checksum."""
+_ANEW = "make it anew from its points: kmc-transport merge NAME.points"
 
 
 def write_results(
@@ -82,13 +83,19 @@ def _open(path: str | Path, *groups: str | None) -> tuple[dict[str, Any], list[x
             Problem("there is no such result file", file=name, remedy="make it with: kmc-transport run INPUT")
         )
     content, sealed = read_sealed(name)
+    if content and not content.startswith(SIGNATURE):
+        raise StoreError(Problem("is not an HDF5 file", file=name, remedy="give a result file (.h5)"))
     try:
         file = h5py.File(io.BytesIO(content), "r")
     except Exception as e:
         raise DamagedFile(
-            Problem(f"is not an HDF5 file, or is damaged: {e}", file=name, remedy="give a result file (.h5)")
+            Problem(
+                f"is damaged: {e}",
+                file=name,
+                remedy="make it anew from its points: kmc-transport merge NAME.points",
+            )
         ) from e
-    with file, reading(name, "make it anew from its points: kmc-transport merge NAME.points"):
+    with file, reading(name, _ANEW):
         attrs = {k: v.decode() if isinstance(v, bytes) else v for k, v in file.attrs.items()}
         if FORMAT not in attrs:
             raise StoreError(

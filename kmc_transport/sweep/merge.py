@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import Problem, StoreError
 from ..store import (
+    LostConditions,
     Plan,
     PointStore,
     begin_run,
@@ -24,11 +25,12 @@ from ..store import (
     read_frame,
     read_plan,
     result_path,
+    update_results,
     write_empty_table,
     write_plan,
 )
 from ..store.atomic import atomic_path
-from .table import rebuild
+from .table import gather
 
 if TYPE_CHECKING:
     import xarray
@@ -38,22 +40,32 @@ __all__ = ["Merged", "merge"]
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """Result of `merge`: the table, where it is, how many points were asked for and found, and damaged files."""
+    """Result of `merge`: the table, where it is, how many points were asked for and found, and damaged files.
+
+    kept : why the result file was left as it is, although the table is another one; empty when it was written.
+    """
 
     path: Path
     dataset: xarray.Dataset
     points: int
     found: int
     damaged: Sequence[Path]
+    kept: str = ""
 
 
-def merge(runs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None = None) -> Merged:
+def merge(
+    runs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Merged:
     """Put the points of several runs of one model and seed into one result file; the runs stay as they are.
 
     Parameters
     ----------
     runs : result files or folders of points. With one, its result file is written anew from its points.
     output : result file to write; default: that of the first run, which then gets the points of the others.
+    overwrite : write it even when it holds finished conditions of which there is no point.
 
     Raises
     ------
@@ -66,9 +78,17 @@ def merge(runs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str]
         read_plan(source)  # is there a sweep at all?
     if len(sources) > 1 or target != sources[0]:
         _gather_files(sources, target)
-    dataset, store = rebuild(target)
-    keys = read_plan(target).keys
-    return Merged(target, dataset, len(keys), len(set(keys) & set(store.keys())), tuple(store.damaged))
+    dataset, store, empty = gather(target)
+    kept = ""
+    try:
+        update_results(
+            target, dataset, store, provenance=empty.provenance, catalogs=empty.catalog, overwrite=overwrite
+        )
+    except LostConditions as e:
+        kept = str(e)
+    keys, damaged = read_plan(target).keys, dict.fromkeys(store.damaged)
+    found = set(keys) & set(store.keys()) - {p.stem for p in damaged}
+    return Merged(target, dataset, len(keys), len(found), tuple(damaged), kept)
 
 
 def _gather_files(sources: Sequence[Path], target: Path) -> None:
@@ -93,19 +113,16 @@ def _gather_files(sources: Sequence[Path], target: Path) -> None:
         for source, plan in zip(sources, plans, strict=True):
             there = PointStore(points_folder(source), owner_mark(first))
             finished, failed = set(there.keys()), set(there.failed_keys())
-            have = set(here.keys())
             for key in plan.keys:
-                if key in have:
+                if here.summary(key) is not None:
                     continue
-                if key in finished:
+                if key in finished and there.summary(key) is not None:
                     _copy(there.path(key), here.path(key))
-                elif key in failed:
+                elif key in failed and not here.failure_path(key).exists():
                     _copy(there.failure_path(key), here.failure_path(key))
 
 
 def _copy(source: Path, target: Path) -> None:
-    if target.exists():
-        return
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
 

@@ -38,7 +38,8 @@ class Progress:
     inaccurate : finished in this run without the asked accuracy. failed : could not be simulated. outside : points in
     the folder that this grid does not ask for. running : at work now, the one farthest from its accuracy first.
     worst : finished and running ones of this run that are farthest from it. hops : of this run. seconds : since the
-    run began. rate : points per second. seconds_left : None while unknown. finished : the run is over.
+    run began. rate : points per second. seconds_left : None while unknown. finished : the run is over. damaged : files
+    of points that were found damaged, or to hold another point, and count as missing.
     """
 
     points: int
@@ -55,6 +56,7 @@ class Progress:
     seconds_left: float | None
     stage: str = ""
     finished: bool = False
+    damaged: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For the file that `status` reads; names the process and the time."""
@@ -85,6 +87,7 @@ class Tracker:
     start: float = field(default_factory=time.monotonic)
     running: dict[str, Standing] = field(default_factory=dict)
     worst: list[Standing] = field(default_factory=list)
+    damaged: Sequence[str] = ()
 
     def report(self, standing: Standing) -> None:
         """From any thread: how a point at work stands."""
@@ -127,6 +130,7 @@ class Tracker:
             0.0 if finished else left,
             self.stage,
             finished,
+            tuple(self.damaged),
         )
 
 

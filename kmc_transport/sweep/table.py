@@ -28,7 +28,7 @@ from ..store import (
     read_frame,
     read_plan,
     result_path,
-    write_results,
+    update_results,
 )
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def load_table(run: str | Path) -> xarray.Dataset:
     Raises StoreError when there is neither.
     """
     path = Path(run)
+    if path.suffix == ".points" and not path.exists() and result_path(path).exists():
+        path = result_path(path)
     if path.suffix == ".points" or (not path.exists() and points_folder(path).exists()):
         return gather(result_path(path))[0]
     return open_results(path)
@@ -106,10 +108,12 @@ def failures(store: PointStore, keys: Iterable[str]) -> list[Failure]:
     return [note for note in notes if note is not None]
 
 
-def rebuild(path: str | Path) -> tuple[xarray.Dataset, PointStore]:
-    """Write the result file anew from the points, as `gather` finds them."""
+def rebuild(path: str | Path, *, overwrite: bool = False) -> tuple[xarray.Dataset, PointStore]:
+    """Write the result file anew from the points, as `gather` finds them; StoreError as `update_results`."""
     dataset, store, empty = gather(path)
-    write_results(path, dataset, provenance=empty.provenance, catalogs=empty.catalog)
+    update_results(
+        path, dataset, store, provenance=empty.provenance, catalogs=empty.catalog, overwrite=overwrite
+    )
     return dataset, store
 
 

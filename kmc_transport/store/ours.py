@@ -1,0 +1,63 @@
+"""May a file be written? Where nothing is, where this program wrote the same kind of thing, or where the user says so.
+
+Results and trajectories have rules of their own (`kmc_transport.store.output`, `kmc_transport.recording`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import Problem, StoreError
+from .catalogfile import is_catalog
+
+__all__ = ["PICTURE_MARK", "check_free"]
+
+PICTURE_MARK = {"png": ("Software", "kmc_transport")} | {
+    kind: ("Creator", "kmc_transport") for kind in ("svg", "pdf", "eps", "ps")
+}
+"""By format, the field of a picture's metadata that says who drew it, and what it says."""
+_ENDS = 2**16  # bytes
+
+
+def check_free(path: str | os.PathLike[str], kind: str, *, overwrite: bool = False) -> None:
+    """Before any work: StoreError where writing would replace what this program did not write as this ``kind``.
+
+    kind : ``catalog`` or ``picture``.
+    """
+    path = Path(path)
+    if overwrite or not os.path.lexists(path) or not path.exists():
+        return
+    if path.is_file():
+        with suppress(Exception):  # whatever is wrong with it, it is not ours
+            if _KINDS[kind](path):
+                return
+    raise StoreError(
+        Problem(
+            f"is there already, and is no {kind} that kmc_transport wrote",
+            file=str(path),
+            remedy="choose another name, move it away, or replace it with --overwrite",
+        )
+    )
+
+
+def _is_picture(path: Path) -> bool:
+    if path.suffix[1:].lower() not in PICTURE_MARK:
+        return False
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        ends = file.read(_ENDS)
+        file.seek(max(0, size - _ENDS))
+        ends += file.read()
+    return any(mark in ends for mark in _MARKS)
+
+
+_MARKS = (
+    b"tEXtSoftware\0kmc_transport",
+    b"<dc:title>kmc_transport</dc:title>",
+    b"/Creator (kmc_transport)",
+    b"%%Creator: kmc_transport",
+)
+_KINDS: dict[str, Callable[[Path], bool]] = {"catalog": is_catalog, "picture": _is_picture}
