@@ -63,6 +63,9 @@ Show = Annotated[
     ),
 ]
 Csv = Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")]
+Replace = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there even if kmc-transport did not write it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON instead of tables.")]
 
 
@@ -145,9 +148,21 @@ def run(
     model = _load(input, classical, settings)
     target = output or Path(f"{input.stem}-classical.h5" if classical else f"{input.stem}.h5")
     _check_target(target)
+    picture = target.with_suffix(".png")
     from .live import Live
     from .simulation import run as simulate
+    from .store import check_free, points_folder
 
+    if plot:
+        check_free(
+            picture, "picture", remedy="choose another -o, leave it out with --no-plot, or move it away"
+        )
+    folder = points_folder(target)
+    if target.exists() and not folder.exists() and not overwrite:
+        print(
+            f"kmc-transport: {folder} is gone: all points are simulated again; {target} stays until they are done",
+            file=sys.stderr,
+        )
     part = _shard(shard)
     try:
         with _terminated_as_interrupted(), Live(quiet or as_json) as live:
@@ -165,15 +180,13 @@ def run(
             )
     except KeyboardInterrupt:
         print(
-            f"kmc-transport: interrupted; finished points are in {target}, the others in its .points folder: "
-            "run again to go on",
+            f"kmc-transport: interrupted; what was done is in {folder}: run again to go on",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
     if part is not None and not dataset["complete"].all():
         _end_of_shard(target, quiet)
         return
-    picture = target.with_suffix(".png")
     if plot:
         from .plots import plot_results
 
@@ -301,6 +314,7 @@ def catalog(
             help="Save the catalog as .csv or .h5, at all temperatures of the input (or at -T).",
         ),
     ] = None,
+    overwrite: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Show every rate, with the barrier and attempt frequency behind it and where they come from."""
@@ -316,7 +330,8 @@ def catalog(
         from .store import save_catalog
 
         whole = [kelvin] if temperature is not None else model.conditions.temperature.tolist()
-        save_catalog(output, [build_catalog(model, temperature=t, field=vector) for t in whole])
+        rates = [build_catalog(model, temperature=t, field=vector) for t in whole]
+        save_catalog(output, rates, overwrite=overwrite)
         print(f"Catalog: {output}")
         return
     if csv:
@@ -610,19 +625,25 @@ def merge(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Result file. Default: that of the first run.")
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Write it even where it holds results of which there is no point."),
+    ] = False,
 ) -> None:
     """Write a result file from points: of one run, or of several of one input (shards, grids that grew apart)."""
     from .sweep.merge import merge as merge_runs
 
     if output is not None:
         _check_target(output)
-    merged = merge_runs(runs, output)
+    merged = merge_runs(runs, output, overwrite=overwrite)
     print(f"Results: {merged.path}   {merged.found} of {merged.points} points")
+    if merged.kept:
+        print(f"kmc-transport: the file was left as it is: {merged.kept}", file=sys.stderr)
     for path in merged.damaged:
         print(
             f"kmc-transport: damaged: {path}: run the input again, and it is simulated anew", file=sys.stderr
         )
-    if merged.found < merged.points or merged.damaged:
+    if merged.found < merged.points or merged.damaged or merged.kept:
         raise typer.Exit(1)
 
 
@@ -702,6 +723,7 @@ def plot(
         Path | None,
         typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here."),
     ] = None,
+    overwrite: Replace = False,
 ) -> None:
     """Draw mobility and drift velocity against temperature and field; of two runs, side by side with their ratio."""
     from .store import open_results
@@ -710,13 +732,13 @@ def plot(
         from .plots import plot_results
 
         picture = output or Path(results.with_suffix(".png").name)
-        plot_results(open_results(results), picture)
+        plot_results(open_results(results), picture, overwrite=overwrite)
     else:
         from .comparison_plot import plot_comparison
 
         picture = output or Path(f"{results.stem}-and-{other.stem}.png")
         pair = (open_results(results), open_results(other))
-        plot_comparison([pair], picture, labels=(results.stem, other.stem))
+        plot_comparison([pair], picture, labels=(results.stem, other.stem), overwrite=overwrite)
     print(f"Picture: {picture}")
 
 
@@ -760,6 +782,7 @@ def polarization(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the dipole along the path (.png, .pdf, .svg).")
     ] = None,
+    overwrite: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Dipole change up to a saddle, from Born charges and Berry phases, at all levels of approximation."""
@@ -783,7 +806,7 @@ def polarization(
     if plot is not None:
         from .polarization_plot import plot_dipole_path
 
-        plot_dipole_path(table, plot)
+        plot_dipole_path(table, plot, overwrite=overwrite)
     if as_json:
         _print_json(table.as_dict())
         return

@@ -159,8 +159,14 @@ def run(
                 store is not None and part is None
             ):  # whatever ends the run, the file holds all finished points
                 with contextlib.suppress(Exception):
-                    how = {"provenance": provenance, "catalogs": catalogs}
-                    update_results(path, work.table(factor), store, unfinished=True, **how)
+                    update_results(
+                        path,
+                        work.table(factor),
+                        store,
+                        provenance=provenance,
+                        catalogs=catalogs,
+                        unfinished=True,
+                    )
             raise
         dataset = work.table(factor)
         if store is not None and part is None:

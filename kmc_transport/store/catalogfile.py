@@ -15,6 +15,7 @@ from ..arrays import CATALOG_ARRAYS, attributes, check_dataset
 from ..errors import Problem, StoreError
 from .atomic import write_text
 from .dataset import catalog_dataset
+from .ours import CATALOG_MARK, check_free
 from .sealed import read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
@@ -22,19 +23,20 @@ if TYPE_CHECKING:
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["is_catalog", "load_catalog", "save_catalog"]
+__all__ = ["load_catalog", "save_catalog"]
 
-FORMAT, VERSION = "kmc_transport_catalog", 1
-"""Attribute that marks a file as ours, and the version of the format."""
+VERSION = 1
+"""Of the format, in the attribute that marks a file as ours."""
 _AXES = ("x", "y", "z")
 _TYPES: dict[str, type] = {"float": np.float64, "int": np.int64}
 
 
-def save_catalog(path: str | Path, catalogs: Sequence[RateCatalog]) -> None:
+def save_catalog(path: str | Path, catalogs: Sequence[RateCatalog], *, overwrite: bool = False) -> None:
     """Write catalogs of one model and field at several temperatures; the suffix .csv or .h5 tells the format.
 
     SI units and eV; names and units in `kmc_transport.arrays.CATALOG_ARRAYS`. `load_catalog` reads back the same
-    numbers to the last bit. Raises StoreError for another suffix or when the file cannot be written.
+    numbers to the last bit. Raises StoreError for another suffix, when the file cannot be written, or when there is
+    one that is no catalog, unless ``overwrite``.
     """
     path = Path(path)
     if path.suffix not in (".csv", ".h5"):
@@ -46,24 +48,13 @@ def save_catalog(path: str | Path, catalogs: Sequence[RateCatalog]) -> None:
                 allowed=".csv, .h5",
             )
         )
+    check_free(path, "catalog", overwrite=overwrite)
     table = catalog_dataset(catalogs)
     check_dataset(table, CATALOG_ARRAYS)
     if path.suffix == ".h5":
-        write_sealed(path, {None: table.assign_attrs({FORMAT: VERSION})})
+        write_sealed(path, {None: table.assign_attrs({CATALOG_MARK: VERSION})})
     else:
         write_text(path, _to_csv(table))
-
-
-def is_catalog(path: Path) -> bool:
-    """Whether `save_catalog` wrote this file. It may raise anything for one that is something else."""
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8") as file:
-            head = file.readline(2**16)
-        return head.startswith("# {") and FORMAT in json.loads(head[2:])
-    import h5py
-
-    with h5py.File(io.BytesIO(read_sealed(path)[0]), "r") as file:
-        return FORMAT in file.attrs
 
 
 def load_catalog(path: str | Path) -> xarray.Dataset:
@@ -94,7 +85,7 @@ def _from_hdf5(path: Path) -> xarray.Dataset:
     with h5py.File(io.BytesIO(content), "r") as file:
         refuse_links(file)
     table = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
-    if not sealed and FORMAT in table.attrs:
+    if not sealed and CATALOG_MARK in table.attrs:
         raise ValueError("its checksum is missing")
     return table
 
@@ -119,7 +110,7 @@ def _to_csv(table: xarray.Dataset) -> str:
         "# "
         + json.dumps(
             {
-                FORMAT: VERSION,
+                CATALOG_MARK: VERSION,
                 "title": table.attrs["title"],
                 "field_V_per_m": list(table.attrs["field_V_per_m"]),
             }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import DamagedFile, Problem, StoreError
 from .atomic import atomic_path
@@ -41,11 +42,12 @@ class LostConditions(StoreError):
     """Finished conditions of a result file would be lost."""
 
 
-def condition(temperature: float, field: Sequence[float]) -> Condition:
+def condition(temperature: float, field: npt.ArrayLike) -> Condition:
     """field : (3,) V/m."""
-    size = float(np.linalg.norm(field)) or 1.0
-    unit = (round(float(x) / size, 6) + 0.0 for x in field)
-    return (float(f"{temperature:.9g}"), float(f"{np.linalg.norm(field):.9g}"), *unit)
+    vector = np.asarray(field, float)
+    size = float(np.linalg.norm(vector))
+    unit = (round(float(x), 6) + 0.0 for x in vector / (size or 1.0))
+    return (float(f"{temperature:.9g}"), float(f"{size:.9g}"), *unit)
 
 
 def finished_conditions(path: str | Path) -> set[Condition]:

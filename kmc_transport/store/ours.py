@@ -5,16 +5,20 @@ Results and trajectories have rules of their own (`kmc_transport.store.output`, 
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import Problem, StoreError
-from .catalogfile import is_catalog
+from .sealed import read_sealed
 
-__all__ = ["PICTURE_MARK", "check_free"]
+__all__ = ["CATALOG_MARK", "PICTURE_MARK", "check_free"]
 
+CATALOG_MARK = "kmc_transport_catalog"
+"""Attribute of a catalog, or key in its first line, that says who wrote it."""
 PICTURE_MARK = {"png": ("Software", "kmc_transport")} | {
     kind: ("Creator", "kmc_transport") for kind in ("svg", "pdf", "eps", "ps")
 }
@@ -22,13 +26,19 @@ PICTURE_MARK = {"png": ("Software", "kmc_transport")} | {
 _ENDS = 2**16  # bytes
 
 
-def check_free(path: str | os.PathLike[str], kind: str, *, overwrite: bool = False) -> None:
+def check_free(
+    path: str | os.PathLike[str],
+    kind: str,
+    *,
+    overwrite: bool = False,
+    remedy: str = "choose another name, move it away, or replace it with --overwrite",
+) -> None:
     """Before any work: StoreError where writing would replace what this program did not write as this ``kind``.
 
     kind : ``catalog`` or ``picture``.
     """
     path = Path(path)
-    if overwrite or not os.path.lexists(path) or not path.exists():
+    if overwrite or not path.exists():
         return
     if path.is_file():
         with suppress(Exception):  # whatever is wrong with it, it is not ours
@@ -38,9 +48,20 @@ def check_free(path: str | os.PathLike[str], kind: str, *, overwrite: bool = Fal
         Problem(
             f"is there already, and is no {kind} that kmc_transport wrote",
             file=str(path),
-            remedy="choose another name, move it away, or replace it with --overwrite",
+            remedy=remedy,
         )
     )
+
+
+def _is_catalog(path: Path) -> bool:
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8") as file:
+            head = file.readline(2**16)
+        return head.startswith("# {") and CATALOG_MARK in json.loads(head[2:])
+    import h5py
+
+    with h5py.File(io.BytesIO(read_sealed(path)[0]), "r") as file:
+        return CATALOG_MARK in file.attrs
 
 
 def _is_picture(path: Path) -> bool:
@@ -60,4 +81,4 @@ _MARKS = (
     b"/Creator (kmc_transport)",
     b"%%Creator: kmc_transport",
 )
-_KINDS: dict[str, Callable[[Path], bool]] = {"catalog": is_catalog, "picture": _is_picture}
+_KINDS: dict[str, Callable[[Path], bool]] = {"catalog": _is_catalog, "picture": _is_picture}

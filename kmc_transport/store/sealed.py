@@ -41,7 +41,8 @@ def _in_memory(groups: Mapping[str | None, xarray.Dataset]) -> bytes:
     from xarray.backends import H5NetCDFStore
 
     buffer = io.BytesIO()
-    with h5netcdf.File(buffer, "w") as file:
+    # the format of 2016: checksums of the file's own structure, and no index beside each array
+    with h5netcdf.File(buffer, "w", libver=("v110", "v110")) as file:
         for group, dataset in groups.items():
             store = H5NetCDFStore(file, group=group, mode="a")
             dataset.dump_to_store(store, encoding=_encoding(dataset))

@@ -273,6 +273,11 @@ def test_results_of_an_unfinished_run(copy: Path, capsys: pytest.CaptureFixture[
     (row,) = json.loads(capsys.readouterr().out)["results"]
     assert row["mobility_cm2_per_Vs"] is None
     assert call("merge", copy) == 1
+    out, err = capsys.readouterr()
+    assert "11 of 12 points" in out
+    assert "1 finished conditions that would be lost" in err
+    assert int(open_results(copy)["complete"].sum()) == N_POINTS
+    assert call("merge", copy, "--overwrite") == 1
     assert "11 of 12 points" in capsys.readouterr().out
     assert int(open_results(copy)["complete"].sum()) == N_POINTS - 1
     assert np.isnan(open_results(copy)["tracer_diffusivity"].values).any()

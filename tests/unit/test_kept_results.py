@@ -1,0 +1,339 @@
+"""Nothing that is finished, or another's, is emptied or replaced by accident."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from kmc_transport.cli import main
+from kmc_transport.errors import DamagedFile, StoreError
+from kmc_transport.model import Model
+from kmc_transport.plots import plot_results
+from kmc_transport.simulation import run
+from kmc_transport.store import (
+    PointStore,
+    Provenance,
+    open_results,
+    points_folder,
+    read_provenance,
+    save_catalog,
+    write_results,
+)
+from kmc_transport.sweep import schedule
+from tests.results import dataset
+from tests.sweeps import INPUT as SWEEP
+from tests.sweeps import assert_same_table
+from tests.sweeps import sweep_model as model_of
+
+INPUT = SWEEP.replace("[300, 350, 400, 450, 500, 550]", "[300, 350]").replace("[0, 1e8]", "[1e8]")
+N_POINTS = 2
+PROVENANCE = Provenance("identity-a", "title: a\n", 7, "a.yaml", "kmc-transport run a.yaml")
+
+
+def sweep_model(text: str = INPUT) -> Model:
+    return model_of(text)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("finished") / "a.h5"
+    run(sweep_model(), output=path, executor="threads", workers=2)
+    return path
+
+
+@pytest.fixture
+def alone(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A result file without its folder, in the present folder, beside its input."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(INPUT)
+    shutil.copy(finished, "a.h5")
+    return Path("a.h5")
+
+
+@pytest.fixture
+def copy(alone: Path, finished: Path) -> Path:
+    shutil.copytree(points_folder(finished), "a.points")
+    return alone
+
+
+def call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(a) for a in arguments])
+    return int(caught.value.code or 0)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, error: type[BaseException] = KeyboardInterrupt) -> None:
+    def stop(_: Any) -> Any:
+        raise error("stopped")
+
+    monkeypatch.setattr(schedule, "_some", stop)
+
+
+# finished results --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StoreError])
+def test_a_run_that_ends_early_leaves_finished_rows(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    before = alone.read_bytes()
+    with monkeypatch.context() as patch:
+        interrupt(patch, error)
+        with pytest.raises(error):
+            run(sweep_model(), output=alone, executor="threads", workers=1)
+    assert alone.read_bytes() == before
+    assert_same_table(run(sweep_model(), output=alone), open_results(alone))
+    assert int(open_results(alone)["complete"].sum()) == N_POINTS
+
+
+def test_ctrl_c_on_another_accuracy_leaves_the_rows_of_the_old_one(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = copy.read_bytes()
+    interrupt(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run(sweep_model(INPUT.replace("events: 2000", "events: 4000")), output=copy, executor="threads")
+    assert copy.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (INPUT.replace("0.3 eV", "0.31 eV"), "different input"),
+        (INPUT.replace("seed: 3", "seed: 4"), "different input"),
+        (INPUT.replace("events: 2000", "events: 100"), "folder of points is gone"),
+        (INPUT.replace("[300, 350]", "[310, 350]"), "folder of points is gone"),
+    ],
+)
+def test_what_would_replace_a_result_alone_is_refused(alone: Path, text: str, message: str) -> None:
+    before = alone.read_bytes()
+    for shard in (None, (1, 2)):
+        with pytest.raises(StoreError, match=message) as caught:
+            run(sweep_model(text), output=alone, shard=shard)
+        assert caught.value.exit_code == 2
+        assert "--overwrite" in str(caught.value)
+    assert alone.read_bytes() == before
+    assert not list(points_folder(alone).glob("*.h5")) if points_folder(alone).exists() else True
+
+
+def test_the_drawn_seed_of_a_result_alone_is_kept(tmp_path: Path) -> None:
+    path, model = tmp_path / "a.h5", sweep_model(INPUT.replace("seed: 3, ", ""))
+    first = run(model, output=path, executor="threads")
+    shutil.rmtree(points_folder(path))
+    assert_same_table(run(model, output=path, executor="threads"), first)
+
+
+def test_a_grid_that_drops_rows_without_points_is_refused(copy: Path) -> None:
+    """Rows that the grid no longer asks for may go when their points stay in the folder."""
+    smaller = sweep_model(INPUT.replace("[300, 350]", "[350]"))
+    before = copy.read_bytes()
+    store = PointStore(points_folder(copy))
+    cold, *_ = (k for k in list(store.keys()) if store.load(k).temperature == 300)
+    content = store.path(cold).read_bytes()
+    store.path(cold).unlink()
+    with pytest.raises(StoreError, match="1 finished conditions that would be lost"):
+        run(smaller, output=copy)
+    assert copy.read_bytes() == before
+    store.path(cold).write_bytes(content)
+    run(smaller, output=copy)
+    assert 300 not in open_results(copy)["temperature"].values
+    run(sweep_model(), output=copy)
+    assert int(open_results(copy)["complete"].sum()) == N_POINTS
+
+
+def test_merge_keeps_finished_rows_and_damaged_files(
+    copy: Path, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = open_results(copy)
+    shutil.rmtree(points_folder(copy))
+    run(sweep_model(), output="b.h5", shard=(1, 2), executor="threads")
+    assert call("merge", "b.points", "-o", "a.h5") == 1
+    assert "would be lost" in capsys.readouterr().err
+    assert_same_table(open_results(copy), whole)
+    shutil.rmtree(points_folder(copy))
+    shutil.copytree(points_folder(finished), points_folder(copy))
+    damaged = bytearray(copy.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    copy.write_bytes(damaged)
+    assert call("results", copy) == 2
+    assert "kmc-transport merge" in capsys.readouterr().err  # and the remedy helps
+    assert call("merge", "a.points") == 0
+    assert_same_table(open_results(copy), whole)
+    assert Path("a.damaged.h5").read_bytes() == damaged
+    copy.write_text("the user's own")
+    assert call("merge", "a.points") == 2
+    assert copy.read_text() == "the user's own"
+
+
+# files of others ---------------------------------------------------------------------------------------
+
+
+def refuses(*arguments: str | Path) -> None:
+    """Nothing that is there changes."""
+    before = {p: p.read_bytes() for p in Path.cwd().rglob("*") if p.is_file()}
+    assert call(*arguments) == 2
+    assert {p: p.read_bytes() for p in Path.cwd().rglob("*") if p.is_file()} == before
+
+
+def test_a_catalog_replaces_catalogs_alone(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("x.csv").write_text("temperature [K],hop\n1,2\n")
+    for name in ("a.h5", "x.csv"):
+        refuses("catalog", "a.yaml", "-o", name)
+        assert "--overwrite" in capsys.readouterr().err
+    for name in ("c.csv", "c.h5"):
+        for _ in range(2):
+            assert call("catalog", "a.yaml", "-o", name) == 0
+    refuses("run", "a.yaml", "-o", "c.h5")
+    assert call("catalog", "a.yaml", "-o", "x.csv", "--overwrite") == 0
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf", "eps"])
+def test_pictures_replace_pictures_of_ours_alone(tmp_path: Path, kind: str) -> None:
+    path, data = tmp_path / f"x.{kind}", dataset([300], [1e7], exact=False)
+    plot_results(data, path)
+    plot_results(data, path)
+    from matplotlib.figure import Figure
+
+    Figure().savefig(path)  # the user's own
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="no picture that kmc_transport wrote"):
+        plot_results(data, path)
+    assert path.read_bytes() == before
+    plot_results(data, path, overwrite=True)
+    plot_results(data, path)
+
+
+def test_commands_that_draw_refuse_pictures_of_others(copy: Path) -> None:
+    Path("x.png").write_bytes(b"mine")
+    refuses("plot", copy, "-o", "x.png")
+    refuses("plot", copy, "-o", "a.h5")
+    assert call("plot", copy, "-o", "x.png", "--overwrite") == 0
+
+
+def test_run_refuses_another_ones_picture_before_it_simulates(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("b.png").write_bytes(b"mine")
+    refuses("run", "a.yaml", "-o", "b.h5")
+    assert "--no-plot" in capsys.readouterr().err
+    assert call("run", "a.yaml", "-q", "--no-plot") == 0
+
+
+def test_replaced_files_keep_their_permissions(tmp_path: Path) -> None:
+    data = dataset([300, 400], [0, 1e7])
+    result, picture, catalog = tmp_path / "a.h5", tmp_path / "a.png", tmp_path / "a.csv"
+    from kmc_transport.rates import build_catalog
+    from tests.results import grid_model
+
+    def write() -> None:
+        write_results(result, data, provenance=PROVENANCE)
+        plot_results(data, picture)
+        save_catalog(catalog, [build_catalog(grid_model([300], [0]), temperature=300)])
+
+    write()
+    for path in (result, picture, catalog):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~_umask()
+        path.chmod(0o640)
+    write()
+    assert {stat.S_IMODE(p.stat().st_mode) for p in (result, picture, catalog)} == {0o640}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# the bits of a result file -----------------------------------------------------------------------------
+
+
+def numbers(path: Path) -> dict[str, bytes]:
+    data = open_results(path)
+    return {str(n): np.ascontiguousarray(v.values).tobytes() for n, v in data.variables.items()}
+
+
+def test_no_flipped_bit_changes_a_number_silently(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_results(path, dataset([300, 400], [0, 1e7]), provenance=PROVENANCE)
+    whole = path.read_bytes()
+    right: dict[Any, Any] = {read: read(path) for read in (numbers, read_provenance)}
+    rng = random.Random(0)
+    places = {rng.randrange(8 * len(whole)) for _ in range(400)} | set(
+        range(8 * len(whole) - 200, 8 * len(whole))
+    )
+    for place in places:
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        for read in (numbers, read_provenance):
+            try:
+                found = read(path)
+            except StoreError:
+                continue
+            assert found == right[read], f"bit {place}"  # in the end of the seal's mark, say: harmless
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 86, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(StoreError):
+            open_results(path)
+
+
+def test_every_array_has_a_checksum_for_other_programs_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_results(path, dataset([300, 400], [0, 1e7]), provenance=PROVENANCE)
+    with h5py.File(path) as file:
+        plain = [n for n, d in file.items() if d.dtype.kind in "fiub" and d.shape and not d.fletcher32]
+    assert plain == []
+
+
+def test_a_result_that_another_program_has_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_results(path, dataset([300], [0, 1e7]), provenance=PROVENANCE)
+    with h5py.File(path, "r+") as file:
+        file["mobility"][...] = 1.0
+    with pytest.raises(DamagedFile, match="checksum"):
+        open_results(path)
+
+
+@pytest.mark.parametrize("how", ["external link", "soft link", "virtual", "external data", "group"])
+def test_results_that_lead_elsewhere_are_refused(tmp_path: Path, how: str) -> None:
+    """Files without a checksum, of the first version: they are read as long as all numbers are in them."""
+    path, other = tmp_path / "a.h5", tmp_path / "b.h5"
+    for p in (path, other):
+        write_results(p, dataset([300], [0, 1e7]), provenance=PROVENANCE)
+        with h5py.File(p, "r+") as file:
+            file.attrs["kmc_transport_results"] = 1
+    open_results(path)
+    with h5py.File(path, "r+") as file:
+        shape = file["mobility"].shape
+        del file["mobility"]
+        if how == "external link":
+            file["mobility"] = h5py.ExternalLink(str(other), "mobility")
+        elif how == "soft link":
+            file["mobility"] = h5py.SoftLink("/mobility_stderr")
+        elif how == "virtual":
+            layout = h5py.VirtualLayout(shape, float)
+            layout[...] = h5py.VirtualSource(str(other), "mobility", shape)
+            file.create_virtual_dataset("mobility", layout)
+        elif how == "external data":
+            file.create_dataset("mobility", shape, float, external=[(str(other), 0, h5py.h5f.UNLIMITED)])
+        else:
+            file.create_group("more")["itself"] = file["/"]
+    with pytest.raises(DamagedFile, match=r"another|itself"):
+        open_results(path)
+
+
+def test_a_damaged_note_beside_a_result_is_an_error_of_one_screen(copy: Path) -> None:
+    note = points_folder(copy) / "run.json"
+    content = json.loads(note.read_text())
+    for wrong in ({"identity": 5}, {"files": [1]}, {"seed": "-3"}, {"versions": {"numpy": 2}}):
+        note.write_text(json.dumps(content | wrong))
+        assert call("run", "a.yaml") == 2
