@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import read_packed_text
 from .matching import match_atoms, wrap
 from .paths_common import fail, library
 from .records import BornCharges, FloatArray, PolarizationPath
-from .vasp_outcar import scan_outcar
+from .settings import Settings, compare_settings
+from .settings_vasp import outcar_settings
+from .vasp_outcar import scan_outcar_text
 
 __all__ = ["polarization_path", "read_polarization_path"]
 
@@ -34,6 +37,7 @@ class _Image:
     electronic: FloatArray
     valence: FloatArray
     cell_charge: float
+    settings: Settings | None = None
 
 
 def read_polarization_path(
@@ -45,8 +49,10 @@ def read_polarization_path(
 ) -> PolarizationPath:
     """Dipoles from the OUTCARs of VASP Berry-phase runs (LCALCPOL), one for each image.
 
-    The dipole of an image is that of the electrons, ``-p[elc]``, and of the ions as charges ZVAL at their
+    The dipole of an image is that of the electrons, p[elc], and of the ions as charges ZVAL at their
     positions, followed from image to image (the printed p[ion] is folded back and not used).
+    The sign of p[elc] follows the unit beside it: electrons count positive in "electrons Angst", negative in
+    "|e| Angst" (VASP 6.3 and later).
 
     Parameters
     ----------
@@ -58,7 +64,8 @@ def read_polarization_path(
 
     Raises
     ------
-    InputError : no Berry phase in a file, other atoms, images that do not sort into a path, or a jump between
+    InputError : no Berry phase in a file, or one component alone (LBERRY), other atoms, other calculations,
+        images that do not sort into a path, or a jump between
         neighbouring images that fits two branches.
     """
     images = [_vasp(Path(s)) for s in sources]
@@ -101,22 +108,29 @@ def _vasp(source: Path) -> _Image:
                 "give the OUTCAR of this image",
             )
         source = found[0]
-    run = scan_outcar(source)
+    text = read_packed_text(source, "an OUTCAR of VASP")
+    run = scan_outcar_text(source, text)
+    if run.one_component:
+        raise fail(
+            source,
+            "this run holds the dipole along one reciprocal lattice vector only (LBERRY, IGPAR): it is no vector",
+            "run this image with LCALCPOL = .TRUE.",
+        )
     if run.electronic_dipole is None or run.valence is None:
         raise fail(
             source,
             "this OUTCAR has no Berry-phase dipole (p[elc]) or no ZVAL",
             "run this image with LCALCPOL = .TRUE.",
         )
-    # VASP counts electrons positive
     return _Image(
         str(source),
         run.cell,
         run.positions,
         run.symbols,
-        -run.electronic_dipole,
+        run.electronic_dipole,
         run.valence,
         float(run.cell_charge or 0.0),
+        outcar_settings(source, text),
     )
 
 
@@ -129,6 +143,7 @@ def _path(images: list[_Image], order: str, start: int | None, born: BornCharges
     notes: list[str] = []
     for image in images[1:]:
         _match(first, image, notes)
+    notes += compare_settings([i.settings for i in images if i.settings is not None], dipoles=True)
     fractions = np.array([i.positions @ np.linalg.inv(i.cell) for i in images])
     if order == "geometry":
         chain = _sorted_chain(images, fractions, start, notes)

@@ -21,7 +21,7 @@ _REMEDY = "repeat it with LEPSILON = .TRUE. (or LCALCEPS), and give the finished
 
 
 def read_outcar(file: Path) -> BornCharges:
-    """The last table "BORN EFFECTIVE CHARGES"; rows are directions of the field."""
+    """The last table "BORN EFFECTIVE CHARGES", of several that with local fields; rows are directions of the field."""
     run = scan_outcar(file)
     if run.born is None:
         raise fail(file, "this OUTCAR has no Born charges", _REMEDY)
@@ -43,6 +43,7 @@ def read_vasprun(file: Path) -> BornCharges:
     charges = root.findall(".//array[@name='born_charges']")
     if not charges:
         raise fail(file, "this vasprun.xml has no Born charges", _REMEDY)
+    _refuse_two_kinds(file, root)
     tensors = [[vector(file, v) for v in ion.findall("v")] for ion in charges[-1].findall("set")]
     if any(len(row) != 3 for tensor in tensors for row in tensor) or any(len(t) != 3 for t in tensors):
         raise fail(file, "the table of Born charges is damaged", _REMEDY)
@@ -57,6 +58,23 @@ def read_vasprun(file: Path) -> BornCharges:
         positions=positions,
         cell_charge=_cell_charge(root),
     )
+
+
+def _refuse_two_kinds(file: Path, root: ET.Element) -> None:
+    """With and without local fields they have one name here; each step of a relaxation may have its own."""
+    for step in root.findall(".//calculation"):
+        arrays = [
+            " ".join("".join(found.itertext()).split())
+            for found in step.findall(".//array[@name='born_charges']")
+        ]
+        if len(set(arrays)) > 1:
+            raise fail(
+                file,
+                "this vasprun.xml has several arrays of Born charges that differ, and does not tell which has the "
+                "local fields",
+                "give the OUTCAR of the run, which names its tables",
+                value=f"{len(arrays)} arrays",
+            )
 
 
 def _cell_charge(root: ET.Element) -> float | None:

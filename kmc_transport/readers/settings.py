@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,8 +102,11 @@ def told_settings(named: Mapping[str, Any]) -> dict[str, Any]:
     return {str(k): v for k, v in named.items() if str(k).lower() in _MEANING}
 
 
-def compare_settings(runs: Sequence[Settings], *, refuse: bool = True) -> list[str]:
-    """Notes on what differs without harm (or, with ``refuse`` off, at all) and on what is not converged.
+def compare_settings(runs: Sequence[Settings], *, dipoles: bool = False) -> list[str]:
+    """Notes on what differs without harm and on what is not converged.
+
+    ``dipoles``: of dipoles rather than energies, which converge with k-points and cutoff each for itself: such
+    differences are notes.
 
     Raises
     ------
@@ -122,15 +126,15 @@ def compare_settings(runs: Sequence[Settings], *, refuse: bool = True) -> list[s
             f"{name} is {_shown(other.values[key])} in {other.where} but {_shown(first.values[key])} in "
             f"{first.where}"
         )
-        harmless = key in _NOTED or meaning == _NOTED["version"]
-        if harmless or not refuse or (not smeared and "smearing" in meaning):
+        harmless = key in _NOTED or meaning == _NOTED["version"] or (dipoles and "cutoff" in meaning)
+        if harmless or ("smearing" in meaning and (dipoles or not smeared)):
             notes.append(said)
             continue
         raise _incomparable(other, said)
     try:
         notes += _compare_kpoints(runs)
     except InputError as error:
-        if refuse:
+        if not dipoles:
             raise
         notes.append(error.problems[0].message.split(": energies")[0])
     return notes + [f"{r.where}: {doubt}" for r in runs for doubt in r.doubts]
@@ -217,8 +221,10 @@ def _lattice_symmetry(cell: FloatArray) -> FloatArray:
     from pymatgen.core import Structure
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-    lattice = Structure(cell, ["H"], [[0, 0, 0]])
-    found = SpacegroupAnalyzer(lattice, symprec=1e-2).get_point_group_operations()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lattice = Structure(cell, ["H"], [[0, 0, 0]])
+        found = SpacegroupAnalyzer(lattice, symprec=1e-2).get_point_group_operations()
     return np.array([np.round(op.rotation_matrix) for op in found])
 
 

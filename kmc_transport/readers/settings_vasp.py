@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "force_limit",
     "functional_of",
     "outcar_run",
+    "outcar_settings",
     "whose",
 ]
 
@@ -123,17 +124,10 @@ def outcar_run(file: Path, text: str) -> Run:
     # what is printed after the last summary belongs to a step that never ended, but for the forces along the band
     upto = text[: found.end()]
     free, tangent = _last(_FREE, upto), _last(_TANGENT, text)
-    values = _values(text)
     header = _header(text)
     entropy = None if free is None else finite(file, free) - finite(file, found[1])
-    settings = Settings(
-        whose(file),
-        file,
-        values,
-        _kpoints(header),
-        _cell(text),
-        entropy,
-        tuple(_electronic_doubts(upto, header)),
+    settings = replace(
+        outcar_settings(file, text), entropy=entropy, doubts=tuple(_electronic_doubts(upto, header))
     )
     reached, limit = _rest(text, header)
     positions, forces = _last_table(upto)
@@ -150,6 +144,13 @@ def outcar_run(file: Path, text: str) -> Run:
         force_limit=limit,
         reached=reached,
     )
+
+
+def outcar_settings(file: Path, text: str) -> Settings:
+    """How a run was computed, whether or not it came to an energy."""
+    header = _header(text)
+    doubts = tuple(_electronic_doubts(text, header))
+    return Settings(whose(file), file, _values(text), _kpoints(header), _cell(text), None, doubts)
 
 
 def _last(pattern: re.Pattern[str], text: str) -> str | None:

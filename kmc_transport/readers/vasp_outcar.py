@@ -15,7 +15,11 @@ from .records import FloatArray
 
 __all__ = ["Outcar", "scan_outcar", "scan_outcar_text"]
 
-_DIPOLE = re.compile(r"p\[(ion|elc)\]=\(\s*(\S+)\s+(\S+)\s+(\S+)\s*\)")
+_DIPOLE = re.compile(r"p\[elc\]=\(\s*(\S+)\s+(\S+)\s+(\S+?)\s*\)[ \t]*([^\n]*)")
+_ELECTRONS = {"electrons Angst": -1.0, "|e| Angst": 1.0}
+"""Sign of the charge that VASP counts positive: that of electrons, since 6.3 that of protons."""
+_ONE_COMPONENT = re.compile(r"LBERRY\s*=\s*\.?[Tt]|IGPAR\s*=\s*[123]\b")
+_LOCAL_FIELDS = ("in RPA", "including local field", "excluding local field")
 _NELECT = re.compile(r"NELECT\s*=\s*([\d.]+)")
 _IBRION = re.compile(r"IBRION\s*=\s*(-?\d+)")
 _ELEMENT = re.compile(r"VRHFIN\s*=\s*([A-Za-z]{1,2})")
@@ -25,7 +29,8 @@ _ELEMENT = re.compile(r"VRHFIN\s*=\s*([A-Za-z]{1,2})")
 class Outcar:
     """Positions are those that the charges and dipoles belong to: of the last step of a relaxation, else the first.
 
-    valence : (n_atoms,) ZVAL, e. electronic_dipole : p[elc] as printed, electrons·Å (electrons count positive).
+    valence : (n_atoms,) ZVAL, e. electronic_dipole : p[elc], e·Å, that of positive charges.
+    one_component : whether it is that along one reciprocal vector (LBERRY, IGPAR), no vector.
     born : (n_atoms, 3, 3), rows as printed, or None.
     """
 
@@ -36,7 +41,7 @@ class Outcar:
     valence: FloatArray | None
     n_electrons: float | None
     electronic_dipole: FloatArray | None
-    ionic_dipole: FloatArray | None
+    one_component: bool
     born: FloatArray | None
     notes: list[str] = field(default_factory=list)
 
@@ -70,8 +75,8 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
     cells: list[FloatArray] = []
     initial: FloatArray | None = None
     last: FloatArray | None = None
-    dipole: dict[str, FloatArray] = {}
-    born: FloatArray | None = None
+    dipole: FloatArray | None = None
+    born: dict[str, FloatArray] = {}
     n_atoms = 0
     for i, line in enumerate(lines):
         if "VRHFIN" in line and (m := _ELEMENT.search(line)):
@@ -91,10 +96,11 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
             initial = np.array(_rows(file, lines, i + 1, n_atoms, 3))
         elif line.lstrip().startswith("POSITION") and "TOTAL-FORCE" in line:
             last = np.array(_rows(file, lines, i + 2, n_atoms, 6))[:, :3]
-        elif "p[" in line and (m := _DIPOLE.search(line)):
-            dipole[m[1]] = np.array(numbers([m[2], m[3], m[4]], file, i + 1))
+        elif "p[elc]" in line and (m := _DIPOLE.search(line)):
+            dipole = _electronic(file, m, i + 1)
         elif "BORN EFFECTIVE CHARGES (" in line:
-            born = _born(file, lines, i + 2, n_atoms)
+            kind = next((k for k in _LOCAL_FIELDS if k in line), "")
+            born[kind] = _born(file, lines, i + 2, n_atoms)
     moved = ibrion in (1, 2, 3) and last is not None
     positions, cell = (last, cells[-1:]) if moved else (initial if initial is not None else last, cells[:1])
     if not n_atoms or not elements or positions is None or not cell:
@@ -112,11 +118,56 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
         symbols=symbols,
         valence=np.repeat(zval, per_type) if known else None,
         n_electrons=n_electrons,
-        electronic_dipole=dipole.get("elc"),
-        ionic_dipole=dipole.get("ion"),
-        born=born,
-        notes=["structure of the last step of the relaxation"] if moved else [],
+        electronic_dipole=dipole,
+        one_component="e<r>_" in text or (_ONE_COMPONENT.search(text) is not None and not _whole(text)),
+        born=_with_local_fields(born),
+        notes=(["structure of the last step of the relaxation"] if moved else []) + _which_born(born),
     )
+
+
+def _whole(text: str) -> bool:
+    """Whether all components of the dipole are computed."""
+    return re.search(r"LCALCPOL\s*=\s*\.?[Tt]", text) is not None
+
+
+def _electronic(file: Path, found: re.Match[str], line: int) -> FloatArray:
+    """p[elc] in e·Å, the charge of the electrons negative, as the unit beside it says."""
+    unit = " ".join(found[4].split())
+    if unit == "e*Angst":  # of LBERRY, which is no vector and is refused as such
+        return np.full(3, np.nan)
+    sign = _ELECTRONS.get(unit)
+    if sign is None:
+        raise fail(
+            file,
+            "the unit of the electronic dipole p[elc] is not known, and so neither is its sign",
+            "give the OUTCAR as VASP wrote it",
+            value=found[0].strip(),
+            allowed=" or ".join(_ELECTRONS),
+            line=line,
+        )
+    return sign * np.array(numbers([found[1], found[2], found[3]], file, line))
+
+
+def _with_local_fields(born: dict[str, FloatArray]) -> FloatArray | None:
+    """The table that counts: with all local fields (older versions do not say it), else what there is."""
+    for kind in ("including local field", "", "in RPA", "excluding local field"):
+        if kind in born:
+            return born[kind]
+    return None
+
+
+def _which_born(born: dict[str, FloatArray]) -> list[str]:
+    best = next((k for k in ("including local field", "") if k in born), None)
+    if best is not None and len(born) > 1:
+        return [f"{len(born)} tables of Born charges: the one including local field effects is taken"]
+    if born and best is None:
+        kind = (
+            "with local fields of the Hartree potential alone (RPA)"
+            if "in RPA" in born
+            else ("excluding local field effects")
+        )
+        return [f"the Born charges are those {kind}: run without LRPA for those that forces in a field have"]
+    return []
 
 
 def _rows(file: Path, lines: list[str], start: int, n: int, columns: int) -> list[list[float]]:
