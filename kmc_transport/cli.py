@@ -787,7 +787,7 @@ def polarization(
 ) -> None:
     """Dipole change up to a saddle, from Born charges and Berry phases, at all levels of approximation."""
     from .polarization import hop_images, saddle_dipole_levels
-    from .readers import read_born_charges, read_polarization_path
+    from .readers import berry_path, read_born_charges
     from .readers import spread_sum_rule as spread
 
     images = hop_images(start, saddle, path=path, migrating_atom=atom)
@@ -797,7 +797,7 @@ def polarization(
     table = saddle_dipole_levels(
         images,
         charges or None,
-        berry=read_polarization_path(berry) if berry else None,
+        berry=berry_path(berry, charges) if berry else None,
         nominal_charge=charge,
         transported_charge=transported,
         cell_charge=cell_charge,

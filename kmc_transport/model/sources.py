@@ -128,7 +128,7 @@ class Sources:
     def response(self, given: FieldFiles, lattice: np.ndarray, title: str, path: KeyPath) -> Response | None:
         """Saddle dipole from Born charges or Berry phases of a hop's images; None with a problem noted."""
         from ..polarization import DipoleTable, hop_images, saddle_dipole_levels
-        from ..readers import read_born_charges, read_polarization_path
+        from ..readers import berry_path, read_born_charges
         from ..readers import spread_sum_rule as spread
 
         born = given.born or []
@@ -157,7 +157,7 @@ class Sources:
             charges = [read_born_charges(self.base / f, cell_charge=given.cell_charge) for f in born]
             if given.spread_sum_rule:
                 charges = [spread(c) for c in charges]
-            berry = read_polarization_path([self.base / f for f in given.berry]) if given.berry else None
+            berry = berry_path([self.base / f for f in given.berry], charges) if given.berry else None
             return saddle_dipole_levels(images, charges or None, berry=berry, cell_charge=given.cell_charge)
 
         table = self._once(

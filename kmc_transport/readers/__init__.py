@@ -1,6 +1,6 @@
 """Reads what first-principles codes wrote into frozen records; uses pymatgen, ASE and phonopy where they can."""
 
-from .berry import polarization_path, read_polarization_path
+from .berry import berry_path, polarization_path, read_polarization_path
 from .born import BORN_KINDS, read_born_charges, spread_sum_rule
 from .matching import match_atoms
 from .paths import PATH_KINDS, read_path
@@ -16,6 +16,7 @@ __all__ = [
     "PolarizationPath",
     "Snapshot",
     "Spectrum",
+    "berry_path",
     "match_atoms",
     "polarization_path",
     "read_born_charges",

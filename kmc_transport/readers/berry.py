@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from .files import read_packed_text
 from .matching import match_atoms, wrap
 from .paths_common import fail, library
@@ -16,7 +18,7 @@ from .settings import Settings, compare_settings
 from .settings_vasp import outcar_settings
 from .vasp_outcar import scan_outcar_text
 
-__all__ = ["polarization_path", "read_polarization_path"]
+__all__ = ["berry_path", "polarization_path", "read_polarization_path"]
 
 _FEW = 8  # with fewer atoms there is no bulk that tells a rigid shift
 _SURE = 0.5  # of the distance to the second nearest branch: a jump up to a third of a quantum
@@ -70,6 +72,17 @@ def read_polarization_path(
     """
     images = [_vasp(Path(s)) for s in sources]
     return _path(images, order, start, born)
+
+
+def berry_path(sources: Sequence[str | Path], charges: Sequence[BornCharges] = ()) -> PolarizationPath:
+    """`read_polarization_path`, with Born charges that foretell the change where images alone leave it open."""
+    try:
+        return read_polarization_path(sources)
+    except InputError:
+        for born in charges:
+            with suppress(InputError):
+                return read_polarization_path(sources, born=born)
+        raise
 
 
 def polarization_path(
@@ -262,7 +275,7 @@ def _sorted_chain(
             raise fail(
                 images[b].source,
                 "the images cannot be sorted by their structures: the path turns, or they belong to several paths",
-                "give them from the start to the end, with order = 'given'",
+                "leave out images that are not on the way; in Python, order='given' takes them as they come",
             )
     if chain != list(range(n)):
         notes.append("images sorted by their structures: " + " ".join(str(i) for i in chain))

@@ -106,6 +106,12 @@ def _check_distances(raw: RawPath, r: np.ndarray) -> None:
         raise fail(
             raw.file, "the path length 'r' does not ascend", "give the images from start to end", value=r
         )
+    if abs(r[0]) > 1e-6:
+        raise fail(
+            raw.file,
+            f"the path length 'r' starts at {r[0]:.3f} Å: the images before it, with the start, are missing",
+            "write the whole band",
+        )
     assert raw.positions is not None
     assert raw.cell is not None
     fraction = np.diff(raw.positions @ np.linalg.inv(raw.cell), axis=0)
