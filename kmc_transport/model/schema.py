@@ -341,6 +341,18 @@ class VibrationsInput(Section):
         description="q-mesh, Gamma-centred; computed by phonopy from force constants.",
         examples=[[8, 8, 8]],
     )
+    cell: Literal["primitive", "unit"] = Field(
+        "primitive",
+        description="Cell whose phonons phonopy computes from force constants. `unit` where the states have "
+        "primitive cells of different size.",
+        examples=["unit"],
+    )
+    acoustic_limit: Frequency | None = Field(
+        None,
+        description="Highest frequency, in Hz, of the three modes at Gamma that are taken for acoustic ones. "
+        "0.5 THz when not given.",
+        examples=["1 THz"],
+    )
     imaginary: Literal["raise", "pair-drop", "floor", "abs"] = Field(
         "raise",
         description="What to do with imaginary modes other than the reaction mode: an error; drop each with the "

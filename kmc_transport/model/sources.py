@@ -270,10 +270,10 @@ class Sources:
             place = source if isinstance(source, list) else self.base / source
             mesh = tuple(numbers.mesh) if numbers.mesh else None
             spectrum = self._once(
-                ("spectrum", str(place), mesh),
+                ("spectrum", str(place), mesh, numbers.cell),
                 (*path, name),
                 lambda place=place, mesh=mesh, name=name: read_spectrum(  # type: ignore[misc]
-                    place, mesh=mesh, name=f"{name} modes"
+                    place, mesh=mesh, cell=numbers.cell, name=f"{name} modes"
                 ),
             )
             if spectrum is None:
@@ -285,6 +285,8 @@ class Sources:
             "floor": None if numbers.floor is None else numbers.floor * 1e-12,  # THz
             "reaction_mode": numbers.reaction_mode,
         }
+        if numbers.acoustic_limit is not None:
+            policy["acoustic_limit"] = numbers.acoustic_limit * 1e-12  # THz
         key = (path, tuple(s.source for s in spectra))
 
         def combine() -> AttemptFrequency:

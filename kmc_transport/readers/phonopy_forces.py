@@ -15,7 +15,7 @@ from .spectra_freeze import wrong
 
 __all__ = ["fit_random", "read_constants", "read_constants_hdf5", "read_force_sets"]
 
-_NOTABLE = 0.05  # of the forces, left over by the fit
+_NOTABLE, _FAILED = 0.05, 0.5  # of the forces, left over by the fit
 _TOGETHER = "keep the files of one calculation together, and the primitive cell as it was"
 
 
@@ -85,11 +85,10 @@ def fit_random(phonon: Any, dataset: Any, file: str) -> list[str]:
 
     Raises
     ------
-    InputError : symfc is missing, or the forces are fewer than the constants that symmetry leaves free.
+    InputError : symfc is missing, displacements that leave force constants open, or a fit far off the forces.
     """
     try:
-        from symfc import Symfc
-        from symfc.utils.utils import SymfcAtoms
+        import symfc  # noqa: F401
     except ImportError as error:
         raise InputError(
             Problem(
@@ -98,20 +97,15 @@ def fit_random(phonon: Any, dataset: Any, file: str) -> list[str]:
                 remedy="pip install symfc",
             )
         ) from error
-    cell, u, f = phonon.supercell, np.array(dataset["displacements"]), np.array(dataset["forces"])
-
-    def free() -> int:
-        atoms = SymfcAtoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions)
-        return int(Symfc(atoms).estimate_basis_size(orders=[2])[2])
-
-    n_free, n_forces = guard(free, file, "symfc cannot count its force constants"), f.size - 3 * len(f)
-    if n_forces < n_free:
+    u, f = np.array(dataset["displacements"]), np.array(dataset["forces"])
+    moved = guard(lambda: _spanned(phonon, u), file, "phonopy cannot find the symmetry of its cells")
+    if moved < 3 * u.shape[1] - 3:
         raise wrong(
             file,
             "the random displacements are too few to fix the force constants",
             "compute more of them",
-            value=f"{len(f)} sets, {n_forces} independent forces",
-            allowed=f"at least {n_free} forces",
+            value=f"{len(f)} sets, which with all symmetry span {moved} directions",
+            allowed=f"{3 * u.shape[1] - 3} directions",
         )
 
     def produce() -> None:
@@ -121,7 +115,41 @@ def fit_random(phonon: Any, dataset: Any, file: str) -> list[str]:
     guard(produce, file, "symfc cannot make force constants of it")
     left = f + np.einsum("iajb,njb->nia", np.swapaxes(phonon.force_constants, 1, 2), u)
     share = float(np.linalg.norm(left) / (np.linalg.norm(f) or 1.0))
+    if not share < _FAILED:
+        raise wrong(
+            file, f"the fit of force constants leaves {share:.0%} of the forces", "smaller displacements"
+        )
     notes = [f"{file}: force constants fitted to {len(f)} sets of random displacements (symfc)"]
     if share > _NOTABLE:
         notes.append(f"{file}: the fit leaves {share:.0%} of the forces: anharmonic, or not of this crystal")
     return notes
+
+
+def _spanned(phonon: Any, u: FloatArray) -> int:
+    """Number of directions of all atoms, translations left out, in which the sets and their symmetry images move them.
+
+    A direction that nothing moves along has no force that would tell its constants.
+    """
+    cell, symmetry = phonon.supercell, phonon.symmetry
+    rotations, shifts = (symmetry.symmetry_operations[k] for k in ("rotations", "translations"))
+    images = np.array(symmetry.atomic_permutations)
+    place = np.array(cell.scaled_positions)
+    off = place @ rotations[-1].T + shifts[-1] - place[images[-1]]
+    if np.abs(off - np.rint(off)).max() > 1e-2:
+        images = np.argsort(images, axis=1)
+    turn = np.array([cell.cell.T @ r @ np.linalg.inv(cell.cell.T) for r in rotations])
+    n = u.shape[1]
+    gram = np.zeros((3 * n, 3 * n))
+    unit = u / np.linalg.norm(u, axis=(1, 2), keepdims=True)
+    rank, order = 0, np.random.default_rng(0).permutation(len(turn))
+    for chunk in np.array_split(order, max(1, len(order) // max(1, 6 * n // len(u)))):
+        vectors = np.zeros((len(chunk), len(u), n, 3))
+        for k, g in enumerate(chunk):
+            vectors[k][:, images[g]] = unit @ turn[g].T
+        vectors -= vectors.mean(axis=2, keepdims=True)
+        flat = vectors.reshape(-1, 3 * n)
+        gram += flat.T @ flat
+        rank = int(np.linalg.matrix_rank(gram, tol=1e-10 * len(order), hermitian=True))
+        if rank >= 3 * n - 3:
+            break
+    return rank

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, Problem
-from .files import check_file, decode, read_content
+from .files import bare_name, check_file, decode, read_content
 from .records import Spectrum
 from .spectra_freeze import wrong
+from .spectra_kinds import other_kind
 from .spectra_list import read_inline, read_list
 from .spectra_mesh import read_mesh_hdf5, read_mesh_yaml
 from .spectra_phonopy import read_force_constants
@@ -20,6 +22,8 @@ _KINDS = (
     "mesh.yaml, mesh.hdf5, phonopy_params.yaml, phonopy_disp.yaml (FORCE_SETS beside it), list of frequencies"
 )
 _WHAT = "a file of phonons"
+MOST_POINTS = 1_000_000
+"""Points of a mesh that phonopy is asked to compute."""
 
 
 def read_spectrum(
@@ -61,10 +65,11 @@ def read_spectrum(
         raise InputError(
             Problem("no such cell", "cell", cell, "primitive, unit", "say whose phonons are wanted")
         )
-    if mesh is not None and (len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh)):
-        raise InputError(
-            Problem("is not a mesh", "mesh", list(mesh), "three integers >= 1", "give e.g. [4, 4, 4]")
-        )
+    if mesh is not None and (
+        len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh) or math.prod(mesh) > MOST_POINTS
+    ):
+        allowed = f"three integers >= 1, at most {MOST_POINTS} points"
+        raise InputError(Problem("is not a mesh", "mesh", list(mesh), allowed, "give e.g. [4, 4, 4]"))
     if not isinstance(source, str | Path):
         return read_inline(source, acoustic=bool(acoustic), name=name)
     path, file = Path(source), str(source)
@@ -76,15 +81,19 @@ def read_spectrum(
         first = f.read(8)
     if first == b"\x89HDF\r\n\x1a\n":
         return _with_mesh(read_mesh_hdf5(path, file), mesh, file)
-    data = read_content(path, _WHAT)
+    text = decode(read_content(path, _WHAT), path, _WHAT)
+    data = text.encode()
     kind = _kind(data[:65536])
     if kind == "mesh":
-        return _with_mesh(read_mesh_yaml(data, file), mesh, file)
+        return _with_mesh(read_mesh_yaml(data, path, file), mesh, file)
     if kind == "phonopy":
         return read_force_constants(path, file, mesh=mesh, cell=cell, born=born, nac_direction=nac_direction)
     if kind:
         raise wrong(file, kind, f"give one of: {_KINDS}")
-    return read_list(decode(data, path, _WHAT), file, acoustic=acoustic)
+    if (other := other_kind(bare_name(path), text)) is not None:
+        what, remedy = other
+        raise wrong(file, what, remedy, allowed=_KINDS)
+    return read_list(text, file, acoustic=acoustic)
 
 
 def _kind(head: bytes) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Problem
 from .records import Spectrum
 
-__all__ = ["HIGHEST_FREQUENCY", "freeze_spectrum", "wrong"]
+__all__ = ["HIGHEST_FREQUENCY", "freeze_spectrum", "highest_frequency", "wrong"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -34,11 +36,13 @@ def freeze_spectrum(
     cell: npt.ArrayLike | None = None,
     n_atoms: int | None = None,
     without_acoustic: bool = False,
+    highest: float = HIGHEST_FREQUENCY,
     notes: tuple[str, ...] = (),
 ) -> Spectrum:
     """Checked, read-only `Spectrum` with weights that sum to 1.
 
-    frequency : (n_q, n_modes) THz. weight : (n_q,) any positive scale; with ``mesh`` they must add up to its points.
+    frequency : (n_q, n_modes) THz. highest : THz, what these atoms can reach.
+    weight : (n_q,) any positive scale; with ``mesh`` they must add up to its points.
 
     Raises
     ------
@@ -67,13 +71,13 @@ def freeze_spectrum(
             again,
         )
     top = float(np.abs(nu).max())
-    if top > HIGHEST_FREQUENCY:
+    if top > highest:
         raise wrong(
             file,
             "frequencies are too high to be THz",
             "give THz: phonopy's own unit (run it without --factor), or a list with its unit named",
             value=f"up to {top:g}",
-            allowed=f"below {HIGHEST_FREQUENCY:g} THz",
+            allowed=f"below {highest:.4g} THz",
         )
     if n_atoms is not None and nu.shape[1] != 3 * n_atoms and not without_acoustic:
         raise wrong(
@@ -94,3 +98,8 @@ def freeze_spectrum(
         if array is not None:
             array.setflags(write=False)
     return Spectrum(nu, w, q, n_atoms, mesh, box, gamma, without_acoustic, source, tuple(notes))
+
+
+def highest_frequency(lightest: float) -> float:
+    """THz; what no bond of atoms of at least this mass (u) reaches: two of them on a spring of 2500 N/m (N2: 2300)."""
+    return math.sqrt(2 * 2500.0 / (lightest * 1.66053907e-27)) / (2 * math.pi) / 1e12

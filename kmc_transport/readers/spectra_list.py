@@ -9,13 +9,13 @@ from ..units import H, QuantityError, parse_quantity
 from .records import Spectrum
 from .spectra_freeze import freeze_spectrum, wrong
 
-__all__ = ["read_inline", "read_list"]
+__all__ = ["in_thz", "read_inline", "read_list"]
 
 _HEADER = re.compile(r"#?\s*(unit|acoustic|atoms)\s*[:=]\s*(\S+)\s*\Z", re.I)
 _UNIT = "add a first line '# unit: THz' (or cm^-1, meV, ...)"
 
 
-def _in_thz(unit: str, file: str, line: int) -> float:
+def in_thz(unit: str, file: str, line: int) -> float:
     """THz of one ``unit``: of a frequency, a wave number, or the energy of a quantum."""
     try:
         return parse_quantity(f"1 {unit}", "frequency")[0] / 1e12
@@ -66,7 +66,7 @@ def read_list(text: str, file: str, *, acoustic: bool | None) -> Spectrum:
         if header:
             key, value = header[1].lower(), header[2]
             if key == "unit":
-                factor = _in_thz(value, file, at)
+                factor = in_thz(value, file, at)
             elif key == "atoms":
                 if not value.isdecimal() or int(value) < 1:
                     raise wrong(

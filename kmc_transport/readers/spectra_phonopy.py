@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .phonopy_files import PhonopyYaml, beside, built, guard, read_born, read_phonopy, require_phonopy
 from .phonopy_forces import fit_random, read_constants, read_constants_hdf5, read_force_sets
 from .records import Spectrum
-from .spectra_freeze import freeze_spectrum, wrong
+from .spectra_freeze import HIGHEST_FREQUENCY, freeze_spectrum, highest_frequency, wrong
 
 __all__ = ["DEFAULT_LENGTH", "read_force_constants"]
 
@@ -72,6 +72,7 @@ def read_force_constants(
         mesh=numbers,
         cell=lattice,
         n_atoms=len(phonon.primitive),
+        highest=min(HIGHEST_FREQUENCY, highest_frequency(float(np.min(phonon.primitive.masses)))),
         notes=tuple(notes),
     )
 

@@ -153,8 +153,8 @@ def _check_cells(sides: Sequence[Side], log: list[str]) -> None:
                 Problem(
                     f"{both} do not have the same number of atoms",
                     value=f"{a.n_atoms} ({a.source}) and {b.n_atoms} ({b.source})",
-                    remedy="give phonons of the same supercell; read phonopy's forces with cell='unit' if only the"
-                    " primitive cells differ",
+                    remedy="give phonons of the same supercell; if only the primitive cells of phonopy's forces"
+                    " differ, say cell: unit",
                 )
             )
         if a.mesh is not None and b.mesh is not None and a.mesh != b.mesh:

@@ -225,7 +225,7 @@ def test_other_files_of_phonopy_are_named_as_such(files: Path, tmp_path: Path) -
     refused(files / "hdf5" / "force_constants.hdf5", "is not a mesh.hdf5")
     refused(tmp_path, "is a folder")
     refused(tmp_path / "absent.yaml", "no such file")
-    refused(files / "sets" / "FORCE_SETS", "does not say in which unit")
+    refused(files / "sets" / "FORCE_SETS", "holds forces, not frequencies")
     (tmp_path / "bytes").write_bytes(bytes(range(128, 256)))
     refused(tmp_path / "bytes", "not a text file")
 
