@@ -33,6 +33,9 @@ fluctuations gain from every sample, a drift from hops alone."""
 PILOT_ROWS, FIRST_ROWS, FIXED_ROWS, MAX_ROWS = 8, 16, 64, 128
 """Rows per replica: of a trial of the sample interval, of the first look at the accuracy, of a run of fixed
 length, kept at the most."""
+QUICKER, FEW_HOPS = 16.0, 64.0
+"""Factor on the hops of the first samples from which the start tells nothing about their rate; hops whose number is
+chance."""
 LONGER = 4.0
 """Factor on the sample interval when the longest block does not outlive the memory of the hops."""
 MAX_PILOTS = 10
@@ -171,12 +174,11 @@ class PointSimulation:
         return None
 
     def _first_rows(self) -> None:
-        hop_rate = float(np.mean([r.total_rate() for r in self.replicas])) / self._n_carriers
-        self.blocked = not hop_rate > 0
+        rate = float(np.mean([r.total_rate() for r in self.replicas]))
+        self.blocked = not rate > 0
         if not self.blocked:
-            drift = self.system.driven and self.sampling.target in ("mobility", "drift_velocity")
-            least = HOPS_OF_ALL["drift" if drift else "fluctuations"] / self._n_carriers
-            self._start_rows(max(HOPS_PER_SAMPLE, least) / hop_rate)
+            longest = (self.sampling.time or math.inf) / (PILOT_ROWS * 2 ** self.replicas[0].levels)
+            self._start_rows(min(self._hops_per_sample / rate, longest))
 
     @property
     def _n_carriers(self) -> int:
@@ -258,7 +260,7 @@ class PointSimulation:
     ) -> ExitReason | None:
         """Bring every replica to ``self.rows`` rows, and so that they have about as many when time is up."""
 
-        def advance(replica: Replica, rows: int) -> ExitReason | None:
+        def advance(replica: Replica, goal: int) -> ExitReason | None:
             reason: ExitReason | None = None
 
             def should_stop() -> bool:
@@ -267,7 +269,6 @@ class PointSimulation:
                 reason = stop()
                 return reason is not None
 
-            goal = rows * self.windows_per_row * 2**replica.levels
             done = replica.advance(max(0, goal - replica.samples), should_stop=should_stop)
             if done is ExitReason.BLOCKED_LATTICE:
                 self.blocked, reason = True, done
@@ -275,12 +276,37 @@ class PointSimulation:
 
         run = map if pool is None else pool.map
         step = 1 if pool is None else math.ceil(self.rows / ROUNDS_OF_POOL)
-        for rows in [*range(step, self.rows, step), self.rows]:
-            reasons = list(run(advance, self.replicas, [rows] * len(self.replicas)))
+        per_row = self.windows_per_row * 2 ** self.replicas[0].levels
+        goals = [per_row * rows for rows in [*range(step, self.rows, step), self.rows]]
+        if self.pilots == 0:
+            goals = [2**n for n in range((per_row - 1).bit_length())] + goals
+        for goal in goals:
+            reasons = list(run(advance, self.replicas, [goal] * len(self.replicas)))
             reason = next((r for r in reasons if r is not None), None)
             if reason is not None:
                 return reason
+            if self.pilots == 0 and self._shorten(goal):
+                return self._round(stop, report, pool)
         return None
+
+    def _shorten(self, samples: int) -> bool:
+        """Whether the carriers hop so much more often than at their start that the first pilot begins anew."""
+        if any(r.samples != samples for r in self.replicas):  # taken up again: it was asked before
+            return False
+        meant = self._hops_per_sample * samples * len(self.replicas)
+        hops = sum(r.executed_since_reset for r in self.replicas)
+        if hops < QUICKER * max(meant, FEW_HOPS):
+            return False
+        self._start_rows(self.interval * meant / hops)
+        return True
+
+    @property
+    def _hops_per_sample(self) -> float:
+        """Hops of all carriers of a replica between two samples, to start with."""
+        drift = self.system.driven and self.sampling.target in ("mobility", "drift_velocity")
+        least = HOPS_OF_ALL["drift" if drift else "fluctuations"]
+        pilot = PILOT_ROWS * 2 ** self.replicas[0].levels * len(self.replicas)
+        return min(max(HOPS_PER_SAMPLE * self._n_carriers, least), (self.sampling.events or math.inf) / pilot)
 
     def _decide(self) -> ExitReason | None:
         """After a round: longer samples, more rows, or done."""
@@ -289,45 +315,75 @@ class PointSimulation:
                 self._look()
             self._after_pilot()
             return None
-        self._look()
-        s = self.sampling
-        if self._fixed_length:
-            return ExitReason.DONE
-        assert self.last is not None
-        if self.last.reached:
+        asked = min(self._rows_asked(), 1e9)
+        if self._fixed_length and asked < FIXED_ROWS / 2 and self.pilots < MAX_PILOTS:
+            self.pilots += 1  # hops are more frequent than in the pilot
+            self._start_production()
+            return None
+        if not self._fixed_length or round(asked) <= self.rows:
+            self._look()
+        if self.last is not None and self.last.reached and not self._fixed_length:
             return ExitReason.ACCURACY_REACHED
-        simulated = self.tallies()[0].time
-        patience = MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED
-        if self.events >= (s.events or patience) or (s.time is not None and simulated >= s.time):
+        if round(asked) <= self.rows:
             return ExitReason.DONE
-        if self._settled or self.pilots >= MAX_PILOTS:
-            self._more_rows(self.last.ratio)
+        if self._fixed_length:
+            self._set_rows(asked if self.sampling.events is None else self._on_the_way(asked), even=False)
+            return None
+        assert self.last is not None
+        if self.events >= (MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED):
+            return ExitReason.DONE
+        longer = self.interval * LONGER
+        if self._settled or self._enough_pilots or longer > self._longest_interval():
+            self._more_rows(self.last.ratio, self._on_the_way(asked))
         else:  # better statistics show a memory that the pilot did not see
             self.pilots += 1
             self.rows = FIRST_ROWS
-            self._start_rows(self.interval * LONGER)
+            self._start_rows(longer)
         return None
 
     def _after_pilot(self) -> None:
         """Choose the sample interval; what a pilot counted is thrown away, as equilibration."""
         s = self.sampling
         self.pilots += 1
-        if not (self._fixed_length or self._settled or self.pilots >= MAX_PILOTS):
+        if not (self._fixed_length or self._settled or self._enough_pilots):
             self._start_rows(self.interval * LONGER)
             return
         carriers = self._n_carriers * len(self.replicas)
         if s.equilibration is not None and self.events < s.equilibration * carriers:
             self._start_rows(self.interval)
             return
-        interval, self.rows, self.stage = self.interval, FIRST_ROWS, "production"
-        if self._fixed_length:
-            self.rows = FIXED_ROWS
-            spans = [s.time] if s.time is not None else []
-            if s.events is not None:
-                tallies = self.tallies()
-                spans.append(s.events * tallies[0].time / sum(int(t.events.sum()) for t in tallies))
-            interval = min(spans) / (FIXED_ROWS * 2 ** self.replicas[0].levels)
-        self._start_rows(interval)
+        self.stage = "production"
+        self._start_production()
+
+    def _start_production(self) -> None:
+        """Rows such that `FIXED_ROWS` of them at least fit the length asked."""
+        longest = self._longest_interval()
+        if self._fixed_length and math.isfinite(longest):
+            self.interval = longest
+        self.rows = FIRST_ROWS // 2 if self._fixed_length else FIRST_ROWS
+        self._start_rows(min(self.interval, longest))
+
+    @property
+    def _enough_pilots(self) -> bool:
+        """Whether there were as many as help, or as long as the run itself is to be."""
+        return self.pilots >= MAX_PILOTS or self.events >= (self.sampling.events or math.inf)
+
+    def _rows_asked(self) -> float:
+        """Rows per replica that make up the length asked, by the hops counted so far; inf where none is asked."""
+        s, tallies = self.sampling, self.tallies()
+        hops, rows = sum(int(t.events.sum()) for t in tallies), tallies[0].n_rows
+        by_events = math.inf if s.events is None or not hops else s.events * rows / hops
+        by_time = math.inf if s.time is None else s.time / tallies[0].row_time
+        return min(by_events, by_time)
+
+    def _longest_interval(self) -> float:
+        """Sample interval of which the length asked holds enough rows, s."""
+        row = self.tallies()[0].row_time
+        return self._rows_asked() * row / (FIXED_ROWS * 2 ** self.replicas[0].levels)
+
+    def _on_the_way(self, asked: float) -> float:
+        """Half of the rows that are missing, since hops are not equally frequent in all rows."""
+        return min(LONGER * self.rows, self.rows + max(1, math.ceil((asked - self.rows) / 2)))
 
     @property
     def _settled(self) -> bool:
@@ -341,15 +397,20 @@ class PointSimulation:
         s = self.sampling
         return s.relative_error is None and s.absolute_error is None
 
-    def _more_rows(self, ratio: float) -> None:
+    def _more_rows(self, ratio: float, most: float) -> None:
         """As many rows as the error needs to fall to what was asked, within a factor of 4 at a time."""
         wanted = self.rows * min(4.0, max(1.25, 1.1 * ratio**2 if math.isfinite(ratio) else 4.0))
-        self.rows = 2 * math.ceil(wanted / 2)
+        wanted = 2 * math.ceil(wanted / 2)
+        self._set_rows(min(wanted, most), even=wanted <= most)
+
+    def _set_rows(self, rows: float, *, even: bool) -> None:
+        """Go on to so many rows; where these are too many to keep, to half as many that are twice as long."""
+        self.rows = round(rows)
         while self.rows > MAX_ROWS:
             for replica in self.replicas:
                 replica.coarsen()
             self.windows_per_row *= 2
-            self.rows = 2 * math.ceil(self.rows / 4)
+            self.rows = 2 * math.ceil(self.rows / 4) if even else math.ceil(self.rows / 2)
 
     def _start_rows(self, interval: float) -> None:
         """Drop what was counted; keep the lattice and the random streams."""

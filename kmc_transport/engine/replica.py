@@ -416,6 +416,11 @@ class Replica:
         return self._executed_before + done + self._backend.executed_in_row
 
     @property
+    def executed_since_reset(self) -> int:
+        """Hops executed since the last `reset`."""
+        return self.executed - self._executed_before
+
+    @property
     def attempted(self) -> int:
         """Attempts since the start, those before a `reset` included."""
         done = sum(int(rows.attempts.sum()) for rows in self._parts[:])

@@ -18,8 +18,9 @@ from kmc_transport.point import PointSimulation
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
 from kmc_transport.sweep.record import make_record
+from tests.interacting import built
 from tests.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule
-from tests.networks import KT0, T0, lattice_gas, make_model
+from tests.networks import KT0, T0, chain, lattice_gas, make_model
 
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
 
@@ -177,3 +178,84 @@ def test_annealing_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def lattice_monte_carlo() -> tuple[LatticeMonteCarlo, np.ndarray]:
     lattice = LatticeMonteCarlo(charged(30), [np.arange(30)], np.random.default_rng(1))
     return lattice, lattice.run(T0, 40)
+
+
+# length ------------------------------------------------------------------------------------------------
+
+
+def sampled(model: Model, **how: object) -> PointSimulation:
+    point = PointSimulation(
+        replace(model, sampling=Sampling(**{"seed": 1, "relative_error": None, **how})),  # type: ignore[arg-type]
+        T0,
+        [0, 0, 0],
+        root=3,
+    )
+    point.run()
+    return point
+
+
+@pytest.mark.parametrize("algorithm", ["null_event", "rejection_free"])
+@pytest.mark.parametrize("goal", [None, 1e-4])
+@pytest.mark.parametrize("make", [mixture, gas])
+def test_hops_asked_are_hops_counted(make: Callable[[], Model], goal: float | None, algorithm: str) -> None:
+    """Alone or as a cap, within 1.5 %; trial rounds come on top, at most as many again."""
+    point = sampled(make(), events=50_000, relative_error=goal, algorithm=algorithm)
+    counted = sum(int(t.events.sum()) for t in point.tallies())
+    assert counted == pytest.approx(50_000, rel=0.015)
+    assert point.events - counted < 60_000
+
+
+@pytest.mark.parametrize("goal", [None, 1e-4])
+def test_time_asked_is_time_simulated(goal: float | None) -> None:
+    point = sampled(gas(), time=500.0, relative_error=goal)
+    assert [t.time for t in point.tallies()] == pytest.approx([500.0] * 4, rel=0.01)
+
+
+def test_a_start_that_is_much_slower_than_the_rest() -> None:
+    """All replicas begin in a trap (rate 1e-6), among sites with rate 1: the interval follows the hops."""
+    n, depth = 50, 14.0
+    energy = np.zeros(n)
+    energy[0] = -depth * KT0
+    rates = np.ones(n)
+    rates[0] = np.exp(-depth)
+    model = replace(chain(rates.tolist(), site_energy=energy), initial=Initial("given", ((0,),)))
+    point = sampled(model, relative_error=0.1, wall_time=20.0)
+    assert point.seconds < 15
+    hops = point.tallies()[0].events.sum() / (point.tallies()[0].time / point.interval)
+    assert hops < 1e4  # a sample; 8e5 by the rate at the start
+
+
+def test_intervals_come_from_configurations() -> None:
+    """A barrier of 0.80 eV that the table of surroundings replaces by 0.25 eV wherever one of two sites is empty."""
+    document = {
+        "structure": {
+            "spacegroup": "P-3m1",
+            "lattice": {"a": 2.81, "c": 14.0},
+            "sites": {"Li": [[0, 0, 0]]},
+        },
+        "supercell": [4, 4, 1],
+        "carriers": {"Li": {"charge": 1, "sites": ["Li"], "count": 10}},
+        "hops": [
+            {
+                "carrier": "Li",
+                "between": ["Li", "Li"],
+                "distance": 2.81,
+                "barrier": {"rule": "kra", "E_kra": "0.80 eV"},
+                "attempt_frequency": 1e13,
+                "surroundings": {
+                    "count": [{"carrier": "Li", "distance": 2.434}],
+                    "table": [
+                        {"counts": [2], "E_kra": 0.80},
+                        {"counts": [1], "E_kra": 0.25},
+                        {"counts": [0], "E_kra": 0.25},
+                    ],
+                },
+            }
+        ],
+        "conditions": {"temperature": 300},
+    }
+    for algorithm in ("auto", *ALGORITHMS):
+        model = replace(built(document), sampling=Sampling(seed=1, relative_error=0.2, algorithm=algorithm))
+        point = PointSimulation(model, 300.0, [0, 0, 0], root=1)
+        assert point.run() is ExitReason.ACCURACY_REACHED
+        assert point.interval < 1e-6  # 25 s by the rule's own barrier
