@@ -39,6 +39,11 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
     return [(text[: m.start()].count("\n") + 1, m[2]) for m in FENCE.finditer(text) if m[1] == "python"]
 
 
+def printed_blocks(text: str) -> list[str]:
+    """The ```text blocks of a tutorial: what its Python prints."""
+    return [m[2].rstrip() for m in FENCE.finditer(text) if m[1] == "text"]
+
+
 def execute(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the page's Python in order, in one namespace, in a folder that has the shipped inputs."""
     shutil.copytree(ROOT / "inputs", folder / "inputs")
@@ -50,8 +55,26 @@ def execute(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
-def test_python_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_of_the_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     execute(page, tmp_path, monkeypatch)
+    if page.parent.name == "tutorials":
+        printed = capsys.readouterr().out
+        for block in printed_blocks(page.read_text(encoding="utf-8")):
+            assert block in printed
+
+
+def test_the_borders_between_algorithms_are_those_of_the_code() -> None:
+    from kmc_transport.engine.selection import ALGORITHMS, WORTHWHILE_ACCEPTANCE
+    from kmc_transport.engine.selection_interacting import WORTHWHILE_INTERACTING
+
+    alone, together = f"{100 * WORTHWHILE_ACCEPTANCE:g} %", f"{100 * WORTHWHILE_INTERACTING:g} %"
+    for page in ("theory/kinetic-monte-carlo.md", "how-to/choose-a-strategy.md", "development/performance.md"):
+        text = " ".join((DOCS / page).read_text(encoding="utf-8").split())
+        assert re.search(rf"\b{alone}.*\b{together}", text), page
+    assert len(ALGORITHMS) == 3
+    assert "## Three algorithms" in (DOCS / "theory" / "kinetic-monte-carlo.md").read_text(encoding="utf-8")
 
 
 def test_python_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
