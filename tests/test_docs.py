@@ -70,7 +70,11 @@ def test_the_borders_between_algorithms_are_those_of_the_code() -> None:
     from kmc_transport.engine.selection_interacting import WORTHWHILE_INTERACTING
 
     alone, together = f"{100 * WORTHWHILE_ACCEPTANCE:g} %", f"{100 * WORTHWHILE_INTERACTING:g} %"
-    for page in ("theory/kinetic-monte-carlo.md", "how-to/choose-a-strategy.md", "development/performance.md"):
+    for page in (
+        "theory/kinetic-monte-carlo.md",
+        "how-to/choose-a-strategy.md",
+        "development/performance.md",
+    ):
         text = " ".join((DOCS / page).read_text(encoding="utf-8").split())
         assert re.search(rf"\b{alone}.*\b{together}", text), page
     assert len(ALGORITHMS) == 3
