@@ -3,10 +3,8 @@
 Internal units: eV, Å, s, K, e. Results are in SI. The names below load their modules on first use.
 """
 
-from __future__ import annotations
-
+# no other module of the standard library: the command line first takes the working folder off the path
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
@@ -37,6 +35,7 @@ __all__ = [
     "write_trajectory",
 ]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .exact import sensitivity, solve_exact
     from .model import load_model
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from .trajectory import open_trajectory
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _WHERE:
         return getattr(import_module(f".{_WHERE[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

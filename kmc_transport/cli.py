@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import sys
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import InputError, KmcTransportError, Problem
+from .terminal import finish, interruptible, print_csv, print_json, tell
+from .terminal import print_plain as print  # whatever is printed here may come from a file or an argument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,15 +71,50 @@ Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON ins
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; turns errors of this package into one screen of text and an exit code."""
+    """Entry point; turns errors of this package and of the system into one screen of text and an exit code."""
     try:
-        app(args=arguments)
+        _check_arguments(sys.argv[1:] if arguments is None else arguments)
+        try:
+            app(args=arguments)
+        finally:
+            finish()
     except KmcTransportError as e:
-        print(f"kmc-transport: {e}", file=sys.stderr)
+        tell(e)
         sys.exit(e.exit_code)
     except KeyboardInterrupt:
-        print("kmc-transport: interrupted", file=sys.stderr)
+        tell("interrupted")
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.exit(1)
+    except OSError as e:
+        where = e.filename if e.filename is not None else "the output cannot be written"
+        tell(
+            Problem(
+                e.strerror or str(e),
+                str(where),
+                remedy="make room, close other programs, or choose another place",
+            )
+        )
+        sys.exit(2)
+    except MemoryError:
+        tell(
+            Problem(
+                "there is not enough memory",
+                remedy="use a smaller supercell, fewer replicas or fewer --workers",
+            )
+        )
+        sys.exit(2)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Names that are no text would be refused by the files that they are written into, after all the work."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                Problem("this argument is not UTF-8 text", value=argument, remedy="rename the file or folder")
+            ) from None
 
 
 def _version(value: bool) -> None:
@@ -199,7 +235,7 @@ def run(
         tables = [results_table(dataset), arrhenius_table(dataset)]
         shown = [t for t in tables if t is not None]
         if as_json:
-            _print_json(
+            print_json(
                 {
                     "title": model.title,
                     "output": str(target),
@@ -258,7 +294,7 @@ def check(
     between = interaction_tables(build_catalog(model, temperature=lowest))
     if as_json:
         more = {"interactions": {t.title: t.data for t in between}} if between else {}
-        _print_json(
+        print_json(
             {**facts, "warnings": warnings, "carriers": tables[0].data, "hop_classes": tables[1].data, **more}
         )
         return
@@ -330,16 +366,17 @@ def catalog(
         from .store import save_catalog
 
         whole = [kelvin] if temperature is not None else model.conditions.temperature.tolist()
+        interruptible()
         rates = [build_catalog(model, temperature=t, field=vector) for t in whole]
         save_catalog(output, rates, overwrite=overwrite)
         print(f"Catalog: {output}")
         return
     if csv:
-        _print_csv(catalog_rows(built))
+        print_csv(catalog_rows(built))
         return
     candidates, regimes = rank_candidates(model, kelvin), hop_regimes(model, kelvin)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "hops": catalog_rows(built),
                 "candidates": candidates_table(candidates, kelvin).data,
@@ -414,9 +451,9 @@ def exact(
     if sensitivity:
         tables.append(sensitivity_table(sensitivities, model))
     if csv:
-        _print_csv(tables[-1].data)
+        print_csv(tables[-1].data)
     elif as_json:
-        _print_json(
+        print_json(
             {
                 "title": tables[0].title,
                 "results": tables[0].data,
@@ -487,6 +524,8 @@ def trajectory(
     """
     from .recording import write_trajectory
     from .trajectory import parse_elements, parse_time
+
+    interruptible()
 
     model = _load(input, classical, settings)
     try:
@@ -563,11 +602,11 @@ def results(
     if unfinished:
         table = table.only(not row["converged"] for row in table.data)
     if csv:
-        _print_csv(table.data)
+        print_csv(table.data)
         return
     fit = arrhenius_table(dataset)
     if as_json:
-        _print_json(
+        print_json(
             {"results": table.data, "arrhenius": [] if fit is None else fit.data, "notes": table.notes}
         )
         return
@@ -595,7 +634,7 @@ def status(run: Run, as_json: Json = False) -> None:
         "failures": [vars(f) for f in found.failures],
     }
     if as_json:
-        _print_json(facts)
+        print_json(facts)
         return
     print(
         f"{found.path}: {found.done} of {found.points} points done, {found.failed} failed, {found.missing} missing"
@@ -633,6 +672,8 @@ def merge(
     """Write a result file from points: of one run, or of several of one input (shards, grids that grew apart)."""
     from .sweep.merge import merge as merge_runs
 
+    interruptible()
+
     if output is not None:
         _check_target(output)
     merged = merge_runs(runs, output, overwrite=overwrite)
@@ -662,6 +703,8 @@ def verify(
     """Check all files of a run, and whether random points come out the same, bit for bit, when simulated again."""
     from .sweep.verify import verify as verify_run
 
+    interruptible()
+
     def tell(record: Any) -> None:
         print(
             f"simulating {record.temperature:g} K again (it took {float(record.values['wall_time']):.3g} s)",
@@ -673,7 +716,7 @@ def verify(
         for path in found.damaged:
             path.unlink(missing_ok=True)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "points": found.points,
                 "damaged": [str(p) for p in found.damaged],
@@ -728,6 +771,7 @@ def plot(
     """Draw mobility and drift velocity against temperature and field; of two runs, side by side with their ratio."""
     from .store import open_results
 
+    interruptible()
     if other is None:
         from .plots import plot_results
 
@@ -806,9 +850,10 @@ def polarization(
     if plot is not None:
         from .polarization_plot import plot_dipole_path
 
+        interruptible()
         plot_dipole_path(table, plot, overwrite=overwrite)
     if as_json:
-        _print_json(table.as_dict())
+        print_json(table.as_dict())
         return
     from .polarization_report import polarization_table
     from .report import print_tables
@@ -848,7 +893,7 @@ def schema() -> None:
     """Print the JSON schema of the input file, for editors."""
     from .model import input_schema
 
-    _print_json(input_schema())
+    print_json(input_schema())
 
 
 def _check_target(target: Path) -> None:
@@ -910,6 +955,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    interruptible()
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
@@ -945,19 +991,7 @@ def _listing(values: list[float], unit: str) -> str:
     return f"{text}{', …' if len(values) > 12 else ''} {unit}"
 
 
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=1, ensure_ascii=False))
-
-
-def _print_csv(rows: list[dict[str, Any]]) -> None:
-    import csv
-
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: " ".join(map(repr, v)) if isinstance(v, list) else v for k, v in row.items()})
-
-
 def _frames_done(done: int, wanted: int) -> None:
     end = "\n" if done == wanted else ""
-    print(f"\r{done} of {wanted} frames", end=end, file=sys.stderr, flush=True)
+    sys.stderr.write(f"\r{done} of {wanted} frames{end}")
+    sys.stderr.flush()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .errors import plain
 from .report import Column, Table
 from .report.numbers import MISSING
 
@@ -137,6 +138,6 @@ class Live:
             for column in worst.shown:
                 shown.add_column(Text(f"{column.header} {column.unit}".strip()), justify="right")
             for row in worst.cells:
-                shown.add_row(*(Text(cell) for cell in row))
+                shown.add_row(*(Text(plain(cell)) for cell in row))
             parts += [Text(worst.title, style="italic"), shown]
         return Group(*parts)

@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         *("errors", "units", "arrays", "records", "seeds", "model", "rates", "engine", "exact"),
         *("observables", "store", "point", "sweep"),
     },
-    "live": {"report", "simulation"},
+    "live": {"errors", "report", "simulation"},
     "trajectory": {"_version", "errors", "units", "records", "store"},
     "recording": {
         *("errors", "records", "seeds", "model", "rates", "engine", "store", "simulation", "trajectory"),
@@ -53,10 +53,11 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         *("errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"),
         *("plots", "simulation", "report", "readers", "polarization", "polarization_plot", "comparison_plot"),
-        *("polarization_report", "trajectory", "recording", "sweep", "live"),
+        *("polarization_report", "trajectory", "recording", "sweep", "live", "terminal"),
         "interaction_report",
     },
-    "__main__": {"cli"},
+    "terminal": {"errors"},
+    "__main__": {"cli", "terminal"},
 }
 # third-party libraries and the only rooms that may import them
 CONFINED: dict[str, set[str]] = {

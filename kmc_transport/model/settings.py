@@ -11,8 +11,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ..errors import InputError, Problem
+from .inputfile import parse_yaml
 
 __all__ = ["with_settings"]
+
+_NOTHING = object()
 
 
 def with_settings(text: str, settings: Sequence[str]) -> str:
@@ -30,22 +33,34 @@ def with_settings(text: str, settings: Sequence[str]) -> str:
     yaml.preserve_quotes = True
     yaml.width = 10_000
     try:
-        data = yaml.load(text)
-    except YAMLError:
-        return text  # the checks of the input say it better
+        parse_yaml(text)
+    except InputError:
+        return text  # the checks of the input say it with its name
+    data = _loaded(yaml, text)
+    if not isinstance(data, dict):
+        return text
     for setting in settings:
         key, equals, value = setting.partition("=")
-        steps = [int(i) if i else k for k, i in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key.strip())]
+        steps = [int(i) if i else k for k, i in re.findall(r"([^.\[\]]+)|\[(\d{1,9})\]", key.strip())]
         if not equals or not steps:
             raise _wrong(setting, "is no setting")
-        try:
-            new = yaml.load(value)
-        except YAMLError:
-            raise _wrong(setting, "its value is not YAML") from None
+        # the checks of an input hold for what is put into it: no tags, numbers and texts of a readable size
+        parse_yaml("value:\n  " + value.replace("\n", "\n  "), f"--set {setting}")
+        new = _loaded(yaml, value)
+        if new is _NOTHING:
+            raise _wrong(setting, "its value is not YAML")
         _put(data, steps, new, setting)
     out = StringIO()
     yaml.dump(data, out)
     return out.getvalue()
+
+
+def _loaded(yaml: YAML, text: str) -> Any:
+    """Data with its comments, or `_NOTHING` where it is no YAML."""
+    try:
+        return yaml.load(text)
+    except (YAMLError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError):
+        return _NOTHING
 
 
 def _put(data: Any, steps: Sequence[str | int], new: Any, setting: str) -> None:

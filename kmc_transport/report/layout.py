@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import plain
 from .table import Table
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
     name a row, or where there are few rows, turned on its side.
     """
     cells, footnotes = table.printed()
+    cells = [[plain(text) for text in row] for row in cells]
     strips = [
         _Strip(tuple(t for t in (c.header, c.unit) if t), [row[k] for row in cells], c.names)
         for k, c in enumerate(table.shown)
@@ -177,7 +179,7 @@ def _console(width: int) -> Console:
 def _text(text: str, style: str = "") -> Any:
     from rich.text import Text
 
-    return Text(text, style=style)
+    return Text(plain(text), style=style)
 
 
 def _cell_len(text: str) -> int:
