@@ -134,13 +134,19 @@ def write_outcar(
     dipole: np.ndarray | None = None,
     n_electrons: float | None = None,
     valence: tuple[float, ...] = (2.0, 6.0),
+    unit: str = "electrons Angst",
+    tags: str = "",
+    born_heading: str = "(including local field effects) (in |e|, cummulative output)",
 ) -> Path:
-    """The lines of an OUTCAR that the readers use. ``dipole``: total, of electrons and ions, e·Å."""
+    """The lines of an OUTCAR that the readers use. ``dipole``: total, of electrons and ions, e·Å.
+
+    unit : of the dipole; "|e| Angst" has the other sign (VASP 6.3). tags : further lines.
+    """
     kinds = list(dict.fromkeys(s.symbols))
     counts = [s.symbols.count(k) for k in kinds]
     per_atom = np.repeat(valence[: len(kinds)], counts)
     electrons = float(per_atom.sum()) if n_electrons is None else n_electrons
-    rows = [" vasp.6.3.2 complex"]
+    rows = [" vasp.6.3.2 complex", *tags.splitlines()]
     rows += [f"   VRHFIN ={k}: s2" for k in kinds]
     rows += ["   ions per type =  " + " ".join(f"{n:4d}" for n in counts)]
     rows += [
@@ -154,15 +160,13 @@ def write_outcar(
     rows += [" position of ions in cartesian coordinates  (Angst):"]
     rows += ["".join(f"{x:13.8f}" for x in r) for r in s.positions]
     if dipole is not None:
-        electronic = per_atom @ s.positions - dipole
-        rows += [
-            "            Ionic dipole moment: p[ion]=(     0.00000     0.00000     0.00000 ) electrons Angst"
-        ]
+        electronic = (per_atom @ s.positions - dipole) * (-1 if unit == "|e| Angst" else 1)
+        rows += [f"            Ionic dipole moment: p[ion]=(     0.00000     0.00000     0.00000 ) {unit}"]
         text = "".join(f"{x:12.5f}" for x in electronic)
-        rows += [f" Total electronic dipole moment: p[elc]=({text} ) electrons Angst"]
+        rows += [f" Total electronic dipole moment: p[elc]=({text} ) {unit}"]
     if tensors is not None:
         rows += [
-            " BORN EFFECTIVE CHARGES (including local field effects) (in |e|, cummulative output)",
+            f" BORN EFFECTIVE CHARGES {born_heading}",
             " " + 81 * "-",
         ]
         for i, z in enumerate(tensors):

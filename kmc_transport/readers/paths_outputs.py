@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from .files import bare_name, decode, plain_copy, read_content
 from .paths_ase import ase_energy, ase_settings
 from .paths_common import RawPath, Residual, fail, library, require_ase, stack
@@ -26,6 +25,7 @@ from .vasprun import vasprun_run
 __all__ = ["read_outputs"]
 
 _READ = "pw.x (Quantum ESPRESSO), OUTCAR and vasprun.xml (VASP), and what else ASE reads"
+_WHAT = "an output of pw.x, an OUTCAR or vasprun.xml of VASP"
 _REMEDY = "give the output of a finished calculation"
 _AT_REST = 0.1  # eV/Å; an end state with more of it left is no minimum by any usual criterion
 
@@ -105,11 +105,10 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 def _image(file: Path, name: str) -> _Image:
     bare = bare_name(file)
-    content = read_content(file, "an output of a calculation")
-    try:
-        text = decode(content, file, "an output of a calculation")
-    except InputError:
+    content = read_content(file, _WHAT)
+    if Path(bare).suffix.lower() == ".traj":
         return _by_ase(file, name, None)
+    text = decode(content, file, _WHAT)
     if "Program NEB" in text[:5000]:
         raise fail(
             file,
@@ -150,7 +149,7 @@ def _by_ase(file: Path, name: str, text: str | None) -> _Image:
     atoms: Any
     try:
         if text is None:
-            atoms = read(file, index=-1)
+            atoms = read(file, index=-1, format="traj")
         else:
             with plain_copy(file, "an output", text) as copy:
                 atoms = read(copy, index=-1)
@@ -158,9 +157,9 @@ def _by_ase(file: Path, name: str, text: str | None) -> _Image:
         raise fail(
             file, "the format of this file is not known", _REMEDY, allowed=_READ, value=file.name
         ) from error
-    except Exception as error:  # whatever a parser meets in a damaged file
+    except Exception:  # whatever a parser meets in a damaged file
         with library(file, "an output that ASE reads", _REMEDY):
-            raise error
+            raise
     with library(file, "an output with an energy", _REMEDY):
         energy, forces = ase_energy(file, atoms, name)
         return _Image(

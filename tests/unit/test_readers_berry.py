@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmc_transport.errors import InputError
-from kmc_transport.readers import polarization_path, read_polarization_path
+from kmc_transport.readers import berry_path, polarization_path, read_polarization_path
 from tests.polarization_data import SYMBOLS, Hop, hop, write_outcar
 
 DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
@@ -22,8 +23,8 @@ real_files = pytest.mark.skipif(
 TIMES = [0.0, 0.1, 0.25, 0.4, 0.5, 0.65, 0.8, 0.9, 1.0]
 
 
-def outcars(folder: Path, h: Hop, times: list[float]) -> list[Path]:
-    """Dipoles folded back into the cell, as codes print them."""
+def outcars(folder: Path, h: Hop, times: list[float], **more: Any) -> list[Path]:
+    """Dipoles folded back into the cell, as codes print them; ``more``: a list for each image of what is told."""
     files = []
     for k, t in enumerate(times):
         (folder / f"{k}").mkdir(parents=True)
@@ -34,6 +35,7 @@ def outcars(folder: Path, h: Hop, times: list[float]) -> list[Path]:
                 h.snapshot(t),
                 dipole=h.dipole(t) + fold,
                 n_electrons=64 - h.charge,
+                **{key: values[k] for key, values in more.items()},
             )
         )
     return files
@@ -139,6 +141,88 @@ def test_atoms_in_another_order(tmp_path: Path) -> None:
     path = read_polarization_path(files)
     assert any("atoms put into the order" in n for n in path.notes)
     np.testing.assert_allclose(path.change, h.dipole(0.3), atol=1e-4)
+
+
+# --- what a file says of its dipole -----------------------------------------------------------------------------
+
+
+def test_the_unit_tells_the_sign(tmp_path: Path) -> None:
+    """VASP counts the charge of electrons positive, since 6.3 that of protons; each file says which."""
+    h = hop()
+    n = len(TIMES)
+    units = {
+        "old": n * ["electrons Angst"],
+        "new": n * ["|e| Angst"],
+        "mixed": [("electrons Angst", "|e| Angst")[k % 2] for k in range(n)],
+    }
+    for name, unit in units.items():
+        path = read_polarization_path(outcars(tmp_path / name, h, TIMES, unit=unit))
+        np.testing.assert_allclose(path.change, h.dipole(1.0), atol=1e-4)
+    # control: a unit taken for the other
+    wrong = outcars(tmp_path / "wrong", h, [0.0, 0.1, 0.2], unit=3 * ["|e| Angst"])
+    for file in wrong:
+        file.write_text(file.read_text().replace("|e| Angst", "electrons Angst"))
+    try:
+        change = read_polarization_path(wrong).change
+    except InputError:
+        return
+    assert np.linalg.norm(change - h.dipole(0.2)) > 0.3
+
+
+@pytest.mark.parametrize("unit", ["", "Angst", "e Bohr", "|e| nm"])
+def test_an_unknown_unit_is_refused(unit: str, tmp_path: Path) -> None:
+    files = outcars(tmp_path, hop(), [0.0, 0.1, 0.2], unit=["electrons Angst", unit, "electrons Angst"])
+    with pytest.raises(InputError, match=r"unit of the electronic dipole.* is not known") as caught:
+        read_polarization_path(files)
+    assert caught.value.problems[0].file == str(files[1])
+
+
+@pytest.mark.parametrize(
+    ("tags", "unit"),
+    [
+        (
+            " e<r>_ev=(     0.00000     0.00000     0.00000 ) e*Angst\n e<r>_bp=( 0.0 0.0 2.1 ) e*Angst",
+            "e*Angst",
+        ),
+        (" e<r>_bp=(     0.00000     0.00000     2.10000 ) e*Angst", "electrons Angst"),
+        ("   LBERRY =      T\n   IGPAR  =      3", "electrons Angst"),
+        (
+            "   IGPAR = 2\n   NPPSTR = 8\n   LCALCPOL   =     F    calculate macroscopic polarization",
+            "|e| Angst",
+        ),
+    ],
+)
+def test_one_component_is_no_vector(tags: str, unit: str, tmp_path: Path) -> None:
+    files = outcars(tmp_path, hop(), [0.0, 0.1, 0.2], tags=3 * [tags], unit=3 * [unit])
+    with pytest.raises(InputError, match="along one reciprocal lattice vector only") as caught:
+        read_polarization_path(files)
+    assert "LCALCPOL = .TRUE." in caught.value.problems[0].remedy
+    # the remedy: the same images with all components, in which the tags may stand idle
+    whole = "   IGPAR = 0\n   LCALCPOL   =     T    calculate macroscopic polarization"
+    path = read_polarization_path(outcars(tmp_path / "whole", hop(), [0.0, 0.1, 0.2], tags=3 * [whole]))
+    np.testing.assert_allclose(path.change, hop().dipole(0.2), atol=1e-4)
+
+
+def test_other_calculations_along_the_path(tmp_path: Path) -> None:
+    """Dipoles converge with cutoff and k-points each for itself; another functional is another dipole."""
+    h = hop()
+    tags = ["   ENCUT  =  400.0 eV", "   ENCUT  =  520.0 eV", "   ENCUT  =  400.0 eV"]
+    path = read_polarization_path(outcars(tmp_path / "cutoff", h, [0.0, 0.1, 0.2], tags=tags))
+    assert any("ENCUT" in n for n in path.notes)
+    tags = ["", "   GGA     =    PS    GGA type", ""]
+    with pytest.raises(InputError, match="functional"):
+        read_polarization_path(outcars(tmp_path / "functional", h, [0.0, 0.1, 0.2], tags=tags))
+
+
+def test_the_remedy_of_born_charges_is_followed(tmp_path: Path) -> None:
+    """Through the call that input files and the command line make."""
+    h = hop()
+    files = outcars(tmp_path, h, [0.0, 0.5])
+    with pytest.raises(InputError, match="more than half a quantum"):
+        berry_path(files)
+    np.testing.assert_allclose(berry_path(files, [h.born(0.0)]).change, h.dipole(0.5), atol=1e-4)
+    with pytest.raises(InputError, match="one image is no path"):
+        berry_path(files[:1], [h.born(0.0)])
 
 
 # --- files of a real code ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -266,6 +267,56 @@ def test_structure_of_the_last_step_of_a_relaxation(tmp_path: Path) -> None:
     born = read_born_charges(file)
     assert born.positions is not None
     np.testing.assert_allclose(born.positions, THREE.positions + 0.1, atol=1e-4)
+
+
+WITH, WITHOUT, RPA = (
+    f"({text}) (in |e|, cummulative output)"
+    for text in (
+        "including local field effects",
+        "excluding local field effects",
+        "including local field effects in RPA (Hartree)",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "order", [[WITHOUT, WITH], [WITH, WITHOUT], [WITHOUT, RPA, WITH], ["(in e, cummulative output)", WITHOUT]]
+)
+def test_the_table_with_local_fields_counts(order: list[str], tmp_path: Path) -> None:
+    """Whichever stands last; and it is said."""
+    right = WITH if WITH in order else order[0]
+    blocks = []
+    for heading in order:
+        tensors = TENSORS if heading == right else 0.8 * TENSORS
+        file = write_outcar(tmp_path / "OUTCAR", THREE, tensors=tensors, born_heading=heading)
+        blocks.append(file.read_text())
+    begin = blocks[0].index(" BORN EFFECTIVE")
+    file.write_text(blocks[0][:begin] + "".join(b[b.index(" BORN EFFECTIVE") :] for b in blocks))
+    born = read_born_charges(file)
+    np.testing.assert_allclose(born.tensors, TENSORS, atol=1e-5)
+    assert any(f"{len(order)} tables" in n and "including local field" in n for n in born.notes)
+
+
+def test_charges_without_local_fields_say_so(tmp_path: Path) -> None:
+    for heading, said in ((WITHOUT, "excluding local field effects"), (RPA, "Hartree potential alone")):
+        file = write_outcar(tmp_path / "OUTCAR", THREE, tensors=TENSORS, born_heading=heading)
+        assert any(said in n for n in read_born_charges(file).notes)
+    plain = read_born_charges(write_outcar(tmp_path / "OUTCAR", THREE, tensors=TENSORS))
+    assert not any("local field" in n for n in plain.notes)
+
+
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = vasprun(tmp_path / "vasprun.xml")
+    text = file.read_text()
+    (array,) = re.findall(r"<array name=.born_charges.>.*?</array>", text)
+    other = array.replace("2.0000000000", "1.6000000000", 1)
+    assert other != array
+    file.write_text(text.replace(array, other + array))
+    with pytest.raises(InputError, match="several arrays of Born charges that differ") as caught:
+        read_born_charges(file)
+    assert "OUTCAR" in caught.value.problems[0].remedy
+    file.write_text(text.replace(array, array + array))
+    np.testing.assert_allclose(read_born_charges(file).tensors, TENSORS, atol=1e-8)
 
 
 def damaged(name: str, change: Callable[[str], str]) -> Callable[[Path], Path]:
