@@ -92,8 +92,8 @@ def _hubbard(header: str) -> str:
 
 
 def _spin(header: str) -> str:
-    if "Noncollinear" in header or "Non magnetic calculation with spin-orbit" in header:
-        return "noncollinear" + (", spin-orbit" if "spin-orbit" in header else "")
+    if re.search("noncollinear calculation|non magnetic calculation", header, re.IGNORECASE):
+        return "noncollinear" + (", spin-orbit" if "with spin-orbit" in header else "")
     return "polarized" if "Starting magnetic structure" in header else "not polarized"
 
 
