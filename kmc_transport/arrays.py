@@ -173,6 +173,40 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "Weak-field mobility tensor from fluctuations at zero field, all species in the field; NaN at other fields.",
         "v_i = sum_j mu_ij E_j, mu_a = sum_b q_b <X_a X_b>/(2 N_a kT t)",
     ),
+    _estimate(
+        "mobility_vector",
+        (*_PER_CARRIER, "axis"),
+        "m2 V-1 s-1",
+        "Weak-field drift velocity over field, for a field along each direction; NaN at other fields.",
+        "mu_a e, from mobility_tensor",
+        per_direction=True,
+    ),
+    ArraySpec(
+        "mobility_method",
+        "str",
+        _TFD,
+        "1",
+        "where mobility and drift velocity come from",
+        "`Einstein relation` (no field), `drift velocity`, `linear response` (weak field: the row has the numbers of "
+        "the run without field), or `combined` (both, weighted with their inverse variances).",
+    ),
+    ArraySpec(
+        "mobility_bias",
+        "float",
+        _PER_CARRIER,
+        "m2 V-1 s-1",
+        "bound of the bias of linear response",
+        "What the mobility may be off because linear response is in it; part of its standard error. NaN where "
+        "the drift velocity alone was used.",
+    ),
+    ArraySpec(
+        "response_deviation",
+        "float",
+        _PER_CARRIER,
+        "1",
+        "deviation of drift and linear response in standard errors",
+        "Drift velocity over field minus linear response, over their combined error, where both were used.",
+    ),
     ArraySpec(
         "differential_mobility",
         "float",
@@ -301,7 +335,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         ("temperature", "direction", "carrier"),
         "1",
         "deviation from the Einstein relation in standard errors",
-        "Mobility at the lowest nonzero field minus Einstein mobility, over their combined standard error.",
+        "Mobility from the drift at the lowest nonzero field minus Einstein mobility, over their combined standard "
+        "error; NaN where that field has linear response alone, which would be compared with itself.",
         "z = (mu(E) - mu_Einstein)/sqrt(s² + s_Einstein²)",
         origin="grid",
     ),

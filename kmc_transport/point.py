@@ -18,7 +18,16 @@ from .engine.pace import ShouldStop, Stopped, never
 from .errors import Unconverged
 from .model.model import Model
 from .model.network import components
-from .observables import Accuracy, Evaluation, System, accuracy, evaluate, target_name
+from .observables import (
+    Accuracy,
+    Evaluation,
+    LinearResponse,
+    System,
+    accuracy,
+    combined,
+    evaluate,
+    target_name,
+)
 from .rates import RateCatalog, build_catalog
 from .records import ExitReason, Tallies
 from .seeds import replica_stream
@@ -119,11 +128,20 @@ class PointSimulation:
 
     Parameters
     ----------
-    temperature : K. field : (3,) V/Å. root : root seed.
+    temperature : K. field : (3,) V/Å. root : root seed. linear : linear response at this field, from another run, to
+    be put together with the drift.
     """
 
-    def __init__(self, model: Model, temperature: float, field: npt.ArrayLike, *, root: int) -> None:
-        self.model, self.sampling = model, model.sampling
+    def __init__(
+        self,
+        model: Model,
+        temperature: float,
+        field: npt.ArrayLike,
+        *,
+        root: int,
+        linear: LinearResponse | None = None,
+    ) -> None:
+        self.model, self.sampling, self.linear = model, model.sampling, linear
         self.catalog = build_catalog(model, temperature=temperature, field=field)
         self.system = _system(self.catalog)
         self.replicas: list[Replica] = []
@@ -436,6 +454,8 @@ class PointSimulation:
                 self.evaluation = evaluate(self.system, [t.rows(slice(0, rows)) for t in self.tallies()])
             except Unconverged:
                 return
+            if self.linear is not None:
+                self.evaluation = combined(self.evaluation, self.linear)
             self._evaluated = self._complete
         assert self.evaluation is not None
         self.last = accuracy(
@@ -459,10 +479,17 @@ class PointSimulation:
 
     @classmethod
     def restore(
-        cls, model: Model, temperature: float, field: npt.ArrayLike, state: dict[str, Any], *, root: int
+        cls,
+        model: Model,
+        temperature: float,
+        field: npt.ArrayLike,
+        state: dict[str, Any],
+        *,
+        root: int,
+        linear: LinearResponse | None = None,
     ) -> PointSimulation:
         """The point as it was when `snapshot` was taken."""
-        point = cls(model, temperature, field, root=root)
+        point = cls(model, temperature, field, root=root, linear=linear)
         for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked"):
             setattr(point, name, type(getattr(point, name))(state[name]))
         point.replicas = [

@@ -345,7 +345,8 @@ class _Work:
     def find_kept(self, asked: set[str]) -> None:
         """Look at what is there; the first note says it. asked : keys of all points of the grid."""
         there = set() if self.store is None else set(self.store.keys())
-        self.missing = [p for p in self.points if p.key not in there or self._may_go_on(p.key)]
+        missing = {p.key for p in self.points if p.key not in there or self._may_go_on(p.key)}
+        self.missing = [p for p in self.points if p.key in missing or p.zero in missing]
         n = len(self.points)
         damaged = [] if self.store is None else [str(p) for p in self.store.damaged]
         self.tracker = Tracker(n, n - len(self.missing), len(there - asked), damaged=damaged)
@@ -381,13 +382,25 @@ class _Work:
             self._run_rounds(self.model.sampling.table_error, pool)
 
     def _run(self, points: Sequence[GridPoint], pool: Pool) -> None:
-        run_points(
-            points,
-            pool,
-            self.tracker,
-            on_end=self._end,
-            on_tick=lambda: self.notes.tell(self.tracker),
-        )
+        """Weak fields come after the runs without field that they need."""
+
+        def go(points: Sequence[GridPoint]) -> None:
+            run_points(
+                points,
+                pool,
+                self.tracker,
+                on_end=self._end,
+                on_tick=lambda: self.notes.tell(self.tracker),
+            )
+
+        go([p for p in points if not p.zero])
+        zeros = {key: self._without_field(key) for key in {p.zero for p in points if p.zero}}
+        if zeros:
+            go([replace(p, without_field=zeros[p.zero]) for p in points if p.zero])
+
+    def _without_field(self, key: str) -> PointRecord | None:
+        record = self.records.get(key) if self.store is None else self.store.get(key)
+        return None if record is None else replace(record, tallies=())
 
     def _run_rounds(self, goal: float, pool: Pool) -> None:
         """Rounds until the table is good enough; each is noted before it begins (see `sweep.rounds`)."""
@@ -406,6 +419,9 @@ class _Work:
                 target, reached = plan.targets.get(point.key), history.get(point.key)
                 if target is not None and (reached is None or (reached and reached[-1] > target)):
                     to_do.append(replace(point, targets=(*(reached or ()), target)))
+            again = {p.key for p in to_do}
+            # linear response has no target of its own: it follows the run without field
+            to_do += [p for p in self.points if p.zero in again and history.get(p.key) == ()]
             error = standings.table_error
             said = f", error of the table {100 * error:.2g} %" if np.isfinite(error) else ""
             self.tracker = replace(

@@ -58,7 +58,8 @@ def exact_values(
         return values
     values["mobility_tensor"] = exact.mobility_einstein * square
     axes = np.asarray(direction, float).reshape(-1, 3)
-    values["mobility_einstein"] = np.einsum("di,aij,dj->da", axes, exact.mobility_einstein, axes) * square
+    values["mobility_vector"] = np.einsum("aij,dj->dai", exact.mobility_einstein, axes) * square
+    values["mobility_einstein"] = np.einsum("dai,di->da", values["mobility_vector"], axes)
     conductivity = exact.conductivity(catalog.model.volume)
     if conductivity is not None:
         values["conductivity"] = conductivity

@@ -59,6 +59,7 @@ class System:
 _OF_MEANS = ("drift_velocity", "mobility")
 _OF_TRACERS = ("tracer_diffusivity", "correlation_factor")
 _OF_BOTH = ("haven_ratio",)
+_PER_DIRECTION = ("mobility_einstein", "mobility_vector")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,10 @@ class Evaluation:
     """Estimates by name (see `kmc_transport.arrays`), and how far the statistics can be trusted.
 
     batches : number of independent batches behind the error bars. collective_plateau, tracer_plateau : whether
-    these diffusion coefficients have reached their long-time value. consistent : whether the replicas agree.
+    these diffusion coefficients have reached their long-time value. consistent : whether the replicas agree. block :
+    length of the blocks behind the collective diffusivity, s. response_deviation : (S,) drift against linear response
+    in standard errors, mobility_bias : (S,) what the bias of linear response may make of the mobility, m²/(V s);
+    None without `kmc_transport.observables.linear.combined`.
     """
 
     estimates: dict[str, Estimate]
@@ -74,6 +78,9 @@ class Evaluation:
     collective_plateau: bool
     tracer_plateau: bool
     consistent: bool
+    block: float = 0.0
+    response_deviation: FloatArray | None = None
+    mobility_bias: FloatArray | None = None
 
     def settled(self, name: str) -> bool:
         """Whether the blocks behind an estimate outlive the memory of the hops."""
@@ -119,6 +126,7 @@ def evaluate(system: System, replicas: Sequence[Tallies]) -> Evaluation:
     mobility_einstein       sum_b q_b <X_a X_b>/(2 N_a kT t) along each direction, (n_directions, S);
                             only without field
     mobility_tensor         the same as a tensor, (S, 3, 3): v_i = sum_j mu_ij E_j in a weak field
+    mobility_vector         the tensor times each direction, (n_directions, S, 3): v/E in a weak field along it
     conductivity            sum_ab q_a q_b <X_a X_b>/(2 kT V t), (3, 3) S/m; only without field
     haven_ratio             tracer over collective diffusivity of the species, (S, 3)
     correlation_factor      tracer diffusivity over that of uncorrelated hops at the same rate, (S, 3)
@@ -230,9 +238,8 @@ def _evaluate(
         else:
             tensor = np.einsum("naibj,b->naij", d_c, weight) / (np.sqrt(number) * kt)[:, None, None]
             out["mobility_tensor"] = tensor
-            out["mobility_einstein"] = np.einsum(
-                "naij,di,dj->nda", tensor, system.direction, system.direction
-            )
+            out["mobility_vector"] = np.einsum("naij,dj->ndai", tensor, system.direction)
+            out["mobility_einstein"] = np.einsum("ndai,di->nda", out["mobility_vector"], system.direction)
             if system.volume is not None:
                 out["conductivity"] = total / (kt * system.volume)
         if not names:
@@ -273,14 +280,15 @@ def _evaluate(
         else:
             ess = _samples_of_variance(v, s)
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
-    return Evaluation(estimates, n, found_c is not None, found_t is not None, agree), parts
+    block = lag * 2**level_c
+    return Evaluation(estimates, n, found_c is not None, found_t is not None, agree, block), parts
 
 
 def _blank(name: str, array: FloatArray, species: int) -> None:
     """NaN for what belongs to one species in an estimate; sums over all species stay."""
     if name in ("charge_diffusivity", "conductivity"):
         return
-    if name == "mobility_einstein":
+    if name in _PER_DIRECTION:
         array[:, species] = np.nan
         return
     array[species] = np.nan
@@ -295,6 +303,8 @@ def _slow_error(name: str, slow: FloatArray, shape: tuple[int, ...]) -> FloatArr
         return np.zeros(shape)
     if name == "mobility_einstein":
         return np.broadcast_to(own, shape)
+    if name == "mobility_vector":
+        return np.broadcast_to(own[:, None], shape)
     if name == "collective_diffusivity":
         return np.broadcast_to(np.maximum(own[:, None, None, None], own[None, None, :, None]), shape)
     if name in ("charge_diffusivity", "conductivity"):
@@ -320,6 +330,7 @@ SI: dict[str, tuple[float, str]] = {
     "mobility": (ANGSTROM**2, "m2 V-1 s-1"),
     "mobility_einstein": (ANGSTROM**2, "m2 V-1 s-1"),
     "mobility_tensor": (ANGSTROM**2, "m2 V-1 s-1"),
+    "mobility_vector": (ANGSTROM**2, "m2 V-1 s-1"),
     "tracer_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "collective_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "charge_diffusivity": (ANGSTROM**2, "m2 s-1"),

@@ -73,6 +73,14 @@ class _Grid:
         """(n_directions, n) whether each direction of the grid is that unit vector."""
         return np.linalg.norm(self.direction[:, None] - vectors[None], axis=2) < 1e-9
 
+    def without_unasked(self, columns: Columns) -> Columns:
+        """Without runs at zero field that serve weak fields alone: the grid has no row for them."""
+        driven = columns.arrays["field"].any(axis=1)
+        if np.any(self.field == 0) or driven.all():
+            return columns
+        texts = [columns.texts[i] for i in np.flatnonzero(driven)]
+        return Columns({n: a[driven] for n, a in columns.arrays.items()}, texts)
+
     def places(self, temperature: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Indices of temperature, field and direction (-1 at zero field: all) of points; StoreError when off it.
 
@@ -219,6 +227,7 @@ def _place(
     empty: Callable[[ArraySpec], np.ndarray],
 ) -> None:
     """Put points with arrays of the same names and shapes into the arrays of the grid."""
+    columns = grid.without_unasked(columns)
     temperature, field = columns.arrays["temperature"], columns.arrays["field"]
     t, f, d = grid.places(temperature, field)
     arrays = {n: a for n, a in columns.arrays.items() if "/" in n}
@@ -259,7 +268,7 @@ def _place(
 
 
 def _einstein_deviation(data: Mapping[str, np.ndarray], strength: np.ndarray) -> np.ndarray:
-    """(n_temperatures, n_directions, n_carriers); NaN where one of the two mobilities is missing."""
+    """(n_temperatures, n_directions, n_carriers); NaN where one of the two mobilities is missing, or is the other."""
     zero, nonzero = np.flatnonzero(strength == 0), np.flatnonzero(strength > 0)
     weak = data["mobility"][:, 0]
     if not (len(zero) and len(nonzero)):
@@ -267,7 +276,10 @@ def _einstein_deviation(data: Mapping[str, np.ndarray], strength: np.ndarray) ->
     z, k = zero[0], nonzero[np.argmin(strength[nonzero])]
     difference = data["mobility"][:, k] - data["mobility_einstein"][:, z]
     error = np.hypot(data["mobility_stderr"][:, k], data["mobility_einstein_stderr"][:, z])
-    return np.divide(difference, error, out=np.full_like(difference, np.nan), where=error > 0)
+    deviation = np.divide(difference, error, out=np.full_like(difference, np.nan), where=error > 0)
+    method = data["mobility_method"][:, k][..., None]
+    deviation = np.where(method == "combined", data["response_deviation"][:, k], deviation)
+    return np.where(method == "linear response", np.nan, deviation)
 
 
 def catalog_columns(catalogs: Sequence[RateCatalog]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

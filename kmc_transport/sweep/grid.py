@@ -13,7 +13,8 @@ import numpy.typing as npt
 from ..model.fingerprint import fingerprint
 from ..model.interactions import Initial
 from ..model.model import Model
-from ..store import Plan, Shard, point_key
+from ..store import Plan, PointRecord, Shard, point_key
+from .weak import WeakFields
 
 __all__ = ["GridPoint", "grid_points", "model_identity", "of_shard", "plan_of"]
 
@@ -25,33 +26,58 @@ class GridPoint:
     """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by.
 
     targets : relative errors to reach one after the other (see `kmc_transport.sweep.rounds`), instead of the input's.
+    zero : of a weak field (see `kmc_transport.sweep.weak`), key of the point without field that it needs first.
+    without_field : record of that point, without its tallies, once it is there.
     """
 
     temperature: float
     field: FloatArray
     key: str
     targets: tuple[float, ...] = ()
+    zero: str = ""
+    without_field: PointRecord | None = None
 
 
 def grid_points(model: Model, root: int) -> list[GridPoint]:
-    """Points of the grid: every temperature x field x direction; zero field once for all directions."""
+    """Points of the grid: every temperature x field x direction; zero field once for all directions.
+
+    Where weak fields need it, zero field is there even if the grid has no such row.
+    """
     c = model.conditions
     sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
     if sampling.get("table_error") is None:  # keys of points without it stay what they were
         sampling.pop("table_error", None)
-    points = []
-    for temperature in c.temperature:
+    parameters = {"root": str(root), "sampling": sampling}
+    weak, points = WeakFields(model), []
+    for temperature in map(float, c.temperature):
+        nothing = np.zeros(3)
+        zero = point_key(temperature, nothing, directions=c.direction.tolist(), **parameters)
+        own, needed = [], bool(np.any(c.field == 0))
+        first = [] if needed else [GridPoint(temperature, nothing, zero)]
         for size in c.field:
-            for vector in [np.zeros(3)] if size == 0 else list(c.direction * size):
-                serves = {"directions": c.direction.tolist()} if size == 0 else {}
-                key = point_key(temperature, vector, root=str(root), sampling=sampling, **serves)
-                points.append(GridPoint(float(temperature), vector, key))
+            if size == 0:
+                own.append(GridPoint(temperature, nothing, zero))
+                continue
+            for vector in c.direction * size:
+                if weak.need_run_without_field(temperature, vector):
+                    key = point_key(temperature, vector, linear_response=True, **parameters)
+                    own.append(GridPoint(temperature, vector, key, zero=zero))
+                    needed = True
+                else:
+                    own.append(GridPoint(temperature, vector, point_key(temperature, vector, **parameters)))
+        points += [*first, *own] if needed else own
     return points
 
 
 def of_shard(points: Sequence[GridPoint], shard: Shard | None) -> list[GridPoint]:
-    """Every ``shard.of``-th point, so that cold and warm ones are shared out evenly; None: all."""
-    return list(points) if shard is None else list(points[shard.number - 1 :: shard.of])
+    """Every ``shard.of``-th point, so that cold and warm ones are shared out evenly; None: all.
+
+    Weak fields go with the run without field that they need.
+    """
+    if shard is None:
+        return list(points)
+    own = {p.key for p in [p for p in points if not p.zero][shard.number - 1 :: shard.of]}
+    return [p for p in points if (p.zero or p.key) in own]
 
 
 def plan_of(points: Sequence[GridPoint]) -> Plan:

@@ -14,11 +14,14 @@ from weakref import WeakKeyDictionary
 from .._version import __version__
 from ..errors import InputError, KmcTransportError, Problem
 from ..model.model import Model
+from ..observables import LinearResponse
 from ..point import PointSimulation, Progress
+from ..rates import build_catalog
 from ..records import ExitReason
 from ..store import Failure, PointRecord, PointStore
 from .grid import GridPoint
-from .record import make_record
+from .record import make_record, weak_field_record
+from .weak import good_enough, linear_response
 
 __all__ = ["CHECKPOINT", "Job", "Outcome", "Standing", "simulate_point"]
 
@@ -142,9 +145,19 @@ def _simulate(
     if should_stop():
         return Outcome(standing(nothing), stopped=True), None
     store = job.store()
-    state = None if store is None else store.load_partial(point.key)
     try:
-        simulation, reached = _simulation(job, point, state)
+        linear = None
+        if point.without_field is not None:
+            catalog = build_catalog(job.model, temperature=point.temperature, field=point.field)
+            linear = linear_response(catalog, point.without_field)
+            if linear is not None and good_enough(linear, job.model.sampling):
+                weak = weak_field_record(catalog, point.without_field, linear, point.zero)
+                end = standing(nothing, str(weak.values["exit_reason"]), bool(weak.values["converged"]))
+                return Outcome(end, weak), _saving(store, point.key, weak)
+        if job.model.sampling.table_error is not None:
+            linear = None  # rounds would weight it with the error of another round
+        state = None if store is None else store.load_partial(point.key)
+        simulation, reached = _simulation(job, point, state, linear)
         stopped = simulation.build(should_stop=should_stop, on_progress=lambda p: report(standing(p)))
     except InputError as e:
         failure = Failure(point.temperature, vector, _one_line(e))
@@ -192,25 +205,32 @@ def _simulate(
     )
     if goes_on:
         save_state(len(point.targets) if reason is ExitReason.ACCURACY_REACHED else number)
-
-    def save() -> None:
-        store.save(point.key, record, replace=True, keep_partial=goes_on)
-
-    return Outcome(end, record), save
+    return Outcome(end, record), _saving(store, point.key, record, keep_partial=goes_on)
 
 
-def _simulation(job: Job, point: GridPoint, state: dict | None) -> tuple[PointSimulation, int]:
+def _saving(
+    store: PointStore | None, key: str, record: PointRecord, *, keep_partial: bool = False
+) -> Callable[[], None] | None:
+    """What saves a record, where this machine reaches the store."""
+    if store is None:
+        return None
+    return lambda: store.save(key, record, replace=True, keep_partial=keep_partial)
+
+
+def _simulation(
+    job: Job, point: GridPoint, state: dict | None, linear: LinearResponse | None
+) -> tuple[PointSimulation, int]:
     """The point as its last segment left it, or new; and the number of targets that it has reached."""
     if state is not None:
         reached = int(state.pop("targets_reached", 0))
         try:
             if reached <= len(point.targets):
                 return PointSimulation.restore(
-                    job.model, point.temperature, point.field, state, root=job.root
+                    job.model, point.temperature, point.field, state, root=job.root, linear=linear
                 ), reached
         except (KeyError, ValueError):
             pass  # a segment of another version: the point starts again
-    return PointSimulation(job.model, point.temperature, point.field, root=job.root), 0
+    return PointSimulation(job.model, point.temperature, point.field, root=job.root, linear=linear), 0
 
 
 def _one_line(error: KmcTransportError) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,13 +12,15 @@ import numpy.typing as npt
 
 from ..exact import applies, exact_values
 from ..model.model import Model
-from ..observables import Evaluation, target_name
+from ..observables import Evaluation, LinearResponse, target_name
 from ..point import PointSimulation
+from ..rates import RateCatalog
 from ..rates.enumerated import depends_on_configuration
-from ..records import ExitReason
+from ..records import ExitReason, Tallies
 from ..store import PointRecord
+from .weak import weak_record
 
-__all__ = ["CONTRADICTION", "EXACT_STATES", "make_record"]
+__all__ = ["CONTRADICTION", "EXACT_STATES", "make_record", "weak_field_record"]
 
 EXACT_STATES = 2000
 """Largest Markov chain that is solved beside each simulated point."""
@@ -59,8 +63,13 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         "algorithm": simulation.replicas[0].algorithm,
         "exit_reason": reason.value,
         "converged": _converged(model, simulation, reason, exacts),
+        "mobility_method": _method(simulation),
     }
+    if evaluation is not None and evaluation.response_deviation is not None:
+        values["response_deviation"] = evaluation.response_deviation
+        values["mobility_bias"] = evaluation.mobility_bias
     system = simulation.system
+    memory = {} if system.driven or evaluation is None else _memory(simulation, evaluation)
     return PointRecord(
         system.temperature,
         system.field,
@@ -78,9 +87,45 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
             "plateau": evaluation is not None
             and {"collective": evaluation.collective_plateau, "tracer": evaluation.tracer_plateau},
             "accuracy": None if last is None else {"ratio": last.ratio, "relative": last.relative_error},
+            **memory,
         },
         tuple(tallies),
     )
+
+
+def weak_field_record(
+    catalog: RateCatalog, zero: PointRecord, linear: LinearResponse, key: str
+) -> PointRecord:
+    """The record of a field that the run without field, found by ``key``, serves."""
+    model, exacts = catalog.model, {}
+    if _is_small(model):
+        exacts = exact_values(catalog, zero.directions, EXACT_STATES)
+    record = weak_record(catalog, zero, linear, exacts, key)
+    if model.sampling.target not in ("mobility", "drift_velocity") or "mobility" not in exacts:
+        return record
+    off = np.abs(linear.mobility - exacts["mobility"])
+    if np.any(off > CONTRADICTION * linear.mobility_error, where=linear.mobility_stderr > 0):
+        return replace(record, values={**record.values, "converged": False})
+    return record
+
+
+def _method(simulation: PointSimulation) -> str:
+    if not simulation.system.driven:
+        return "Einstein relation"
+    return "drift velocity" if simulation.linear is None else "combined"
+
+
+def _memory(simulation: PointSimulation, evaluation: Evaluation) -> dict[str, Any]:
+    """What the bound of the bias of linear response needs: how far carriers go while they remember each other, Å²."""
+    whole = Tallies.concatenate(simulation.tallies())
+    level = round(math.log2(evaluation.block / whole.sample_interval))
+    blocks = whole.blocks_per_row(level) * whole.n_rows
+    square = whole.tracer[:, level].sum(axis=0) / blocks / np.maximum(whole.number, 1)[:, None, None]
+    return {
+        "memory": square.tolist(),
+        "number": whole.number.tolist(),
+        "charge": simulation.system.charge.tolist(),
+    }
 
 
 def _by_class(model: Model, by_hop: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -2,8 +2,9 @@
 
 The error of the table is the root mean square of its points' relative errors. A point whose squared error is c/n after
 n hops needs n proportional to sqrt(c) when the sum of all n is to be smallest for a given mean of c/n (Lagrange), where
-equal errors everywhere would need n proportional to c. A round sets each point a relative error to reach, from the
-numbers that all points had when the last round was over; so workers, their number and restarts change nothing.
+equal errors everywhere would need n proportional to c; a run without field that serves several rows counts for all of
+them. A round sets each point a relative error to reach, from the numbers that all points had when the last round was
+over; so workers, their number and restarts change nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -42,19 +43,28 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Standings:
-    """Points at the end of a round: keys, relative errors, executed hops, targets so far, whether they can go on."""
+    """Points at the end of a round: keys, relative errors, executed hops, targets so far, whether they can go on.
+
+    rows : of the table that a point answers for: a run without field for those of weak fields too, and they for none.
+    """
 
     keys: tuple[str, ...]
     error: FloatArray
     hops: FloatArray
     history: tuple[tuple[float, ...], ...]
     open: npt.NDArray[np.bool_]
+    rows: FloatArray = field(default_factory=lambda: np.ones(1))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", np.broadcast_to(self.rows, np.shape(self.error)))
 
     @property
     def table_error(self) -> float:
         """Root mean square of the relative errors; points without one (or that cannot move) are left out."""
-        known = self.error[np.isfinite(self.error) & (self.error > 0)]
-        return float(np.sqrt(np.mean(known**2))) if len(known) else float("nan")
+        known = np.isfinite(self.error) & (self.error > 0) & (self.rows > 0)
+        if not known.any():
+            return float("nan")
+        return float(np.sqrt(np.average(self.error[known] ** 2, weights=self.rows[known])))
 
 
 def standings_of(points: Iterable[tuple[str, Pack]]) -> Standings:
@@ -64,6 +74,7 @@ def standings_of(points: Iterable[tuple[str, Pack]]) -> Standings:
     hops: list[float] = []
     history: list[tuple[float, ...]] = []
     going: list[bool] = []
+    served: list[str] = []
     for key, pack in points:
         values = pack.values
         meta = values["meta"]
@@ -71,10 +82,12 @@ def standings_of(points: Iterable[tuple[str, Pack]]) -> Standings:
         errors.append(meta["accuracy"]["relative"] if meta.get("accuracy") else np.nan)
         hops.append(float(pack.content()["values/executed_hops"]))
         history.append(tuple(meta.get("targets", ())))
+        served.append(meta.get("without_field", key))
         going.append(values["values/exit_reason"] == ExitReason.ACCURACY_REACHED.value)
     error = np.array(errors, float)
-    can = np.array(going, bool) & np.isfinite(error)
-    return Standings(tuple(keys), error, np.array(hops, float), tuple(history), can)
+    rows = np.array([served.count(key) for key in keys], float)
+    can = np.array(going, bool) & np.isfinite(error) & (rows > 0)
+    return Standings(tuple(keys), error, np.array(hops, float), tuple(history), can, rows)
 
 
 def next_targets(standings: Standings, goal: float, most: float) -> dict[str, float]:
@@ -84,20 +97,23 @@ def next_targets(standings: Standings, goal: float, most: float) -> dict[str, fl
     error of a point.
     """
     at = np.flatnonzero(standings.open & (standings.error > 0))
-    error, hops = standings.error[at], np.maximum(standings.hops[at], 1.0)
-    if not len(at) or (np.sqrt(np.mean(error**2)) <= goal and np.all(error <= most)):
+    error, hops, rows = standings.error[at], np.maximum(standings.hops[at], 1.0), standings.rows[at]
+    if not len(at) or (np.sqrt(np.average(error**2, weights=rows)) <= goal and np.all(error <= most)):
         return {}
     variance = error**2 * hops
 
     def effort(scale: float) -> FloatArray:
-        return np.maximum(np.maximum(hops, variance / most**2), scale * np.sqrt(variance))
+        return np.maximum(np.maximum(hops, variance / most**2), scale * np.sqrt(rows * variance))
+
+    def off(scale: float) -> bool:
+        return bool(np.average(variance / effort(scale), weights=rows) > goal**2)
 
     low, high = 0.0, 1.0
-    while np.mean(variance / effort(high)) > goal**2 and high < 1e300:
+    while off(high) and high < 1e300:
         high *= 2
     for _ in range(200):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if np.mean(variance / effort(middle)) > goal**2 else (low, middle)
+        low, high = (middle, high) if off(middle) else (low, middle)
     wanted = np.minimum(effort(high), GROWTH * hops)
     more = wanted > LEAST * hops
     if not more.any():  # creeping: ask the worst for a little

@@ -124,8 +124,8 @@ def verify(
             raise
         found, note = None, f"no point was simulated again: {e.problems[0].message}"
     if found is not None and repeat:
-        known = {p.key for p in grid_points(found, empty.provenance.seed)}
-        if unknown := len(candidates) - len(known.intersection(candidates)):
+        known = {p.key: p for p in grid_points(found, empty.provenance.seed)}
+        if unknown := len(candidates) - len(known.keys() & candidates):
             skipped[UNKNOWN] = unknown
             candidates = [k for k in candidates if k in known]
         if not candidates and intact:
@@ -136,9 +136,10 @@ def verify(
             if on_repeat is not None:
                 on_repeat(record)
             targets = tuple(record.meta.get("targets", ()))
+            zero = store.get(known[key].zero) if known[key].zero else None
             again = simulate_point(
                 Job(found, empty.provenance.seed),
-                GridPoint(record.temperature, record.field, key, targets),
+                GridPoint(record.temperature, record.field, key, targets, known[key].zero, zero),
             ).record
             names = ("no record",) if again is None else tuple(differences(record, again))
             repeated.append((record.temperature, tuple(record.field.tolist()), names))
