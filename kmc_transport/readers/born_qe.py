@@ -14,6 +14,7 @@ from .files import read_packed_text
 from .paths_common import fail, numbers
 from .qe_structure import BOHR, bravais_cell, element_of, printed_structure
 from .records import BornCharges, FloatArray
+from .vasp_xml import parse_xml
 
 __all__ = ["read_dyn", "read_output", "read_xml"]
 
@@ -23,10 +24,7 @@ _ROW = re.compile(r"\s*[EP]([xyz])\s*\(\s*(\S+)\s+(\S+)\s+(\S+?)\s*\)?\s*\Z")
 
 def read_xml(file: Path) -> BornCharges:
     """``fildyn.xml``: the array is written first index (field) fastest, so each line is one displacement."""
-    try:
-        root = ET.fromstring(read_packed_text(file, "a fildyn.xml of ph.x"))
-    except ET.ParseError as error:
-        raise fail(file, f"this XML is damaged or breaks off ({error})", _REMEDY) from error
+    root = parse_xml(file, read_packed_text(file, "a fildyn.xml of ph.x"), "this XML")
     charges = root.find(".//ZSTAR")
     if charges is None:
         raise fail(file, "this file has no Born charges (ZSTAR)", _REMEDY)

@@ -12,20 +12,22 @@ from .columns import split_columns
 from .paths_common import fail, numbers
 from .records import FloatArray
 
-__all__ = ["last_structure", "parse_vasprun", "species", "vector"]
+__all__ = ["last_structure", "parse_xml", "species", "vector"]
 
 _REMEDY = "give the vasprun.xml of a finished run"
 _ENTITY = re.compile(r"<!(?:DOCTYPE|ENTITY)")
 
 
-def parse_vasprun(file: Path, text: str) -> ET.Element:
+def parse_xml(file: Path, text: str, what: str) -> ET.Element:
     """Root of the document. Raises `InputError` where it breaks off or declares entities."""
-    if _ENTITY.search(text[:100_000]):
-        raise fail(file, "this XML declares entities, which no code writes", _REMEDY)
+    if _ENTITY.search(text):
+        raise fail(file, "this XML declares entities, which no code writes", f"give {what} of a finished run")
     try:
         return ET.fromstring(text)
     except (ET.ParseError, ValueError) as error:
-        raise fail(file, f"this vasprun.xml is damaged or breaks off ({error})", _REMEDY) from error
+        raise fail(
+            file, f"{what} is damaged or breaks off ({error})", "give that of a finished run"
+        ) from error
 
 
 def vector(file: Path, element: ET.Element) -> list[float]:

@@ -304,8 +304,8 @@ def test_remedies_that_name_keys_of_the_input_help(files: Path, tmp_path: Path) 
     phonopy = pytest.importorskip("phonopy")
     ours = salt()
     whole = phonopy.Phonopy(ours.unitcell, np.eye(3, dtype=int) * 2, primitive_matrix=np.eye(3), log_level=0)
-    whole.force_constants = ours.force_constants
-    whole.save(tmp_path / "saddle.yaml", settings={"force_constants": True})
+    whole.dataset = ours.dataset
+    whole.save(tmp_path / "saddle.yaml", settings={"force_constants": False})
     (tmp_path / "initial.yaml").write_bytes((files / "phonopy_params.yaml").read_bytes())
     numbers = {
         "initial": "initial.yaml",
