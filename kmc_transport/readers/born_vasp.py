@@ -13,7 +13,7 @@ from .files import read_packed_text
 from .paths_common import fail
 from .records import BornCharges
 from .vasp_outcar import scan_outcar
-from .vasp_xml import last_structure, parse_xml, species, vector
+from .vasp_xml import last_structure, parse_vasprun, species, vector
 
 __all__ = ["read_outcar", "read_vasprun"]
 
@@ -39,7 +39,7 @@ def read_outcar(file: Path) -> BornCharges:
 
 def read_vasprun(file: Path) -> BornCharges:
     """The last array ``born_charges``; its rows are taken as those of the OUTCAR, as phonopy does."""
-    root = parse_xml(file, read_packed_text(file, "a vasprun.xml of VASP"), "this vasprun.xml")
+    root = parse_vasprun(file, read_packed_text(file, "a vasprun.xml of VASP"))
     charges = root.findall(".//array[@name='born_charges']")
     if not charges:
         raise fail(file, "this vasprun.xml has no Born charges", _REMEDY)

@@ -19,7 +19,7 @@ from .poscar import normal_poscar
 from .qe_structure import printed_structure
 from .records import FloatArray
 from .vasp_outcar import scan_outcar_text
-from .vasp_xml import last_structure, parse_xml, species
+from .vasp_xml import last_structure, parse_vasprun, species
 
 __all__ = ["STRUCTURE_KINDS", "Crystal", "read_crystal"]
 
@@ -135,7 +135,7 @@ def _outcar(file: Path, text: str) -> _Raw:
 
 
 def _vasprun(file: Path, text: str) -> _Raw:
-    root = parse_xml(file, text, "this vasprun.xml")
+    root = parse_vasprun(file, text)
     found, symbols = last_structure(file, root), species(root)
     if found is None or len(found[1]) != len(symbols):
         raise fail(

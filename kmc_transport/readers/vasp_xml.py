@@ -12,7 +12,7 @@ from .columns import split_columns
 from .paths_common import fail, numbers
 from .records import FloatArray
 
-__all__ = ["last_structure", "parse_xml", "species", "vector"]
+__all__ = ["last_structure", "parse_vasprun", "parse_xml", "species", "vector"]
 
 _REMEDY = "give the vasprun.xml of a finished run"
 _ENTITY = re.compile(r"<!(?:DOCTYPE|ENTITY)")
@@ -28,6 +28,11 @@ def parse_xml(file: Path, text: str, what: str) -> ET.Element:
         raise fail(
             file, f"{what} is damaged or breaks off ({error})", "give that of a finished run"
         ) from error
+
+
+def parse_vasprun(file: Path, text: str) -> ET.Element:
+    """`parse_xml` of a vasprun.xml."""
+    return parse_xml(file, text, "this vasprun.xml")
 
 
 def vector(file: Path, element: ET.Element) -> list[float]:
