@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +175,11 @@ def _cif(file: Path, text: str) -> _Raw:
     from pymatgen.io.cif import CifParser
 
     remedy = "repair the CIF, or write lattice and sites into the input"
-    _check_parameters(file, text)
     with library(file, "a CIF", remedy), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             parser = CifParser.from_str(text, occupancy_tolerance=_OVERFULL)
+            _check_numbers(file, parser.as_dict())
             structures = parser.parse_structures(primitive=False)
         except ValueError as error:
             said = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
@@ -195,24 +196,30 @@ def _cif(file: Path, text: str) -> _Raw:
     return _of_pymatgen(structures[0], None, notes, frame=True)
 
 
-def _check_parameters(file: Path, text: str) -> None:
-    """Lengths and angles of every cell, before a library computes with them."""
-    for m in re.finditer(r"^\s*_cell_(length_[abc]|angle_(?:alpha|beta|gamma))\s+(\S+)", text, re.M):
-        try:
-            value = float(re.sub(r"\(.*", "", m[2]))
-        except ValueError:
-            continue  # said by the library
-        low, high = (0.1, 1e5) if m[1].startswith("length") else (1.0, 179.0)
-        if not low <= value <= high:
-            line = text.count("\n", 0, m.start(2)) + 1
-            raise fail(
-                file,
-                f"_cell_{m[1]} is not sound",
-                "repair the CIF",
-                value=m[2][:40],
-                allowed=f"{low:g} to {high:g}",
-                line=line,
-            )
+_CIF_BOUNDS = {
+    **{f"_cell_length_{x}": (0.1, 1e5) for x in "abc"},
+    **{f"_cell_angle_{x}": (1.0, 179.0) for x in ("alpha", "beta", "gamma")},
+    **{f"_atom_site_fract_{x}": (-1e6, 1e6) for x in "xyz"},
+}
+
+
+def _check_numbers(file: Path, blocks: dict[str, Any]) -> None:
+    """Lengths, angles and coordinates, before a library computes with them (and folds 1e30 into the cell)."""
+    for block, (key, (low, high)) in product(blocks.values(), _CIF_BOUNDS.items()):
+        values = block.get(key, ())
+        for word in [values] if isinstance(values, str) else values:
+            try:
+                value = float(re.sub(r"\(.*", "", str(word)))
+            except ValueError:
+                continue  # "?" and the like: said by the library
+            if not low <= value <= high:
+                raise fail(
+                    file,
+                    f"{key} is not sound",
+                    "repair the CIF",
+                    value=str(word)[:40],
+                    allowed=f"{low:g} to {high:g}",
+                )
 
 
 def _json(file: Path, text: str) -> _Raw:

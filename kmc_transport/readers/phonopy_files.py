@@ -240,7 +240,7 @@ def _check_spread(file: Path, spread: Any, given: Any) -> None:
         atom = int(np.argmax(apart))
         raise fail(
             file,
-            f"the charges of atom {atom} (counted from 0) and of the atoms equivalent to it differ by {apart[atom]:.2f} e",
+            f"the charges of atom {atom} (counted from 0) and of those equivalent to it differ by {apart[atom]:.2f} e",
             "give the lines in the order of the structure's atoms, or one line for each symmetry-independent atom",
             allowed=f"{_UNLIKE:g} e",
         )
