@@ -85,7 +85,7 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
     above = ""
     if len(cells) > 1 and _total([s.width for s in strips]) > width:
         same = [s for s in strips if len(set(s.cells)) == 1 and not s.numeric]
-        above = ";   ".join(f"{s.header[0]}: {s.cells[0]}" for s in same)
+        above = ";   ".join(": ".join((*s.header[:1], s.cells[0])) for s in same)
         strips = [s for s in strips if s not in same]
     console = _console(width)
     with console.capture() as captured:

@@ -150,6 +150,14 @@ def test_a_wide_terminal_gets_one_table_and_a_narrow_one_a_stack() -> None:
     assert [line.split("   ")[0] for line in one[1:4]] == ["along", "─" * one[2].count("─"), "carrier"]
 
 
+def test_a_column_without_a_header_that_says_the_same_everywhere() -> None:
+    """The state of points that all hit their limit."""
+    rows = [{"carrier": c, "D": 1e-5, "state": "time limit"} for c in "ab"]
+    state: Column[Row] = Column("", lambda r: r["state"])
+    table = Table("Title", [word_column("carrier"), *[number_column("D")] * 4, state], rows)
+    assert table_lines(table, 60)[1] == "time limit"
+
+
 def test_why_a_number_is_missing() -> None:
     reasons = {"a": "it has not moved", "b": "", "c": "it has not moved", "d": "no time"}
     column = number_column("D", reason=lambda r: reasons[r["carrier"]])
