@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import InputError, KmcTransportError, Problem
+from .stopping import stopped_by_signals
 from .terminal import finish, interruptible, print_csv, print_json, tell
 from .terminal import print_plain as print  # whatever is printed here may come from a file or an argument
 
@@ -34,7 +31,7 @@ app = typer.Typer(
     help="From first-principles barriers to mobilities of ions and small polarons, "
     "by kinetic Monte Carlo and exactly.",
     epilog="Exit codes: 0 done, 1 ran but did not reach the asked accuracy or points failed, 2 bad input, "
-    "130 interrupted.",
+    "130 interrupted (Ctrl-C, SIGTERM or SIGHUP; what was done is saved).",
 )
 
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Input file (YAML).", show_default=False)]
@@ -201,7 +198,8 @@ def run(
         )
     part = _shard(shard)
     try:
-        with _terminated_as_interrupted(), Live(quiet or as_json) as live:
+        interruptible()
+        with stopped_by_signals(), Live(quiet or as_json) as live:
             dataset = simulate(
                 model,
                 output=target,
@@ -529,23 +527,24 @@ def trajectory(
 
     model = _load(input, classical, settings)
     try:
-        done = write_trajectory(
-            model,
-            output,
-            frames=frames,
-            every=None if every is None else parse_time(every, "--every"),
-            temperature=temperature,
-            field=[1e-10 * x for x in field or (0.0, 0.0, 0.0)],
-            events=events,
-            equilibration=0.0 if equilibrate is None else parse_time(equilibrate, "--equilibrate"),
-            replica=replica,
-            seed=seed,
-            host=host,
-            elements=parse_elements(element or []),
-            overwrite=overwrite,
-            on_progress=None if quiet or not sys.stderr.isatty() else _frames_done,
-            command=shlex.join(["kmc-transport", *sys.argv[1:]]),
-        )
+        with stopped_by_signals():
+            done = write_trajectory(
+                model,
+                output,
+                frames=frames,
+                every=None if every is None else parse_time(every, "--every"),
+                temperature=temperature,
+                field=[1e-10 * x for x in field or (0.0, 0.0, 0.0)],
+                events=events,
+                equilibration=0.0 if equilibrate is None else parse_time(equilibrate, "--equilibrate"),
+                replica=replica,
+                seed=seed,
+                host=host,
+                elements=parse_elements(element or []),
+                overwrite=overwrite,
+                on_progress=None if quiet or not sys.stderr.isatty() else _frames_done,
+                command=shlex.join(["kmc-transport", *sys.argv[1:]]),
+            )
     except KeyboardInterrupt:
         print(
             f"kmc-transport: interrupted; the frames so far are in {output}.points: run again to go on, or read "
@@ -943,24 +942,6 @@ def _end_of_shard(target: Path, quiet: bool) -> None:
             file=sys.stderr,
         )
         raise typer.Exit(1)
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, which batch systems send before they kill, saves what was done as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interruptible()
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _load(path: Path, classical: bool = False, settings: list[str] | None = None) -> Model:

@@ -15,27 +15,30 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from kmc_transport.simulation import run
 from kmc_transport.store import PointStore, open_results, points_folder, read_status
+from tests.processes import HANGS, command_line, started, wait_until
 from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
 
 KINDS = ("driver", "worker", "rebuild")
-ROOT = Path(__file__).parents[1]
 
 
-def start(folder: Path, *options: str, text: str = INPUT) -> subprocess.Popen:
+@contextmanager
+def start(
+    folder: Path, *options: str, text: str = INPUT, ignored: Sequence[int] = ()
+) -> Iterator[subprocess.Popen]:
     """``kmc-transport run`` on the sweep, as a process of its own."""
     (folder / "a.yaml").write_text(text)
-    command = [sys.executable, "-m", "kmc_transport", "run", "a.yaml", "-q", "--no-plot", *options]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    command = command_line("run", "a.yaml", "-q", "--no-plot", *options)
+    with started(command, cwd=folder, stderr=subprocess.PIPE, ignored=ignored) as process:
+        yield process
 
 
 def children(pid: int) -> list[int]:
@@ -54,29 +57,13 @@ def kill_once(folder: Path, kind: str, share: float, whole: Any) -> str:
     """
     path, points = folder / "a.h5", folder / "a.points"
     how = ("--executor", "processes") if kind == "worker" else ("--executor", "threads")
-    process = start(folder, *how, "--workers", "2")
     wanted = N_POINTS if kind == "rebuild" else int(share * N_POINTS)
-    deadline = time.monotonic() + 120
-    while len(points_of(points)) < wanted and process.poll() is None:
-        assert time.monotonic() < deadline, "the run hangs"
-        time.sleep(0.002)
-    time.sleep((share * 977) % 1 * (0.4 if kind == "rebuild" else 0.05))
-    said = sum(note["done"] for note in _notes(folder))
-    hit = False
-    if kind == "worker":
-        for child in children(process.pid)[:1]:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-                hit = True
-        assert process.wait(120) == 0, process.stderr.read() if process.stderr else ""
+    with start(folder, *how, "--workers", "2") as process:
+        wait_until(lambda: len(points_of(points)) >= wanted or process.poll() is not None, what="the points")
+        time.sleep((share * 977) % 1 * (0.4 if kind == "rebuild" else 0.05))
+        said = sum(note["done"] for note in _notes(folder))
+        hit = _kill(process, kind)
         kept = points_of(points)
-    else:
-        hit = process.poll() is None
-        process.kill()
-        process.wait()
-        kept = points_of(points)
-    if process.stderr is not None:
-        process.stderr.close()
     assert len(kept) >= said, "a point that was reported is gone"
     store = PointStore(points)
     for key in points_of(points):
@@ -95,6 +82,23 @@ def kill_once(folder: Path, kind: str, share: float, whole: Any) -> str:
     found = read_status(path)
     assert (found.done, found.failed, found.alive) == (N_POINTS, 0, False)
     return f"{kind} {'killed' if hit else 'too late'} with {len(kept)} of {N_POINTS} points"
+
+
+def _kill(process: subprocess.Popen, kind: str) -> bool:
+    """Whether there was somebody to kill; a run that lost a worker must go on to its end."""
+    if kind == "worker":
+        hit = False
+        for child in children(process.pid)[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+                hit = True
+        _, err = process.communicate(timeout=HANGS)
+        assert process.returncode == 0, err
+        return hit
+    hit = process.poll() is None
+    process.kill()
+    process.wait()
+    return hit
 
 
 def _notes(folder: Path) -> list[dict[str, Any]]:

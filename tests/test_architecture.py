@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": {"records"},  # for a type only
     "units": {"errors"},
     "seeds": set(),
+    "stopping": set(),
     "arrays": {"errors"},
     "records": set(),
     "rules": {"errors", "units"},
@@ -53,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {
         *("errors", "units", "arrays", "records", "model", "rates", "exact", "observables", "store"),
         *("plots", "simulation", "report", "readers", "polarization", "polarization_plot", "comparison_plot"),
-        *("polarization_report", "trajectory", "recording", "sweep", "live", "terminal"),
+        *("polarization_report", "trajectory", "recording", "sweep", "live", "terminal", "stopping"),
         "interaction_report",
     },
     "terminal": {"errors"},

@@ -53,3 +53,28 @@ def until_stopped() -> str:
 
 def fail_to_prepare(*_: Any) -> None:
     raise InputError(Problem("no such rule"))
+
+
+def never_come_back() -> None:
+    """Deaf to everything, as a compiled routine is."""
+    import numba
+
+    @numba.njit(nogil=True)
+    def busy(n: int) -> float:
+        x = 1.0
+        for _ in range(n):
+            x = (x * 1.0000001 + 1.0 / x) % 3.0
+        return x
+
+    busy(1)
+    _state["report"]("busy")
+    busy(2**62)
+
+
+class _NoMemory:
+    def __reduce__(self) -> Any:
+        raise MemoryError
+
+
+def no_memory_for_the_answer() -> _NoMemory:
+    return _NoMemory()

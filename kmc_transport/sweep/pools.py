@@ -7,7 +7,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from ..rules import get_rule
 from .grid import GridPoint
 from .job import Job, Outcome, Standing, simulate_point
 from .processes import WorkerProcesses, can_fork
+from .threads import CannotStart, WorkerThreads
 
 __all__ = ["AutoPool", "ForeignPool", "Pool", "ProcessPool", "ThreadPool", "processors", "warm_up"]
 
@@ -36,6 +37,9 @@ class Pool(Protocol):
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         """Have one point simulated."""
+
+    def check(self) -> None:
+        """KmcTransportError when somebody has died whose point will never be done; asked now and then."""
 
     def stop(self) -> None:
         """Tell the points at work to save what they have and stop."""
@@ -60,8 +64,8 @@ class ThreadPool:
         self._stopping = threading.Event()
         self._n = min(n, n_points)
         self._turn = threading.Semaphore(self._n)
-        self._pool = ThreadPoolExecutor(self._n if job.folder is None else self._n * (1 + SAVING))
-        self._inner = ThreadPoolExecutor(n) if n > n_points else None
+        self._pool = WorkerThreads(self._n if job.folder is None else self._n * (1 + SAVING))
+        self._inner = WorkerThreads(n) if n > n_points else None
 
     def window(self) -> int:
         return _window(self._n) + SAVING * self._n
@@ -77,6 +81,11 @@ class ThreadPool:
             turn=self._turn,
         )
 
+    def check(self) -> None:
+        for threads in (self._pool, self._inner):
+            if threads is not None:
+                threads.check()
+
     def stop(self) -> None:
         self._stopping.set()
 
@@ -87,7 +96,7 @@ class ThreadPool:
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
         if self._inner is not None:
-            self._inner.shutdown()
+            self._inner.shutdown(cancel_futures=True)
 
 
 class ProcessPool:
@@ -108,6 +117,9 @@ class ProcessPool:
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         return self.processes.submit(_in_process, point)
+
+    def check(self) -> None:
+        self.processes.check()
 
     def stop(self) -> None:
         self.processes.stop()
@@ -164,12 +176,23 @@ class AutoPool:
         if seconds < SHORT and worth:
             if self._fork:
                 self._threads.drain()
-            self._processes = ProcessPool(self._job, self._n, self._report)
+            try:
+                self._processes = ProcessPool(self._job, self._n, self._report)
+            except CannotStart:  # threads will do
+                if self._fork:
+                    self._threads = ThreadPool(self._job, self._n, self._left, self._report)
+                self._learning = False
+                return
         self._learning = self._processes is None and len(self._seconds) < LEARN * self._n
 
     def _learn(self, future: Future[Outcome]) -> None:
         if not future.cancelled() and future.exception() is None:
             self._seconds.append(future.result().standing.seconds)
+
+    def check(self) -> None:
+        for pool in (self._threads, self._processes):
+            if pool is not None:
+                pool.check()
 
     def stop(self) -> None:
         for pool in (self._threads, self._processes):
@@ -239,6 +262,9 @@ class ForeignPool:
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
         return future
+
+    def check(self) -> None:
+        """The executor's own business."""
 
     def stop(self) -> None:
         if self._stop_file is not None:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from ..errors import KmcTransportError
+from .threads import CannotStart
 
 __all__ = ["WorkerLost", "WorkerProcesses", "can_fork", "serve"]
 
@@ -34,6 +36,12 @@ _SIZE = struct.Struct("<Q")
 QUICK = 0.5
 """A process that twice answers within this time (s) gets its next tasks before it has finished the one at work, so that
 it never waits for one; not where few tasks are left, which another process might do sooner."""
+
+
+PATIENCE = 10.0
+"""Seconds to wait for what was told to stop."""
+_NO_THREAD = 11
+"""Exit code of a worker that cannot start its threads."""
 
 
 class WorkerLost(KmcTransportError):
@@ -155,11 +163,21 @@ class WorkerProcesses(Executor):
         self._processes: set[_Process] = set()
         self._lock = threading.Lock()
         self._stopping = self._closed = False
-        first: list[_Process | None] = [_fork(start) if fork else None for _ in range(n)]
+        self._broken: BaseException | None = None
+        first: list[_Process | None] = list(_forked(start, n)) if fork else [None] * n
         self._processes.update(p for p in first if p is not None)
-        self._threads = [threading.Thread(target=self._drive, args=(p,), daemon=True) for p in first]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for p in first:
+            thread = threading.Thread(target=self._drive, args=(p,), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as e:
+                if p is not None:
+                    self._end(p)
+                if not self._threads:
+                    raise CannotStart("a thread", e) from None
+            else:
+                self._threads.append(thread)
 
     @property
     def pids(self) -> list[int]:
@@ -170,9 +188,20 @@ class WorkerProcesses(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         if self._closed:
             raise RuntimeError("the workers are shut down")
+        self.check()
         future: Future = Future()
         self._tasks.put(_Task(future, (fn, args, kwargs)))
         return future
+
+    def check(self) -> None:
+        """KmcTransportError when a thread that drives a process has died, so that tasks will never be done."""
+        if isinstance(self._broken, CannotStart):
+            raise self._broken
+        if self._broken is not None:
+            raise KmcTransportError(
+                f"a worker has been given up ({type(self._broken).__name__}: {self._broken}); finished points are "
+                "kept, run again to go on, with fewer --workers perhaps"
+            )
 
     def stop(self) -> None:
         """Tell the tasks at work to stop; those that ask `should_stop` do."""
@@ -203,7 +232,12 @@ class WorkerProcesses(Executor):
             self._tasks.put(None)
         if wait:
             for thread in self._threads:
-                thread.join()
+                thread.join(PATIENCE if cancel_futures else None)
+            with self._lock:
+                left = list(self._processes) if cancel_futures else []
+            for process in left:  # it does not come back from what it is at
+                process.kill()
+                self._end(process)
 
     def _start(self) -> _Process:
         code = (
@@ -240,6 +274,15 @@ class WorkerProcesses(Executor):
     def _drive(self, process: _Process | None) -> None:
         """One thread for each process: hand it tasks, take its answers."""
         sent: dict[int, _Task] = {}  # oldest first
+        try:
+            self._hand_out(process, sent)
+        except BaseException as e:  # no memory, say: nobody else looks after these tasks
+            self._broken = e
+            for task in sent.values():
+                if not task.future.done():
+                    task.future.set_exception(e)
+
+    def _hand_out(self, process: _Process | None, sent: dict[int, _Task]) -> None:
         back: deque[_Task] = deque()  # from a process that died before it came to them
         open_ = True
         number, quick, since = 0, 0, 0.0
@@ -255,8 +298,8 @@ class WorkerProcesses(Executor):
                 elif task.begin() and (block := _packed(task, number)) is not None:
                     try:
                         process = self._start() if process is None else process
-                    except OSError as e:
-                        task.future.set_exception(WorkerLost(f"no worker process could be started: {e}"))
+                    except (OSError, RuntimeError) as e:
+                        task.future.set_exception(CannotStart("a worker process", e))
                         continue
                     since = since if sent else time.monotonic()
                     sent[number] = task
@@ -271,7 +314,11 @@ class WorkerProcesses(Executor):
             except (EOFError, OSError, pickle.UnpicklingError):
                 self._end(process)
                 first, *others = sent.values()
-                first.future.set_exception(WorkerLost(_how_it_died(process.returncode)))
+                code = process.returncode
+                lost: KmcTransportError = WorkerLost(_how_it_died(code))
+                if code == _NO_THREAD:
+                    lost = CannotStart("a thread of a worker process", "the system allows no more")
+                first.future.set_exception(lost)
                 back.extend(others)
                 sent.clear()
                 process, quick = None, 0
@@ -301,6 +348,19 @@ class WorkerProcesses(Executor):
                 self._on_message(content)
             else:
                 return which, kind == "result", content
+
+
+def _forked(start: _Start, n: int) -> list[_Forked]:
+    """Up to ``n`` copies of this process, as many as the system allows; `CannotStart` for none."""
+    made: list[_Forked] = []
+    for _ in range(n):
+        try:
+            made.append(_fork(start))
+        except OSError as e:
+            if not made:
+                raise CannotStart("a worker process", e) from None
+            break
+    return made
 
 
 def _packed(task: _Task, number: int) -> bytes | None:
@@ -344,8 +404,16 @@ def _fork(start: _Start) -> _Forked:
         with suppress(Exception):
             stream.flush()  # or the copy would print it again
     # no handler of the driver may run in the copy
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    pid = os.fork()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        with warnings.catch_warnings():  # of threads that hold no lock: see `can_fork`
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for fd in (to_read, stdin, stdout, to_write):
+            os.close(fd)
+        raise
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(to_read)
@@ -355,6 +423,7 @@ def _fork(start: _Start) -> _Forked:
         gc.freeze()  # what the driver has is the driver's to clean up
         _let_go_of_files(to_read, to_write)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _serve(os.fdopen(to_read, "rb"), os.fdopen(to_write, "wb"), lambda: start)
@@ -391,6 +460,9 @@ def _serve(source: IO[bytes], answers: IO[bytes], get: Callable[[], _Start]) -> 
         except (EOFError, OSError, pickle.UnpicklingError):
             stopping.set()
             tasks.put(None)
+            time.sleep(PATIENCE)  # what it is at may not come back: nobody waits for it
+        finally:
+            os._exit(1)
 
     def tell(kind: str, which: int, content: Any) -> None:
         with sending:
@@ -411,6 +483,9 @@ def _serve(source: IO[bytes], answers: IO[bytes], get: Callable[[], _Start]) -> 
                 answer(task[0], *task[1])
         except (OSError, ValueError):
             stopping.set()  # the driver is gone
+        except BaseException as e:  # no memory, say; the driver sees the process end
+            os.write(2, f"kmc-transport: a worker process ends: {type(e).__name__}: {e}\n".encode())
+            os._exit(1)
         tasks.put(None)  # for the next thread
 
     broken: BaseException | None = None
@@ -420,10 +495,17 @@ def _serve(source: IO[bytes], answers: IO[bytes], get: Callable[[], _Start]) -> 
         setup(*arguments, stopping.is_set, lambda content: tell("report", -1, content))
     except Exception as e:
         broken = e
-    threading.Thread(target=listen, daemon=True).start()
+    try:
+        threading.Thread(target=listen, daemon=True).start()
+    except RuntimeError:  # the system allows no more threads
+        os._exit(_NO_THREAD)
     others = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-    for thread in others:
-        thread.start()
+    for i, thread in enumerate(others):
+        try:
+            thread.start()
+        except RuntimeError:
+            del others[i:]
+            break
     work()
     for thread in others:  # they may be saving
         thread.join()

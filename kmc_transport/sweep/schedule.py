@@ -7,7 +7,7 @@ import socket
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -28,6 +28,8 @@ __all__ = ["Progress", "Tracker", "run_points"]
 LOST_ATTEMPTS, ATTEMPTS = 3, 2
 """How often a point is tried whose worker dies, and one that ends with an error nobody expected."""
 TICK = 0.2  # s
+PATIENCE = 10.0
+"""Seconds to wait for points that were told to stop."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,9 @@ def run_points(
                 future = pool.submit(point)
                 pending[future] = (point, attempt)
                 future.add_done_callback(ended.put)
-            for future in _some(ended):
+            for future in _some(ended) or _forgotten(pending, pool):
+                if future not in pending:  # was found before it said so
+                    continue
                 point, attempt = pending.pop(future)
                 outcome = _outcome(future, point, attempt)
                 if outcome is None:
@@ -181,18 +185,28 @@ def run_points(
         pool.stop()
         for future in pending:
             future.cancel()
-        for future in wait(pending, timeout=60).done:  # what was at its end when the sweep was stopped
+        for future in wait(pending, timeout=PATIENCE).done:  # what was at its end when the sweep was stopped
             if not future.cancelled() and future.exception() is None:
                 on_end(pending[future][0], future.result())
         raise
 
 
-def _some(ended: SimpleQueue[Future[Outcome]]) -> Iterator[Future[Outcome]]:
+def _some(ended: SimpleQueue[Future[Outcome]]) -> Sequence[Future[Outcome]]:
     """What has ended; waits a moment for the first."""
+    found = []
     with suppress(Empty):
-        yield ended.get(timeout=TICK)
+        found.append(ended.get(timeout=TICK))
         while True:
-            yield ended.get_nowait()
+            found.append(ended.get_nowait())
+    return found
+
+
+def _forgotten(pending: Iterable[Future[Outcome]], pool: Pool) -> list[Future[Outcome]]:
+    """What has ended without a word (there was no memory for it); an error where nothing more will."""
+    done = [future for future in pending if future.done()]
+    if not done:
+        pool.check()
+    return done
 
 
 def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome | None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from kmc_transport.cli import main
 from kmc_transport.store import open_results
+from tests.processes import HANGS, command_line, started, wait_until
 
 INPUTS = Path(__file__).parents[2] / "inputs"
 QUICK = (
@@ -223,19 +221,13 @@ def test_shipped_inputs_check(shipped: Path) -> None:
 
 def test_ctrl_c_ends_with_130_and_a_rerun_goes_on(chain: Path) -> None:
     chain.write_text(QUICK.replace("relative_error: 5 %", "relative_error: 0.001 %"))
-    command = [shutil.which("kmc-transport") or "", "run", "chain.yaml", "--no-plot"]
-    if not command[0]:
-        command[:1] = [sys.executable, "-m", "kmc_transport"]
-    env = {**os.environ, "PYTHONPATH": str(INPUTS.parent)}
-    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    program = shutil.which("kmc-transport")
+    command = [program] if program else command_line()
     progress = Path("chain.points/progress.json")
-    while not (progress.exists() and json.loads(progress.read_text())["running"]):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with started([*command, "run", "chain.yaml", "--no-plot"], stderr=subprocess.PIPE) as process:
+        wait_until(lambda: progress.exists() and json.loads(progress.read_text())["running"], process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=HANGS)
     assert process.returncode == 130
     assert "run again to go on" in err
     assert "Traceback" not in err

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kmc_transport import simulation
 from kmc_transport.errors import StoreError
 from kmc_transport.model import Model, Sampling, load_model_text
 from kmc_transport.point import PointSimulation
@@ -23,6 +18,7 @@ from kmc_transport.simulation import grid_points, model_identity, run
 from kmc_transport.store import open_results, points_folder, read_catalog, read_provenance
 from kmc_transport.sweep import schedule
 from tests.networks import T0, chain, lattice_gas
+from tests.processes import command_line, started, wait_until
 
 INPUT = """
 format: 1
@@ -206,15 +202,11 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, whole: Any) -> None:
     """SIGKILL once a point is on disk: the next run keeps it and ends with the same numbers."""
     (tmp_path / "in.yaml").write_text(INPUT)
     path = tmp_path / "in.h5"
-    command = [sys.executable, "-m", "kmc_transport", "run", "in.yaml", "-q", "--no-plot", "--workers", "1"]
-    env = {**os.environ, "PYTHONPATH": str(Path(simulation.__file__).parents[1])}
-    process = subprocess.Popen(command, cwd=tmp_path, env=env)
-    deadline = time.monotonic() + 120
-    while not list(points_folder(path).glob(KEYS)) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = command_line("run", "in.yaml", "-q", "--no-plot", "--workers", "1")
+    with started(command, cwd=tmp_path) as process:
+        wait_until(lambda: list(points_folder(path).glob(KEYS)) or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     kept = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
     assert kept
     assert_same(run(model_of(), output=path), whole)

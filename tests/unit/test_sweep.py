@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import kmc_transport
 from kmc_transport import simulation
 from kmc_transport.errors import InputError, KmcTransportError, Problem, StoreError, TooManyStates
 from kmc_transport.records import ExitReason
@@ -30,6 +29,7 @@ from kmc_transport.sweep.job import Job, Outcome, Standing, simulate_point
 from kmc_transport.sweep.processes import WorkerLost, WorkerProcesses, can_fork
 from kmc_transport.sweep.schedule import Tracker, run_points
 from tests import worker_tasks
+from tests.processes import HANGS, ROOT, started, wait_until
 from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
 
 
@@ -178,18 +178,12 @@ def free_port() -> int:
 @contextmanager
 def dask_process(*arguments: str, folder: Path) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(Path(kmc_transport.__file__).parents[1]),
-        "PYTHONWARNINGS": "ignore",
-    }
-    with (folder / f"{arguments[0]}.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
-    try:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    with (
+        (folder / f"{arguments[0]}.log").open("ab") as log,
+        started(command, cwd=folder, env=env, stdout=log, stderr=log) as process,
+    ):
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -215,9 +209,7 @@ def test_dask_over_tcp_with_a_worker_killed(tmp_path: Path, whole: Any) -> None:
 
         from contextlib import ExitStack
 
-        deadline = time.monotonic() + 30
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(file.exists)
         with ExitStack() as stack:
             data = run(sweep_model(), scheduler_file=file, output=path, on_progress=kill_one)
     assert killed
@@ -266,7 +258,7 @@ def test_worker_processes() -> None:
     while reports[-1] != "here":
         time.sleep(0.01)
     pool.stop()
-    assert waiting.result(timeout=10) == "stopped"
+    assert waiting.result(timeout=300) == "stopped"
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(worker_tasks.add, 1)
@@ -328,7 +320,7 @@ assert "SIGKILL" in str(lost.exception())
 assert [f.result()[0] for f in others] == list(range(40, 60))
 waiting = pool.submit(t.until_stopped)
 pool.stop()
-assert waiting.result(timeout=10) == "stopped"
+assert waiting.result(timeout=300) == "stopped"
 pids = pool.pids
 pool.shutdown()
 for pid in pids:
@@ -339,18 +331,12 @@ print("done", flush=True)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="not forked elsewhere")
 def test_forked_workers(tmp_path: Path) -> None:
-    root = Path(kmc_transport.__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", FORKED, str(tmp_path / "kept")],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "done\n"
-    assert done.stderr.count("must not get between") == 70
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started([sys.executable, "-c", FORKED, str(tmp_path / "kept")], cwd=ROOT, **pipes) as process:
+        out, err = process.communicate(timeout=HANGS)
+    assert process.returncode == 0, err
+    assert out == "done\n"
+    assert err.count("must not get between") == 70
 
 
 def test_no_fork_beside_other_threads() -> None:
@@ -377,20 +363,119 @@ def test_a_worker_ends_with_its_driver(tmp_path: Path) -> None:
         "pool = WorkerProcesses(1, t.prepare, (1,), lambda m: print(pool.pids[0], flush=True))\n"
         "pool.submit(t.until_stopped).result()\n"
     )
-    root = Path(kmc_transport.__file__).parents[1]
-    driver = subprocess.Popen([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True)
-    assert driver.stdout is not None
-    pid = int(driver.stdout.readline())
-    driver.kill()
-    driver.wait()
-    driver.stdout.close()
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
-            break
-        time.sleep(0.05)
-    else:
-        assert not Path(f"/proc/{pid}").exists()
+    with started([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        pid = int(driver.stdout.readline())
+        driver.kill()
+        driver.wait()
+        wait_until(lambda: is_gone(pid))
+
+
+DEAF = """
+import os
+from kmc_transport.sweep import processes
+from tests import worker_tasks as t
+processes.PATIENCE = 0.5
+pool = processes.WorkerProcesses(1, t.prepare, (1,), lambda m: print(pool.pids[0], flush=True), fork=True)
+pool.submit(t.never_come_back).result()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not forked elsewhere")
+def test_a_worker_that_does_not_come_back_ends_with_its_driver_too() -> None:
+    with started([sys.executable, "-c", DEAF], cwd=ROOT, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        pid = int(driver.stdout.readline())
+        driver.kill()
+        driver.wait()
+        wait_until(lambda: is_gone(pid))
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, though nobody may have taken note."""
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+
+
+# what the system does not allow -----------------------------------------------------------------------
+
+
+def test_fewer_threads_where_no_more_can_be_started(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, allowed = threading.Thread.start, [1]
+
+    def start(self: threading.Thread) -> None:
+        if not allowed:
+            raise RuntimeError("can't start new thread")
+        allowed.pop()
+        real(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert_same_table(run(sweep_model(), executor="threads", workers=3), whole)
+    for executor in ("threads", "processes"):
+        with pytest.raises(InputError, match="could not be started") as caught:
+            run(sweep_model(), executor=executor, workers=3)
+        assert "ulimit -u" in caught.value.problems[0].remedy
+
+
+def test_threads_where_no_process_can_be_started(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: fork())
+    for name in ("WORTH", "WORTH_FORK"):
+        monkeypatch.setattr(pools, name, 1e-6)
+    if can_fork():
+        assert_same_table(run(sweep_model(), workers=2), whole)
+    with pytest.raises(InputError, match="a worker process could not be started"):
+        run(sweep_model(), executor="processes", workers=2)
+
+
+class DyingFuture(Future):
+    def set_exception(self, _: BaseException | None) -> None:
+        raise MemoryError  # not even to say so
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: Any, **__: Any) -> Outcome:
+        raise MemoryError
+
+    monkeypatch.setattr(pools, "simulate_point", die)
+    monkeypatch.setattr("kmc_transport.sweep.threads.Future", DyingFuture)
+    monkeypatch.setattr("kmc_transport.sweep.schedule.PATIENCE", 0.1)
+    with pytest.raises(KmcTransportError, match=r"thread has died .*run again"):
+        run(sweep_model(), executor="threads", workers=2, output=tmp_path / "a.h5")
+    assert open_results(tmp_path / "a.h5") is not None
+
+
+def test_a_thread_of_a_worker_that_dies_ends_the_worker() -> None:
+    """Not a driver that waits for ever."""
+    pool = WorkerProcesses(1, worker_tasks.prepare, (1,), threads=2)
+    for i in range(4):
+        pool.submit(worker_tasks.add, i).result()
+    lost = [pool.submit(worker_tasks.no_memory_for_the_answer) for _ in range(3)]
+    for future in lost:
+        assert isinstance(future.exception(timeout=HANGS), WorkerLost)
+    assert pool.submit(worker_tasks.add, 1).result()[0] == 2
+    pool.shutdown()
+
+
+def test_a_driving_thread_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerProcesses(1, worker_tasks.prepare, (1,))
+
+    def no_memory(_: Any) -> Any:
+        raise MemoryError
+
+    pool.submit(worker_tasks.add, 1).result()
+    monkeypatch.setattr(pool, "_answer", no_memory)
+    assert isinstance(pool.submit(worker_tasks.add, 1).exception(timeout=HANGS), MemoryError)
+    with pytest.raises(KmcTransportError, match="given up"):
+        pool.check()
+    pool.shutdown(cancel_futures=True)
+    assert pool.pids == []
 
 
 def test_errors_keep_their_problems_on_the_way() -> None:
@@ -650,7 +735,6 @@ def test_ctrl_c_stops_all_workers_and_keeps_their_work(tmp_path: Path) -> None:
             path, began, foreign = tmp_path / f"{name}.h5", [], executor is threads  # type: ignore[var-annotated]
             with pytest.raises(KeyboardInterrupt):
                 run(sweep_model(text), output=path, executor=executor, workers=2, on_progress=interrupt)
-            assert time.monotonic() < began[-1] + 20
             assert len(PointStore(points_folder(path)).partial_keys()) == 2, name
             assert not open_results(path)["complete"].any()
             assert not (points_folder(path) / ".stop").exists()

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +37,7 @@ from kmc_transport.sweep.merge import merge
 from kmc_transport.sweep.table import gather, load_table, rebuild
 from kmc_transport.sweep.verify import LIMITED, OUTSIDE, verify
 from tests.killing import KINDS, kill_once, start
+from tests.processes import HANGS, started, wait_until
 from tests.sweeps import INPUT, KEYS, N_POINTS, assert_same_table, points_of, sweep_model
 
 
@@ -74,18 +77,71 @@ def test_killed_and_taken_up_again(tmp_path: Path, whole: Any, kind: str, share:
     assert "killed" in kill_once(tmp_path, kind, share, whole)
 
 
-def test_sigterm_saves_what_was_done(tmp_path: Path) -> None:
-    text = INPUT.replace("events: 2000", "relative_error: 0.001 %")
-    process = start(tmp_path, "-o", "b.h5", "--workers", "1", text=text)
-    while not (tmp_path / "b.points" / "progress.json").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    time.sleep(0.5)
-    process.terminate()
-    _, err = process.communicate(timeout=60)
+FOR_EVER = INPUT.replace("events: 2000", "relative_error: 0.001 %")
+
+
+def at_work(folder: Path) -> bool:
+    """Whether a point is being simulated."""
+    progress = folder / "progress.json"
+    return progress.exists() and bool(json.loads(progress.read_text())["running"])
+
+
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [
+        (signal.SIGHUP, ()),
+        (signal.SIGTERM, (signal.SIGINT,)),  # a background job
+    ],
+)
+def test_a_signal_saves_what_was_done(tmp_path: Path, number: int, ignored: tuple[int, ...]) -> None:
+    with start(tmp_path, "-o", "b.h5", "--workers", "1", text=FOR_EVER, ignored=ignored) as process:
+        wait_until(lambda: at_work(tmp_path / "b.points"), process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=HANGS)
     assert process.returncode == 130
     assert "run again to go on" in err
+    assert "Traceback" not in err
     assert len(PointStore(tmp_path / "b.points").partial_keys()) == 1
+
+
+def test_what_is_ignored_on_entry_stays_ignored(tmp_path: Path) -> None:
+    ignored = (signal.SIGINT, signal.SIGHUP)
+    with start(tmp_path, "-o", "b.h5", "--workers", "1", text=FOR_EVER, ignored=ignored) as process:
+        wait_until(lambda: at_work(tmp_path / "b.points"), process)
+        for number in ignored:
+            process.send_signal(number)
+        time.sleep(1.0)
+        assert process.poll() is None
+
+
+DEAF = """
+import threading
+from kmc_transport import stopping
+import numba
+stopping.REACT = 0.5
+@numba.njit(nogil=True)
+def busy(n):
+    x = 1.0
+    for i in range(n):
+        x = (x * 1.0000001 + 1.0 / x) % 3.0
+    return x
+busy(1)
+with stopping.stopped_by_signals():
+    threading.Timer(1.0, print, ["busy"], {"flush": True}).start()
+    busy(2**62)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_compiled_routine_that_does_not_come_back_is_no_hiding_place(number: int) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started([sys.executable, "-c", DEAF], **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "busy\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=HANGS)
+    assert process.returncode == 130
+    assert "ended at once" in err
 
 
 # no room, no permission --------------------------------------------------------------------------------
