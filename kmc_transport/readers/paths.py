@@ -23,9 +23,9 @@ PATH_KINDS: dict[str, str] = {
     "vasp": "VASP: folder with the image folders 00, 01, … (OUTCAR or vasprun.xml, CONTCAR or POSCAR)",
     "neb_analysis": "pymatgen: JSON of a NEBAnalysis",
     "qe": "Quantum ESPRESSO neb.x: prefix.dat, .path, .axsf or .int, with those of the same prefix beside it",
-    "outputs": "one output for each image, given as a list (pw.x, OUTCAR, … whatever ASE reads)",
+    "outputs": "one output for each image, given as a list (pw.x, OUTCAR, vasprun.xml, … whatever ASE reads)",
     "ase": "ASE: trajectory (.traj, .xyz) or database (.db, .json); key picks the images",
-    "table": "text or CSV: image or reaction coordinate, energy (eV, or as the heading says), perhaps its error",
+    "table": "text or CSV with names of columns, or image and energy alone; VTST's neb.dat, nebef.dat, spline.dat",
 }
 """Kinds of paths, with one line about each."""
 

@@ -84,12 +84,13 @@ def vasprun_run(file: Path) -> Run:
 def _values(root: ET.Element) -> tuple[dict[str, Any], dict[str, str]]:
     """Settings, and every tag as text: of the INCAR, then as used."""
     tags: dict[str, str] = {}
+    # the first of a name counts (NELM comes again, of linear response); LDAUU as used is cut to one number
     for part in ("incar", "parameters"):
+        found: dict[str, str] = {}
         for element in root.findall(f"./{part}//*[@name]"):
-            name = element.get("name", "")
-            # LDAUU of the parameters is cut to one number
-            if element.tag in ("i", "v") and not (name in tags and name.startswith("LDAU")):
-                tags[name] = " ".join((element.text or "").split())
+            if element.tag in ("i", "v"):
+                found.setdefault(element.get("name", ""), " ".join((element.text or "").split()))
+        tags |= {k: v for k, v in found.items() if not (k in tags and k.startswith("LDAU"))}
     values: dict[str, Any] = {"code": "VASP", **DEFAULTS}
     version = root.findtext("generator/i[@name='version']")
     values["version"] = (version or "").strip() or None
