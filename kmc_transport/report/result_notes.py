@@ -55,6 +55,11 @@ def _across(d: Arrays) -> Iterator[str]:
 def _how(d: Arrays) -> Iterator[str]:
     if (d["field"] == 0).any():
         yield "Mobility at zero field: Einstein relation, from the fluctuations."
+    if not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", []))):
+        yield (
+            "From linear response: the field is so weak that the run without field serves it; combined: with the drift "
+            "in the field, by their errors. A bound of the bias is part of the error (column mobility_bias)."
+        )
     yield (
         "D tracer along: component of the tracer's diffusion tensor along that direction. In parentheses: standard "
         "error of the last digits, of the sampling alone."

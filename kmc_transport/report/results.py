@@ -77,6 +77,13 @@ class _Row:
         return float(self.of_carrier(("mobility" if self.driven else "mobility_einstein") + suffix))
 
     @property
+    def method(self) -> str:
+        """Where the mobility comes from."""
+        if told := str(self.of_point("mobility_method")) if "mobility_method" in self.d else "":
+            return told
+        return "drift velocity" if self.driven else "Einstein relation"
+
+    @property
     def deviation(self) -> float:
         """Mobility minus exact mobility, in standard errors."""
         stderr = self.mobility("_stderr")
@@ -161,13 +168,8 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         text=lambda r: format_beside(*(r.mobility(s) * CM2 for s in ("_exact", "", "_stderr"))),
     )
     yield Column("dev.", lambda r: r.deviation, "s.e.", "mobility_deviation", "+.1f")
-    yield Column(
-        "from",
-        lambda r: "drift velocity" if r.driven else "Einstein relation",
-        "",
-        "mobility_from",
-        shown=False,
-    )
+    mixed = not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", [])))
+    yield Column("from", lambda r: r.method, key="mobility_from", shown=mixed)
     yield Column(
         "drift velocity",
         lambda r: r.mobility() * r.d["field"][r.f] if r.driven else math.nan,
@@ -232,9 +234,11 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         shown=False,
     )
     yield Column(
-        "mobility from",
-        lambda r: "drift velocity" if r.driven else "Einstein relation",
-        key="mobility_from",
+        "bias at most",
+        lambda r: r.of_carrier("mobility_bias") * CM2,
+        "cm²/(V s)",
+        "mobility_bias",
+        ".2g",
         shown=False,
     )
     if "algorithm" in d:
