@@ -153,7 +153,9 @@ def _carrier(
                 f"the carrier '{entry.carrier}' cannot sit on sites '{label}'",
                 value=label,
                 allowed=", ".join(allowed),
-                remedy=nearest(label, allowed) or f"add '{label}' to carriers.{entry.carrier}.sites",
+                remedy=nearest(label, allowed)
+                or f"use one of these; sites '{label}' of the structure count once carriers.{entry.carrier}.sites "
+                "lists them",
             )
     return index if ok else None
 
