@@ -72,7 +72,7 @@ def read_path(
             value=kind,
         )
     if several is not None:
-        raw: RawPath = read_outputs(several)
+        raw: RawPath = read_outputs(several, half=saddle_by_symmetry)
         return build_path(raw, migrating_atom=migrating_atom, saddle_by_symmetry=saddle_by_symmetry)
     if not file.exists():
         raise fail(
@@ -91,7 +91,7 @@ def read_path(
     if kind != "vasp" and file.is_dir():
         raise fail(file, f"a path of kind '{kind}' is a file, this is a folder", "give the file")
     if kind == "vasp":
-        raw = read_vasp(file)
+        raw = read_vasp(file, half=saddle_by_symmetry)
     elif kind == "neb_analysis":
         raw = read_neb_analysis(file)
     elif kind == "qe":

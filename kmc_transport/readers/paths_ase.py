@@ -75,12 +75,12 @@ def ase_energy(file: Path, image: Any, name: str) -> tuple[float, Any]:
 def ase_settings(
     file: Path, image: Any, name: str, told: Mapping[str, Any] = MappingProxyType({})
 ) -> Settings:
-    """What an image tells of its calculation; ``told``: keys of its row in a database."""
+    """What an image tells of its calculation; ``told``: settings that stand beside it."""
     calculator = image.calc
     parameters = dict(getattr(calculator, "parameters", None) or {})
     code = getattr(calculator, "name", None)
     nested = [v for v in parameters.values() if isinstance(v, Mapping)]
-    values = told_settings({**image.info, **told, **parameters})
+    values = {**told_settings({**image.info, **parameters}), **told}
     for inner in nested:  # such as input_data of pw.x
         flat = [v for v in inner.values() if isinstance(v, Mapping)] or [inner]
         for group in flat:
@@ -225,7 +225,10 @@ def _rows(
     with library(file, "a database of ASE", "check the selection, such as 'path=hop1' or 'id>4'"):
         rows = list(database.select(key))
         images = [row.toatoms() for row in rows]
-        told = [{**dict(row.get("calculator_parameters") or {}), **row.key_value_pairs} for row in rows]
+        told = [
+            told_settings({**dict(row.get("calculator_parameters") or {}), **row.key_value_pairs})
+            for row in rows
+        ]
     if not rows:
         raise fail(
             file,

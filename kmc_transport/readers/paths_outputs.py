@@ -16,6 +16,7 @@ from .paths_geometry import refuse_unequal_images
 from .paths_vasp import at_rest, broken_off, refuse_inside, slopes
 from .records import FloatArray
 from .settings import Settings, compare_settings
+from .settings_printed import printed_settings
 from .settings_qe import is_pw_output, pw_energy, pw_forces, pw_settings
 from .settings_vasp import Run, outcar_run
 from .structures import read_structure
@@ -41,8 +42,10 @@ class _Image:
     run: Run | None = None
 
 
-def read_outputs(files: Sequence[Path]) -> RawPath:
+def read_outputs(files: Sequence[Path], *, half: bool = False) -> RawPath:
     """Last structure and energy of one output for each image (pw.x, OUTCAR, ... packed too), in the order given.
+
+    ``half``: start and saddle alone, so that the last is no end.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def read_outputs(files: Sequence[Path]) -> RawPath:
     images = [_image(file, name) for file, name in zip(files, _names(files), strict=True)]
     runs = [i.run for i in images if i.run is not None]
     whole = len(runs) == len(images)
-    for end in (images[0].run, images[-1].run):
+    for end in (images[0].run, None if half else images[-1].run):
         if end is not None:
             refuse_inside(end, "start the list with the relaxed start, and end it with the relaxed end")
     raw = RawPath(
@@ -168,5 +171,5 @@ def _by_ase(file: Path, name: str, text: str | None) -> _Image:
             np.array(atoms.cell, dtype=float),
             tuple(atoms.get_chemical_symbols()),
             forces,
-            ase_settings(file, atoms, name),
+            ase_settings(file, atoms, name, printed_settings(text or "")),
         )

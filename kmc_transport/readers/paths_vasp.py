@@ -28,11 +28,12 @@ def image_folders(folder: Path) -> list[Path]:
     return sorted(found, key=lambda p: (int(p.name), p.name))
 
 
-def read_vasp(folder: Path) -> RawPath:
+def read_vasp(folder: Path, *, half: bool = False) -> RawPath:
     """Energies (sigma -> 0), structures and tangential forces from numbered folders.
 
     Each image needs an OUTCAR (or vasprun.xml) and a CONTCAR or POSCAR; those of the end states may also lie in
-    ``start``/``end`` or ``initial``/``final`` beside the images. Packed files (``.gz``) are read too.
+    ``start``/``end`` or ``initial``/``final`` beside the images. Packed files (``.gz``) are read too. ``half``: start
+    and saddle alone, so that the last is no end.
 
     Raises
     ------
@@ -65,7 +66,8 @@ def read_vasp(folder: Path) -> RawPath:
         if i in (0, len(folders) - 1):
             places += [folder / pair[0 if i == 0 else 1] for pair in _ENDS]
         runs.append(_run(places, image))
-    _refuse_missing_ends(folder, folders, runs)
+    if not half:
+        _refuse_missing_ends(folder, folders, runs)
     structures = [_structure(image, run) for image, run in zip(folders, runs, strict=True)]
     labels = tuple(f"image {p.name}" for p in folders)
     raw = RawPath(
@@ -120,14 +122,14 @@ def at_rest(runs: list[Run]) -> list[str]:
         notes.append(f"{', '.join(silent)}: nothing says that this is relaxed, as the others are")
     elif silent:
         notes.append(
-            "nothing says that the band and its ends are converged: single points, none 'reached required accuracy'"
+            "band and ends are not known to be converged: single points, none 'reached required accuracy'"
         )
     return notes
 
 
 def _refuse_missing_ends(folder: Path, folders: list[Path], runs: list[Run]) -> None:
     """The number of images that VASP was told, or else a force along the band at what should be its end."""
-    told = _told_images(folder, runs)
+    told = _told_images([folder, *folders], runs)
     if told is not None:
         images, place = told
         if len(folders) != images + 2:
@@ -156,15 +158,16 @@ def refuse_inside(run: Run, remedy: str) -> None:
         )
 
 
-def _told_images(folder: Path, runs: list[Run]) -> tuple[int, str] | None:
-    """IMAGES, and where it stands: the INCAR of the band, or an output of an image inside it."""
-    for name in ("INCAR", "INCAR.gz"):
-        if (file := folder / name).is_file():
-            for line in read_packed_text(file, "an INCAR of VASP").splitlines():
-                plain = re.split(r"[#!]", line)[0]
-                found = re.search(r"(?:^|;)\s*IMAGES\s*=\s*(\d+)", plain, re.IGNORECASE)
-                if found and int(found[1]):
-                    return int(found[1]), name
+def _told_images(places: list[Path], runs: list[Run]) -> tuple[int, str] | None:
+    """IMAGES, and where it stands: an INCAR of the band or of its images, or an output of an image inside it."""
+    for place in places:
+        if (file := _find(place, "INCAR")) is None:
+            continue
+        for line in read_packed_text(file, "an INCAR of VASP").splitlines():
+            plain = re.split(r"[#!]", line)[0]
+            found = re.search(r"(?:^|;)\s*IMAGES\s*=\s*(\d+)", plain, re.IGNORECASE)
+            if found and int(found[1]):
+                return int(found[1]), file.name if place is places[0] else f"{place.name}/{file.name}"
     for run in runs[1:-1] or runs:
         if run.images:
             return run.images, f"{run.settings.where}/{run.file.name}"

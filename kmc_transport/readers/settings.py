@@ -25,6 +25,7 @@ _REFUSED = {
     "electrons": "number of electrons",
     "NIONS": "number of atoms",
     "ENCUT": "cutoff",
+    "k-points": "k-points",
     "ecutwfc": "cutoff",
     "ecutrho": "cutoff of the charge density",
     "functional": "functional",

@@ -204,8 +204,8 @@ def functional_of(gga: str | None, exchange: str | None, titles: list[str]) -> s
         return gga.upper()
     if exchange:
         return exchange
-    title = titles[0] if titles else ""
-    return "PE" if title.startswith("PAW_PBE") else title.split(" ")[0] or "that of POTCAR"
+    kind = titles[0].split(" ")[0] if titles else ""
+    return {"PAW_PBE": "PE", "PAW": "CA", "PAW_GGA": "91"}.get(kind, kind) or "that of POTCAR"
 
 
 def _hubbard(header: str) -> str:

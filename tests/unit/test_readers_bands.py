@@ -69,12 +69,16 @@ def test_numbers_that_are_missing(gone: list[str], said: str, tmp_path: Path) ->
     refused(whole, said)
 
 
-@pytest.mark.parametrize("where", ["INCAR", "INCAR in small letters", "INCAR.gz", "OUTCAR", "vasprun.xml"])
+@pytest.mark.parametrize(
+    "where", ["INCAR", "01/INCAR", "INCAR in small letters", "INCAR.gz", "OUTCAR", "vasprun.xml"]
+)
 def test_images_tells_of_a_missing_end(where: str, tmp_path: Path) -> None:
     whole = band(tmp_path, **({"IMAGES": 5} if where == "OUTCAR" else {}))
     text = "SYSTEM = hop\nNSW = 100; IMAGES = 5 ! between the ends\n"
     if where == "INCAR.gz":
         (whole / where).write_bytes(gzip.compress(text.encode()))
+    elif where == "01/INCAR":
+        (whole / where).write_text(text)
     elif where.startswith("INCAR"):
         (whole / "INCAR").write_text(text if where == "INCAR" else "# IMAGES = 9\n  images=5\n")
     elif where == "vasprun.xml":
@@ -103,6 +107,17 @@ def test_a_force_along_the_band_is_that_of_an_inner_image(as_list: bool, tmp_pat
     if as_list:  # the remedy: the relaxed end in the place of the last
         assert "relaxed end" in error.problems[0].remedy
         refused(files[1:6], "01 is no end of a band")
+
+
+def test_start_and_saddle_alone_need_no_end(tmp_path: Path) -> None:
+    whole = band(tmp_path / "band", vtst=True, IMAGES=5)
+    files = [whole / "00" / "OUTCAR", whole / "03" / "OUTCAR"]
+    assert read_path(files, saddle_by_symmetry=True).barrier_forward == pytest.approx(0.4, abs=1e-6)
+    for k, name in enumerate(("00", "03")):
+        shutil.copytree(whole / name, tmp_path / "half" / f"{k:02d}")
+    assert read_path(tmp_path / "half", saddle_by_symmetry=True).barrier_forward == pytest.approx(
+        0.4, abs=1e-6
+    )
 
 
 def test_a_list_is_the_way_out_for_folders_of_other_names(tmp_path: Path) -> None:

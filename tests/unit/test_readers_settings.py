@@ -296,3 +296,56 @@ def test_calculators_of_two_kinds(tmp_path: Path) -> None:
     mixed[1].calc.name = "emt"
     with pytest.raises(InputError, match=r"code .* is emt in image 1 but vasp in image 0"):
         read_path(written(tmp_path / "hop.traj", mixed))
+
+
+CASTEP = """
+ using functional                               : Perdew Burke Ernzerhof
+ plane wave basis set cut-off                   :   330.0000   eV
+ number of  electrons                           :  16.00
+ treating system as non-spin-polarized
+                       MP grid size for SCF calculation is  4  4  4
+"""
+AIMS = """
+  xc                 pbe
+  spin               none
+  Found k-point grid:         4         4         4
+  The structure contains        2 atoms,  and a total of         28.000 electrons.
+"""
+GPAW = """
+  xc: PBE
+  Cutoff energy: 340.000 eV
+64 k-points: 4 x 4 x 4 Monkhorst-Pack grid
+"""
+
+
+@pytest.mark.parametrize(("text", "cutoff"), [(CASTEP, True), (AIMS, False), (GPAW, True)])
+def test_settings_in_outputs_of_other_codes(text: str, cutoff: bool, tmp_path: Path) -> None:
+    from kmc_transport.readers.settings import Settings, compare_settings
+    from kmc_transport.readers.settings_printed import printed_settings
+
+    told = printed_settings(text)
+    assert told["k-points"] == "4 4 4"
+    assert ("cutoff" in told) == cutoff
+    assert told["functional"].lower()[:3] in ("per", "pbe")
+    changes = [("4  4  4", "2  2  2"), ("4         4", "2         4"), ("4 x 4 x 4", "2 x 2 x 2")]
+    changes += [("330.0000", "500.0000"), ("340.000", "500.000"), ("28.000", "27.000"), ("16.00", "15.00")]
+    changed = [text.replace(*c) for c in changes if c[0] in text]
+    assert len(changed) >= 2
+    same = Settings("start.out", tmp_path, told)
+    assert compare_settings([same, same]) == []
+    for other in changed:
+        with pytest.raises(InputError, match="cannot be compared"):
+            compare_settings([same, Settings("saddle.out", tmp_path, printed_settings(other))])
+
+
+def test_frames_in_files_of_their_own(tmp_path: Path) -> None:
+    """A list of single frames, whose comments tell the settings."""
+    found = images()
+    for image, cutoff in zip(found, (400, 550, 400), strict=True):
+        image.info["encut"] = cutoff
+    files = [written(tmp_path / f"{k}.extxyz", [image]) for k, image in enumerate(found)]
+    with pytest.raises(InputError, match=r"encut \(cutoff\) is 550 in 1.extxyz but 400 in 0.extxyz"):
+        read_path(files)
+    found[1].info["encut"] = 400
+    written(files[1], [found[1]])
+    assert read_path(files).barrier_forward == pytest.approx(0.4, abs=1e-6)
