@@ -81,7 +81,7 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
         for k, c in enumerate(table.shown)
     ]
     strips = [s for s in strips if not cells or any(s.cells)]
-    limit = max(20, width // 3)
+    limit = max(20, width // 2)
     above = ""
     if len(cells) > 1 and _total([s.width for s in strips]) > width:
         same = [s for s in strips if len(set(s.cells)) == 1 and not s.numeric]
@@ -113,11 +113,12 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _blocks(strips: list[_Strip], width: int, limit: int) -> list[list[_Strip]]:
-    """Columns of each part of a table that is cut to fit."""
+    """Columns of each part of a table that is cut to fit; rows whose names would fill each part have numbers."""
     names = [s for s in strips if s.names]
+    if _total([s.narrowed(limit) for s in strips]) > width < 1.5 * _total([s.narrowed(limit) for s in names]):
+        names = [_Strip(("",), [f"{k}." for k in range(1, len(strips[0].cells) + 1)], names=True)]
+        strips = [*names, *strips]
     used = _total([s.narrowed(limit) for s in names])
-    if used > 2 * width // 3:  # then the names of the rows stand in the first part alone
-        names, used = [], 0
     blocks: list[list[_Strip]] = []
     room = 0
     for strip in strips:

@@ -149,6 +149,8 @@ def results_table(dataset: xarray.Dataset) -> Table[Any]:
 
 def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     kelvin, strength = enough_digits(d["temperature"], 5), enough_digits(d["field"], 3)
+    exact = [d[n] for n in ("mobility_exact", "mobility_einstein_exact") if n in d]
+    judged = any(np.isfinite(x).any() for x in exact)
     yield Column("T", lambda r: r.d["temperature"][r.t], "K", "temperature", f".{kelvin}g", names=True)
     yield Column("field", lambda r: r.d["field"][r.f], "V/m", "field", f".{strength}g", names=True)
     yield Column("along", lambda r: str(r.d["direction"][r.e]), key="direction", names=True)
@@ -166,8 +168,9 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         "cm²/(V s)",
         "mobility_exact",
         text=lambda r: format_beside(*(r.mobility(s) * CM2 for s in ("_exact", "", "_stderr"))),
+        shown=judged,
     )
-    yield Column("dev.", lambda r: r.deviation, "s.e.", "mobility_deviation", "+.1f")
+    yield Column("dev.", lambda r: r.deviation, "s.e.", "mobility_deviation", "+.1f", shown=judged)
     mixed = not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", [])))
     yield Column("from", lambda r: r.method, key="mobility_from", shown=mixed)
     yield Column(
@@ -176,6 +179,7 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         "m/s",
         "drift_velocity",
         stderr=lambda r: r.mobility("_stderr") * r.d["field"][r.f] if r.driven else math.nan,
+        shown=bool((d["field"] > 0).any()),
     )
     yield from _along("D tracer along", "tracer_diffusivity", "cm²/s", CM2, shown=True)
     yield Column("hops", lambda r: r.of_point("executed_hops"), "", "executed_hops", ".1e")
@@ -349,7 +353,14 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
             key="correlation",
             text=".3f",
         ),
-        Column("chi²/dof", lambda at: d["arrhenius_chi2"][at], "", "chi2_per_degree_of_freedom", ".2g"),
+        Column(
+            "chi²/dof",
+            lambda at: d["arrhenius_chi2"][at],
+            "",
+            "chi2_per_degree_of_freedom",
+            ".2g",
+            shown=any(math.isfinite(d["arrhenius_chi2"][at]) for at in rows),
+        ),
         Column(
             "covariance",
             lambda at: covariance[at],

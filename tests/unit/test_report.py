@@ -281,3 +281,15 @@ def test_the_algorithm_and_the_speed_are_told(dataset: Any) -> None:
     assert "component of the tracer's diffusion tensor along that direction" in notes
     old = dataset.drop_vars("algorithm")  # of an earlier version
     assert "algorithm" not in results_table(old).data[0]
+
+
+def test_rows_whose_names_fill_the_page_have_numbers(dataset: Any) -> None:
+    lines = table_lines(results_table(dataset), 80)
+    assert sum(line.startswith(" 1. ") for line in lines) == 2
+    assert not any("oxygen_vacancy_doubly_charge " in line for line in lines)  # no word is broken
+
+
+def test_columns_that_no_row_has_are_not_shown(dataset: Any) -> None:
+    assert "dev." not in {c.header for c in results_table(dataset).shown}
+    with_exact = dataset.assign(mobility_exact=dataset["mobility"])
+    assert "dev." in {c.header for c in results_table(with_exact).shown}
