@@ -20,10 +20,8 @@ ENERGIES |= {"ev": 1.0, "mev": 1e-3, "ry": ENERGIES["Ry"]}
 _WORDS = ("eV", "meV", "keV", "ev", "mev", "Ry", "Ha", "Å")  # units that need no brackets
 
 _NAME_IT = "name the columns in a heading, such as 'image, energy [eV]' or 's [Å], energy [meV], error [meV]'"
-_UNIT = re.compile(
-    r"[\[(]\s*(?P<bracket>[^\[\]()]+(?:\([^()]*\))?[^\[\]()]*?)\s*[\])]\s*$|(?:/|\bin\s+)\s*(?P<after>\S+)$"
-    r"|[\s_](?P<word>[^\W\d_]+)$"
-)
+_BRACKET = re.compile(r"[\[(]\s*([^\[\]()]+(?:\([^()]*\))?[^\[\]()]*?)\s*[\])]")
+_AFTER = re.compile(r"(?:/|\bin\s+)\s*\(?([^\s()\[\]]+)\)?")  # E/eV, F/(eV/Å), energy in meV
 # first letters, or all of a word where it stands in quotes; what comes first decides
 _KINDS: tuple[tuple[str, str], ...] = (
     ("error", "err uncert std 'sigma' 'u' 'unc' 'rmse'"),
@@ -52,7 +50,7 @@ class Column:
 
 def columns_named(heading: str, n_columns: int) -> list[Column] | None:
     """The columns that a heading names, or None where it is no list of so many names."""
-    parts = [p.strip() for p in re.split(r"[,;\t]|\s{2,}", heading) if p.strip()]
+    parts = [p.strip(" \"'") for p in re.split(r"[,;\t]|\s{2,}", heading) if p.strip()]
     if len(parts) != n_columns:
         # blanks between the columns: only when each has one word, such as image energy_meV
         parts = re.sub(r"\s+([\[(])", r"\1", heading).split()
@@ -65,14 +63,16 @@ def columns_named(heading: str, n_columns: int) -> list[Column] | None:
 
 
 def _column(part: str) -> Column:
-    name, unit = part, ""
-    if found := _UNIT.search(part):
-        unit = found["bracket"] or (found["after"] or "").strip("()") or found["word"] or ""
-        if found["word"] and unit not in _WORDS:
-            unit = ""  # the last word of a name
-        name = part[: found.start()] if unit else part
-    kind = _kind(name)
-    if told_settings({"_".join(re.findall(r"\w+", name)): 0}):
+    """Units in brackets, after a slash or "in", or the usual ones as words; what is no unit stays in the name."""
+    brackets = [m[1] for m in _BRACKET.finditer(part)]
+    outside = _BRACKET.sub(" ", part)
+    words = [w for w in re.findall(r"[^\W\d_]+", outside) if w in _WORDS]
+    said = [*brackets, *(m[1] for m in _AFTER.finditer(part)), *words]
+    unit = next(
+        (u for u in said if u in ENERGIES or u in LENGTHS or _is_force(u)), brackets[-1] if brackets else ""
+    )
+    kind = _kind(_AFTER.sub(" ", outside) if unit in said[len(brackets) :] else outside)
+    if told_settings({"_".join(re.findall(r"\w+", outside)): 0}):
         kind = "setting"
     if unit in ENERGIES:
         kind = kind if kind in ("error", "setting") else "energy"

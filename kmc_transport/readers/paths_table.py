@@ -18,7 +18,7 @@ from .settings import Settings, compare_settings, told_settings
 __all__ = ["read_table"]
 
 _COMMENT = "#!%"
-_NUMBER = re.compile(r"[+-]?(\d|\.\d)|[+-]?(nan|inf)", re.IGNORECASE)
+_NUMBER = re.compile(r"[\"']?[+-]?(\d|\.\d)|[+-]?(nan|inf)", re.IGNORECASE)
 _ROWS = "write one row for each image: image or reaction coordinate, energy, and perhaps its error"
 
 
@@ -89,8 +89,8 @@ def _split(file: Path) -> _Text:
 def _fields(text: str) -> list[str]:
     for separator in (";", ","):
         if separator in text:
-            return [f.strip() for f in text.split(separator)]
-    return text.split()
+            return [f.strip(" \"'") for f in text.split(separator)]
+    return [f.strip("\"'") for f in text.split()]
 
 
 def _columns(file: Path, text: _Text) -> list[Column] | None:

@@ -151,6 +151,8 @@ IMAGE, FORCE = np.arange(7.0), np.full(7, 0.03)
         ("# image  fmax  energy", (IMAGE, FORCE, HOP), "image"),
         ("image;force [eV/Ang];E [kJ/mol]", (IMAGE, FORCE, 96.4853321 * HOP), "image"),
         ("id dist_cum(Å) energy_rel(eV) force_b(eV/Å) image", (IMAGE, PLACES, HOP, PULL, IMAGE), "Å"),
+        ('"image","energy (meV)"', (IMAGE, 1e3 * HOP), "image"),
+        ("image,energy (meV) of the band", (IMAGE, 1e3 * HOP), "image"),
         ("image,TOTEN (eV),E-E0 (meV)", (IMAGE, HOP - 55, 1e3 * HOP), "image"),
     ],
 )
