@@ -168,7 +168,8 @@ def _by_image(
         if charges.positions is None or charges.cell is None:
             if told is None and len(named) > 1:
                 raise _wrong(
-                    f"{charges.source} has no structure", "say to which image it belongs: {image: charges}"
+                    f"{charges.source} has no structure, and so it belongs to no image",
+                    "write it as YAML with tensors, symbols, cell and positions; or give the start's charges alone",
                 )
             if charges.symbols is not None and tuple(charges.symbols) != images.symbols:
                 raise _wrong(f"{charges.source}: the elements are not in the order of the images' atoms")

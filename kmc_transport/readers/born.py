@@ -134,8 +134,7 @@ def _detect(file: Path) -> str:
         return "array"
     raise fail(
         file,
-        "the kind of this file cannot be told",
-        "set kind",
-        key="kind",
-        allowed="; ".join(f"{k} ({line})" for k, line in BORN_KINDS.items() if k != "auto"),
+        "the kind of this file cannot be told from its name or content",
+        "give a file of one of these kinds; plain numbers are 9 a line, one line for each atom",
+        allowed="; ".join(line for k, line in BORN_KINDS.items() if k != "auto"),
     )

@@ -39,7 +39,7 @@ def read_born_file(file: Path, structure: Path | None) -> BornCharges:
         raise fail(
             file,
             "a BORN file has no structure, and none lies beside it",
-            "give structure, the cell that its lines belong to",
+            "put the cell that its lines belong to beside it: POSCAR-unitcell, or the phonopy yaml",
         )
     symprec = 1e-5
     if bare_name(place) in _YAML:

@@ -319,6 +319,22 @@ def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_born_charges(file).tensors, TENSORS, atol=1e-8)
 
 
+def test_remedies_are_followed(tmp_path: Path) -> None:
+    strange = text(tmp_path / "charges.foo", "Born charges of all atoms: see the paper\n")
+    with pytest.raises(InputError, match="kind of this file cannot be told") as caught:
+        read_born_charges(strange)
+    assert "9 a line" in caught.value.problems[0].remedy
+    strange.write_text("\n".join(nine(z) for z in TENSORS))
+    np.testing.assert_allclose(read_born_charges(strange).tensors, TENSORS, atol=1e-5)
+    born = phonopy_born(tmp_path)
+    cell = born.with_name("POSCAR-unitcell").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="no structure, and none lies beside it") as caught:
+        read_born_charges(born)
+    assert "POSCAR-unitcell" in caught.value.problems[0].remedy
+    cell.rename(born.with_name("POSCAR-unitcell"))
+    assert read_born_charges(born).positions is not None
+
+
 def damaged(name: str, change: Callable[[str], str]) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         file = WRITERS[name](folder)
