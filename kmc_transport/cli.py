@@ -274,7 +274,7 @@ def check(
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from .interaction_report import interaction_tables
     from .rates import build_catalog, hop_regimes, rank_candidates
-    from .report import carrier_table, class_table, print_tables, summary
+    from .report import carrier_table, class_table, print_tables, print_text, summary
 
     model = _load(input, classical, settings)
     c = model.conditions
@@ -313,18 +313,21 @@ def check(
     }
     print()
     for key, text in rows.items():
-        print(f"{key:>15}: {text}")
+        print_text(text, f"{key:>15}: ")
+    print()
     print_tables(*tables)
+    print()
     for note in model.notes:
-        print(f"note: {note}")
+        print_text(note, "note: ")
     for line in dict.fromkeys(f"{c.name}: {told}" for c in model.hop_classes for told in c.log):
-        print(line)
+        print_text(line)
     for warning in warnings:
-        print(f"Warning: {warning}.")
+        print_text(f"{warning}.", "Warning: ")
     rules = "detailed balance and the loop rule hold"
     if any(c.response == "classical" for c in model.hop_classes):
         rules = "detailed balance holds; the loop rule cannot, with a classical response"
-    print(f"\nThe input is sound: {rules}. Nothing was simulated.")
+    print()
+    print_text(f"The input is sound: {rules}. Nothing was simulated.")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from .exact import exact_table, sensitivity_table
 from .inputs import carrier_table, class_table, summary
-from .layout import page_width, print_tables, table_lines
+from .layout import page_width, print_tables, print_text, table_lines
 from .numbers import format_beside, format_estimate
 from .rates import candidates_table, catalog_rows, catalog_table, regime_table
 from .results import arrhenius_table, results_table, select_results
@@ -22,6 +22,7 @@ __all__ = [
     "format_estimate",
     "page_width",
     "print_tables",
+    "print_text",
     "regime_table",
     "results_table",
     "select_results",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from .table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["page_width", "print_tables", "table_lines"]
+__all__ = ["page_width", "print_tables", "print_text", "table_lines"]
 
 NARROWEST, NO_TERMINAL = 40, 200
 """Columns of text that are always used, and those of a pipe or a file."""
@@ -41,6 +42,16 @@ def print_tables(*tables: Table[Any]) -> None:
         if k:
             print()
         print("\n".join(table_lines(table, width)))
+
+
+def print_text(text: str, indent: str = "") -> None:
+    """A line of words to standard output, wrapped; further lines are indented by the width of ``indent``."""
+    hanging = " " * len(indent)
+    print(
+        textwrap.fill(
+            text, page_width(), initial_indent=indent, subsequent_indent=hanging, break_long_words=False
+        )
+    )
 
 
 @dataclass(frozen=True)
