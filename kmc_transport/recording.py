@@ -126,7 +126,7 @@ def write_trajectory(
     _check_free(path, overwrite)
     immobile = np.logical_not(np.any(model.allowed_sites, axis=0))
     if host is not None:
-        _check_host(Path(host), immobile, overwrite)
+        _check_host(Path(host), path, immobile, overwrite)
     with ExitStack() as stack:
         stack.enter_context(lock_output(path))
         _check_free(path, overwrite)
@@ -197,15 +197,9 @@ class _Recorder:
         """The replica at the first frame, or where a stopped run has saved it."""
         state = self.parts.state()
         if state is not None:
-            self.part, self.frame = int(state["parts"]), int(state["frames"])
-            for name in ("substep", "substeps", "hops"):
-                setattr(self, name, int(state[name]))
-            self.every = float(state["every"])
-            prefix = "replica/"
-            snapshot = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
             try:
-                self.replica = Replica.restore(self.catalog, snapshot)
-            except (KeyError, ValueError) as e:
+                self._restore(state)
+            except (KeyError, ValueError, TypeError) as e:
                 raise StoreError(
                     Problem(
                         f"what a stopped run of another version has left here cannot be gone on with ({e})",
@@ -241,6 +235,15 @@ class _Recorder:
         if equilibration > 0:
             self.replica.advance(int(np.ceil(equilibration / interval)))
             self.replica.reset()
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.part, self.frame = int(state["parts"]), int(state["frames"])
+        for name in ("substep", "substeps", "hops"):
+            setattr(self, name, int(state[name]))
+        self.every = float(state["every"])
+        prefix = "replica/"
+        snapshot = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+        self.replica = Replica.restore(self.catalog, snapshot)
 
     def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Record the frames that are missing, and save the last part."""
@@ -362,7 +365,11 @@ def _check_free(path: Path, overwrite: bool) -> None:
         )  # fmt: skip
 
 
-def _check_host(path: Path, immobile: npt.NDArray[np.bool_], overwrite: bool) -> None:
+def _check_host(path: Path, output: Path, immobile: npt.NDArray[np.bool_], overwrite: bool) -> None:
+    if os.path.realpath(path) == os.path.realpath(output):
+        raise InputError(
+            Problem("is the trajectory itself", "--host", str(path), remedy="choose another name")
+        )
     if not immobile.any():
         raise InputError(
             Problem(

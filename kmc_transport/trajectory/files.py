@@ -112,6 +112,14 @@ def _from_parts(parts: Parts, which: slice) -> Trajectory:
         )
     header = parts.header(note)
     blocks = list(parts.blocks(int(state["parts"])))
+    if sum(map(len, blocks)) != int(state["frames"]) or not blocks:
+        raise StoreError(
+            Problem(
+                "the parts of a stopped run do not fit together",
+                file=str(parts.folder),
+                remedy="start over: the same command with --overwrite",
+            )
+        )
     number = np.arange(int(state["frames"]))[which]
     events = None
     if blocks[0].events is not None:

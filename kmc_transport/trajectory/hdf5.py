@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Problem, StoreError
 from ..records import EventList, Trajectory, TrajectoryHeader
+from ..store.container import reading
+from ..store.sealed import refuse_links
 from .block import FrameBlock
+from .sink import Sink
 
 __all__ = ["FORMAT", "read_hdf5", "standard_axes", "write_hdf5"]
 
@@ -56,49 +58,56 @@ def write_hdf5(path: Path, header: TrajectoryHeader, n_frames: int, blocks: Iter
     import h5netcdf
     import h5py
 
-    h = header
-    cell, axes = standard_axes(h.cell)
-    n = h.n_carriers
+    cell, axes = standard_axes(header.cell)
+    with Sink(path) as sink:
+        with h5netcdf.File(sink, "w") as file:
+            _root_arrays(file, header, n_frames, cell)
+        sink.check()
+        with h5py.File(sink, "r+") as file:
+            _root_attributes(file, header, axes)
+            _add_h5md(file, header, cell, n_frames)
+            coordinates, site, events = file["coordinates"], file["site"], None
+            for block in blocks:
+                sink.check()
+                which = slice(block.first, block.first + len(block))
+                if len(block):
+                    coordinates[which] = block.positions if axes[0, 0] == 1 else block.positions @ axes.T
+                    site[which] = block.occupation
+                if block.events is not None:
+                    events = _event_group(file, header) if events is None else events
+                    _append(events, block.events)
+
+
+def _root_arrays(file: Any, header: TrajectoryHeader, n_frames: int, cell: FloatArray) -> None:
+    """The arrays by AMBER's conventions, coordinates and sites still empty."""
+    h, n = header, header.n_carriers
     site_type = np.int32 if h.n_flat < 2**31 else np.int64
     per_chunk = max(1, min(n_frames, CHUNK // (24 * n)))
-    with h5netcdf.File(path, "w") as file:
-        file.dimensions = {"frame": None, "atom": n, "spatial": 3, "cell_spatial": 3, "cell_angular": 3}
-        file.resize_dimension("frame", n_frames)
+    file.dimensions = {"frame": None, "atom": n, "spatial": 3, "cell_spatial": 3, "cell_angular": 3}
+    file.resize_dimension("frame", n_frames)
 
-        def variable(name: str, dims: tuple[str, ...], dtype: Any, values: Any = None) -> None:
-            how: dict[str, Any] = {}
-            if dims[:2] == ("frame", "atom"):
-                shape = (per_chunk, n, 3)[: len(dims)]
-                how = {"chunks": shape, "compression": "gzip", "compression_opts": 1, "shuffle": True}
-            made = file.create_variable(name, dims, dtype, **how)
-            if values is not None:
-                made[...] = values
+    def variable(name: str, dims: tuple[str, ...], dtype: Any, values: Any = None) -> None:
+        how: dict[str, Any] = {}
+        if dims[:2] == ("frame", "atom"):
+            shape = (per_chunk, n, 3)[: len(dims)]
+            how = {"chunks": shape, "compression": "gzip", "compression_opts": 1, "shuffle": True}
+        made = file.create_variable(name, dims, dtype, **how)
+        if values is not None:
+            made[...] = values
 
-        lengths = np.linalg.norm(cell, axis=1)
-        angles = [
-            np.degrees(np.arccos(cell[i] @ cell[j] / (lengths[i] * lengths[j])))
-            for i, j in ((1, 2), (0, 2), (0, 1))
-        ]
-        variable("time", ("frame",), float, np.arange(n_frames) * (h.every / PS))
-        variable("coordinates", ("frame", "atom", "spatial"), float)
-        variable("site", ("frame", "atom"), site_type)
-        variable("cell_lengths", ("frame", "cell_spatial"), float, lengths)
-        variable("cell_angles", ("frame", "cell_angular"), float, np.round(angles, 10))
-        variable("atom_types", ("atom",), np.int32, h.species + 1)
-        variable("id", ("atom",), np.int32, np.arange(1, n + 1))
-        variable("charge", ("atom",), float, h.charge[h.species])
-    with h5py.File(path, "r+") as file:
-        _root_attributes(file, header, axes)
-        _add_h5md(file, header, cell, n_frames)
-        coordinates, site, events = file["coordinates"], file["site"], None
-        for block in blocks:
-            which = slice(block.first, block.first + len(block))
-            if len(block):
-                coordinates[which] = block.positions if axes[0, 0] == 1 else block.positions @ axes.T
-                site[which] = block.occupation
-            if block.events is not None:
-                events = _event_group(file, header) if events is None else events
-                _append(events, block.events)
+    lengths = np.linalg.norm(cell, axis=1)
+    angles = [
+        np.degrees(np.arccos(cell[i] @ cell[j] / (lengths[i] * lengths[j])))
+        for i, j in ((1, 2), (0, 2), (0, 1))
+    ]
+    variable("time", ("frame",), float, np.arange(n_frames) * (h.every / PS))
+    variable("coordinates", ("frame", "atom", "spatial"), float)
+    variable("site", ("frame", "atom"), site_type)
+    variable("cell_lengths", ("frame", "cell_spatial"), float, lengths)
+    variable("cell_angles", ("frame", "cell_angular"), float, np.round(angles, 10))
+    variable("atom_types", ("atom",), np.int32, h.species + 1)
+    variable("id", ("atom",), np.int32, np.arange(1, n + 1))
+    variable("charge", ("atom",), float, h.charge[h.species])
 
 
 def _root_attributes(file: Any, header: TrajectoryHeader, axes: FloatArray) -> None:
@@ -192,18 +201,14 @@ def read_hdf5(path: Path, frames: slice) -> Trajectory:
     """What `write_hdf5` wrote; StoreError when the file is not ours, damaged or too new."""
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            if FORMAT not in file.attrs:
-                raise ValueError("it is not a trajectory of kmc_transport")
-            version = int(file.attrs[FORMAT])
-            if version > VERSION:
-                raise ValueError(f"its format {version} is newer than this kmc_transport's, {VERSION}")
-            return _read(file, frames)
-    except (OSError, KeyError, ValueError) as e:
-        raise StoreError(
-            Problem(f"cannot be read: {e}", file=str(path), remedy="give a trajectory (.nc, .h5md) of this package")
-        ) from e  # fmt: skip
+    with reading(path, "give a trajectory (.nc, .h5md) of this package"), h5py.File(path, "r") as file:
+        if FORMAT not in file.attrs:
+            raise ValueError("it is not a trajectory of kmc_transport")
+        version = int(file.attrs[FORMAT])
+        if version > VERSION:
+            raise ValueError(f"its format {version} is newer than this kmc_transport's, {VERSION}")
+        refuse_links(file)
+        return _read(file, frames)
 
 
 def _read(file: Any, frames: slice) -> Trajectory:

@@ -18,6 +18,7 @@ from ..errors import Problem, StoreError
 from ..records import EventList, TrajectoryHeader
 from ..store import points_folder, read_container, write_container
 from ..store.atomic import write_text
+from ..store.container import reading
 from .block import FrameBlock
 
 __all__ = ["Parts"]
@@ -46,10 +47,11 @@ class Parts:
             content = json.loads(file.read_text(encoding="utf-8"))
             if content["version"] > VERSION:
                 raise ValueError("it was written by a newer version of kmc_transport")
+            int(content["seed"]), str(content["identity"]), self.header(content)
             return dict(content)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise self._unusable(file, e) from e
 
     def begin(self, identity: str, seed: int, header: TrajectoryHeader) -> None:
@@ -86,16 +88,28 @@ class Parts:
     def state(self) -> dict[str, Any] | None:
         """What the last `save` kept: ``parts``, ``frames`` and the simulation's state; None before the first."""
         file = self.folder / _STATE
-        return read_container(file, _SNAPSHOT) if file.exists() else None
+        if not file.exists():
+            return None
+        state = read_container(file, _SNAPSHOT)
+        with reading(file):
+            return state | {name: int(state[name]) for name in ("parts", "frames")}
 
     def blocks(self, n_parts: int) -> Iterator[FrameBlock]:
         """The first parts, read one after the other. StoreError for one that is missing or damaged."""
+        reached = 0
         for number in range(n_parts):
             content = read_container(self._file(number), _PART)
-            events = None
-            if "event_time" in content:
-                events = EventList(**{f.name: content[f"event_{f.name}"] for f in fields(EventList)})
-            yield FrameBlock(int(content["first"]), content["positions"], content["occupation"], events)
+            with reading(self._file(number)):
+                events = None
+                if "event_time" in content:
+                    events = EventList(**{f.name: content[f"event_{f.name}"] for f in fields(EventList)})
+                block = FrameBlock(int(content["first"]), content["positions"], content["occupation"], events)
+                if len(block) != int(content["n"]):
+                    raise ValueError("it has another number of frames than it says")
+                if block.first != reached:
+                    raise ValueError(f"it holds frames from {block.first} on, not from {reached} on")
+                reached += len(block)
+            yield block
 
     def remove(self) -> None:
         """Delete the parts; files that are not ours stay."""

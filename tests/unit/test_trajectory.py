@@ -585,6 +585,52 @@ def test_refused(name: str, options: dict, message: str, model: Model, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".xyz", ".csv"])
+@pytest.mark.parametrize("room", [0, 1500, 40_000])
+def test_a_full_disk_is_one_message(
+    suffix: str, room: int, made: tuple[Path, Trajectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it fills up; the frames stay, and the same call makes the file when there is room."""
+    path = tmp_path / f"a{suffix}"
+    given: dict = {"frames": 400, "every": 0.25, "seed": 5}
+    code = FULL.format(root=str(Path(__file__).parents[2]), room=room, path=str(path), given=given)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "could not be written: " in done.stderr
+    assert len(done.stderr) < 2000
+    assert not path.exists()
+    if room == 0:
+        return
+    assert open_trajectory(path).n_frames == 400
+    assert write_trajectory(two_species(), path, **given).resumed == 400
+
+
+FULL = """
+import resource, sys
+sys.path.insert(0, {root!r})
+from kmc_transport import recording, trajectory
+from kmc_transport.errors import StoreError
+from tests.unit.test_trajectory import two_species
+real = recording.write_file
+def write_file(*arguments):
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+    real(*arguments)
+recording.write_file = write_file
+try:
+    recording.write_trajectory(two_species(), {path!r}, **{given!r})
+except StoreError as e:
+    sys.stderr.write(str(e))
+    sys.exit(2)
+"""
+
+
+def test_the_host_is_not_the_trajectory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mgo.yaml").write_text(INPUT)
+    assert command("mgo.yaml", "-n", "2", "-o", "a.xyz", "--host", "./a.xyz", "--every", "20 ns") == 2
+    assert not Path("a.xyz").exists()
+
+
 def test_what_is_no_trajectory(made: tuple[Path, Trajectory], tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no such trajectory"):
         open_trajectory(tmp_path / "a.nc")
