@@ -596,7 +596,7 @@ def results(
     from .report import arrhenius_table, print_tables, results_table, select_results
     from .sweep.table import load_table
 
-    dataset = load_table(run)
+    dataset = load_table(run, on_damaged=_say_damaged)
     chosen = select_results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
     )
@@ -632,6 +632,7 @@ def status(run: Run, as_json: Json = False) -> None:
         "outside": found.outside,
         "running": found.alive,
         "result_file": found.has_result,
+        "folder": found.has_folder,
         "progress": list(found.notes),
         "failures": [vars(f) for f in found.failures],
     }
@@ -650,7 +651,9 @@ def status(run: Run, as_json: Json = False) -> None:
             worst = worst_table(note["worst"])
             if worst.rows:
                 print_tables(worst)
-    if not found.alive:
+    if not found.has_folder:
+        print("the folder of points is gone: counted in the result file")
+    elif not found.alive:
         print("no run is at work" + ("" if not found.missing else "; running the input again goes on"))
     for failure in found.failures:
         strength = sum(x * x for x in failure.field) ** 0.5 * 1e10
@@ -683,9 +686,7 @@ def merge(
     if merged.kept:
         print(f"kmc-transport: the file was left as it is: {merged.kept}", file=sys.stderr)
     for path in merged.damaged:
-        print(
-            f"kmc-transport: damaged: {path}: run the input again, and it is simulated anew", file=sys.stderr
-        )
+        _say_damaged(path)
     if merged.found < merged.points or merged.damaged or merged.kept:
         raise typer.Exit(1)
 
@@ -703,6 +704,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check all files of a run, and whether random points come out the same, bit for bit, when simulated again."""
+    from .sweep.verify import discard_damaged
     from .sweep.verify import verify as verify_run
 
     interruptible()
@@ -714,14 +716,13 @@ def verify(
         )
 
     found = verify_run(run, repeat=points, model=None if input is None else _load(input), on_repeat=tell)
-    if discard:
-        for path in found.damaged:
-            path.unlink(missing_ok=True)
+    gone = discard_damaged(found) if discard else []
     if as_json:
         print_json(
             {
                 "points": found.points,
                 "damaged": [str(p) for p in found.damaged],
+                "misplaced": [str(p) for p in found.misplaced],
                 "result_file_differs": found.stale,
                 "repeated": [
                     {"temperature_K": t, "field_V_per_angstrom": list(f), "different": list(d)}
@@ -736,7 +737,11 @@ def verify(
     else:
         print(f"{found.path}: {found.points} points, {len(found.damaged)} damaged")
         for path in found.damaged:
-            print(f"damaged: {path}" + (" (deleted)" if discard else ""))
+            print(f"damaged: {path}" + (" (deleted)" if path in gone else ""))
+        for path in found.misplaced:
+            print(
+                f"holds another point, or one of another run: {path}: move it away; run makes what belongs there"
+            )
         if found.stale:
             print("the result file differs from its points: kmc-transport merge makes it anew")
         for t, f, names in found.repeated:
@@ -926,6 +931,11 @@ def _shard(text: str | None) -> tuple[int, int] | None:
             )
         )
     return int(number), int(of)
+
+
+def _say_damaged(path: Path) -> None:
+    text = f"damaged, or of another point: {path}: run the input again, and it is simulated anew"
+    print(f"kmc-transport: {text}", file=sys.stderr)
 
 
 def _end_of_shard(target: Path, quiet: bool) -> None:

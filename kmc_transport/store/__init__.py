@@ -16,7 +16,14 @@ from .folder import (
     write_plan,
     write_progress,
 )
-from .keeping import LostConditions, condition, finished_conditions, refuse_to_lose, update_results
+from .keeping import (
+    LostConditions,
+    condition,
+    finished_conditions,
+    finished_rows,
+    refuse_to_lose,
+    update_results,
+)
 from .ours import PICTURE_MARK, check_free
 from .output import (
     OutputState,
@@ -57,6 +64,7 @@ __all__ = [
     "check_output",
     "condition",
     "finished_conditions",
+    "finished_rows",
     "join_tables",
     "load_catalog",
     "lock_output",

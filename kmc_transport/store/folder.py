@@ -205,13 +205,43 @@ def write_progress(
 
 
 def read_progress(path: str | Path) -> Sequence[dict[str, Any]]:
-    """What the run, or each of its shards, has said last; nothing when it has said nothing."""
+    """What the run, or each of its shards, has said last; nothing when it has said nothing that can be understood."""
     found = []
     for file in sorted(points_folder(path).glob("progress*.json")):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            if _is_progress(content):
+                found.append(content)
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             continue
-        if isinstance(content, dict):
-            found.append(content)
     return found
+
+
+_NUMBERS = ("points", "kept", "done", "inaccurate", "failed", "hops", "seconds", "rate")
+_TEXTS = ("stage", "host", "time")
+_STANDING = ("temperature", "events", "seconds")
+
+
+def _is_progress(content: dict[str, Any]) -> bool:
+    """Whether it has what is shown of it (see `kmc_transport.simulation.Progress`)."""
+
+    def number(value: object) -> bool:
+        return isinstance(value, int | float) and abs(value) < 1e300
+
+    def standing(s: dict[str, Any]) -> bool:
+        return (
+            all(number(s[n]) for n in _STANDING)
+            and all(s[n] is None or number(s[n]) for n in ("relative_error", "ratio"))
+            and len(s["field"]) == 3
+            and all(map(number, s["field"]))
+            and isinstance(s["exit_reason"], str)
+        )
+
+    return (
+        all(number(content[n]) for n in _NUMBERS)
+        and all(isinstance(content[n], str) for n in _TEXTS)
+        and (content["seconds_left"] is None or number(content["seconds_left"]))
+        and isinstance(content["finished"], bool)
+        and isinstance(content["process"], int)
+        and all(standing(s) for s in [*content["running"], *content["worst"]])
+    )

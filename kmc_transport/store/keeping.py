@@ -30,6 +30,7 @@ __all__ = [
     "LostConditions",
     "condition",
     "finished_conditions",
+    "finished_rows",
     "refuse_to_lose",
     "update_results",
 ]
@@ -55,11 +56,16 @@ def finished_conditions(path: str | Path) -> set[Condition]:
     return _finished(open_results(path))
 
 
-def _finished(dataset: xarray.Dataset) -> set[Condition]:
+def finished_rows(dataset: xarray.Dataset) -> dict[Condition, tuple[int, int, int]]:
+    """Where the finished conditions of a table are (temperature, field, direction); at zero field any direction."""
     t, strength = dataset["temperature"].values, dataset["field"].values
     vectors = dataset["direction_vector"].values
     at = np.argwhere(dataset["complete"].values)
-    return {condition(t[i], strength[j] * vectors[k]) for i, j, k in at}
+    return {condition(t[i], strength[j] * vectors[k]): (int(i), int(j), int(k)) for i, j, k in at}
+
+
+def _finished(dataset: xarray.Dataset) -> set[Condition]:
+    return set(finished_rows(dataset))
 
 
 def _in_folder(store: PointStore) -> set[Condition]:

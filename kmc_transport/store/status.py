@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .folder import read_plan, read_progress
 from .output import points_folder, result_path, run_is_alive
 from .points import Failure, PointStore
+from .results import open_results
 
 __all__ = ["Status", "read_status"]
 
@@ -36,6 +39,8 @@ class Status:
     has_result: bool
     notes: Sequence[dict[str, Any]]
     failures: Sequence[Failure]
+    has_folder: bool = True
+    """Otherwise the counts are those of the result file."""
 
     @property
     def missing(self) -> int:
@@ -49,6 +54,8 @@ def read_status(run: str | os.PathLike[str]) -> Status:
     Raises StoreError when there is no sweep.
     """
     path = result_path(Path(run))
+    if path.exists() and not points_folder(path).exists():
+        return _status_of_file(path)
     plan = read_plan(path)
     store = PointStore(points_folder(path))
     asked, there = set(plan.keys), set(store.keys())
@@ -67,3 +74,22 @@ def read_status(run: str | os.PathLike[str]) -> Status:
         read_progress(path),
         [f for f in failures if f is not None],
     )
+
+
+def _status_of_file(path: Path) -> Status:
+    data = open_results(path)
+    strength = data["field"].values
+    points = done = failed = 0
+    failures: list[Failure] = []
+    for t, f, d in np.ndindex(data["complete"].shape):
+        if strength[f] == 0 and d:
+            continue  # one point for all directions
+        points += 1
+        done += int(data["complete"].values[t, f, d])
+        reason = str(data["exit_reason"].values[t, f, d])
+        if reason.startswith("failed: "):
+            failed += 1
+            x, y, z = (strength[f] * 1e-10 * data["direction_vector"].values[d]).tolist()
+            kelvin = float(data["temperature"].values[t])
+            failures.append(Failure(kelvin, (x, y, z), reason.removeprefix("failed: ")))
+    return Status(path, points, done, failed, 0, 0, False, True, (), failures[:N_FAILURES], has_folder=False)

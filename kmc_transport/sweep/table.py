@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +80,20 @@ def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore, EmptyTable]:
     return dataset, store, empty
 
 
-def load_table(run: str | Path) -> xarray.Dataset:
+def load_table(run: str | Path, on_damaged: Callable[[Path], None] = lambda _: None) -> xarray.Dataset:
     """The table of a run: from its result file, or from its folder of points (NAME.points), finished or not.
 
-    Raises StoreError when there is neither.
+    on_damaged : told files of points that are damaged, or hold another point, and count as missing. Raises StoreError
+    when there is neither.
     """
     path = Path(run)
     if path.suffix == ".points" and not path.exists() and result_path(path).exists():
         path = result_path(path)
     if path.suffix == ".points" or (not path.exists() and points_folder(path).exists()):
-        return gather(result_path(path))[0]
+        dataset, store, _ = gather(result_path(path))
+        for file in dict.fromkeys(store.damaged):
+            on_damaged(file)
+        return dataset
     return open_results(path)
 
 

@@ -7,6 +7,8 @@ import os
 import random
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from kmc_transport.store import (
     write_results,
 )
 from kmc_transport.sweep import schedule
+from tests.processes import HANGS, started
 from tests.results import dataset
 from tests.sweeps import INPUT as SWEEP
 from tests.sweeps import assert_same_table
@@ -172,6 +175,127 @@ def test_merge_keeps_finished_rows_and_damaged_files(
     copy.write_text("the user's own")
     assert call("merge", "a.points") == 2
     assert copy.read_text() == "the user's own"
+
+
+# a result file alone -----------------------------------------------------------------------------------
+
+
+def test_commands_on_a_result_alone(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.h5", "a.points"):
+        assert call("results", name, "--json") == 0
+        assert len(json.loads(capsys.readouterr().out)["results"]) == N_POINTS
+        assert call("status", name) == 0
+        out = capsys.readouterr().out
+        assert "2 of 2 points done, 0 failed, 0 missing" in out
+        assert "the folder of points is gone" in out
+        assert call("verify", name, "--points", "2") == 0
+        out = capsys.readouterr().out
+        assert out.count("the same bit for bit") == 2
+        assert "the folder of points is gone" in out
+    assert not Path("a.points").exists()
+
+
+def test_verify_finds_forged_rows_of_a_result_alone(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = open_results(finished)
+    data["tracer_diffusivity"].values[:] *= 1.0000001
+    write_results(tmp_path / "a.h5", data, provenance=read_provenance(finished))
+    assert call("verify", tmp_path / "a.h5") == 1
+    assert "DIFFERENT: tracer_diffusivity" in capsys.readouterr().out
+
+
+# damaged points ----------------------------------------------------------------------------------------
+
+
+def test_a_point_under_another_points_name_is_noticed(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, store = open_results(copy), PointStore(points_folder(copy))
+    one, other = map(store.path, store.keys())
+    shutil.copy(one, other)
+    assert call("results", "a.points") == 0
+    assert str(other) in capsys.readouterr().err
+    assert call("merge", "a.h5") == 1
+    assert str(other) in capsys.readouterr().err
+    assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 1
+    assert f"another run: {other}" in capsys.readouterr().out
+    assert other.exists()  # intact, elsewhere it may be somebody's only copy
+    assert call("run", "a.yaml", "-q", "--no-plot") == 0
+    assert str(other) in capsys.readouterr().err
+    assert_same_table(open_results(copy), whole)
+    assert PointStore(points_folder(copy)).load(other.stem).temperature in (300, 350)
+
+
+def test_what_cannot_be_read_now_is_not_damaged(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = PointStore(points_folder(copy))
+    one, other = map(store.path, store.keys())
+    with h5py.File(one, "r"), h5py.File(other, "r"):
+        assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 0
+    with h5py.File(one, "r+"):
+        assert call("verify", "a.points", "--points", "0", "--discard-damaged") == 2
+        assert "another program has it open" in capsys.readouterr().err
+        assert call("results", "a.points") == 0  # what this needs of it is there, and whole
+    assert one.exists()
+    real = os.open
+
+    def refused(path: Any, *how: Any) -> int:
+        if str(path) == str(one):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refused)
+        assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 2
+        assert "Permission denied" in capsys.readouterr().err
+        assert call("run", "a.yaml", "-q") == 2  # nor simulated again
+    content = bytearray(one.read_bytes())
+    content[len(content) // 2] ^= 1
+    one.write_bytes(content)
+    os.truncate(other, 1000)
+    assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 1
+    assert not one.exists()
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("name", ["frame.h5", "plan.h5"])
+def test_plan_and_frame_without_their_data(copy: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = points_folder(copy) / name
+    whole = file.read_bytes()
+    for what in ("bulk", "summary", "kmc_transport", "format_version"):
+        file.write_bytes(whole)
+        with h5py.File(file, "r+") as f:
+            del (f if what in f else f.attrs)[what]
+        for command in ("merge", "verify"):
+            assert call(command, copy) == 2, what
+            assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"points": "x"}', "[" * 5000, "\x00", '{"done": 1e400}'])
+def test_a_damaged_note_of_progress_is_not_shown(copy: Path, content: str) -> None:
+    (points_folder(copy) / "progress.json").write_text(content)
+    assert call("status", copy) == 0
+
+
+# a full disk -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("run", "a.yaml", "-q", "--no-plot"), ("merge", "a.points")])
+def test_a_full_disk_is_one_message(copy: Path, command: tuple[str, ...]) -> None:
+    """Points fit, the result file does not."""
+    before = copy.read_bytes()
+    for path in points_folder(copy).glob("[0-9a-f]*.h5"):
+        path.unlink() if command[0] == "run" else None
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
+    code = (
+        limit + "from kmc_transport.__main__ import main; sys.argv[1:] = " + repr(list(command)) + "; main()"
+    )
+    with started([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
+        _, err = process.communicate(timeout=HANGS)
+    assert process.returncode == 2, err
+    assert "could not be written: File too large" in err
+    assert len(err) < 2000
+    assert copy.read_bytes() == before
 
 
 # files of others ---------------------------------------------------------------------------------------
