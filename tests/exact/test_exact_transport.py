@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from kmc_transport.errors import InputError, KmcTransportError, TooManyStates
-from kmc_transport.exact import applies, exact_values, solve_exact
+from kmc_transport.exact import applies, exact_values, sensitivity, solve_exact
 from kmc_transport.exact.states import count_states, enumerate_states
 from kmc_transport.model.model import frozen_array
 from kmc_transport.rates import build_catalog
@@ -546,3 +546,27 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_an_answer_says_of_which_system_it_is():
+    """One carrier alone is another system than several on a lattice, and never passes for them."""
+    crowd, one = lattice_gas("square", 3, 7), lattice_gas("square", 3, 1)
+    whole, alone = solve(crowd), solve(crowd, dilute=True)
+    assert (whole.method, whole.is_other_system) == ("all configurations", False)
+    assert (alone.method, alone.is_other_system) == ("one carrier alone (dilute limit)", True)
+    assert whole.mobility_einstein[0, 0, 0] < 0.3 * alone.mobility_einstein[0, 0, 0]  # (N - n)/(N - 1) = 1/4
+    for answer in (solve(one), solve(one, dilute=True)):
+        assert (answer.method, answer.is_other_system) == ("single carrier", False)
+    for dilute, told in ((None, "all configurations"), (True, "one carrier alone (dilute limit)")):
+        found = sensitivity(crowd, temperature=T0, direction=[1, 0, 0], dilute=dilute)
+        assert (found.method, found.is_other_system) == (told, dilute is True)
+
+
+def test_too_many_configurations_are_refused_with_the_way_out():
+    crowd = lattice_gas("square", 9, 60)
+    with pytest.raises(TooManyStates, match="exact --dilute; dilute=True"):
+        solve(crowd)
+    assert solve(crowd, dilute=True).is_other_system
+    with pytest.raises(TooManyStates) as caught:  # there the way out would be none
+        solve(lattice_gas("square", 9, 1), dilute=False, max_states=0)
+    assert "--dilute" not in str(caught.value)
