@@ -6,15 +6,16 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any
+
+from rich.cells import cell_len
 
 from ..errors import plain
 from .table import Table
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["page_width", "print_tables", "print_text", "table_lines"]
 
@@ -54,28 +55,36 @@ def print_text(text: str, indent: str = "") -> None:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Strip:
     """A column of texts, header first."""
 
     header: tuple[str, ...]
     cells: list[str]
-    names: bool
+    names: bool = False
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
         return all(c[:1].isdigit() or c[:1] in "+-–" for c in self.cells)
 
-    @property
+    @cached_property
     def width(self) -> int:
-        return max(_cell_len(t) for t in [*self.header, *self.cells])
+        return max(map(cell_len, [*self.header, *self.cells]), default=0)
+
+    @cached_property
+    def longest_word(self) -> int:
+        return max((cell_len(w) for t in {*self.header, *self.cells} for w in t.split()), default=0)
 
     def narrowed(self, limit: int) -> int:
         """Words may go to several lines; numbers, and a word up to the limit, may not."""
-        if self.numeric:
-            return self.width
-        words = [w for t in [*self.header, *self.cells] for w in t.split()]
-        return min(self.width, limit, max(WORDY, *map(_cell_len, words)))
+        return self.width if self.numeric else min(self.width, limit, max(WORDY, self.longest_word))
+
+    def lines(self, text: str, width: int) -> list[str]:
+        """``text`` in ``width``, padded: numbers to the right, words to the left."""
+        fits = cell_len(text) <= width or self.numeric
+        parts = [text] if fits else textwrap.wrap(text, width)
+        pads = [" " * (width - cell_len(t)) for t in parts]
+        return [pad + t if self.numeric else t + pad for t, pad in zip(parts, pads, strict=True)]
 
 
 def table_lines(table: Table[Any], width: int) -> list[str]:
@@ -98,25 +107,15 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
         same = [s for s in strips if len(set(s.cells)) == 1 and not s.numeric]
         above = ";   ".join(": ".join((*s.header[:1], s.cells[0])) for s in same)
         strips = [s for s in strips if s not in same]
-    console = _console(width)
-    with console.capture() as captured:
-        if table.title:
-            console.print(_text(table.title, "italic"))
-        if above:
-            console.print(_text(above))
-        blocks = _blocks(strips, width, limit)
-        if (
-            len(blocks) > len(cells)
-            and len(cells) in FEW
-            and (turned := _turned(strips, width, limit)) is not None
-        ):
-            blocks = [turned]
-        for block in blocks:
-            console.print(_grid(block, width, limit))
-            console.print()
-        for note in [*footnotes, *table.notes]:
-            console.print(_text(note))
-    return [line.rstrip() for line in captured.get().rstrip().split("\n")]
+    blocks = _blocks(strips, width, limit)
+    if len(blocks) > len(cells) and len(cells) in FEW and (turned := _turned(strips, width, limit)):
+        blocks = [turned]
+    lines = [line for text in (table.title, above) if text for line in textwrap.wrap(text, width)]
+    for block in blocks:
+        lines += [*_grid(block, width, limit), ""]
+    for note in [*footnotes, *table.notes]:
+        lines += textwrap.wrap(note, width)
+    return lines if lines[-1:] != [""] else lines[:-1]
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -155,11 +154,8 @@ def _turned(strips: list[_Strip], width: int, limit: int) -> list[_Strip] | None
     return turned if _total([s.narrowed(limit) for s in turned]) <= width else None
 
 
-def _grid(strips: list[_Strip], width: int, limit: int) -> Any:
-    """A table of rich's, in which only words are wrapped."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
-
+def _grid(strips: list[_Strip], width: int, limit: int) -> list[str]:
+    """Headers, a rule and the rows; only words are wrapped."""
     widths = [s.width for s in strips]
     if _total(widths) > width:
         widths = [s.narrowed(limit) for s in strips]
@@ -168,33 +164,20 @@ def _grid(strips: list[_Strip], width: int, limit: int) -> Any:
             more = max(0, min(spare, s.width - widths[k]))
             widths[k] += more
             spare -= more
-    grid = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for s, w in zip(strips, widths, strict=True):
-        grid.add_column(
-            _text("\n".join(s.header)),
-            justify="right" if s.numeric else "left",
-            width=w,
-            no_wrap=s.numeric,
-            overflow="fold",
-        )
-    for row in zip(*(s.cells for s in strips), strict=True):
-        grid.add_row(*map(_text, row))
-    return grid
 
+    def row(texts: Sequence[Sequence[str]]) -> Iterator[str]:
+        """A line for each line of the tallest cell."""
+        cells = [
+            [line for t in text for line in s.lines(t, w)]
+            for s, w, text in zip(strips, widths, texts, strict=True)
+        ]
+        for parts in zip_longest(*cells):
+            padded = (p if p is not None else " " * w for p, w in zip(parts, widths, strict=True))
+            yield (" " * GAP).join(padded).rstrip()
 
-def _console(width: int) -> Console:
-    from rich.console import Console
-
-    return Console(width=width, highlight=False, force_terminal=False, no_color=True)
-
-
-def _text(text: str, style: str = "") -> Any:
-    from rich.text import Text
-
-    return Text(plain(text), style=style)
-
-
-def _cell_len(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
+    tallest = max(len(s.header) for s in strips)
+    header = [("",) * (tallest - len(s.header)) + s.header for s in strips]
+    lines = [*row(header), "─" * min(width, _total(widths))]
+    for texts in zip(*(s.cells for s in strips), strict=True):
+        lines += row([(t,) for t in texts])
+    return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class _Row:
 
         NaN where the run has none.
         """
-        dims = ARRAYS[base_name(name)].dims
+        dims = _dimensions(name)
         if name not in self.d:
             return np.full((3,) * sum(d.startswith("axis") for d in dims), math.nan)
         values = self.of_point(name)
@@ -99,6 +100,11 @@ class _Row:
         """Hops per second of wall time."""
         seconds = float(self.of_point("wall_time"))
         return float(self.of_point("executed_hops")) / seconds if seconds > 0 else math.nan
+
+
+@cache
+def _dimensions(name: str) -> tuple[str, ...]:
+    return ARRAYS[base_name(name)].dims
 
 
 def select_results(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError, Problem
@@ -36,6 +37,7 @@ UNIT_NAMES = {
 """Units as they end a key of JSON or CSV."""
 
 
+@cache
 def data_key(key: str, unit: str) -> str:
     """``mobility`` in cm²/(V s) is ``mobility_cm2_per_Vs``."""
     return "_".join(part for part in (key, UNIT_NAMES[unit]) if part)
