@@ -23,6 +23,7 @@ __all__ = ["SUFFIXES", "ase_energy", "ase_settings", "read_ase"]
 SUFFIXES = (".traj", ".db", ".json", ".xyz", ".extxyz")
 _DATABASES = (".db", ".json")
 _INDEX = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d+))?\Z")
+_LARGEST = 1e6  # eV/Å; nan is not below it
 _AT_REST = 0.1  # eV/Å; an end state with more of it left is no minimum by any usual criterion
 
 
@@ -68,8 +69,9 @@ def ase_energy(file: Path, image: Any, name: str) -> tuple[float, Any]:
             "write the images with their calculators attached, or with SinglePointCalculator",
         )
     force = results.get("forces")
-    whole = force is not None and np.shape(force) == np.shape(image.positions) and np.isfinite(force).all()
-    return float(results["energy"]), np.array(force, dtype=float) if whole else None
+    whole = force is not None and np.shape(force) == np.shape(image.positions)
+    sound = whole and bool((np.abs(force) < _LARGEST).all())
+    return float(results["energy"]), np.array(force, dtype=float) if sound else None
 
 
 def ase_settings(

@@ -11,6 +11,7 @@ from .records import FloatArray, MigrationPath
 
 __all__ = ["build_path"]
 
+_HUGE = 1e15  # eV; nan is not below it
 _LARGEST = 30.0  # eV; a larger barrier is a wrong unit or a mixed-up file
 _DIFFERENCE = 0.020  # eV, and
 _FORCE = 0.05  # eV/Å; the default of neb.x (path_thr); more of it left is no converged band by usual criteria
@@ -129,7 +130,7 @@ def _frozen(array: FloatArray) -> FloatArray:
 
 def _check_energies(raw: RawPath, energy: FloatArray, saddle_by_symmetry: bool) -> None:
     for label, value in zip(raw.labels, energy, strict=True):
-        if not np.isfinite(value):
+        if not abs(value) < _HUGE:
             raise fail(
                 raw.file, f"the energy of {label} is not a finite number", "repeat this image", value=value
             )

@@ -27,6 +27,7 @@ __all__ = [
     "stack",
 ]
 
+_HUGE = 1e30  # in any unit of these files
 UNKNOWN = "X"
 """The element of an atom when the file does not say it."""
 
@@ -118,10 +119,10 @@ def numbers(words: Sequence[str], file: Path, line: int | None = None) -> list[f
             value = float(word.replace("D", "e").replace("d", "e"))
         except ValueError:
             raise fail(file, f"'{word}' is not a number", "repair or remove this line", line=line) from None
-        if not math.isfinite(value):
+        if not abs(value) < _HUGE:
             raise fail(
                 file,
-                "not a finite number",
+                "not a finite number" if not math.isfinite(value) else "this number is beyond all measure",
                 "the calculation of this image failed: repeat it",
                 value=word,
                 line=line,

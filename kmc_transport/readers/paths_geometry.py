@@ -15,6 +15,7 @@ _DRIFT = 0.05  # Å, reported from here on
 _FEW = 8  # with fewer atoms there is no bulk far from the migrating one
 _LONG_STEP = 0.7  # Å between images: from here on an exchange of two atoms is looked for
 _CELL = 0.01  # Å
+_FARTHEST = 1e6  # Å
 
 
 @dataclass
@@ -185,6 +186,11 @@ def _refuse_turning_back(raw: RawPath, positions: FloatArray, steps: FloatArray)
             )
 
 
+def flat(cell: FloatArray) -> bool:
+    """Whether three vectors span no volume; vectors of zero are those along which nothing repeats."""
+    return bool(cell.any(axis=1).all() and abs(np.linalg.det(cell)) < 1e-3)
+
+
 def refuse_unequal_images(raw: RawPath, positions: list[FloatArray], cells: list[FloatArray]) -> None:
     """Error naming the first image and atom that differ from the first image in number, element or cell."""
     assert raw.symbols is not None
@@ -203,11 +209,10 @@ def refuse_unequal_images(raw: RawPath, positions: list[FloatArray], cells: list
                     f"atom {atom} (counted from 0) is {b} in {label} but {a} in {raw.labels[0]}",
                     "write all images with the atoms in the same order",
                 )
-        if not np.isfinite(place).all():
-            raise fail(raw.file, f"{label} has positions that are not finite numbers", "repeat this image")
+        if not np.isfinite(place).all() or np.abs(place).max() > _FARTHEST:
+            raise fail(raw.file, f"{label} has positions that are not sound numbers", "repeat this image")
     for label, cell in zip(raw.labels, cells, strict=True):
-        flat = cell.any(axis=1).all() and abs(np.linalg.det(cell)) < 1e-3
-        if flat or not np.isfinite(cell).all():
+        if not np.isfinite(cell).all() or np.abs(cell).max() > _FARTHEST or flat(cell):
             raise fail(raw.file, f"the cell of {label} is no cell", "repeat this image", value=cell.tolist())
         difference = float(np.abs(cell - cells[0]).max())
         if difference > _CELL:

@@ -220,12 +220,15 @@ def _one_mesh(a: FloatArray, b: FloatArray, cell: FloatArray) -> bool:
 def _lattice_symmetry(cell: FloatArray) -> FloatArray:
     """(n, 3, 3) rotations of the empty lattice, in fractions."""
     from pymatgen.core import Structure
-    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        lattice = Structure(cell, ["H"], [[0, 0, 0]])
-        found = SpacegroupAnalyzer(lattice, symprec=1e-2).get_point_group_operations()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            lattice = Structure(cell, ["H"], [[0, 0, 0]])
+            found = SpacegroupAnalyzer(lattice, symprec=1e-2).get_point_group_operations()
+    except (SymmetryUndeterminedError, ValueError):  # a damaged cell
+        return np.eye(3)[None]
     return np.array([np.round(op.rotation_matrix) for op in found])
 
 

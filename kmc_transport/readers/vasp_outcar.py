@@ -91,11 +91,11 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
         elif "IBRION" in line and (m := _IBRION.search(line)):
             ibrion = int(m[1])
         elif "direct lattice vectors" in line and "reciprocal" in line:
-            cells.append(np.array(_rows(file, lines, i + 1, 3, 6))[:, :3])
+            cells.append(_rows(file, lines, i + 1, 3, 6)[:, :3])
         elif initial is None and "position of ions in cartesian coordinates" in line:
-            initial = np.array(_rows(file, lines, i + 1, n_atoms, 3))
+            initial = _rows(file, lines, i + 1, n_atoms, 3)
         elif line.lstrip().startswith("POSITION") and "TOTAL-FORCE" in line:
-            last = np.array(_rows(file, lines, i + 2, n_atoms, 6))[:, :3]
+            last = _rows(file, lines, i + 2, n_atoms, 6)[:, :3]
         elif "p[elc]" in line and (m := _DIPOLE.search(line)):
             dipole = _electronic(file, m, i + 1)
         elif "BORN EFFECTIVE CHARGES (" in line:
@@ -170,14 +170,15 @@ def _which_born(born: dict[str, FloatArray]) -> list[str]:
     return []
 
 
-def _rows(file: Path, lines: list[str], start: int, n: int, columns: int) -> list[list[float]]:
-    rows = []
+def _rows(file: Path, lines: list[str], start: int, n: int, columns: int) -> FloatArray:
+    """(n, columns), also for none."""
+    rows: list[list[float]] = []
     for k in range(start, start + n):
         words = split_columns(lines[k]) if k < len(lines) else []
         if len(words) < columns:
             raise fail(file, "a block of numbers breaks off here", "give the whole OUTCAR", line=k + 1)
         rows.append(numbers(words[:columns], file, k + 1))
-    return rows
+    return np.array(rows, dtype=float).reshape(n, columns)
 
 
 def _born(file: Path, lines: list[str], start: int, n_atoms: int) -> FloatArray:
