@@ -69,9 +69,10 @@ def ase_energy(file: Path, image: Any, name: str) -> tuple[float, Any]:
             "write the images with their calculators attached, or with SinglePointCalculator",
         )
     force = results.get("forces")
-    whole = force is not None and np.shape(force) == np.shape(image.positions)
-    sound = whole and bool((np.abs(force) < _LARGEST).all())
-    return float(results["energy"]), np.array(force, dtype=float) if sound else None
+    if force is None or np.shape(force) != np.shape(image.positions):
+        return float(results["energy"]), None
+    forces = np.array(force, dtype=float)
+    return float(results["energy"]), forces if bool((np.abs(forces) < _LARGEST).all()) else None
 
 
 def ase_settings(
