@@ -30,8 +30,8 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-MAX_TRIED = 4_000_000
-"""Images of sites that are looked at for one distance."""
+MAX_NEAR, MAX_TRIED = 4_000_000, 100_000_000
+"""Images of sites that are looked at for one distance: from one site, and from all."""
 
 Bond = tuple[int, int, tuple[int, int, int]]
 """(origin, target, cell of the target)."""
@@ -95,7 +95,7 @@ class BondFinder:
         Raises InputError where that are too many to look at.
         """
         s = self.structure
-        self.check_reach(high, len(self.sites(origin_label)) * len(self.sites(target_label)))
+        self.check_reach(high, len(self.sites(target_label)), len(self.sites(origin_label)))
         targets = np.array(self.sites(target_label))
         found: list[Bond] = []
         for i in self.sites(origin_label):
@@ -116,16 +116,17 @@ class BondFinder:
             found += [(i, j, (a, b, c)) for j, (a, b, c) in ends]
         return found
 
-    def check_reach(self, distance: float, n_sites: int = 1) -> None:
-        """Raises InputError where too many images of ``n_sites`` sites lie within ``distance`` (Å)."""
+    def check_reach(self, distance: float, n_targets: int, n_origins: int = 1) -> None:
+        """Raises InputError where too many images of the targets lie within ``distance`` (Å) of the origins."""
         axes = 2 * distance / self.spacing[self.structure.periodic] + 1
-        tried = n_sites * float(np.prod(axes))
-        if tried > MAX_TRIED:
+        near = n_targets * float(np.prod(axes))
+        tried = max(near, near * n_origins * MAX_NEAR / MAX_TRIED)
+        if tried > MAX_NEAR:
             raise InputError(
                 Problem(
                     f"about {tried:.1g} sites lie within {distance:g} Å, too many to look at",
                     value=distance,
-                    allowed=f"about {distance * (MAX_TRIED / tried) ** (1 / len(axes)):.2g} Å in this structure",
+                    allowed=f"about {distance * (MAX_NEAR / tried) ** (1 / len(axes)):.2g} Å in this structure",
                     remedy="give a shorter distance",
                 )
             )

@@ -114,7 +114,9 @@ def load_everything() -> None:
             judge(text, Path(name))
 
 
-def run(n: int, seed: int, first: int = 0, tell: Callable[[int], None] = lambda case: None) -> dict[int, str]:
+def run(
+    n: int, seed: int, first: int = 0, tell: Callable[[int, str], None] = lambda case, fault: None
+) -> dict[int, str]:
     """Defects of the mutants by number."""
     load_everything()
     known, defects = sources(), {}
@@ -127,7 +129,7 @@ def run(n: int, seed: int, first: int = 0, tell: Callable[[int], None] = lambda 
             )
             if fault:
                 defects[case] = fault
-            tell(case)
+            tell(case, fault)
     return defects
 
 
@@ -150,7 +152,13 @@ def main() -> None:
         show(given.show, given.seed)
         return
     started = time.monotonic()
-    defects = run(given.n, given.seed, given.first, lambda case: print(f"\r{case}", end="", file=sys.stderr))
+
+    def tell(case: int, fault: str) -> None:
+        print(f"\r{case}", end="", file=sys.stderr)
+        if fault:
+            print(f"\ncase {case}: {kind(fault)}", file=sys.stderr, flush=True)
+
+    defects = run(given.n, given.seed, given.first, tell)
     kinds = Counter(map(kind, defects.values()))
     print(
         f"{given.n} mutants, {len(defects)} defects of {len(kinds)} kinds, {time.monotonic() - started:.0f} s"
