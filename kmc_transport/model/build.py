@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ from .energies import SaddleHops, given_energies, hop_classes, site_energies
 from .hops import HopGroup, find_hops
 from .inputfile import Document, KeyPath, nearest, parse_yaml, read_text
 from .interacting import build_interacting
+from .memory import available_memory, check_memory
 from .model import Carrier, HopNetwork, InputSource, Model, Structure, frozen_array
 from .network import Bond, BondFinder, components, reversed_bond, travel_axes
 from .response import Centres
@@ -26,7 +26,6 @@ from .validation import Sections, validate
 
 __all__ = ["load_model", "load_model_text"]
 
-BYTES_PER_SITE = 40
 _AXES = "abc"
 _SHORTEST_WAY = 0.05
 _AUTO_LENGTH = 20.0
@@ -92,8 +91,10 @@ def _build(
     carriers = _carriers(sections.carriers, structure, supercell, doc)
     if not sites_ok:
         return None
-    if supercell is not None:
-        _check_memory(structure, supercell, doc)
+    if supercell is not None and not check_memory(
+        sections, structure, supercell, carriers, None, doc, available_memory()
+    ):
+        supercell = None
 
     if sections.hops is None:
         return None
@@ -117,6 +118,10 @@ def _build(
         if supercell is not None:
             _check_images(groups, structure, supercell, doc)
     network = _network(simulated, centres)
+    if supercell is not None and not check_memory(
+        sections, structure, supercell, carriers, network, doc, available_memory()
+    ):
+        return None
     parts = build_interacting(sections, simulated, network, carriers, finder, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None:
         return None
@@ -280,33 +285,6 @@ def _check_room(carriers: Sequence[Carrier], structure: Structure, cells: int, d
                 allowed=f"fewer than {sites} in this supercell",
                 remedy="use fewer carriers or a larger supercell",
             )
-
-
-def _available_memory() -> int | None:
-    """Bytes of memory that are free, or of the machine where that is not told, or None."""
-    for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
-        try:
-            return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, ValueError, OSError):
-            continue
-    return None
-
-
-def _check_memory(structure: Structure, supercell: tuple[int, int, int], doc: Document) -> None:
-    sites = structure.n_sites * math.prod(supercell)
-    needed = sites * BYTES_PER_SITE
-    available = _available_memory()
-    if available is not None and needed > available:
-        largest = math.prod(supercell) * available / needed
-        side = int(largest ** (1 / max(1, int(structure.periodic.sum()))))
-        doc.add(
-            ("supercell",),
-            f"the lattice would not fit in memory: {sites:.3g} sites need about {needed / 2**30:.3g} GiB, "
-            f"{available / 2**30:.3g} GiB are free",
-            value=f"{supercell[0]} x {supercell[1]} x {supercell[2]} cells of {structure.n_sites} sites",
-            allowed=f"about {side} cells along each periodic axis",
-            remedy="use a smaller supercell",
-        )
 
 
 # ------------------------------------------------------------------------------------------- the network

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ _MAX_NODES = 100_000
 _MAX_BYTES = 4 << 20
 _MAX_DIGITS = 100
 _MAX_TEXT = 20_000
-_MAX_DEPTH = 40
+_MAX_DEPTH, _MAX_BRACKETS = 40, 500
 _WILD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, marks that turn the direction of writing, halves of characters."""
 _TAG = "tag:yaml.org,2002:"
@@ -149,6 +150,8 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
     # before the parser, which takes its time
     if len(text) > _MAX_BYTES or sum(map(text.count, ",\n")) > _MAX_NODES:
         raise InputError(_too_long(path))
+    if _brackets(text) > _MAX_BRACKETS:
+        raise InputError(Problem("the file is nested too deeply", file=path))
     yaml = YAML(typ="safe", pure=True)
     try:
         with warnings.catch_warnings():
@@ -181,6 +184,12 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
         doc.add((), "the file must be a mapping `key: value`", remedy="see `kmc-transport new NAME`")
     doc.raise_problems()
     return doc
+
+
+def _brackets(text: str) -> int:
+    """Most brackets open at once, those in comments and texts included: the parser's time grows as their square."""
+    steps = (1 if c in "[{" else -1 for c in text if c in "[{]}")
+    return max(accumulate(steps), default=0)
 
 
 def _too_long(path: str) -> Problem:

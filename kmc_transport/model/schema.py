@@ -281,17 +281,24 @@ class BarrierPath(Section):
     )
 
 
+def _rule_parameter(given: object) -> object:
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        raise _error("must be a parameter of the rule", "a number, or a text with a unit")
+    return given
+
+
+RuleParameter = Annotated[Any, BeforeValidator(_rule_parameter, json_schema_input_type=float | str)]
+
+
 class BarrierRule(BaseModel):
     """A barrier rule by name, with its parameters beside it (see the theory page on barrier rules)."""
 
     model_config = ConfigDict(
         extra="allow",
         frozen=True,
-        json_schema_extra={
-            "additionalProperties": {"type": ["number", "string"]},
-            "not": {"required": ["path"]},  # that is a `BarrierPath`
-        },
+        json_schema_extra={"not": {"required": ["path"]}},  # that is a `BarrierPath`
     )
+    __pydantic_extra__: dict[str, RuleParameter]
 
     rule: Name = Field(
         description="Name of the rule: kra, metropolis, heat_bath, marcus_adiabatic, marcus_adiabatic_approximate, "

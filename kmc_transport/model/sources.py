@@ -58,6 +58,9 @@ class Sources:
         if key not in self._read:
             try:
                 self._read[key] = read()
+            except OSError as error:  # a name that is too long, a folder that may not be read
+                self._read[key] = None
+                self.doc.add(path, f"this cannot be read: {error.strerror}", value=str(error.filename or ""))
             except InputError as error:
                 self._read[key] = None
                 for p in error.problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,9 +43,9 @@ def _read(
 ) -> Crystal | None:
     """The crystal of a file, whose text goes to ``files``; None with problems noted."""
     here, path = ("structure", "file"), base / name
-    if name not in embedded and not path.exists():
+    if name not in embedded and not os.path.exists(path):
         folder = path.parent
-        names = sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+        names = sorted(p.name for p in folder.iterdir() if p.is_file()) if os.path.isdir(folder) else []
         doc.add(
             here,
             "there is no such structure file",

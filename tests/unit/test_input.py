@@ -283,12 +283,16 @@ def test_several_species():
 
 
 def test_memory(monkeypatch):
-    monkeypatch.setattr(build, "_available_memory", lambda: 10_000)
+    # 4 replicas of 1000 sites with two neighbours each, three copies of their states
+    needed = 1000 * 40 + 3 * 4 * (1000 * 10 + 130)
+    monkeypatch.setattr(build, "available_memory", lambda: needed // 4)
     (problem,) = problems(CHAIN)
     assert problem.key == "supercell"
     assert "1e+03 sites need about" in problem.message
+    assert "in 4 replicas" in problem.message
     assert problem.allowed == "about 250 cells along each periodic axis"
-    monkeypatch.setattr(build, "_available_memory", lambda: 40_000)
+    assert "fewer sampling.replicas" in problem.remedy
+    monkeypatch.setattr(build, "available_memory", lambda: needed)
     load_model_text(CHAIN)
     monkeypatch.undo()
     (problem,) = problems(changed("[1000, 1, 1]", "[100000000000000, 1, 1]"))
