@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 from rich.cells import cell_len
@@ -25,6 +24,8 @@ GAP = 3
 """Between two columns of a table."""
 FEW = (1, 2, 3)
 """Rows of a table that may be turned on its side."""
+TIED = "\N{NO-BREAK SPACE}"
+"""Between the parts of a unit, while words are wrapped."""
 WORDY = 24
 """Width to which a column of words is narrowed before the table is stacked."""
 
@@ -72,17 +73,25 @@ class _Strip:
         return max(map(cell_len, [*self.header, *self.cells]), default=0)
 
     @cached_property
-    def longest_word(self) -> int:
-        return max((cell_len(w) for t in {*self.header, *self.cells} for w in t.split()), default=0)
+    def number(self) -> int:
+        """Width of the widest number."""
+        return max(map(cell_len, self.cells), default=0) if self.numeric else 0
+
+    @cached_property
+    def word(self) -> int:
+        """Width of the longest word."""
+        texts = self.header if self.numeric else {*self.header, *self.cells}
+        return max((cell_len(w) for t in texts for w in t.split(" ")), default=0)
 
     def narrowed(self, limit: int) -> int:
         """Words may go to several lines; numbers, and a word up to the limit, may not."""
-        return self.width if self.numeric else min(self.width, limit, max(WORDY, self.longest_word))
+        least = self.word if self.numeric else max(WORDY, self.word)
+        return max(self.number, min(self.width, limit, least))
 
     def lines(self, text: str, width: int) -> list[str]:
-        """``text`` in ``width``, padded: numbers to the right, words to the left."""
-        fits = cell_len(text) <= width or self.numeric
-        parts = [text] if fits else textwrap.wrap(text, width)
+        """``text`` in ``width``, padded: to the left of numbers, to the right of words."""
+        parts = [text] if cell_len(text) <= width else textwrap.wrap(text, width)
+        parts = [t.replace(TIED, " ") for t in parts]
         pads = [" " * (width - cell_len(t)) for t in parts]
         return [pad + t if self.numeric else t + pad for t, pad in zip(parts, pads, strict=True)]
 
@@ -97,7 +106,9 @@ def table_lines(table: Table[Any], width: int) -> list[str]:
     cells, footnotes = table.printed()
     cells = [[plain(text) for text in row] for row in cells]
     strips = [
-        _Strip(tuple(t for t in (c.header, c.unit) if t), [row[k] for row in cells], c.names)
+        _Strip(
+            tuple(t for t in (c.header, c.unit.replace(" ", TIED)) if t), [row[k] for row in cells], c.names
+        )
         for k, c in enumerate(table.shown)
     ]
     strips = [s for s in strips if not cells or any(s.cells)]
@@ -165,19 +176,20 @@ def _grid(strips: list[_Strip], width: int, limit: int) -> list[str]:
             widths[k] += more
             spare -= more
 
-    def row(texts: Sequence[Sequence[str]]) -> Iterator[str]:
-        """A line for each line of the tallest cell."""
+    def row(texts: Sequence[Sequence[str]], *, below: bool = False) -> Iterator[str]:
+        """A line for each line of the tallest cell; ``below``: the others stand at its foot."""
         cells = [
             [line for t in text for line in s.lines(t, w)]
             for s, w, text in zip(strips, widths, texts, strict=True)
         ]
-        for parts in zip_longest(*cells):
-            padded = (p if p is not None else " " * w for p, w in zip(parts, widths, strict=True))
-            yield (" " * GAP).join(padded).rstrip()
+        tallest = max(map(len, cells))
+        for k, w in enumerate(widths):
+            blank = [" " * w] * (tallest - len(cells[k]))
+            cells[k] = [*blank, *cells[k]] if below else [*cells[k], *blank]
+        for parts in zip(*cells, strict=True):
+            yield (" " * GAP).join(parts).rstrip()
 
-    tallest = max(len(s.header) for s in strips)
-    header = [("",) * (tallest - len(s.header)) + s.header for s in strips]
-    lines = [*row(header), "─" * min(width, _total(widths))]
+    lines = [*row([s.header for s in strips], below=True), "─" * min(width, _total(widths))]
     for texts in zip(*(s.cells for s in strips), strict=True):
         lines += row([(t,) for t in texts])
     return lines

@@ -126,6 +126,8 @@ def test_no_number_is_broken_and_none_is_lost(words: list[str], numbers: int, wi
             assert cell in printed
     for header in names:
         assert set(header.split()) <= set(printed)
+    assert "\N{NO-BREAK SPACE}" not in "".join(lines)
+    assert sum(line.count("cm²/(V s)") for line in lines) == numbers  # no unit is broken either
 
 
 def test_a_wide_terminal_gets_one_table_and_a_narrow_one_a_stack() -> None:
