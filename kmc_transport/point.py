@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine import Replica
+from .engine.islands import replicas_differ
 from .engine.pace import ShouldStop, Stopped, never
 from .errors import Unconverged
 from .model.model import Model
@@ -348,11 +349,13 @@ class PointSimulation:
             self._set_rows(asked if self.sampling.events is None else self._on_the_way(asked), even=False)
             return None
         assert self.last is not None
+        if self.last.needs_replicas and self.evaluation is not None and self._settled:
+            return ExitReason.DONE  # the replicas differ for ever: more of them would help, more rows do not
         if self.events >= (MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED):
             return ExitReason.DONE
         longer = self.interval * LONGER
         if self._settled or self._enough_pilots or longer > self._longest_interval():
-            self._more_rows(self.last.ratio, self._on_the_way(asked))
+            self._more_rows(max(1.0, min(self.last.ratio, 2 * self.last.within)), self._on_the_way(asked))
         else:  # better statistics show a memory that the pilot did not see
             self.pilots += 1
             self.rows = FIRST_ROWS
@@ -451,7 +454,8 @@ class PointSimulation:
             return
         if self._evaluated != self._complete:
             try:
-                self.evaluation = evaluate(self.system, [t.rows(slice(0, rows)) for t in self.tallies()])
+                tallies = [t.rows(slice(0, rows)) for t in self.tallies()]
+                self.evaluation = evaluate(self.system, tallies, quenched=self._quenched(tallies))
             except Unconverged:
                 return
             if self.linear is not None:
@@ -465,6 +469,16 @@ class PointSimulation:
             s.relative_error,
             s.absolute_error,
             s.min_effective_samples,
+        )
+
+    def _quenched(self, tallies: list[Tallies]) -> bool:
+        """Whether the replicas differ in something that hops do not change."""
+        if len(self.replicas) < 2:
+            return False
+        hops = sum(t.events.sum(axis=0) for t in tallies)
+        moved = np.bincount(self.system.hop_carrier, hops, len(self.model.carriers)) > 0
+        return replicas_differ(
+            self.model, [r.occupation() for r in self.replicas], self.replicas[0].species, moved
         )
 
     def snapshot(self) -> dict[str, Any]:

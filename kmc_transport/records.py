@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "EventList", "ExitReason", "Tallies", "Trajectory", "TrajectoryHeader"]
+__all__ = ["Estimate", "EventList", "ExitReason", "Missing", "Tallies", "Trajectory", "TrajectoryHeader"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -26,6 +26,41 @@ class ExitReason(enum.Enum):
     BLOCKED_LATTICE = "blocked lattice"
     TIME_LIMIT = "time limit"
     INTERRUPTED = "interrupted"
+
+
+class Missing(enum.IntEnum):
+    """Why there is no number."""
+
+    NOT_SIMULATED = 0
+    NOTHING = 1
+    """There is one."""
+    OTHER_FIELD = 2
+    NO_WAY = 3
+    BLOCKED = 4
+    STILL = 5
+    NO_ROWS = 6
+    FEW_BATCHES = 7
+    MEMORY = 8
+    CONTRADICTION = 9
+
+    @property
+    def text(self) -> str:
+        """In words, for tables; empty where there is a number."""
+        return _WHY[self]
+
+
+_WHY = {
+    Missing.NOT_SIMULATED: "not simulated yet",
+    Missing.NOTHING: "",
+    Missing.OTHER_FIELD: "defined at other fields only",
+    Missing.NO_WAY: "the hops lead nowhere along it",
+    Missing.BLOCKED: "no carrier can hop",
+    Missing.STILL: "the species has not moved yet: see its upper limits",
+    Missing.NO_ROWS: "out of time before anything was counted",
+    Missing.FEW_BATCHES: "not enough time: too few batches for an error bar",
+    Missing.MEMORY: "not enough time: the carriers' memory is longer than the longest block",
+    Missing.CONTRADICTION: "the replicas contradict each other: all are too short",
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-
-__all__ = ["MIN_BATCHES", "autocorrelated", "jackknife", "leave_one_out", "replicas_agree", "slow_variance"]
+__all__ = ["MIN_BATCHES", "autocorrelated", "jackknife", "leave_one_out", "of_few_replicas", "replicas_agree", "slow_variance"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -78,18 +77,25 @@ def slow_variance(rows: FloatArray) -> FloatArray:
     return np.divide(extra, mean**2, out=np.zeros_like(extra), where=mean > 0)
 
 
-def replicas_agree(rows: FloatArray, n_replicas: int) -> bool:
-    """Whether the means of the replicas scatter as their own rows let expect.
+def replicas_agree(rows: FloatArray, n_replicas: int) -> npt.NDArray[np.bool_]:
+    """(k,) whether the means of the replicas scatter as their own rows let expect.
 
     rows : (n, k), the replicas one after the other. False where one replica has seen another part of the system
     than the others; with one replica there is nothing to compare.
     """
     n = len(rows) // n_replicas
     if n_replicas < 2 or n < 8:
-        return True
+        return np.ones(rows.shape[1], np.bool_)
     parts = rows[: n * n_replicas].reshape(n_replicas, n, -1)
     # within a replica from eight stretches, which hold what correlates over many rows
     stretches = parts[:, : n // 8 * 8].reshape(n_replicas, 8, n // 8, -1).mean(axis=2)
     within = stretches.var(axis=1, ddof=1).mean(axis=0) / 8
     between = parts.mean(axis=1).var(axis=0, ddof=1)
-    return bool(np.all(between <= _DISAGREE * within + 1e-12 * parts.mean(axis=(0, 1)) ** 2))
+    return np.asarray(between <= _DISAGREE * within + 1e-12 * parts.mean(axis=(0, 1)) ** 2)
+
+
+def of_few_replicas(n: int) -> float:
+    """Factor on a standard error that is known from ``n`` values alone, so that 1.96 of it hold the truth in 95 %."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 0.975) / 1.959964)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import Unconverged
-from ..records import Estimate, Tallies
+from ..records import Estimate, Missing, Tallies
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .batches import (
     MIN_BATCHES,
     autocorrelated,
     jackknife,
     leave_one_out,
+    of_few_replicas,
     replicas_agree,
     slow_variance,
 )
@@ -25,6 +26,7 @@ from .diffusion import block_means, plateau_level, slopes
 __all__ = ["Evaluation", "System", "evaluate"]
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class System:
 _OF_MEANS = ("drift_velocity", "mobility")
 _OF_TRACERS = ("tracer_diffusivity", "correlation_factor")
 _OF_BOTH = ("haven_ratio",)
+_OF_ALL = ("charge_diffusivity", "conductivity")
 _PER_DIRECTION = ("mobility_einstein", "mobility_vector")
 
 
@@ -66,34 +69,90 @@ _PER_DIRECTION = ("mobility_einstein", "mobility_vector")
 class Evaluation:
     """Estimates by name (see `kmc_transport.arrays`), and how far the statistics can be trusted.
 
-    batches : number of independent batches behind the error bars. collective_plateau, tracer_plateau : whether
-    these diffusion coefficients have reached their long-time value. consistent : whether the replicas agree. block :
-    length of the blocks behind the collective diffusivity, s. response_deviation : (S,) drift against linear response
-    in standard errors, mobility_bias : (S,) what the bias of linear response may make of the mobility, m²/(V s);
-    None without `kmc_transport.observables.linear.combined`.
+    batches : number of independent batches behind the error bars. collective_settled, tracer_settled : (S,) whether
+    these diffusion coefficients of each species have reached their long-time value. agree : (S,) whether the replicas
+    do. moved : (S,) whether there were hops of a species that can move. quenched : whether the error bars contain the
+    scatter between replicas whose quenched parts differ. block : length of the blocks behind the collective
+    diffusivity, s. response_deviation : (S,) drift against linear response in standard errors, mobility_bias : (S,)
+    what the bias of linear response may make of the mobility, m²/(V s); None without
+    `kmc_transport.observables.linear.combined`.
     """
 
     estimates: dict[str, Estimate]
     batches: int
-    collective_plateau: bool
-    tracer_plateau: bool
-    consistent: bool
+    collective_settled: BoolArray
+    tracer_settled: BoolArray
+    agree: BoolArray
+    moved: BoolArray
+    quenched: bool = False
+    within: dict[str, FloatArray] = field(default_factory=dict)
+    """Standard errors without the scatter between replicas, where ``quenched``."""
     block: float = 0.0
     response_deviation: FloatArray | None = None
     mobility_bias: FloatArray | None = None
 
+    @property
+    def collective_plateau(self) -> bool:
+        return bool(self.collective_settled.all())
+
+    @property
+    def tracer_plateau(self) -> bool:
+        return bool(self.tracer_settled.all())
+
+    @property
+    def consistent(self) -> bool:
+        return bool(self.agree.all())
+
     def settled(self, name: str) -> bool:
         """Whether the blocks behind an estimate outlive the memory of the hops."""
+        return bool(self._settled(name).all())
+
+    def _settled(self, name: str) -> BoolArray:
         if name in _OF_MEANS:
-            return True
+            return np.ones_like(self.moved)
         if name in _OF_TRACERS:
-            return self.tracer_plateau
+            return self.tracer_settled
         if name in _OF_BOTH:
-            return self.tracer_plateau and self.collective_plateau
-        return self.collective_plateau
+            return self.tracer_settled & self.collective_settled
+        return self.collective_settled
+
+    def why(self, name: str) -> tuple[Missing, ...]:
+        """For each species, why an estimate has no number for it (`Missing.NOTHING` where it has one).
+
+        What one species lacks takes nothing away from the others; of sums over all species it does.
+        """
+        if name not in self.estimates:
+            return (Missing.OTHER_FIELD,) * len(self.moved)
+        agree, settled = self.agree, self._settled(name)
+        if name in _OF_ALL:
+            agree, settled = (np.full_like(x, x.all()) for x in (agree, settled))
+        found = []
+        for a in range(len(self.moved)):
+            why = Missing.NOTHING
+            if not np.isfinite(of_species(name, self.estimates[name].value, a)).any():
+                why = Missing.NO_WAY if self.moved[a] else Missing.STILL
+            elif self.batches < MIN_BATCHES:
+                why = Missing.FEW_BATCHES
+            elif not settled[a]:
+                why = Missing.MEMORY
+            elif not agree[a]:
+                why = Missing.CONTRADICTION
+            found.append(why)
+        return tuple(found)
+
+    def trustworthy(self, name: str) -> Estimate | None:
+        """The estimate with NaN where a species has no number, or None where none has."""
+        why = self.why(name)
+        if all(w is not Missing.NOTHING for w in why):
+            return None
+        value, stderr = (np.array(x) for x in (self.estimates[name].value, self.estimates[name].stderr))
+        for a in [a for a, w in enumerate(why) if w is not Missing.NOTHING]:
+            _blank(name, value, a)
+            _blank(name, stderr, a)
+        return replace(self.estimates[name], value=value, stderr=stderr)
 
     def doubt(self, name: str) -> str:
-        """Why the statistics behind an estimate are too weak; empty when they are not."""
+        """Why the statistics behind an estimate are too weak, for some species at least; empty when they are not."""
         if self.batches < MIN_BATCHES:
             return f"only {self.batches} batches, {MIN_BATCHES} are needed"
         if not self.settled(name):
@@ -112,7 +171,7 @@ class Evaluation:
         return estimate
 
 
-def evaluate(system: System, replicas: Sequence[Tallies]) -> Evaluation:
+def evaluate(system: System, replicas: Sequence[Tallies], *, quenched: bool = False) -> Evaluation:
     """All transport coefficients of one simulated point.
 
     With X_a the summed displacement of the N_a carriers of species a, r that of one carrier, V the volume:
@@ -134,30 +193,48 @@ def evaluate(system: System, replicas: Sequence[Tallies]) -> Evaluation:
 
     Components along which the hops lead nowhere are exactly zero (ratios: NaN) with zero error.
 
+    quenched : parts of the replicas that no hop can change differ (numbers of carriers in channels that do not meet,
+    species that stand still). Then the error is that of the mean over replicas, each of which is one sample of them.
+
     Source: A. R. Allnatt & A. B. Lidiard, Atomic Transport in Solids (1993), chs. 5-6 (coefficients and
     correlation factors); M. P. Allen & D. J. Tildesley (2017), ch. 8 (batches).
     """
-    whole = tallies = Tallies.concatenate(list(replicas))
+    parts_of = list(replicas)
+    whole = tallies = Tallies.concatenate(parts_of)
+    spread = quenched and len(parts_of) > 1
     rates = np.stack(
         [whole.events[:, system.hop_carrier == a].sum(axis=1) for a in range(len(whole.number))], axis=1
     )
-    slow = slow_variance(rates.astype(float)) if len(rates) > 1 else np.zeros(rates.shape[1])
+    own = _less_replica(rates, len(parts_of)) if spread else rates.astype(float)
+    slow = slow_variance(own) if len(rates) > 1 else np.zeros(rates.shape[1])
     squares = np.einsum("raii->ra", whole.tracer[:, whole.levels // 2])
-    agree = replicas_agree(np.concatenate([rates, squares], axis=1), len(replicas))
+    alike = replicas_agree(np.concatenate([rates, squares], axis=1), len(parts_of))
+    agree = np.logical_and(*np.split(alike, 2)) | spread
     while True:
-        result, parts = _evaluate(system, tallies, slow, agree)
+        result, parts = _evaluate(system, tallies, slow, agree, len(parts_of) if spread else 1)
+        if spread:
+            parts = _less_replica(parts, len(parts_of))
         if tallies.n_rows < 2 * MIN_BATCHES or not autocorrelated(parts):
             return result
         # neighbouring batches are alike: join them, or the error bar comes out too small
-        tallies = tallies.rows(slice(0, tallies.n_rows - tallies.n_rows % 2)).coarsened()
+        parts_of = [t.rows(slice(0, t.n_rows - t.n_rows % 2)).coarsened() for t in parts_of]
+        tallies = Tallies.concatenate(parts_of)
+
+
+def _less_replica(rows: npt.ArrayLike, n_replicas: int) -> FloatArray:
+    """Rows of all replicas, one after the other, around the mean of all instead of that of their replica."""
+    rows = np.asarray(rows, float)
+    own = rows.reshape(n_replicas, -1, rows.shape[1])
+    return np.asarray((own - own.mean(axis=1, keepdims=True)).reshape(rows.shape) + rows.mean(axis=0))
 
 
 def _evaluate(
-    system: System, tallies: Tallies, slow: FloatArray, agree: bool
+    system: System, tallies: Tallies, slow: FloatArray, agree: BoolArray, n_samples: int
 ) -> tuple[Evaluation, FloatArray]:
     """Estimates from the rows as they are, and their leave-one-out values (n, k).
 
-    slow : (S,) relative variance that the correlation of the rows adds. agree : verdict on the replicas.
+    slow : (S,) relative variance that the correlation of the rows adds. agree : (S,) verdict on the replicas.
+    n_samples : replicas (one after the other in the rows) that are samples of their quenched parts, or 1.
     """
     velocity, collective, tracer = block_means(tallies)
     n, n_species = velocity.shape[:2]
@@ -248,7 +325,12 @@ def _evaluate(
         return np.concatenate([x.reshape(len(x), -1) for x in out.values()], axis=1)
 
     pair_c, pair_t = collective[:, level_c : level_c + 2], tracer[:, level_t : level_t + 2]
-    value, stderr, parts = jackknife(derive, velocity, pair_c, pair_t, event_rate)
+    averages = (velocity, pair_c, pair_t, event_rate)
+    value, stderr, parts = jackknife(derive, *averages)
+    within = stderr
+    if n_samples > 1:
+        means = [x.reshape(n_samples, -1, *x.shape[1:]).mean(axis=1) for x in averages]
+        stderr = np.maximum(within, of_few_replicas(n_samples) * jackknife(derive, *means)[1])
 
     hops = np.array([tallies.events[:, system.hop_carrier == a].sum() for a in range(n_species)])
     still = (hops == 0) & moves.any(axis=1)
@@ -263,12 +345,15 @@ def _evaluate(
     )
     spread = np.einsum("naiai->ai", collective[:, 0]) / n * number[:, None]  # <X_a X_a> of one sample
     estimates: dict[str, Estimate] = {}
+    errors_within: dict[str, FloatArray] = {}
     start = 0
     for name, shape in zip(names, shapes, strict=True):
         size = int(np.prod(shape))
         factor, unit = SI[name]
         v = value[start : start + size].reshape(shape)
         s = np.hypot(stderr[start : start + size].reshape(shape), np.abs(v) * _slow_error(name, slow, shape))
+        if n_samples > 1:
+            errors_within[name] = within[start : start + size].reshape(shape) * factor
         start += size
         for species in np.flatnonzero(still):  # it could hop and has not yet: no number, rather than 0 ± 0
             _blank(name, v, int(species))
@@ -280,13 +365,49 @@ def _evaluate(
         else:
             ess = _samples_of_variance(v, s)
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
-    block = lag * 2**level_c
-    return Evaluation(estimates, n, found_c is not None, found_t is not None, agree, block), parts
+    settled_c = _settled_species(found_c, lambda: _species_slopes(system, collective, both, lag, weight))
+    settled_t = _settled_species(found_t, lambda: np.swapaxes(diagonal_t, 0, 2))
+    found = Evaluation(
+        estimates,
+        n,
+        settled_c,
+        settled_t,
+        agree,
+        ~still,
+        n_samples > 1,
+        errors_within,
+        lag * 2**level_c,
+    )
+    return found, parts
+
+
+def _settled_species(found: int | None, of_species: Callable[[], FloatArray]) -> BoolArray:
+    """(S,) where not all species together have a plateau, whether each has its own. of_species : (S, levels, n, k)."""
+    slopes_of = of_species()
+    if found is not None:
+        return np.ones(len(slopes_of), np.bool_)
+    return np.array([plateau_level(np.swapaxes(x, 0, 1)) is not None for x in slopes_of])
+
+
+def _species_slopes(
+    system: System, collective: FloatArray, drift: FloatArray | None, lag: float, weight: FloatArray
+) -> FloatArray:
+    """(S, levels, n, 6) collective diffusivity of each species, and what all of them add to its mobility."""
+    each = slopes(leave_one_out(collective), drift, lag)
+    own, all_ = np.einsum("nlaiai->alni", each), np.einsum("nlaibi,b->alni", each, weight)
+    return np.asarray(np.concatenate([own, all_], axis=-1))
+
+
+def of_species(name: str, array: FloatArray, species: int) -> FloatArray:
+    """The elements of an estimate that belong to a species; all of a sum over species."""
+    if name in _OF_ALL:
+        return array
+    return array[:, species] if name in _PER_DIRECTION else array[species]
 
 
 def _blank(name: str, array: FloatArray, species: int) -> None:
     """NaN for what belongs to one species in an estimate; sums over all species stay."""
-    if name in ("charge_diffusivity", "conductivity"):
+    if name in _OF_ALL:
         return
     if name in _PER_DIRECTION:
         array[:, species] = np.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from .evaluate import Evaluation, System
 __all__ = ["TARGETS", "Accuracy", "accuracy", "target_name"]
 
 FloatArray = npt.NDArray[np.float64]
+
+SMALL_WITHIN = 0.5
+"""Of the error asked for: what is left of the error within replicas when the scatter between them limits."""
 
 TARGETS: dict[str, str] = {
     "mobility": "drift velocity over field along the field; at zero field the Einstein mobility along each direction",
@@ -29,12 +33,19 @@ class Accuracy:
     """How far an evaluation is from the errors asked for.
 
     reached : all error bars are small enough and the statistics behind them strong enough. ratio : largest
-    error over the error asked for (inf if there is none yet). relative_error : largest relative error.
+    error over the error asked for (inf if there is none yet). relative_error : largest relative error. within : as
+    ratio, without the scatter between replicas whose quenched parts differ, which more rows do not make smaller.
     """
 
     reached: bool
     ratio: float
     relative_error: float
+    within: float = 0.0
+
+    @property
+    def needs_replicas(self) -> bool:
+        """Whether only more replicas would help."""
+        return self.within <= SMALL_WITHIN * min(1.0, self.ratio) and self.ratio > 1
 
 
 def accuracy(
@@ -68,7 +79,10 @@ def accuracy(
         worst = float((stderr / value).max())
     samples = evaluation.estimates[name].effective_samples
     strong = enough and samples >= min_effective_samples and evaluation.settled(name)
-    return Accuracy(strong and ratio <= 1, ratio, worst)
+    within = ratio
+    if evaluation.quenched:
+        within = float((_components(evaluation, system, name, evaluation.within)[1][possible] / allowed).max())
+    return Accuracy(strong and ratio <= 1, ratio, worst, within)
 
 
 def target_name(target: str, system: System) -> str:
@@ -79,18 +93,22 @@ def target_name(target: str, system: System) -> str:
 
 
 def _components(
-    evaluation: Evaluation, system: System, name: str
+    evaluation: Evaluation, system: System, name: str, errors: Mapping[str, FloatArray] | None = None
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
-    """The numbers that the target looks at with their errors, and whether each can be other than zero; flat."""
-    estimate = evaluation.estimates[name]
-    value, stderr = estimate.value, estimate.stderr
+    """The numbers that the target looks at with their errors, and whether each can be other than zero; flat.
+
+    errors : instead of the estimates' own.
+    """
+    value = evaluation.estimates[name].value
+    errors = {n: e.stderr for n, e in evaluation.estimates.items()} if errors is None else errors
+    stderr = errors[name]
     diagonal = np.einsum("aii->ai", system.span) > 0
     if name in ("drift_velocity", "mobility"):
         mobility = evaluation.estimates["mobility"]  # along the field, with its own error
         size = float(np.linalg.norm(system.field))
         unit = system.field / size
         factor = size * 1e10 if name == "drift_velocity" else 1.0
-        value, stderr = mobility.value * factor, mobility.stderr * factor
+        value, stderr = mobility.value * factor, errors["mobility"] * factor
         possible = np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12
     elif name == "mobility_einstein":
         possible = np.einsum("di,aij,dj->da", system.direction, system.span, system.direction) > 1e-12
