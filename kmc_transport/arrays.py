@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import Problem, StoreError
+from .records import Missing
 
 __all__ = [
     "ARRAYS",
     "CATALOG_ARRAYS",
+    "OBSERVABLES",
     "ArraySpec",
     "attributes",
     "base_name",
@@ -22,6 +24,18 @@ __all__ = [
 ]
 
 SUFFIXES = ("_stderr", "_exact")
+OBSERVABLES = (
+    "drift_velocity",
+    "mobility",
+    "mobility_einstein",
+    "tracer_diffusivity",
+    "collective_diffusivity",
+    "charge_diffusivity",
+    "conductivity",
+    "haven_ratio",
+    "correlation_factor",
+)
+"""Estimates of which `missing` says why there is no number."""
 CONDITIONS = ("temperature", "field", "direction")
 
 
@@ -121,6 +135,7 @@ ARRAYS: dict[str, ArraySpec] = _registry(
     _coordinate("carrier", "str", "1", "carrier", "Name of the species of carrier."),
     _coordinate("axis", "str", "1", "Cartesian axis", "x, y, z."),
     _coordinate("carrier_2", "str", "1", "second carrier", "Second index of matrices over carriers."),
+    _coordinate("observable", "str", "1", "observable", "Estimates, first index of `missing`."),
     _coordinate("axis_2", "str", "1", "second Cartesian axis", "Second index of tensors."),
     _coordinate("hop_class", "str", "1", "hop class", "Hops that symmetry makes equivalent, by saddle."),
     _coordinate(
@@ -324,6 +339,42 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "algorithm",
         "How hops were chosen: `null_event`, `rejection_free` or `sum_tree`; all sample the same law.",
     ),
+    ArraySpec(
+        "missing",
+        "int",
+        (*_TFD, "observable", "carrier"),
+        "1",
+        "why there is no number",
+        "; ".join(f"{m.value}: {m.text or 'there is a number'}" for m in Missing) + ".",
+    ),
+    ArraySpec(
+        "hop_rate_limit",
+        "float",
+        _PER_CARRIER,
+        "s-1",
+        "upper limit of the hop rate of one carrier, 95 %",
+        "Of a species that has not moved (Poisson); NaN where it has, or cannot.",
+        "3.0/(N_a t)",
+    ),
+    ArraySpec(
+        "diffusivity_limit",
+        "float",
+        _PER_CARRIER,
+        "m2 s-1",
+        "upper limit of the diffusivity along any axis, 95 %",
+        "Of a species that has not moved: hops at the largest rate, each as long as its longest; NaN where it has, or "
+        "cannot.",
+        "3.0 a²/(2 N_a t)",
+    ),
+    ArraySpec(
+        "quenched",
+        "bool",
+        _TFD,
+        "1",
+        "replicas differ in quenched parts",
+        "Hops do not change how many carriers sit in parts that nothing joins, or a species stands still, and replicas "
+        "differ in it. The errors then contain the scatter between replicas.",
+    ),
     ArraySpec("exit_reason", "str", _TFD, "1", "exit reason", "Why the simulation of this point stopped."),
     ArraySpec("converged", "bool", _TFD, "1", "accuracy reached", "Whether the asked accuracy was reached."),
     ArraySpec(
@@ -369,6 +420,15 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "covariance of activation energy and ln prefactor",
         "Covariance of E_a and ln|A| in the fit.",
         has_stderr=False,
+    ),
+    ArraySpec(
+        "arrhenius_inaccurate",
+        "int",
+        ("direction", "carrier"),
+        "1",
+        "points of the Arrhenius fit that are not as accurate as asked",
+        "They count by their own errors like the others; those of points out of time are less sure.",
+        origin="grid",
     ),
     _fitted(
         "arrhenius_chi2",

@@ -55,7 +55,7 @@ _WHY = {
     Missing.OTHER_FIELD: "defined at other fields only",
     Missing.NO_WAY: "the hops lead nowhere along it",
     Missing.BLOCKED: "no carrier can hop",
-    Missing.STILL: "the species has not moved yet: see its upper limits",
+    Missing.STILL: "the species has not moved",
     Missing.NO_ROWS: "out of time before anything was counted",
     Missing.FEW_BATCHES: "not enough time: too few batches for an error bar",
     Missing.MEMORY: "not enough time: the carriers' memory is longer than the longest block",

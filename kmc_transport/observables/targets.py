@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,12 +41,12 @@ class Accuracy:
     reached: bool
     ratio: float
     relative_error: float
-    within: float = 0.0
+    within: float = math.inf
 
     @property
     def needs_replicas(self) -> bool:
         """Whether only more replicas would help."""
-        return self.within <= SMALL_WITHIN * min(1.0, self.ratio) and self.ratio > 1
+        return self.within <= SMALL_WITHIN and self.ratio > 1
 
 
 def accuracy(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..arrays import ARRAYS, base_name
 from ..errors import InputError, Problem
+from ..records import Missing
 from .numbers import enough_digits, format_beside
 from .result_notes import result_notes
 from .table import Column, Table
@@ -56,6 +57,23 @@ class _Row:
             values = values[self.a]
         return values[:, self.a if other is None else other] if "carrier_2" in dims else values
 
+    def why(self, name: str) -> str:
+        """Why an estimate has no number for this carrier; empty where it has one, or nobody knows."""
+        if "missing" not in self.d or name not in self.d["observable"]:
+            return ""
+        if not self.of_point("complete"):
+            return Missing.NOT_SIMULATED.text
+        which = int(np.flatnonzero(self.d["observable"] == name)[0])
+        code = Missing(int(self.of_point("missing")[which, self.a]))
+        if code is Missing.STILL:
+            rate, size = self.of_carrier("hop_rate_limit"), self.of_carrier("diffusivity_limit")
+            return f"{code.text}: fewer than {rate:.2g} hops/s, D below {size * CM2:.2g} cm²/s (95 %)"
+        return "" if code is Missing.NOT_SIMULATED else code.text  # a point of an older version
+
+    @property
+    def mobility_name(self) -> str:
+        return "mobility" if self.driven else "mobility_einstein"
+
     def along(self, name: str, other: int | None = None) -> float:
         """Component of a vector or tensor along the direction of the row.
 
@@ -75,7 +93,7 @@ class _Row:
 
     def mobility(self, suffix: str = "") -> float:
         """m²/(V s): of the drift, at zero field from the fluctuations."""
-        return float(self.of_carrier(("mobility" if self.driven else "mobility_einstein") + suffix))
+        return float(self.of_carrier(self.mobility_name + suffix))
 
     @property
     def method(self) -> str:
@@ -167,6 +185,7 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         "cm²/(V s)",
         "mobility",
         stderr=lambda r: r.mobility("_stderr") * CM2,
+        reason=lambda r: r.why(r.mobility_name),
     )
     yield Column(
         "exact",
@@ -186,6 +205,7 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         "drift_velocity",
         stderr=lambda r: r.mobility("_stderr") * r.d["field"][r.f] if r.driven else math.nan,
         shown=bool((d["field"] > 0).any()),
+        reason=lambda r: r.why("drift_velocity") if r.driven else "",
     )
     yield from _along("D tracer along", "tracer_diffusivity", "cm²/s", CM2, shown=True)
     yield Column("hops", lambda r: r.of_point("executed_hops"), "", "executed_hops", ".1e")
@@ -233,6 +253,12 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     others = d["carrier"].tolist()
     for b, other in enumerate(others if len(others) > 1 else []):
         yield _cross(b, other)
+    for header, name, unit, factor in (
+        ("hop rate below", "hop_rate_limit", "1/s", 1.0),
+        ("D below", "diffusivity_limit", "cm²/s", CM2),
+    ):
+        yield _limit(header, name, unit, factor)
+    yield _of_point("quenched", "quenched", "")
     yield _of_point("effective samples", "effective_samples", ".3g")
     yield _of_point("clamped share", "clamped_share", ".3g")
     yield Column(
@@ -274,6 +300,7 @@ def _along(
         name,
         stderr=lambda r: r.along(f"{name}_stderr") * factor,
         shown=shown,
+        reason=lambda r: r.why(name),
     )
     yield Column(
         f"{header}, exact",
@@ -296,6 +323,11 @@ def _component(name: str, at: tuple[int, ...], unit: str, factor: float) -> Colu
         stderr=lambda r: r.tensor(f"{name}_stderr")[at] * factor,
         shown=False,
     )
+
+
+def _limit(header: str, name: str, unit: str, factor: float) -> Column[_Row]:
+    """95 % upper limit of a species that has not moved."""
+    return Column(header, lambda r: r.of_carrier(name) * factor, unit, name, ".2g", shown=False)
 
 
 def _cross(b: int, other: str) -> Column[_Row]:
@@ -323,7 +355,13 @@ def _haven() -> Iterator[Column[_Row]]:
         return row.along("tracer_diffusivity") / collective if collective > 0 else math.nan
 
     yield Column(
-        "Haven ratio along", ratio, "", "haven_ratio", stderr=lambda r: ratio(r, "_stderr"), shown=False
+        "Haven ratio along",
+        ratio,
+        "",
+        "haven_ratio",
+        stderr=lambda r: ratio(r, "_stderr"),
+        shown=False,
+        reason=lambda r: r.why("haven_ratio"),
     )
 
 
@@ -336,6 +374,7 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
     if not rows:
         return None
     covariance = d["arrhenius_covariance"]
+    inaccurate = d.get("arrhenius_inaccurate", np.zeros(energy.shape, np.int64))
     columns: list[Column[Any]] = [
         Column("along", lambda at: str(d["direction"][at[0]]), key="direction", names=True),
         Column("carrier", lambda at: str(d["carrier"][at[1]]), key="carrier", names=True),
@@ -359,6 +398,7 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
             key="correlation",
             text=".3f",
         ),
+        Column("inaccurate", lambda at: int(inaccurate[at]), "", "inaccurate_points", shown=False),
         Column(
             "chi²/dof",
             lambda at: d["arrhenius_chi2"][at],
@@ -375,4 +415,11 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
             shown=False,
         ),
     ]
-    return Table("Arrhenius fit of mobility x temperature at zero field", columns, rows)
+    table = Table("Arrhenius fit of mobility x temperature at zero field", columns, rows)
+    worst = max(int(inaccurate[at]) for at in rows)
+    if worst:
+        table.notes.append(
+            f"Up to {worst} of the points of a fit are not as accurate as asked (open symbols with a cross in the "
+            "picture); they count by their own errors."
+        )
+    return table

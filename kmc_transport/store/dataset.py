@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import ARRAYS, CATALOG_ARRAYS, ArraySpec, attributes, base_name
+from ..arrays import ARRAYS, CATALOG_ARRAYS, OBSERVABLES, ArraySpec, attributes, base_name
 from ..errors import Problem, StoreError
 from ..model.model import Model
 from ..units import E_CHARGE
@@ -147,6 +147,8 @@ def build_dataset(
     import xarray as xr
 
     frame = model if isinstance(model, Frame) else Frame.of_model(model)
+    if "observable" not in frame.coordinates:  # of an older version
+        frame = replace(frame, coordinates={**_coordinates_of_estimates(), **frame.coordinates})
     grid, coordinates, sizes = _Grid(frame), frame.coordinates, frame.sizes
 
     def empty(spec: ArraySpec) -> np.ndarray:
@@ -205,6 +207,7 @@ def _coordinates(model: Model) -> dict[str, np.ndarray]:
         "field": field_si(model.conditions.field),
         "direction": np.array(model.conditions.direction_label, dtype=str),
         "carrier": names,
+        **_coordinates_of_estimates(),
         "axis": np.array(_AXES),
         "carrier_2": names,
         "axis_2": np.array(_AXES),
@@ -214,6 +217,10 @@ def _coordinates(model: Model) -> dict[str, np.ndarray]:
         "carrier_charge": np.array([c.charge * E_CHARGE for c in model.carriers]),
         "carrier_count": np.array([c.count for c in model.carriers], np.int64),
     }
+
+
+def _coordinates_of_estimates() -> dict[str, np.ndarray]:
+    return {"observable": np.array(OBSERVABLES, dtype=str)}
 
 
 _SUFFIX = {"values": "", "stderrs": "_stderr", "exacts": "_exact"}

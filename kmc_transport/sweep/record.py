@@ -10,14 +10,16 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import OBSERVABLES
 from ..exact import applies, exact_values
 from ..model.model import Model
 from ..observables import Evaluation, LinearResponse, target_name
 from ..point import PointSimulation
 from ..rates import RateCatalog
 from ..rates.enumerated import depends_on_configuration
-from ..records import ExitReason, Tallies
+from ..records import ExitReason, Missing, Tallies
 from ..store import PointRecord
+from ..units import ANGSTROM
 from .weak import weak_record
 
 __all__ = ["CONTRADICTION", "EXACT_STATES", "make_record", "weak_field_record"]
@@ -41,8 +43,9 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     if evaluation is not None:
         for name, estimate in evaluation.estimates.items():
             how[name] = {"method": estimate.method, "effective_samples": estimate.effective_samples}
-            if evaluation.trusted(name):
-                values[name], stderrs[name] = estimate.value, estimate.stderr
+            good = evaluation.trustworthy(name)
+            if good is not None:
+                values[name], stderrs[name] = good.value, good.stderr
     by_hop = sum((t.events.sum(axis=0) for t in tallies), np.zeros(model.network.n_hops, np.int64))
     executed = int(by_hop.sum())
     clamped = np.where(simulation.catalog.clamped, by_hop, 0)
@@ -52,6 +55,9 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     np.maximum.at(doubt, model.network.hop_class, simulation.catalog.linear_response_error)
     values |= {
         "effective_samples": _effective_samples(model, evaluation),
+        "missing": _missing(simulation),
+        "quenched": evaluation is not None and evaluation.quenched,
+        **_limits(simulation, by_hop),
         "executed_hops": executed,
         "executed_hops_by_class": _by_class(model, by_hop),
         "clamped_hops_by_class": _by_class(model, clamped),
@@ -128,6 +134,34 @@ def _memory(simulation: PointSimulation, evaluation: Evaluation) -> dict[str, An
     }
 
 
+def _missing(simulation: PointSimulation) -> npt.NDArray[np.int64]:
+    """(observables, S) why there is no number (`Missing`)."""
+    evaluation, n = simulation.evaluation, len(simulation.model.carriers)
+    none = Missing.BLOCKED if simulation.blocked else Missing.NO_ROWS
+    elsewhere = ("mobility_einstein", "conductivity") if simulation.system.driven else ("mobility",)
+    why = [
+        (Missing.OTHER_FIELD,) * n
+        if name in elsewhere
+        else (none,) * n
+        if evaluation is None
+        else evaluation.why(name)
+        for name in OBSERVABLES
+    ]
+    return np.array(why, np.int64)
+
+
+def _limits(simulation: PointSimulation, by_hop: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Upper limits of what has not been seen once: none of N events with a mean of 3 has a chance of 5 %."""
+    system, n = simulation.system, len(simulation.model.carriers)
+    number = np.array([c.count for c in simulation.model.carriers], float)
+    time = number * sum(t.time for t in simulation.tallies())
+    longest = np.zeros(n)
+    np.maximum.at(longest, system.hop_carrier, np.linalg.norm(system.hop_vector, axis=1))
+    still = (np.bincount(system.hop_carrier, by_hop, n) == 0) & (longest > 0) & (time > 0)
+    rate = np.divide(-np.log(0.05), time, out=np.full(n, np.nan), where=still)
+    return {"hop_rate_limit": rate, "diffusivity_limit": 0.5 * rate * (longest * ANGSTROM) ** 2}
+
+
 def _by_class(model: Model, by_hop: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.bincount(model.network.hop_class, by_hop, len(model.hop_classes)).astype(np.int64)
 
@@ -146,7 +180,7 @@ def _converged(model: Model, simulation: PointSimulation, reason: ExitReason, ex
     """Whether what was asked was reached: the accuracy, or for a run of fixed length a number to trust."""
     evaluation = simulation.evaluation
     name = target_name(model.sampling.target, simulation.system)
-    if evaluation is None or not evaluation.trusted(name):
+    if evaluation is None or not set(evaluation.why(name)) <= {Missing.NOTHING, Missing.NO_WAY}:
         return False
     if name in exacts:
         estimate = evaluation.estimates[name]

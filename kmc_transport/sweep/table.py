@@ -135,12 +135,13 @@ def barrier_error_factor(model: Model) -> FloatArray:
     return factor
 
 
-def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, FloatArray]:
+def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
     """Arrhenius fits of mobility x temperature at zero field, for each direction and carrier."""
     shape = (frame.sizes["direction"], frame.sizes["carrier"])
     names = ("activation_energy", "prefactor")
-    out = {f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")}
+    out: dict[str, npt.NDArray[Any]] = {f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")}
     out |= {f"arrhenius_{n}": np.full(shape, np.nan) for n in ("covariance", "chi2")}
+    inaccurate = out["arrhenius_inaccurate"] = np.zeros(shape, np.int64)
     zero = np.flatnonzero(frame.coordinates["field"] == 0)
     if not len(zero):
         return out
@@ -152,6 +153,8 @@ def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, FloatA
             fit = fit_arrhenius(t, value[:, d, a] * t, stderr[:, d, a] * t)
         except InputError:
             continue  # too few temperatures, or no transport along this direction
+        used = np.isfinite(value[:, d, a]) & (stderr[:, d, a] > 0)
+        inaccurate[d, a] = int((used & ~data["converged"][:, zero[0], d]).sum())
         sign = np.sign(np.nansum(value[:, d, a]))
         out["arrhenius_activation_energy"][d, a] = fit.activation_energy
         out["arrhenius_activation_energy_stderr"][d, a] = fit.activation_energy_stderr
