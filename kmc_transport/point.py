@@ -471,6 +471,11 @@ class PointSimulation:
             s.min_effective_samples,
         )
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the evaluation is that of the rows that are there; one of dropped rows is kept until there is more."""
+        return self._evaluated is not None and self._evaluated == self._complete
+
     def _quenched(self, tallies: list[Tallies]) -> bool:
         """Whether the replicas differ in something that hops do not change."""
         if len(self.replicas) < 2:

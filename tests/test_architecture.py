@@ -18,12 +18,8 @@ ALLOWED: dict[str, set[str]] = {
     "errors": {"records"},  # for a type only
     "units": {"errors"},
     "seeds": set(),
-<<<<<<< HEAD
     "stopping": set(),
-    "arrays": {"errors"},
-=======
     "arrays": {"errors", "records"},
->>>>>>> e4c99b5 (Each missing number carries its reason; upper limits of species that have not moved; quenched replicas are noted)
     "records": set(),
     "rules": {"errors", "units"},
     "readers": {"errors", "units", "arrays"},

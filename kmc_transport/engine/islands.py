@@ -77,7 +77,9 @@ def _of_species(model: Model, species: int) -> Islands | None:
 def _copies(returns: IntArray, size: Sequence[int]) -> int:
     """Parts of the supercell that a part of the cell makes: index of its lattice of returns, supercell's included."""
     rows = np.concatenate([np.reshape(returns, (-1, 3)), np.diag(np.array(size, np.int64))])
-    return math.gcd(*(round(float(np.linalg.det(rows[list(three)]))) for three in combinations(range(len(rows)), 3)))
+    return math.gcd(
+        *(round(float(np.linalg.det(rows[list(three)]))) for three in combinations(range(len(rows)), 3))
+    )
 
 
 def _labels(

@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-__all__ = ["MIN_BATCHES", "autocorrelated", "jackknife", "leave_one_out", "of_few_replicas", "replicas_agree", "slow_variance"]
+
+__all__ = [
+    "MIN_BATCHES",
+    "autocorrelated",
+    "jackknife",
+    "leave_one_out",
+    "of_few_replicas",
+    "replicas_agree",
+    "slow_variance",
+]
 
 FloatArray = npt.NDArray[np.float64]
 

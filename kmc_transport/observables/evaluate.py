@@ -367,6 +367,7 @@ def _evaluate(
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
     settled_c = _settled_species(found_c, lambda: _species_slopes(system, collective, both, lag, weight))
     settled_t = _settled_species(found_t, lambda: np.swapaxes(diagonal_t, 0, 2))
+<<<<<<< HEAD
     found = Evaluation(
         estimates,
         n,
@@ -378,6 +379,9 @@ def _evaluate(
         errors_within,
         lag * 2**level_c,
     )
+=======
+    found = Evaluation(estimates, n, settled_c, settled_t, agree, ~still, n_samples > 1, errors_within)
+>>>>>>> 7ca0d20 (Tests: partial answers, coverage of errors between replicas whose quenched parts differ)
     return found, parts
 
 

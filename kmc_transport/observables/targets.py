@@ -82,7 +82,9 @@ def accuracy(
     strong = enough and samples >= min_effective_samples and evaluation.settled(name)
     within = ratio
     if evaluation.quenched:
-        within = float((_components(evaluation, system, name, evaluation.within)[1][possible] / allowed).max())
+        inner = _components(evaluation, system, name, evaluation.within)[1][possible]
+        with np.errstate(divide="ignore"):
+            within = float((inner / allowed).max())
     return Accuracy(strong and ratio <= 1, ratio, worst, within)
 
 

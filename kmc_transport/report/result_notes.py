@@ -17,7 +17,15 @@ Arrays = Mapping[str, np.ndarray]
 
 def result_notes(d: Arrays, contradicting: int) -> list[str]:
     """Notes of a dataset's arrays. contradicting : mobilities more than 5 standard errors from the exact ones."""
-    parts = [_classical(d), _across(d), _how(d), _contradictions(contradicting), _restless(d), _quenched(d), _clamped(d)]
+    parts = [
+        _classical(d),
+        _across(d),
+        _how(d),
+        _contradictions(contradicting),
+        _restless(d),
+        _quenched(d),
+        _clamped(d),
+    ]
     return [note for part in [*parts, _linear_response(d), _einstein(d)] for note in part]
 
 

@@ -66,7 +66,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         "wall_time": simulation.seconds,
         "restless_starts": sum(not r.starts_at_rest for r in simulation.replicas),
         "clamped_share": float(clamped.sum() / executed) if executed else 0.0,
-        "algorithm": simulation.replicas[0].algorithm,
+        "algorithm": next((r.algorithm for r in simulation.replicas), ""),
         "exit_reason": reason.value,
         "converged": _converged(model, simulation, reason, exacts),
         "mobility_method": _method(simulation),
@@ -75,7 +75,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         values["response_deviation"] = evaluation.response_deviation
         values["mobility_bias"] = evaluation.mobility_bias
     system = simulation.system
-    memory = {} if system.driven or evaluation is None else _memory(simulation, evaluation)
+    memory = {} if system.driven or not simulation.is_evaluated else _memory(simulation)
     return PointRecord(
         system.temperature,
         system.field,
@@ -107,6 +107,8 @@ def weak_field_record(
     if _is_small(model):
         exacts = exact_values(catalog, zero.directions, EXACT_STATES)
     record = weak_record(catalog, zero, linear, exacts, key)
+    if "missing" in zero.values:
+        record = replace(record, values={**record.values, "missing": _missing_weak(zero.values["missing"])})
     if model.sampling.target not in ("mobility", "drift_velocity") or "mobility" not in exacts:
         return record
     off = np.abs(linear.mobility - exacts["mobility"])
@@ -115,16 +117,26 @@ def weak_field_record(
     return record
 
 
+def _missing_weak(zero: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """As `_missing`, of a weak field: what linear response needs is missing in it too."""
+    at = {name: i for i, name in enumerate(OBSERVABLES)}
+    why = np.array(zero)
+    why[at["mobility"]] = why[at["drift_velocity"]] = zero[at["mobility_einstein"]]
+    why[at["mobility_einstein"]] = why[at["conductivity"]] = Missing.OTHER_FIELD
+    return why
+
+
 def _method(simulation: PointSimulation) -> str:
     if not simulation.system.driven:
         return "Einstein relation"
     return "drift velocity" if simulation.linear is None else "combined"
 
 
-def _memory(simulation: PointSimulation, evaluation: Evaluation) -> dict[str, Any]:
+def _memory(simulation: PointSimulation) -> dict[str, Any]:
     """What the bound of the bias of linear response needs: how far carriers go while they remember each other, Å²."""
     whole = Tallies.concatenate(simulation.tallies())
-    level = round(math.log2(evaluation.block / whole.sample_interval))
+    assert simulation.evaluation is not None
+    level = round(math.log2(simulation.evaluation.block / whole.sample_interval))
     blocks = whole.blocks_per_row(level) * whole.n_rows
     square = whole.tracer[:, level].sum(axis=0) / blocks / np.maximum(whole.number, 1)[:, None, None]
     return {

@@ -139,7 +139,9 @@ def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.ND
     """Arrhenius fits of mobility x temperature at zero field, for each direction and carrier."""
     shape = (frame.sizes["direction"], frame.sizes["carrier"])
     names = ("activation_energy", "prefactor")
-    out: dict[str, npt.NDArray[Any]] = {f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")}
+    out: dict[str, npt.NDArray[Any]] = {
+        f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")
+    }
     out |= {f"arrhenius_{n}": np.full(shape, np.nan) for n in ("covariance", "chi2")}
     inaccurate = out["arrhenius_inaccurate"] = np.zeros(shape, np.int64)
     zero = np.flatnonzero(frame.coordinates["field"] == 0)
