@@ -473,7 +473,7 @@ class PointSimulation:
 
     @property
     def is_evaluated(self) -> bool:
-        """Whether the evaluation is that of the rows that are there; one of dropped rows is kept until there is more."""
+        """Whether the evaluation is that of the rows that are there, not of dropped ones."""
         return self._evaluated is not None and self._evaluated == self._complete
 
     def _quenched(self, tallies: list[Tallies]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -365,9 +365,13 @@ def _evaluate(
         else:
             ess = _samples_of_variance(v, s)
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
-    settled_c = _settled_species(found_c, lambda: _species_slopes(system, collective, both, lag, weight))
-    settled_t = _settled_species(found_t, lambda: np.swapaxes(diagonal_t, 0, 2))
-<<<<<<< HEAD
+    settled_c = settled_t = np.ones(n_species, np.bool_)
+    if found_c is None:
+        settled_c = _settled_species(_species_slopes(collective, both, lag, weight))
+    if found_t is None and lag * 2**level_t >= patience:
+        settled_t = _settled_species(np.swapaxes(diagonal_t, 0, 2))
+    elif found_t is None:
+        settled_t = ~settled_t
     found = Evaluation(
         estimates,
         n,
@@ -379,22 +383,16 @@ def _evaluate(
         errors_within,
         lag * 2**level_c,
     )
-=======
-    found = Evaluation(estimates, n, settled_c, settled_t, agree, ~still, n_samples > 1, errors_within)
->>>>>>> 7ca0d20 (Tests: partial answers, coverage of errors between replicas whose quenched parts differ)
     return found, parts
 
 
-def _settled_species(found: int | None, of_species: Callable[[], FloatArray]) -> BoolArray:
-    """(S,) where not all species together have a plateau, whether each has its own. of_species : (S, levels, n, k)."""
-    slopes_of = of_species()
-    if found is not None:
-        return np.ones(len(slopes_of), np.bool_)
+def _settled_species(slopes_of: FloatArray) -> BoolArray:
+    """(S,) whether each species has a plateau of its own, where all together have none. (S, levels, n, k) slopes."""
     return np.array([plateau_level(np.swapaxes(x, 0, 1)) is not None for x in slopes_of])
 
 
 def _species_slopes(
-    system: System, collective: FloatArray, drift: FloatArray | None, lag: float, weight: FloatArray
+    collective: FloatArray, drift: FloatArray | None, lag: float, weight: FloatArray
 ) -> FloatArray:
     """(S, levels, n, 6) collective diffusivity of each species, and what all of them add to its mobility."""
     each = slopes(leave_one_out(collective), drift, lag)
