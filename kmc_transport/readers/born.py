@@ -10,7 +10,7 @@ import numpy as np
 
 from . import born_array, born_phonopy, born_qe, born_vasp
 from .born_common import freeze_born, spread_sum_rule
-from .files import bare_name, read_packed_text
+from .files import bare_name, check_file, read_packed_text
 from .paths_common import fail
 from .records import BornCharges
 
@@ -66,8 +66,7 @@ def read_born_charges(
             value=kind,
             allowed="; ".join(f"{name} ({line})" for name, line in BORN_KINDS.items()),
         )
-    if not file.is_file():
-        raise fail(file, "there is no such file", "check the path; it is taken from the working directory")
+    check_file(file, "a file of Born charges")
     if kind == "auto":
         kind = _detect(file)
     place = None if structure is None else Path(structure)

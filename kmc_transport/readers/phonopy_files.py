@@ -112,6 +112,10 @@ def read_phonopy(path: Path) -> PhonopyYaml:
     data = load_yaml(path, read_packed_text(path, "a yaml of phonopy"))
     if not isinstance(data, dict):
         raise wrong(file, "this is no yaml of phonopy", "give phonopy_params.yaml or phonopy_disp.yaml")
+    if isinstance(units := data.get("physical_unit"), dict):  # older versions wrote "Angstrom"
+        data["physical_unit"] = {
+            k: v.replace("Ang", "ang") if isinstance(v, str) else v for k, v in units.items()
+        }
     head = data.get("phonopy")
     head = head if isinstance(head, dict) else {}
     content: Any = guard(lambda: load_phonopy_yaml(data), file, "phonopy cannot read it")
