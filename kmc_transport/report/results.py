@@ -258,7 +258,8 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         ("D below", "diffusivity_limit", "cm²/s", CM2),
     ):
         yield _limit(header, name, unit, factor)
-    yield _of_point("quenched", "quenched", "")
+    if "quenched" in d:
+        yield _of_point("quenched", "quenched", "")
     yield _of_point("effective samples", "effective_samples", ".3g")
     yield _of_point("clamped share", "clamped_share", ".3g")
     yield Column(

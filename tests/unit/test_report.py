@@ -281,8 +281,21 @@ def test_the_algorithm_and_the_speed_are_told(dataset: Any) -> None:
     assert "Algorithm: null_event" in notes
     assert "hops per second" in notes
     assert "component of the tracer's diffusion tensor along that direction" in notes
-    old = dataset.drop_vars("algorithm")  # of an earlier version
-    assert "algorithm" not in results_table(old).data[0]
+
+
+def test_a_run_of_an_earlier_version_has_its_table_too(dataset: Any) -> None:
+    later = ("algorithm", "missing", "observable", "quenched", "hop_rate_limit", "diffusivity_limit")
+    later += (
+        "mobility_method",
+        "mobility_bias",
+        "mobility_vector",
+        "response_deviation",
+        "arrhenius_inaccurate",
+    )
+    old = results_table(dataset.drop_vars(later, errors="ignore"))
+    assert old.cells[0][:5] == results_table(dataset).cells[0][:5]
+    assert old.data[0]["mobility_from"] == "Einstein relation"
+    assert "algorithm" not in old.data[0]
 
 
 def test_rows_whose_names_fill_the_page_have_numbers(dataset: Any) -> None:
