@@ -37,9 +37,9 @@ __all__ = ["PointSimulation", "Progress", "system_of"]
 
 HOPS_PER_SAMPLE = 2.0
 """Executed hops per carrier between two samples, to start with, so that what carriers remember shows."""
-HOPS_OF_ALL = {"fluctuations": 16.0, "drift": 256.0}
+HOPS_OF_ALL = {"fluctuations": 16.0, "both": 32.0, "drift": 256.0}
 """Least number of hops of all carriers between two samples. A sample costs as much as 30 hops of a lone carrier;
-fluctuations gain from every sample, a drift from hops alone."""
+fluctuations gain from every sample, a drift from hops alone; beside linear response a short one may be enough."""
 PILOT_ROWS, FIRST_ROWS, FIXED_ROWS, MAX_ROWS = 8, 16, 64, 128
 """Rows per replica: of a trial of the sample interval, of the first look at the accuracy, of a run of fixed
 length, kept at the most."""
@@ -323,7 +323,8 @@ class PointSimulation:
     def _hops_per_sample(self) -> float:
         """Hops of all carriers of a replica between two samples, to start with."""
         drift = self.system.driven and self.sampling.target in ("mobility", "drift_velocity")
-        least = HOPS_OF_ALL["drift" if drift else "fluctuations"]
+        kind = "fluctuations" if not drift else "drift" if self.linear is None else "both"
+        least = HOPS_OF_ALL[kind]
         pilot = PILOT_ROWS * 2 ** self.replicas[0].levels * len(self.replicas)
         return min(max(HOPS_PER_SAMPLE * self._n_carriers, least), (self.sampling.events or math.inf) / pilot)
 
