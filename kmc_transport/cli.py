@@ -16,6 +16,7 @@ from .terminal import print_plain as print  # whatever is printed here may come 
 
 if TYPE_CHECKING:
     import numpy as np
+    import xarray
 
     from .model.model import Model
 
@@ -221,10 +222,6 @@ def run(
     if part is not None and not dataset["complete"].all():
         _end_of_shard(target, quiet)
         return
-    if plot:
-        from .plots import plot_results
-
-        plot_results(dataset, picture)
     converged = bool(dataset["converged"].all())
     if as_json or not quiet:
         from .rates import hop_regimes
@@ -251,8 +248,10 @@ def run(
                 f"Warning: {r.hop_class}: {r.warning}" for r in hop_regimes(model, coldest) if r.warning
             )
             print_tables(*shown)
-            print(f"\nResults: {target}" + (f"   Picture: {picture}" if plot else ""))
+            print(f"\nResults: {target}")
             print(f"More columns: kmc-transport results {shlex.quote(str(target))} --show all")
+    if plot:  # last, so that the numbers are shown whatever becomes of it
+        _draw(dataset, picture, quiet or as_json)
     if not converged:
         failed = int(sum(str(r).startswith("failed") for r in dataset["exit_reason"].values.flat))
         n = int((~dataset["converged"]).sum()) - failed
@@ -267,13 +266,23 @@ def run(
         raise typer.Exit(1)
 
 
+def _draw(dataset: xarray.Dataset, picture: Path, quiet: bool) -> None:
+    """The picture of a run, where there is something to draw."""
+    from .plots import can_draw, plot_results
+
+    if can_draw(dataset):
+        plot_results(dataset, picture)
+    if not quiet:
+        print(f"Picture: {picture}" if can_draw(dataset) else "No picture: nothing has a mobility yet.")
+
+
 @app.command()
 def check(
     input: Input, settings: Settings = None, classical: Classical = False, as_json: Json = False
 ) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from .interaction_report import interaction_tables
-    from .rates import build_catalog, hop_regimes, rank_candidates
+    from .rates import build_catalog, foretell, hop_regimes, rank_candidates
     from .report import carrier_table, class_table, print_tables, print_text, summary
 
     model = _load(input, classical, settings)
@@ -289,11 +298,19 @@ def check(
     rank_candidates(model, lowest)  # those that are not simulated must be sound too
     warnings = [f"{r.hop_class}: {r.warning}" for r in hop_regimes(model, lowest) if r.warning]
     tables = [carrier_table(model), class_table(model)]
-    between = interaction_tables(build_catalog(model, temperature=lowest))
+    coldest = build_catalog(model, temperature=lowest)
+    between, foretold = interaction_tables(coldest), foretell(coldest)
     if as_json:
         more = {"interactions": {t.title: t.data for t in between}} if between else {}
         print_json(
-            {**facts, "warnings": warnings, "carriers": tables[0].data, "hop_classes": tables[1].data, **more}
+            {
+                **facts,
+                "warnings": warnings,
+                "foretold": foretold,
+                "carriers": tables[0].data,
+                "hop_classes": tables[1].data,
+                **more,
+            }
         )
         return
     tables += between
@@ -317,7 +334,7 @@ def check(
     print()
     print_tables(*tables)
     print()
-    for note in model.notes:
+    for note in [*model.notes, *foretold]:
         print_text(note, "note: ")
     for line in dict.fromkeys(f"{c.name}: {told}" for c in model.hop_classes for told in c.log):
         print_text(line)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_results", "save_figure"]
+__all__ = ["can_draw", "plot_results", "save_figure"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,6 +50,10 @@ STYLE: Any = {
 }
 
 
+INACCURATE: dict[str, Any] = {"marker": "x", "linestyle": "none", "color": "black", "markersize": 4.0}
+"""What marks a point that is not as accurate as asked."""
+
+
 @dataclass(frozen=True)
 class _Cell:
     """Numbers of one direction of the field: (temperature, field, carrier) arrays in the units of the plot."""
@@ -60,6 +64,19 @@ class _Cell:
     mobility: FloatArray
     mobility_stderr: FloatArray
     mobility_exact: FloatArray
+    accurate: npt.NDArray[np.bool_]
+    """(temperature, field) whether the point is as accurate as asked."""
+
+    @property
+    def has_numbers(self) -> bool:
+        return bool(np.isfinite(self.mobility).any() or np.isfinite(self.mobility_exact).any())
+
+    @property
+    def doubtful(self) -> list[Any]:
+        """For a legend: what marks points that are not as accurate as asked, where there are any."""
+        if not np.isfinite(self.mobility[~self.accurate]).any():
+            return []
+        return [_proxy(**INACCURATE, label="not as accurate as asked")]
 
     @property
     def scaled(self) -> FloatArray:
@@ -110,7 +127,7 @@ def plot_results(
     picked = _labels(dataset, "direction", directions)
     names = _labels(dataset, "carrier", carriers)
     cells = [_cell(dataset, d, names) for d in picked]
-    if not any(np.isfinite(c.mobility).any() or np.isfinite(c.mobility_exact).any() for c in cells):
+    if not any(c.has_numbers for c in cells):
         raise StoreError(Problem("holds no mobility to draw yet", remedy="run the input to its end first"))
     n_panels = 2 if (cells[0].field > 0).any() else 1
     with matplotlib.rc_context(STYLE):
@@ -130,6 +147,12 @@ def plot_results(
         if path is not None:
             save_figure(figure, path, dpi, overwrite=overwrite)
     return figure
+
+
+def can_draw(dataset: xarray.Dataset) -> bool:
+    """Whether there is a mobility to draw."""
+    names = _labels(dataset, "carrier", None)
+    return any(_cell(dataset, d, names).has_numbers for d in _labels(dataset, "direction", None))
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool = False) -> None:
@@ -186,15 +209,31 @@ def _cell(dataset: xarray.Dataset, direction: str, carriers: tuple[str, ...]) ->
         return joined[order][:, :, d][:, :, c] * _CM2
 
     return _Cell(
-        dataset["temperature"].values[order], field, carriers, take(""), take("_stderr"), take("_exact")
+        dataset["temperature"].values[order],
+        field,
+        carriers,
+        take(""),
+        take("_stderr"),
+        take("_exact"),
+        dataset["converged"].transpose("temperature", "field", "direction").values[order][:, :, d],
     )
 
 
-def _errorbars(ax: Axes, x: FloatArray, y: FloatArray, error: FloatArray, **style: Any) -> None:
-    """|y| with error bars, where there is a number."""
+def _errorbars(
+    ax: Axes,
+    x: FloatArray,
+    y: FloatArray,
+    error: FloatArray,
+    accurate: npt.NDArray[np.bool_],
+    **style: Any,
+) -> None:
+    """|y| with error bars, where there is a number; crosses on those that are not as accurate as asked."""
     good = np.isfinite(y) & (y != 0)
     error = np.where(np.isfinite(error), error, 0.0)
     ax.errorbar(x[good], np.abs(y[good]), yerr=error[good], linestyle="none", elinewidth=1.0, **style)
+    poor = good & ~accurate
+    if poor.any():
+        ax.plot(x[poor], np.abs(y[poor]), zorder=9, **INACCURATE)
 
 
 def _exact_line(ax: Axes, x: FloatArray, y: FloatArray, **style: Any) -> bool:
@@ -278,6 +317,7 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
                 x,
                 value[:, f, c],
                 error[:, f, c],
+                cell.accurate[:, f],
                 color=color,
                 marker=MARKERS[i],
                 markerfacecolor=face if i == 0 else "none",
@@ -293,7 +333,7 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
     if any_exact:
         handles.append(_proxy(linestyle="-", label="exact"))
     ax.set_xlabel(r"1000 / $T$  (K$^{-1}$)")
-    ax.legend(handles=handles, loc="best")
+    ax.legend(handles=[*handles, *cell.doubtful], loc="best")
     _kelvin_axis(ax, cell.temperature)
 
 
@@ -325,6 +365,7 @@ def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
             x,
             cell.mobility[0, nonzero, c],
             cell.mobility_stderr[0, nonzero, c],
+            cell.accurate[0, nonzero],
             color=color,
             marker="o",
             zorder=3,
@@ -339,7 +380,7 @@ def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
         handles.append(_proxy(linestyle="-", label="exact"))
     ax.set_xscale("log")
     ax.set_xlabel(r"electric field  $E$  (V m$^{-1}$)")
-    ax.legend(handles=handles, loc="best", title=f"$T$ = {cell.temperature[0]:g} K")
+    ax.legend(handles=[*handles, *cell.doubtful], loc="best", title=f"$T$ = {cell.temperature[0]:g} K")
 
 
 def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]) -> None:
@@ -372,6 +413,7 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
                 x,
                 value[t, :, c],
                 error[t, :, c],
+                cell.accurate[chosen[t], fields],
                 color=color,
                 marker=MARKERS[c % len(MARKERS)],
                 zorder=3,
@@ -388,7 +430,11 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
         )
         for c in range(len(cell.carriers))
     ]
-    ax.legend(handles=handles, loc="best", title=f"$T$ = {temperature[0]:g} K" if n == 1 else None)
+    ax.legend(
+        handles=[*handles, *cell.doubtful],
+        loc="best",
+        title=f"$T$ = {temperature[0]:g} K" if n == 1 else None,
+    )
     if colors is not None:
         norm = BoundaryNorm(np.arange(n + 1) - 0.5, n)
         bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, pad=0.02, aspect=30)

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine import Replica
-from .engine.islands import replicas_differ
 from .engine.pace import ShouldStop, Stopped, never
 from .errors import Unconverged
+from .model.islands import replicas_differ
 from .model.model import Model
 from .model.network import components
 from .observables import (

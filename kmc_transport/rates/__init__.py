@@ -5,6 +5,7 @@ from .build import build_catalog
 from .catalog import RateCatalog
 from .checks import check_catalog
 from .configuration import ConfigurationRates
+from .foretell import foretell
 from .judgement import Candidate, HopRegime, hop_regimes, rank_candidates
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "build_catalog",
     "check_catalog",
     "check_configurations",
+    "foretell",
     "hop_regimes",
     "rank_candidates",
 ]

@@ -1,19 +1,25 @@
 """Limits: kernels come back soon, wall time holds in every stage, length asked is length run."""
 
+import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kmc_transport import run
+from kmc_transport.cli import main
 from kmc_transport.engine import Replica, anneal, pace
 from kmc_transport.engine.anneal import LatticeMonteCarlo
 from kmc_transport.engine.equilibration import Verdict
 from kmc_transport.engine.pace import Stopped
+from kmc_transport.model import load_model_text
 from kmc_transport.model.interactions import Initial
 from kmc_transport.model.model import Model, Sampling
+from kmc_transport.plots import plot_results
 from kmc_transport.point import PointSimulation
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
@@ -259,3 +265,93 @@ def test_intervals_come_from_configurations() -> None:
         point = PointSimulation(model, 300.0, [0, 0, 0], root=1)
         assert point.run() is ExitReason.ACCURACY_REACHED
         assert point.interval < 1e-6  # 25 s by the rule's own barrier
+
+
+# tables that are always shown, pictures, what check foretells ---------------------------------------------
+
+STILL = """
+format: 1
+title: a frozen ion beside a polaron
+structure:
+  lattice: {a: 3.0, b: 5.0, c: 6.0}
+  sites: {A: [[0, 0, 0]], B: [[0.5, 0.5, 0.5]]}
+supercell: [4, 2, 1]
+carriers:
+  ion: {charge: 1, sites: [A], count: 3}
+  polaron: {charge: -1, sites: [B], count: 3}
+hops:
+  - {carrier: ion, between: [A, A], distance: 3, barrier: 2.0 eV, attempt_frequency: 5 THz}
+  - {carrier: polaron, between: [B, B], distance: 3, barrier: 0.3 eV, attempt_frequency: 5 THz}
+conditions:
+  temperature: [300, 320, 350]
+  field: {along: [[1, 0, 0]], magnitude: [0]}
+sampling: {events: 20000, seed: 3}
+"""
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Path:
+    path = tmp_path / "still.yaml"
+    path.write_text(STILL)
+    return path
+
+
+def command(*arguments: str) -> int:
+    """Its exit code."""
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    return int(end.value.code or 0)
+
+
+def test_run_shows_its_table_with_reasons(
+    still: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(still.parent)
+    assert command("run", str(still)) == 1
+    out = capsys.readouterr().out
+    assert "[1] the species has not moved: fewer than" in " ".join(out.split())
+    assert "Picture: still.png" in out
+    assert command("results", "still.h5", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["results"]
+    frozen = [r for r in rows if r["carrier"] == "ion"]
+    assert all(r["mobility_missing"].startswith("the species has not moved") for r in frozen)
+    assert all(r["hop_rate_limit_per_s"] > 0 for r in frozen)
+    assert all(r["mobility_missing"] == "" for r in rows if r["carrier"] == "polaron")
+    assert {r["quenched"] for r in rows} == {True}
+
+
+def test_run_without_any_mobility_shows_its_table(
+    still: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten hops are too few for anything: no picture, exit code 1, and the reason at each dash."""
+    monkeypatch.chdir(still.parent)
+    still.write_text(STILL.replace("events: 20000", "relative_error: 1 %, wall_time: 0.001 s"))
+    assert command("run", str(still)) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "polaron" in out
+    assert "out of time" in out or "not enough time" in out
+    assert "No picture: nothing has a mobility yet." in out
+    assert not Path("still.png").exists()
+
+
+def test_check_foretells_what_will_be_missing(still: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("check", str(still)) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "no hop joins the 2 parts of the supercell in which polaron moves" in out
+    assert "times rarer than that of another carrier" in out
+    still.write_text(STILL.replace("distance: 3, barrier: 0.3", "distance: 5, barrier: 0.3"))
+    assert command("check", str(still)) == 0
+    assert "no hop joins the 4 parts" in " ".join(capsys.readouterr().out.split())
+
+
+def test_points_out_of_time_are_marked() -> None:
+    """A cross in the picture, a count beside the fit."""
+    model = load_model_text(STILL)
+    data = run(model, workers=1)
+    assert (
+        int(data["arrhenius_inaccurate"].sel(carrier="polaron").item()) == 3
+    )  # the target asks for the ion too
+    crosses = [line for line in plot_results(data).axes[0].lines if line.get_marker() == "x"]
+    assert sum(len(line.get_xdata()) for line in crosses) == 3
+    accurate = data.assign(converged=data["converged"] | True)
+    assert not [line for line in plot_results(accurate).axes[0].lines if line.get_marker() == "x"]

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..model.model import Model
-from ..model.network import components
+from .model import Model
+from .network import Bond, components
 
-__all__ = ["Islands", "islands", "replicas_differ"]
+__all__ = ["Islands", "bonds_of", "islands", "replicas_differ"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -47,13 +47,9 @@ def islands(model: Model) -> list[Islands | None]:
 
 
 def _of_species(model: Model, species: int) -> Islands | None:
-    net, size = model.network, model.supercell
-    bonds = [
-        (int(net.origin[h]), int(net.target[h]), tuple(int(x) for x in net.cell[h]))
-        for h in np.flatnonzero(net.carrier == species)
-    ]
+    bonds, size = bonds_of(model, species), model.supercell
     allowed = np.asarray(model.allowed_sites)[species]
-    parts = [p for p in components(model.structure.n_sites, bonds) if allowed[list(p[0])].any()]  # type: ignore[arg-type]
+    parts = [p for p in components(model.structure.n_sites, bonds) if allowed[list(p[0])].any()]
     blocked = None if model.disorder is None else model.disorder.blocked
     if blocked is None and len(parts) == 1 and _copies(parts[0][1], size) == 1:
         return None
@@ -74,6 +70,19 @@ def _of_species(model: Model, species: int) -> Islands | None:
     return Islands(label, kind if same else np.arange(len(used)))
 
 
+def bonds_of(model: Model, species: int) -> list[Bond]:
+    """Directed hops of a species in the cell."""
+    net = model.network
+    return [
+        (
+            int(net.origin[h]),
+            int(net.target[h]),
+            (int(net.cell[h, 0]), int(net.cell[h, 1]), int(net.cell[h, 2])),
+        )
+        for h in np.flatnonzero(net.carrier == species)
+    ]
+
+
 def _copies(returns: IntArray, size: Sequence[int]) -> int:
     """Parts of the supercell that a part of the cell makes: index of its lattice of returns, supercell's included."""
     rows = np.concatenate([np.reshape(returns, (-1, 3)), np.diag(np.array(size, np.int64))])
@@ -82,9 +91,7 @@ def _copies(returns: IntArray, size: Sequence[int]) -> int:
     )
 
 
-def _labels(
-    model: Model, bonds: Sequence[tuple[int, int, tuple[int, ...]]], blocked: npt.ArrayLike | None
-) -> IntArray:
+def _labels(model: Model, bonds: Sequence[Bond], blocked: npt.ArrayLike | None) -> IntArray:
     """(n_flat,) connected part of each site of the supercell."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
