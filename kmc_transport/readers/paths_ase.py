@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .files import bare_name, check_file, plain_copy
-from .paths_common import RawPath, Residual, fail, library, require_ase, stack
+from .paths_common import RawPath, Residual, fail, library, missing_numbers, require_ase, stack
 from .paths_geometry import refuse_unequal_images
 from .settings import Settings, compare_settings, told_settings
 
@@ -261,11 +261,11 @@ def _rows(
 def _refuse_missing_images(file: Path, order: list[Any]) -> None:
     if any(o != round(o) for o in order):
         return
-    missing = sorted(set(range(min(int(order[0]), 1), int(order[-1]))) - {int(o) for o in order})
+    missing = missing_numbers(order, min(int(order[0]), 1))
     if missing:
         raise fail(
             file,
-            f"the rows of image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing[:8]))} are missing",
+            f"the rows of image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))} are missing",
             "select all images of the path by key; numbers that only order the rows belong into another key",
             key="key",
             value=" ".join(f"{o:g}" for o in order[:12]),

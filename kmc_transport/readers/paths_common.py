@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "Residual",
     "fail",
     "library",
+    "missing_numbers",
     "numbers",
     "read_text",
     "require_ase",
@@ -129,6 +131,12 @@ def numbers(words: Sequence[str], file: Path, line: int | None = None) -> list[f
             )
         values.append(value)
     return values
+
+
+def missing_numbers(found: Iterable[float], first: int) -> list[int]:
+    """Up to eight whole numbers from ``first`` to the largest found that are not among them."""
+    have = {int(x) for x in found}
+    return list(islice((n for n in range(first, max(have)) if n not in have), 8))
 
 
 def require_ase(file: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from .paths_columns import ENERGIES, LENGTHS, Column, columns_named, energy_unit_said
-from .paths_common import RawPath, fail, numbers, read_text
+from .paths_common import RawPath, fail, missing_numbers, numbers, read_text
 from .paths_vtst import read_vtst
 from .settings import Settings, compare_settings, told_settings
 
@@ -261,11 +261,11 @@ def _refuse_missing_images(file: Path, columns: list[Column], text: _Text, order
         return  # names, not numbers
     if (found != np.round(found)).any():
         return
-    missing = sorted(set(range(min(int(found[0]), 1), int(found[-1]))) - {int(x) for x in found})
+    missing = missing_numbers(found, min(int(found[0]), 1))
     if missing:
         raise fail(
             file,
-            f"the rows of image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing[:8]))} are missing",
+            f"the rows of image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))} are missing",
             "give all images of the path; for places along a path, name the column 's' or 'coordinate'",
             value=" ".join(f"{x:g}" for x in found[:12]),
         )

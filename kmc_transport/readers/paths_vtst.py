@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .paths_common import RawPath, fail, numbers
+from .paths_common import RawPath, fail, missing_numbers, numbers
 from .records import FloatArray
 
 __all__ = ["read_vtst"]
@@ -77,11 +77,11 @@ def _along(file: Path, data: FloatArray, labels: tuple[str, ...], what: str) -> 
 
 
 def _refuse_missing(file: Path, index: FloatArray) -> None:
-    missing = sorted(set(range(int(index[-1]))) - {int(i) for i in index})
+    missing = missing_numbers(index, 0)
     if missing:
         raise fail(
             file,
-            f"image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing[:8]))} missing: not a whole band",
+            f"image{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))} missing: not a whole band",
             "run the script in the folder of the whole band, 00 and the last included",
             value=" ".join(f"{i:g}" for i in index[:12]),
         )

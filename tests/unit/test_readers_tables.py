@@ -197,3 +197,10 @@ def test_what_is_no_energy_is_refused(text: str, said: str, tmp_path: Path) -> N
     file.write_text("\n".join([", ".join(names), *(", ".join(re.split("[, ]", r)) for r in rows)]))
     if n > 2 and "9" not in text:
         assert read_path(file).barrier_forward > 0.2
+
+
+def test_absurd_numbers_of_images_end_at_once(tmp_path: Path) -> None:
+    file = table(tmp_path / "t.csv", "image, energy [eV]\n0, 0\n1, 0.3\n99999999999999999999, 0\n")
+    refused(file, "rows of images 2, 3, 4, 5, 6, 7, 8, 9 are missing")
+    file = table(tmp_path / "nebef.dat", nebef_dat().replace("   6  ", "999999999999999  ", 1))
+    refused(file, "missing: not a whole band")
