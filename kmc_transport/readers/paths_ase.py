@@ -22,7 +22,7 @@ __all__ = ["SUFFIXES", "ase_energy", "ase_settings", "read_ase"]
 
 SUFFIXES = (".traj", ".db", ".json", ".xyz", ".extxyz")
 _DATABASES = (".db", ".json")
-_INDEX = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d+))?\Z")
+_INDEX = re.compile(r"(-?\d{1,9})?:(-?\d{1,9})?(?::(-?[1-9]\d{0,8}))?\Z")
 _LARGEST = 1e6  # eV/Å; nan is not below it
 _AT_REST = 0.1  # eV/Å; an end state with more of it left is no minimum by any usual criterion
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,8 +28,10 @@ __all__ = [
     "read_text",
     "require_ase",
     "stack",
+    "whole_number",
 ]
 
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _HUGE = 1e30  # in any unit of these files
 UNKNOWN = "X"
 """The element of an atom when the file does not say it."""
@@ -131,6 +134,11 @@ def numbers(words: Sequence[str], file: Path, line: int | None = None) -> list[f
             )
         values.append(value)
     return values
+
+
+def whole_number(text: str | None) -> int:
+    """A count as text; 0 where it is none, or beyond all measure."""
+    return int(text) if text and _COUNT.fullmatch(text) else 0
 
 
 def missing_numbers(found: Iterable[float], first: int) -> list[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .files import read_packed_text
-from .paths_common import RawPath, Residual, fail, library, stack
+from .paths_common import RawPath, Residual, fail, library, stack, whole_number
 from .paths_geometry import refuse_unequal_images
 from .poscar import normal_poscar
 from .settings import compare_settings
@@ -166,8 +166,10 @@ def _told_images(places: list[Path], runs: list[Run]) -> tuple[int, str] | None:
         for line in read_packed_text(file, "an INCAR of VASP").splitlines():
             plain = re.split(r"[#!]", line)[0]
             found = re.search(r"(?:^|;)\s*IMAGES\s*=\s*(\d+)", plain, re.IGNORECASE)
-            if found and int(found[1]):
-                return int(found[1]), file.name if place is places[0] else f"{place.name}/{file.name}"
+            if found and whole_number(found[1]):
+                return whole_number(found[1]), file.name if place is places[
+                    0
+                ] else f"{place.name}/{file.name}"
     for run in runs[1:-1] or runs:
         if run.images:
             return run.images, f"{run.settings.where}/{run.file.name}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..units import DIMENSIONS
-from .paths_common import fail, numbers
+from .paths_common import fail, numbers, whole_number
 from .records import FloatArray
 from .settings import KPoints, Settings
 
@@ -114,9 +114,9 @@ def _kpoints(file: Path, header: str) -> tuple[FloatArray | None, KPoints | None
     told = re.search(r"number of k points=\s*(\d+)", header)
     if told is None:
         return cell, None
-    number = int(told[1])
+    number = whole_number(told[1])
     groups = re.search(r"(\d+) Sym\. ?Ops\.", header)
-    symmetries = 1 if "No symmetry found" in header else int(groups[1]) if groups else None
+    symmetries = 1 if "No symmetry found" in header else whole_number(groups[1]) if groups else None
     rows = [numbers(m.groups(), file) for m in _KPOINT.finditer(header)][:number]
     if len(rows) != number or cell is None or sum(r[3] for r in rows) <= 0:
         return cell, KPoints(number, None, symmetries)

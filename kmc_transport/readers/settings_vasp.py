@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .columns import split_columns
-from .paths_common import fail
+from .paths_common import fail, whole_number
 from .records import FloatArray
 from .settings import KPoints, Settings
 
@@ -131,14 +131,13 @@ def outcar_run(file: Path, text: str) -> Run:
     )
     reached, limit = _rest(text, header)
     positions, forces = _last_table(upto)
-    images = _tag(header, "IMAGES")
     return Run(
         file,
         finite(file, found[2]),
         None if tangent is None else -finite(file, tangent),
         settings,
         "General timing and accounting" in text,
-        images=int(images) if images and images.isdigit() and int(images) else None,
+        images=whole_number(_tag(header, "IMAGES")) or None,
         positions=positions,
         forces=forces,
         force_limit=limit,
@@ -232,7 +231,7 @@ def _cell(text: str) -> FloatArray | None:
 def _kpoints(header: str) -> KPoints | None:
     told = re.search(r"NKPTS\s*=\s*(\d+)", header)
     groups = re.findall(r"Found\s+(\d+) space group operations", header)
-    symmetries = int(groups[-1]) if groups else None
+    symmetries = whole_number(groups[-1]) if groups else None
     points: list[list[float]] = []
     # whole weights where VASP made the mesh, else three digits
     for heading in ("Following reciprocal coordinates:", "k-points in reciprocal lattice and weights"):
@@ -245,15 +244,15 @@ def _kpoints(header: str) -> KPoints | None:
                 break
     if points and sum(p[3] for p in points) > 0:
         return KPoints(len(points), np.array(points), symmetries)
-    return None if told is None else KPoints(int(told[1]), None, symmetries)
+    return None if told is None else KPoints(whole_number(told[1]), None, symmetries)
 
 
 def _electronic_doubts(upto: str, header: str) -> list[str]:
-    limit = _tag(header, "NELM")
+    limit = whole_number(_tag(header, "NELM"))
     ended, step = "", 0
     for found in _LOOP.finditer(upto):
-        ended, step = found[1] or "", int(found[2] or step)
-    at_limit = not ended and limit is not None and limit.isdigit() and step >= int(limit) > 0
+        ended, step = found[1] or "", whole_number(found[2]) or step
+    at_limit = not ended and step >= limit > 0
     if at_limit or ended not in ("", "because EDIFF is reached"):
         return [NOT_SELF_CONSISTENT]
     return []
@@ -263,7 +262,7 @@ def _rest(text: str, header: str) -> tuple[bool | None, float | None]:
     """Whether a relaxation reached its criterion (None: a single point that does not say), and that of the force."""
     steps, motion, criterion = (_tag(header, t) for t in ("NSW", "IBRION", "EDIFFG"))
     reached: bool | None = "reached required accuracy" in text
-    if not reached and not (steps and steps.isdigit() and int(steps) and motion in ("1", "2", "3")):
+    if not reached and not (whole_number(steps) and motion in ("1", "2", "3")):
         reached = None
     return reached, force_limit(criterion)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .columns import split_columns
 from .files import read_packed_text
-from .paths_common import fail, numbers
+from .paths_common import fail, numbers, whole_number
 from .records import FloatArray
 
 __all__ = ["Outcar", "scan_outcar", "scan_outcar_text"]
@@ -21,7 +21,7 @@ _ELECTRONS = {"electrons Angst": -1.0, "|e| Angst": 1.0}
 _ONE_COMPONENT = re.compile(r"LBERRY\s*=\s*\.?[Tt]|IGPAR\s*=\s*[123]\b")
 _LOCAL_FIELDS = ("in RPA", "including local field", "excluding local field")
 _NELECT = re.compile(r"NELECT\s*=\s*([\d.]+)")
-_IBRION = re.compile(r"IBRION\s*=\s*(-?\d+)")
+_IBRION = re.compile(r"IBRION\s*=\s*(-?\d{1,9})")
 _ELEMENT = re.compile(r"VRHFIN\s*=\s*([A-Za-z]{1,2})")
 
 
@@ -82,7 +82,7 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
         if "VRHFIN" in line and (m := _ELEMENT.search(line)):
             elements.append(m[1])
         elif "ions per type" in line:
-            per_type = [int(w) for w in line.split("=")[1].split()]
+            per_type = [whole_number(w) for w in line.partition("=")[2].split()]
             n_atoms = sum(per_type)
         elif line.lstrip().startswith("ZVAL") and "mass" not in line:
             zval = [float(w) for w in re.findall(r"\d+\.\d+", line)]
@@ -187,7 +187,7 @@ def _born(file: Path, lines: list[str], start: int, n_atoms: int) -> FloatArray:
     for atom in range(n_atoms):
         at = start + 4 * atom
         head = lines[at].split() if at < len(lines) else []
-        if head[:1] != ["ion"] or int(head[1]) != atom + 1:
+        if head[:1] != ["ion"] or head[1:2] != [str(atom + 1)]:
             raise fail(
                 file,
                 f"the table of Born charges breaks off before atom {atom} (counted from 0) of {n_atoms}",

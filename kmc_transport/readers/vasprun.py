@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from .files import read_packed_text
-from .paths_common import fail, numbers
+from .paths_common import fail, numbers, whole_number
 from .records import FloatArray
 from .settings import KPoints, Settings
 from .settings_vasp import (
@@ -58,26 +58,25 @@ def vasprun_run(file: Path) -> Run:
     if steps[-1].find("varray[@name='forces']") is not None:
         with suppress(InputError):  # stars where a force did not fit: the energy stands without it
             forces = _vectors(file, steps[-1], "varray[@name='forces']")
-    limit = tags.get("NELM", "")
+    limit = whole_number(tags.get("NELM"))
     # the last step of those that were allowed; before it the loop ended by its criterion
     loops = len(steps[-1].findall("scstep"))
-    doubts = (NOT_SELF_CONSISTENT,) if limit.isdigit() and 1 < int(limit) <= loops else ()
-    asked = tags.get("NSW", "")
-    relaxes = asked.isdigit() and int(asked) > 0 and tags.get("IBRION") in ("1", "2", "3")
-    images = tags.get("IMAGES", "")
+    doubts = (NOT_SELF_CONSISTENT,) if 1 < limit <= loops else ()
+    asked = whole_number(tags.get("NSW"))
+    relaxes = asked > 0 and tags.get("IBRION") in ("1", "2", "3")
     return Run(
         file,
         energy,
         None,
         Settings(whose(file), file, values, _kpoints(file, root), cell, entropy, doubts),
         True,
-        images=int(images) if images.isdigit() and int(images) else None,
+        images=whole_number(tags.get("IMAGES")) or None,
         positions=places,
         cell=cell,
         symbols=symbols,
         forces=forces,
         force_limit=force_limit(tags.get("EDIFFG")),
-        reached=len(steps) < int(asked) if relaxes else None,
+        reached=len(steps) < asked if relaxes else None,
     )
 
 

@@ -319,6 +319,14 @@ def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_born_charges(file).tensors, TENSORS, atol=1e-8)
 
 
+@pytest.mark.parametrize("count", ["3 *", "1" * 5000, "-1 2", ""])
+def test_broken_counts_of_atoms(count: str, tmp_path: Path) -> None:
+    file = write_outcar(tmp_path / "OUTCAR", THREE, tensors=TENSORS)
+    file.write_text(re.sub(r"ions per type =.*", f"ions per type = {count}", file.read_text()))
+    with pytest.raises(InputError):
+        read_born_charges(file)
+
+
 def test_remedies_are_followed(tmp_path: Path) -> None:
     strange = text(tmp_path / "charges.foo", "Born charges of all atoms: see the paper\n")
     with pytest.raises(InputError, match="kind of this file cannot be told") as caught:

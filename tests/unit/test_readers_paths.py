@@ -613,8 +613,9 @@ def test_every_step_of_a_band_takes_the_last(tmp_path: Path) -> None:
     assert read_path(file, key=":7").barrier_forward == pytest.approx(0.8764, abs=1e-2)
     with pytest.raises(InputError, match="start appears 3 times among 20 images, not at equal distances"):
         read_path(fx.write_traj(tmp_path / "odd.traj", early + fx.band()[:-1] + fx.band()))
-    with pytest.raises(InputError, match="not a slice"):
-        read_path(file, key="last seven")
+    for key in ("last seven", "-:", "1:2:0", "9" * 5000 + ":"):
+        with pytest.raises(InputError, match="not a slice"):
+            read_path(file, key=key)
 
 
 def test_rows_of_a_database_by_key(tmp_path: Path) -> None:
