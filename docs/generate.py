@@ -387,7 +387,7 @@ def input_page() -> str:
         "",
         *table(header, key_rows(schema, "Input")),
     ]
-    parts = schema["$defs"]
+    parts = {name: part for name, part in schema["$defs"].items() if "properties" in part}
     for name in [*INPUT_SECTIONS, *sorted(set(parts) - set(INPUT_SECTIONS))]:
         part = parts[name]
         lines += ["", f"## {INPUT_SECTIONS.get(name, name)}", "", part.get("description", ""), ""]
