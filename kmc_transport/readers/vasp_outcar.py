@@ -83,6 +83,14 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
             elements.append(m[1])
         elif "ions per type" in line:
             per_type = [whole_number(w) for w in line.partition("=")[2].split()]
+            if not per_type or 0 in per_type or len(elements) < len(per_type):
+                raise fail(
+                    file,
+                    "the numbers of atoms are damaged, or elements are missing",
+                    "give the OUTCAR as VASP wrote it",
+                    value=line.strip()[:80],
+                    line=i + 1,
+                )
             n_atoms = sum(per_type)
         elif line.lstrip().startswith("ZVAL") and "mass" not in line:
             zval = [float(w) for w in re.findall(r"\d+\.\d+", line)]
