@@ -155,6 +155,24 @@ def test_names_that_do_not_exist_are_seen() -> None:
     assert names_in("give prefix.dat, or call json.dump(x)") == set()
 
 
+def test_atoms_are_counted_from_0_in_every_text() -> None:
+    one_based = re.compile(r"\b(?:atoms?|ions?) \{[^{}]*\+ 1\}")
+    assert [p.name for p in PACKAGE.rglob("*.py") if one_based.search(p.read_text(encoding="utf-8"))] == []
+    assert one_based.search('f"atom {i + 1} is missing"')
+
+
+def test_extras_are_installed_as_one_can() -> None:
+    """The package is on no index: its extras are installed from its folder."""
+    root = PACKAGE.parent
+    texts = [
+        p
+        for pattern in ("*.md", "docs/**/*.md", "inputs/**/*", "kmc_transport/**/*.py")
+        for p in root.glob(pattern)
+    ]
+    readable = [p for p in texts if p.suffix in (".md", ".py", ".yaml")]
+    assert [p.name for p in readable if 'install "kmc_transport[' in p.read_text(encoding="utf-8")] == []
+
+
 # ---- remedies that are followed
 
 KRA = "hops[0].barrier={rule: kra, E_kra: 0.3}"
