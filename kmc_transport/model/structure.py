@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..readers.frame import FARTHEST, LONGEST, SHORTEST
 from . import spacegroups
 from .inputfile import Document, nearest
 from .lattice import build_lattice
@@ -21,10 +22,6 @@ __all__ = ["build_structure"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-SHORTEST, LONGEST = 0.1, 1e5
-"""Of the cell vectors, Å; those of `schema_base.Length`."""
-FARTHEST = 1e6
-"""Fractional coordinate; that of `schema_base.coordinate`."""
 CLOSEST = 0.1
 """Sites nearer than this (Å) are taken for one site given twice."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -118,7 +119,7 @@ def _dispatch(file: Path, text: str, beside: Path | None) -> _Raw:
         return _poscar(file, text, beside)
     if any(x in head for x in ("Program PWSCF", "Program PWscf", "Program PHONON")):
         cell, symbols, positions = printed_structure(file, text.splitlines())
-        return _Raw(cell, positions @ np.linalg.inv(cell), [{s: 1.0} for s in symbols])
+        return _full(file, cell, positions @ np.linalg.inv(cell), symbols)
     if all(
         re.search(rf"^\s*{x}", text, re.M | re.I) for x in ("ATOMIC_SPECIES", "ATOMIC_POSITIONS", "&SYSTEM")
     ):
@@ -132,7 +133,20 @@ def _dispatch(file: Path, text: str, beside: Path | None) -> _Raw:
 
 def _outcar(file: Path, text: str) -> _Raw:
     run = scan_outcar_text(file, text)
-    return _Raw(run.cell, run.positions @ np.linalg.inv(run.cell), [{s: 1.0} for s in run.symbols])
+    return _full(file, run.cell, run.positions @ np.linalg.inv(run.cell), run.symbols)
+
+
+def _full(file: Path, cell: FloatArray, fractional: FloatArray, symbols: Sequence[str]) -> _Raw:
+    """One atom on each site, of elements that exist (codes cut names off)."""
+    from pymatgen.core import Element
+
+    if unknown := next((s for s in symbols if not Element.is_valid_symbol(s)), None):
+        raise fail(
+            file,
+            f"'{unknown[:20]}' is no element",
+            "correct it in the file, or give the structure as POSCAR or CIF",
+        )
+    return _Raw(cell, fractional, [{s: 1.0} for s in symbols])
 
 
 def _vasprun(file: Path, text: str) -> _Raw:
@@ -142,7 +156,7 @@ def _vasprun(file: Path, text: str) -> _Raw:
         raise fail(
             file, "this vasprun.xml has no structure, or not the elements of all atoms", "give a finished run"
         )
-    return _Raw(*found, [{s: 1.0} for s in symbols])
+    return _full(file, *found, symbols)
 
 
 def _poscar(file: Path, text: str, beside: Path | None) -> _Raw:

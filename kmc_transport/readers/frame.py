@@ -8,14 +8,16 @@ import numpy as np
 
 from .records import FloatArray
 
-__all__ = ["MOST_ATOMS", "lattice_from_parameters", "unsound"]
+__all__ = ["FARTHEST", "LONGEST", "MOST_ATOMS", "SHORTEST", "lattice_from_parameters", "unsound"]
 
 MOST_ATOMS = 100_000
 """Sites in one cell; structures with more are refused."""
 
-_SHORTEST, _LONGEST = 0.1, 1e5  # Å, of a cell vector
+SHORTEST, LONGEST = 0.1, 1e5
+"""Å, of a cell vector; as the input file allows."""
+FARTHEST = 1e6
+"""Of a fractional coordinate, in magnitude."""
 _FLATTEST = 1e-4  # volume over product of lengths
-_FARTHEST = 1e6  # fractional coordinate
 
 
 def lattice_from_parameters(
@@ -46,9 +48,9 @@ def unsound(cell: FloatArray, fractional: FloatArray) -> str:
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(cell, axis=1)
         flat = abs(np.linalg.det(cell / lengths[:, None])) if lengths.all() else 0.0
-    if not (lengths.min() >= _SHORTEST and lengths.max() <= _LONGEST):
+    if not (lengths.min() >= SHORTEST and lengths.max() <= LONGEST):
         given = f"{lengths.min():.4g} to {lengths.max():.4g} Å"
-        return f"cell vectors of {given}, not between {_SHORTEST:g} and {_LONGEST:g} Å"
+        return f"cell vectors of {given}, not between {SHORTEST:g} and {LONGEST:g} Å"
     if not flat > _FLATTEST:
         return "the three cell vectors do not span a volume"
     if not len(fractional):
@@ -58,7 +60,7 @@ def unsound(cell: FloatArray, fractional: FloatArray) -> str:
     if not np.isfinite(fractional).all():
         atom = int(np.argmin(np.isfinite(fractional).all(axis=1)))
         return f"the position of atom {atom} (counted from 0) is not finite"
-    if np.abs(fractional).max() > _FARTHEST:
+    if np.abs(fractional).max() > FARTHEST:
         atom = int(np.argmax(np.abs(fractional).max(axis=1)))
         return f"atom {atom} (counted from 0) lies {np.abs(fractional).max():.4g} cells away"
     return ""

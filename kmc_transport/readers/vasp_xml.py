@@ -15,6 +15,7 @@ from .records import FloatArray
 __all__ = ["last_structure", "parse_vasprun", "parse_xml", "species", "vector"]
 
 _REMEDY = "give the vasprun.xml of a finished run"
+_MISPRINTED = {"X": "Xe", "r": "Zr"}  # as VASP writes them
 _ENTITY = re.compile(r"<!(?:DOCTYPE|ENTITY)")
 
 
@@ -42,9 +43,10 @@ def vector(file: Path, element: ET.Element) -> list[float]:
 
 def species(root: ET.Element) -> list[str]:
     """Element of each atom, [] when the file does not say."""
-    return [
+    found = [
         (rc.findtext("c") or "").strip() for rc in root.findall(".//atominfo/array[@name='atoms']/set/rc")
     ]
+    return [_MISPRINTED.get(name, name) for name in found]
 
 
 def last_structure(file: Path, root: ET.Element) -> tuple[FloatArray, FloatArray] | None:

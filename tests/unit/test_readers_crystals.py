@@ -404,6 +404,10 @@ def test_a_vasprun_needs_only_its_structure_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.positions[1], [1.6, 2.5, 3.0])
     shaken = read_structure(written(tmp_path / "vasprun.xml", VASPRUN.format(ibrion=6, **keys)))
     np.testing.assert_allclose(shaken.positions[1], [2.0, 2.5, 3.0])  # not the last displacement
+    cut = VASPRUN.format(ibrion=2, **keys).replace("<c>O </c><c>2", "<c>Z </c><c>2")
+    refused(written(tmp_path / "vasprun.xml", cut), "'Z' is no element")
+    xenon = VASPRUN.format(ibrion=2, **keys).replace("<c>O </c><c>2", "<c>X </c><c>2")
+    assert read_structure(written(tmp_path / "vasprun.xml", xenon)).symbols == ("Na", "Xe")
     keys["last"] = crystal_xml("******** 0.5 0.5")
     refused(written(tmp_path / "vasprun.xml", VASPRUN.format(ibrion=2, **keys)), "not a number")
 
