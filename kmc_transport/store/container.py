@@ -279,7 +279,7 @@ def _quick_summary(path: Path) -> Pack | None:
     its checksum says; that the file is not cut off, its length.
     """
     try:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
     try:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, attributes
 from ..errors import Problem, StoreError
-from .atomic import write_text
+from .atomic import read_bytes, write_text
 from .container import read_container, reading, write_container
 from .dataset import Frame, catalog_columns
 from .output import Shard, points_folder
@@ -209,10 +209,10 @@ def read_progress(path: str | Path) -> Sequence[dict[str, Any]]:
     found = []
     for file in sorted(points_folder(path).glob("progress*.json")):
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(read_bytes(file))
             if _is_progress(content):
                 found.append(content)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (StoreError, ValueError, TypeError, KeyError, RecursionError):
             continue
     return found
 

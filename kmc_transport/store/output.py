@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import Problem, StoreError
-from .atomic import TEMPORARY, owner_file, write_text_once
+from .atomic import TEMPORARY, owner_file, read_bytes, write_text_once
 from .provenance import Provenance
 from .results import read_provenance
 
@@ -174,7 +174,7 @@ def run_is_alive(path: str | Path) -> bool:
     import fcntl
 
     try:
-        fd = os.open(points_folder(path) / _LOCK, os.O_RDONLY)
+        fd = os.open(points_folder(path) / _LOCK, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -249,8 +249,10 @@ def begin_run(path: str | Path, provenance: Provenance) -> Provenance:
 def read_run(path: str | Path) -> Provenance | None:
     """What `begin_run` noted for this result file, or None. StoreError when it is damaged or too new."""
     file = points_folder(path) / _RUN
+    if not os.path.lexists(file):
+        return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(file))
         version = content.pop(FORMAT)
         if version > VERSION:
             raise ValueError("it was written by a newer version of kmc_transport")
@@ -258,8 +260,6 @@ def read_run(path: str | Path) -> Provenance | None:
         found = Provenance(**content)
         found.check()
         return found
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise StoreError(
             Problem(f"cannot be read: {e}", file=str(file), remedy="choose another -o, or delete the folder")

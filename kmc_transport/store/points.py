@@ -21,7 +21,7 @@ from ..arrays import ARRAYS
 from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
 from ..model.model import frozen_array
 from ..records import Tallies
-from .atomic import owner_file, write_text
+from .atomic import owner_file, read_bytes, write_text
 from .container import Pack, pack, read_container, read_summary, reading, write_container
 
 __all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
@@ -314,7 +314,7 @@ class PointStore:
     def load_failure(self, key: str) -> Failure | None:
         """Why a point could not be simulated; None when it could, or the note cannot be read."""
         try:
-            content = json.loads(self.failure_path(key).read_text(encoding="utf-8"))
+            content = json.loads(read_bytes(self.failure_path(key)))
             x, y, z = content["field"]
             return Failure(
                 float(content["temperature"]),
@@ -323,7 +323,7 @@ class PointStore:
                 int(content["attempts"]),
                 str(content["detail"]),
             )
-        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        except (StoreError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
     def drop_failure(self, key: str) -> None:

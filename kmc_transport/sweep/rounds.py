@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import StoreError
 from ..records import ExitReason
 from ..store import Pack, write_text
+from ..store.atomic import read_bytes
 
 __all__ = ["Plan", "Standings", "next_targets", "read_plan", "standings_of", "write_plan"]
 
@@ -137,9 +139,9 @@ def write_plan(folder: Path, keys: Iterable[str], plan: Plan) -> None:
 def read_plan(folder: Path, keys: Iterable[str]) -> Plan | None:
     """The round that is under way in a folder; None when there is none, or for another grid."""
     try:
-        content = json.loads((folder / "rounds.json").read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(folder / "rounds.json"))
         if content["grid"] != _digest(keys):
             return None
         return Plan(int(content["round"]), {str(k): float(t) for k, t in content["targets"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (StoreError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import Problem, StoreError
 from ..records import EventList, TrajectoryHeader
 from ..store import points_folder, read_container, write_container
-from ..store.atomic import write_text
+from ..store.atomic import read_bytes, write_text
 from ..store.container import reading
 from .block import FrameBlock
 
@@ -43,14 +43,14 @@ class Parts:
     def note(self) -> dict[str, Any] | None:
         """What `begin` noted, or None. StoreError when it is damaged or too new."""
         file = self.folder / _NOTE
+        if not file.exists():
+            return None
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(read_bytes(file))
             if content["version"] > VERSION:
                 raise ValueError("it was written by a newer version of kmc_transport")
             int(content["seed"]), str(content["identity"]), self.header(content)
             return dict(content)
-        except FileNotFoundError:
-            return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise self._unusable(file, e) from e
 
