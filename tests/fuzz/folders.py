@@ -33,8 +33,8 @@ from kmc_transport.sweep.grid import grid_points
 from tests.fuzz.mutate import in_child, mutate
 from tests.sweeps import INPUT, sweep_model
 
-SECONDS, MEMORY = 120.0, 4 << 30
-"""Limits of one damaged folder: all commands take some seconds on a busy machine."""
+SECONDS, MEMORY = 900.0, 4 << 30
+"""Limits of one damaged folder; its commands take some seconds, or a minute and more on a busy machine."""
 TEXT = INPUT.replace("[300, 350, 400, 450, 500, 550]", "[300, 350]")
 Tree = dict[str, bytes]
 
