@@ -84,7 +84,7 @@ class ExactTransport:
         return np.einsum("a,aibj,b->ij", weight, self.collective_diffusivity, weight) / (weight @ weight)
 
     def conductivity(self, volume: float | None) -> FloatArray | None:
-        """(3, 3) S/m: sum_ab q_a q_b <X_a X_b>/(2 kT V t); None without a volume (Å³)."""
+        """(3, 3) S/m: sum_ab q_a q_b <X_a X_b>/(2 kT V t), without field (Kubo); None without a volume (Å³)."""
         if volume is None:
             return None
         charges = float(np.sum(self.number * self.charge**2))

@@ -106,7 +106,7 @@ def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_An
     )
     yield _number(
         "conductivity along",
-        lambda r: r.along(r.exact.conductivity(model.volume)) * 1e-2,
+        lambda r: math.nan if r.strength else r.along(r.exact.conductivity(model.volume)) * 1e-2,
         "S/cm",
         "conductivity",
         shown=False,

@@ -196,6 +196,18 @@ def test_exact_of_all_configurations_says_so(tmp_path: Path, capsys: pytest.Capt
     assert "Warning" not in " ".join(data["notes"])
 
 
+def test_exact_conductivity_is_that_without_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.sweeps import INPUT
+
+    (tmp_path / "chain.yaml").write_text(INPUT, encoding="utf-8")
+    assert call("exact", tmp_path / "chain.yaml", "--set", "conditions.temperature=300", "--json") == 0
+    rest, driven = json.loads(capsys.readouterr().out)["results"]
+    density = 1 / (10 * 3e-8 * 100e-16)  # one carrier in 10 cells of 3 Å x 100 Å², per cm³
+    sigma = 1.602176634e-19 * density * rest["mobility_cm2_per_Vs"]
+    assert rest["conductivity_S_per_cm"] == pytest.approx(sigma, rel=1e-6)
+    assert driven["conductivity_S_per_cm"] is None
+
+
 def test_new_writes_an_input_that_checks_and_never_overwrites(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
