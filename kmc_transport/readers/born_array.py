@@ -11,6 +11,7 @@ import numpy as np
 from .born_common import freeze_born
 from .files import bare_name, read_packed_text
 from .paths_common import fail, library, numbers
+from .plain_json import parse_json
 from .records import BornCharges, Snapshot
 from .structures import read_structure
 
@@ -82,12 +83,9 @@ def _from_text(file: Path) -> tuple[np.ndarray, list[str] | None]:
 
 
 def _from_mapping(file: Path, snapshot: Snapshot | None) -> BornCharges:
-    import json
-
     text = read_packed_text(file, "Born charges as YAML or JSON")
     if bare_name(file).endswith(".json"):
-        with library(file, "JSON", "write it again"):
-            data: Any = json.loads(text)
+        data: Any = parse_json(file, text)
     else:
         with library(file, "YAML", "write it again"):
             data = _load_yaml(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import numpy as np
 from .files import bare_name, plain_copy, read_packed_text
 from .frame import lattice_from_parameters, unsound
 from .paths_common import fail, library, require_ase
+from .plain_json import parse_json
 from .plain_structure import load_yaml, plain_structure
 from .poscar import normal_poscar
 from .qe_structure import printed_structure
@@ -237,11 +237,7 @@ def _check_numbers(file: Path, blocks: dict[str, Any]) -> None:
 
 
 def _json(file: Path, text: str) -> _Raw:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise fail(file, f"this is not whole JSON ({str(error)[:100]})", "write it again") from error
-    return _mapping(file, data)
+    return _mapping(file, parse_json(file, text))
 
 
 def _yaml(file: Path, text: str) -> _Raw:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from .frame import unsound
 from .paths_common import RawPath, fail, library, read_text, stack
 from .paths_geometry import refuse_unequal_images
+from .plain_json import parse_json
 from .plain_structure import plain_structure
 
 __all__ = ["is_neb_analysis", "read_neb_analysis"]
@@ -30,14 +30,7 @@ def is_neb_analysis(data: object) -> bool:
 
 def load_json(file: Path) -> Any:
     """The document in a JSON file, or an `InputError` with the line where it breaks off."""
-    try:
-        return json.loads(read_text(file, "a JSON file"))
-    except json.JSONDecodeError as error:
-        raise fail(
-            file, f"this is not whole JSON ({error.msg})", "write the file again", line=error.lineno
-        ) from error
-    except RecursionError as error:
-        raise fail(file, "this JSON is nested too deeply to be a path", _REMEDY) from error
+    return parse_json(file, read_text(file, "a JSON file"))
 
 
 def read_neb_analysis(file: Path) -> RawPath:

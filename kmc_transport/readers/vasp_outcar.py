@@ -83,7 +83,7 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
             elements.append(m[1])
         elif "ions per type" in line:
             per_type = [whole_number(w) for w in line.partition("=")[2].split()]
-            if not per_type or 0 in per_type or len(elements) < len(per_type):
+            if not per_type or 0 in per_type or 0 < len(elements) < len(per_type):
                 raise fail(
                     file,
                     "the numbers of atoms are damaged, or elements are missing",

@@ -482,9 +482,16 @@ def test_other_json(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(InputError, match=said):
             read_path(file)
-    file.write_text("[" * 100_000)
-    with pytest.raises(InputError):
-        read_path(file)
+    # however deep the stack may be: other libraries raise its limit, and the parser would not come back
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1_000_000)
+        for text in ("[" * 100_000, '{"a":' * 100_000, "[" * 100_000 + "]" * 100_000):
+            file.write_text(text)
+            with pytest.raises(InputError, match="nested too deeply"):
+                read_path(file)
+    finally:
+        sys.setrecursionlimit(limit)
     file.write_text('{"@class": "Structure"}')
     with pytest.raises(InputError, match="is not a NEBAnalysis"):
         read_path(file, kind="neb_analysis")
