@@ -192,15 +192,13 @@ def _permittivity(given: object) -> object:
     import numpy as np
 
     tensor = np.array(given, float)
-    if not (np.abs(tensor) <= _STRONGEST).all() or not np.allclose(tensor, tensor.T, rtol=1e-6, atol=1e-9):
-        raise key_error(
-            "a permittivity tensor is symmetric",
-            f"the same numbers above and below the diagonal, at most {_STRONGEST:g}",
-        )
+    allowed = f"{_WEAKEST:g} to {_STRONGEST:g}, 1 in vacuum"
+    if not (np.abs(tensor) <= _STRONGEST).all():
+        raise key_error("this is no relative permittivity", allowed)
+    if not np.allclose(tensor, tensor.T, rtol=1e-6, atol=1e-9):
+        raise key_error("a permittivity tensor is symmetric", "the same numbers above and below the diagonal")
     if np.linalg.eigvalsh(tensor).min() < _WEAKEST:
-        raise key_error(
-            "a permittivity tensor has positive eigenvalues", f"{_WEAKEST:g} to {_STRONGEST:g}, 1 in vacuum"
-        )
+        raise key_error("a permittivity tensor has positive eigenvalues", allowed)
     return tensor.tolist()
 
 

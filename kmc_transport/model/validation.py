@@ -13,6 +13,9 @@ from .schema import Input
 
 __all__ = ["Sections", "validate"]
 
+MOST = 200
+"""Problems that are worded; the others are counted."""
+
 
 class Sections:
     """The validated sections of the file; a section that is missing or wrong is None.
@@ -36,8 +39,12 @@ def validate(doc: Document) -> Sections:
         return Sections(Input.model_validate(doc.data), {})
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    for e in errors:
+    for e in errors[:MOST]:
         _report(doc, e)
+    if len(errors) > MOST:
+        doc.add(
+            _file_path(doc.data, tuple(errors[MOST]["loc"]))[0], f"and {len(errors) - MOST} more like this"
+        )
     return Sections(None, _sound_parts(doc.data, [tuple(e["loc"]) for e in errors]))
 
 

@@ -125,7 +125,7 @@ def run(
         for case in range(first, first + n):
             text = mutant(case, seed, known)
             fault = in_child(
-                lambda text=text: judge_quickly(text, Path(name)), seconds=12 * SECONDS, memory=MEMORY
+                lambda text=text: judge_quickly(text, Path(name)), seconds=60 * SECONDS, memory=MEMORY
             )
             if fault:
                 defects[case] = fault

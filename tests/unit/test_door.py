@@ -170,6 +170,7 @@ def test_settings_are_judged_like_inputs(setting: str, said: str) -> None:
         ({"supercell": [10**5] * 3}, "would not fit in memory"),
         ({"conditions": {"temperature": list(range(1, 300_001))}}, "too many entries"),
         ({"conditions": {"temperature": ["x"] * 20_000}}, "more problems"),
+        ({"conditions": {"temperature": ["x"] * 210}}, "temperature[1]"),
         (
             {
                 "conditions": {
