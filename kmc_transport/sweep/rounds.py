@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,8 @@ def standings_of(points: Iterable[tuple[str, Pack]]) -> Standings:
         served.append(meta.get("without_field", key))
         going.append(values["values/exit_reason"] == ExitReason.ACCURACY_REACHED.value)
     error = np.array(errors, float)
-    rows = np.array([served.count(key) for key in keys], float)
+    count = Counter(served)
+    rows = np.array([count[key] for key in keys], float)
     can = np.array(going, bool) & np.isfinite(error) & (rows > 0)
     return Standings(tuple(keys), error, np.array(hops, float), tuple(history), can, rows)
 

@@ -59,7 +59,9 @@ def test_drift_velocity_is_exact_at_every_field(name: str, classical: bool, tmp_
     else:
         # E d/kT is 0.03 at the weakest field: what is left is of second order
         assert mobility == pytest.approx(einstein, rel=2e-3)
-        assert abs(float(data["einstein_deviation"].values[0, 0, 0])) < 4
+        # and linear response serves: nothing is compared with itself
+        assert data["mobility_method"].values[0, 1, 0] == "linear response"
+        assert np.isnan(float(data["einstein_deviation"].values[0, 0, 0]))
         tensor, error = (
             data["mobility_tensor"].values[0, 0, 0, 0],
             data["mobility_tensor_stderr"].values[0, 0, 0, 0],
