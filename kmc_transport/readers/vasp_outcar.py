@@ -111,7 +111,8 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
             born[kind] = _born(file, lines, i + 2, n_atoms)
     moved = ibrion in (1, 2, 3) and last is not None
     positions, cell = (last, cells[-1:]) if moved else (initial if initial is not None else last, cells[:1])
-    if not n_atoms or not elements or positions is None or not cell:
+    whole = positions is not None and positions.shape == (n_atoms, 3) and len(elements) >= len(per_type)
+    if not n_atoms or not whole or positions is None or not cell:
         raise fail(
             file,
             "this has no structure: it is no OUTCAR, or it breaks off before the first step",

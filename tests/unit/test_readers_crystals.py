@@ -373,6 +373,13 @@ def test_numbers_that_run_together(tmp_path: Path) -> None:
     assert split_columns("12.00000000-10.50000000***") == ["12.00000000-10.50000000***"]
 
 
+def test_an_outcar_whose_atoms_are_counted_too_late_is_refused(tmp_path: Path) -> None:
+    """Positions before "ions per type" belong to no number of atoms."""
+    text = " VRHFIN =Na:\n position of ions in cartesian coordinates\n 0 0 0\n   ions per type =   1\n"
+    cell = "  direct lattice vectors     reciprocal lattice vectors\n" + " 4.0 0.0 0.0 0.2 0.0 0.0\n" * 3
+    refused(written(tmp_path / "OUTCAR", text + cell), "has no structure")
+
+
 VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
 <modeling><incar><i type="int" name="IBRION">{ibrion}</i></incar><atominfo><array name="atoms"><set>
 <rc><c>Na</c><c>1</c></rc><rc><c>O </c><c>2</c></rc></set></array><array name="atomtypes"><set>
