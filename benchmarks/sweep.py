@@ -151,13 +151,22 @@ class Physics:
         self.wall = self.cpu = 0.0
 
     def __enter__(self) -> Physics:
-        self._real = (job_module._simulation, PointSimulation.run, job_module.make_record)
-        simulation, simulate, record = map(self._counted, self._real)
-        job_module._simulation, PointSimulation.run, job_module.make_record = simulation, simulate, record
+        self._real = (
+            job_module._simulation,
+            PointSimulation.build,
+            PointSimulation.run,
+            job_module.make_record,
+        )
+        self._put(*map(self._counted, self._real))
         return self
 
     def __exit__(self, *_: object) -> None:
-        job_module._simulation, PointSimulation.run, job_module.make_record = self._real
+        self._put(*self._real)
+
+    @staticmethod
+    def _put(simulation: Any, build: Any, simulate: Any, record: Any) -> None:
+        job_module._simulation, job_module.make_record = simulation, record
+        PointSimulation.build, PointSimulation.run = build, simulate  # type: ignore[method-assign]
 
     def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **how: Any) -> Any:

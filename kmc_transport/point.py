@@ -49,6 +49,8 @@ chance."""
 LONGER = 4.0
 """Factor on the sample interval when the longest block does not outlive the memory of the hops."""
 MAX_PILOTS = 10
+MOMENT = 0.1
+"""Seconds between two replicas' turns, about."""
 ROUNDS_OF_POOL = 4
 """Parts of a round after which threads wait for one another."""
 MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
@@ -295,17 +297,20 @@ class PointSimulation:
 
         run = map if pool is None else pool.map
         step = 1 if pool is None else math.ceil(self.rows / ROUNDS_OF_POOL)
+        rows = min(r.n_rows for r in self.replicas)
         per_row = self.windows_per_row * 2 ** self.replicas[0].levels
-        goals = [per_row * rows for rows in [*range(step, self.rows, step), self.rows]]
-        if self.pilots == 0:
-            goals = [2**n for n in range((per_row - 1).bit_length())] + goals
-        for goal in goals:
+        goals = [2**n for n in range((per_row - 1).bit_length())] if self.pilots == 0 else []
+        while goals or rows < self.rows:
+            begun = time.monotonic()
+            goal = goals.pop(0) if goals else per_row * min(rows + step, self.rows)
             reasons = list(run(advance, self.replicas, [goal] * len(self.replicas)))
             reason = next((r for r in reasons if r is not None), None)
             if reason is not None:
                 return reason
             if self.pilots == 0 and self._shorten(goal):
                 return self._round(stop, report, pool)
+            rows = max(rows, goal // per_row)
+            step *= 1 + (time.monotonic() - begun < MOMENT)  # where rows are quick, several at once
         return None
 
     def _shorten(self, samples: int) -> bool:
