@@ -301,8 +301,10 @@ def flow(value: Any) -> str:
 
 
 def bounds(node: dict[str, Any]) -> str:
+    """Allowed range in words; what only keeps absurd numbers out is left to the page on writing an input."""
     words = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    return ", ".join(f"{sign} {number(node[key])}" for key, sign in words.items() if key in node)
+    told = {key: sign for key, sign in words.items() if abs(node.get(key, 1e6)) < 1e6}
+    return ", ".join(f"{sign} {number(node[key])}" for key, sign in told.items())
 
 
 def described(name: str, node: dict[str, Any]) -> str:
