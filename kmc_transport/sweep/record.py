@@ -139,11 +139,7 @@ def _memory(simulation: PointSimulation) -> dict[str, Any]:
     level = round(math.log2(simulation.evaluation.block / whole.sample_interval))
     blocks = whole.blocks_per_row(level) * whole.n_rows
     square = whole.tracer[:, level].sum(axis=0) / blocks / np.maximum(whole.number, 1)[:, None, None]
-    return {
-        "memory": square.tolist(),
-        "number": whole.number.tolist(),
-        "charge": simulation.system.charge.tolist(),
-    }
+    return {"memory": square.tolist()}
 
 
 def _missing(simulation: PointSimulation) -> npt.NDArray[np.int64]:

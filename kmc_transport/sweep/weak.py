@@ -97,18 +97,23 @@ class WeakFields:
 
 def linear_response(catalog: RateCatalog, zero: PointRecord) -> LinearResponse | None:
     """What the run without field, at the same temperature, says of the field of ``catalog``; None if nothing."""
-    if "mobility_vector" not in zero.values:
+    if not {"mobility_tensor", "collective_diffusivity"} <= zero.values.keys():
         return None
     size = float(np.linalg.norm(catalog.field))
     there = np.flatnonzero(np.linalg.norm(zero.directions - catalog.field / size, axis=1) < 1e-9)
     if not len(there):
         return None
     d, strength = int(there[0]), size / ANGSTROM
-    mobility = zero.values["mobility_einstein"][d]
+    mobility, unit = zero.values["mobility_einstein"][d], zero.directions[d]
+    if "mobility_vector" in zero.values:
+        vector, error = zero.values["mobility_vector"][d], zero.stderrs["mobility_vector"][d]
+    else:  # of an earlier version: an upper bound of the error
+        vector = zero.values["mobility_tensor"] @ unit
+        error = zero.stderrs["mobility_tensor"] @ np.abs(unit)
     return LinearResponse(
         catalog.field / ANGSTROM,
-        zero.values["mobility_vector"][d] * strength,
-        zero.stderrs["mobility_vector"][d] * strength,
+        vector * strength,
+        error * strength,
         mobility,
         zero.stderrs["mobility_einstein"][d],
         bias_bound(catalog, zero, d),
@@ -205,9 +210,9 @@ def bias_bound(catalog: RateCatalog, zero: PointRecord, direction: int) -> Float
     if alone is not None:
         one_even, one_odd = (_relative(x, alone[2]) / stronger for x in alone[:2])
     if number == 1 and alone is not None:
-        return (one_even + one_odd) * _scale(zero, direction)
+        return (one_even + one_odd) * _scale(catalog.model, zero, direction)
     relative = _linear_part(catalog, one_even, work) + _square_part(catalog, zero, one_odd, work)
-    return relative * _scale(zero, direction)
+    return relative * _scale(catalog.model, zero, direction)
 
 
 def _relative(part: FloatArray, whole: FloatArray) -> float:
@@ -276,18 +281,20 @@ def _square_part(catalog: RateCatalog, zero: PointRecord, odd: float, work: floa
     cell = np.asarray(model.structure.lattice) * np.array(model.supercell)[:, None]
     across = np.abs(cell @ catalog.field)[np.asarray(model.structure.periodic)].max(initial=0.0)
     most = 0.5 * float(np.abs(charge).max() * across / kt) ** 2
-    memory = np.einsum("i,aij,j->a", catalog.field, np.array(zero.meta["memory"]), catalog.field)
-    remembered = float((charge**2 * memory).max()) / kt**2
+    remembered = most
+    if "memory" in zero.meta:
+        memory = np.einsum("i,aij,j->a", catalog.field, np.array(zero.meta["memory"]), catalog.field)
+        remembered = float((charge**2 * memory).max()) / kt**2
     if depends_on_configuration(model) or sum(c.count > 0 for c in model.carriers) > 1:
         remembered = max(remembered, FEW_HOPS * work**2)
     alone = odd if np.isfinite(odd) else work**2 / 24
     return max(OF_OTHERS * alone, min(most, remembered) / 24)
 
 
-def _scale(zero: PointRecord, direction: int) -> FloatArray:
+def _scale(model: Model, zero: PointRecord, direction: int) -> FloatArray:
     """(S,) what a relative bias refers to: mobilities whose cross terms do not cancel, m²/(V s)."""
     unit, kt = zero.directions[direction], K_B * zero.temperature
-    number, charge = np.array(zero.meta["number"]), np.abs(np.array(zero.meta["charge"]))
+    number, charge = (np.array([getattr(c, n) for c in model.carriers], float) for n in ("count", "charge"))
     matrix = np.abs(np.einsum("i,aibj,j->ab", unit, zero.values["collective_diffusivity"], unit))
     root = np.sqrt(np.maximum(number, 1))
-    return np.nansum(matrix * (charge * root)[None], axis=1) / root / kt
+    return np.nansum(matrix * (np.abs(charge) * root)[None], axis=1) / root / kt

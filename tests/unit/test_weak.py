@@ -15,6 +15,7 @@ from kmc_transport.simulation import Shard, grid_points
 from kmc_transport.store import read_status
 from kmc_transport.sweep import merge, rounds
 from kmc_transport.sweep.grid import of_shard
+from kmc_transport.sweep.job import Job, simulate_point
 from kmc_transport.sweep.table import load_table
 from kmc_transport.sweep.verify import verify
 from kmc_transport.sweep.weak import good_enough
@@ -136,6 +137,26 @@ def test_other_targets_take_linear_response_too() -> None:
     assert set(data["mobility_method"].values[:, 1]) == {"linear response"}
     zero, weak = (data["tracer_diffusivity"].values[:, k, 0, 0] for k in (0, 1))
     np.testing.assert_array_equal(zero, weak)
+
+
+def test_a_run_without_field_of_an_earlier_version_serves() -> None:
+    model = sweep_model(WEAK)
+    zero_point, weak = grid_points(model, 3)[:2]
+    zero = simulate_point(Job(model, 3), zero_point).record
+    assert zero is not None
+    old = replace(
+        zero,
+        values={n: v for n, v in zero.values.items() if n != "mobility_vector"},
+        stderrs={n: v for n, v in zero.stderrs.items() if n != "mobility_vector"},
+        meta={n: v for n, v in zero.meta.items() if n != "memory"},
+    )
+    new, same = (simulate_point(Job(model, 3), replace(weak, without_field=z)).record for z in (zero, old))
+    assert new is not None
+    assert same is not None
+    for part in ("values", "stderrs"):
+        a, b = getattr(new, part), getattr(same, part)
+        np.testing.assert_allclose(a["drift_velocity"], b["drift_velocity"], rtol=1e-9)
+        np.testing.assert_array_equal(a["mobility"], b["mobility"])
 
 
 def linear(bias: float) -> LinearResponse:
