@@ -18,7 +18,7 @@ from .engine.pace import ShouldStop, Stopped, never
 from .errors import Unconverged
 from .model.islands import replicas_differ
 from .model.model import Model
-from .model.network import components
+from .model.ways import Ways, find_ways
 from .observables import (
     Accuracy,
     Evaluation,
@@ -76,7 +76,8 @@ def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
 def _system(catalog: RateCatalog) -> System:
     model, net = catalog.model, catalog.model.network
     if model not in _WAYS:
-        _WAYS[model] = _ways(model)
+        _WAYS[model] = find_ways(model)
+    ways = _WAYS[model]
     return System(
         catalog.temperature,
         catalog.field,
@@ -86,44 +87,15 @@ def _system(catalog: RateCatalog) -> System:
         model.site_vectors,
         catalog.clamped,
         model.conditions.direction,
-        *_WAYS[model],
+        ways.span,
+        ways.single_file,
+        ways.ordered,
+        ways.repeat,
     )
 
 
-_WAYS: WeakKeyDictionary[Model, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = WeakKeyDictionary()
-"""What `_ways` found; all points of a sweep share a model."""
-
-
-def _ways(model: Model) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """``span`` and ``single_file`` of `System`."""
-    net, lattice = model.network, model.structure.lattice
-    span, files = np.zeros((len(model.carriers), 3, 3)), np.zeros(len(model.carriers))
-    for a, carrier in enumerate(model.carriers):
-        bonds = [
-            (
-                int(net.origin[h]),
-                int(net.target[h]),
-                (int(net.cell[h, 0]), int(net.cell[h, 1]), int(net.cell[h, 2])),
-            )
-            for h in np.flatnonzero(net.carrier == a)
-        ]
-        returns = np.concatenate(
-            [np.zeros((0, 3), np.int64), *(r for _, r in components(model.structure.n_sites, bonds))]
-        )
-        vectors = returns @ lattice
-        _, size, axes = np.linalg.svd(vectors, full_matrices=False)
-        axes = axes[size > 1e-9 * max(1.0, float(size.max(initial=0.0)))]
-        span[a] = np.round(axes.T @ axes, 12) + 0.0
-        if len(axes) == 1 and carrier.count > 1:
-            # the shortest way that leads to the same site of the supercell
-            turns = [
-                math.lcm(*(n // math.gcd(n, int(x)) for n, x in zip(model.supercell, r, strict=True)))
-                for r in returns
-            ]
-            files[a] = min(
-                n * float(np.linalg.norm(v)) for n, v in zip(turns, vectors, strict=True) if np.any(v)
-            )
-    return span, files
+_WAYS: WeakKeyDictionary[Model, Ways] = WeakKeyDictionary()
+"""What `find_ways` found; all points of a sweep share a model."""
 
 
 class PointSimulation:

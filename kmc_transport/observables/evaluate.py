@@ -21,7 +21,7 @@ from .batches import (
     replicas_agree,
     slow_variance,
 )
-from .diffusion import block_means, plateau_level, slopes
+from .diffusion import Blocks, block_means, choose_blocks, slopes, tail
 
 __all__ = ["Evaluation", "System", "evaluate"]
 
@@ -40,6 +40,8 @@ class System:
         others its drift and long-time diffusion are exactly zero.
     single_file : (S,) length (Å) after which the supercell repeats along a species' channels, 0 where it moves in
         more than one dimension or is alone.
+    ordered : (S,) whether all carriers of a species share one channel and never pass each other.
+    repeat : (3, 3) reciprocal vectors (rows, 1/Å, without 2 pi) of the cell that repeats for the carriers.
     """
 
     temperature: float
@@ -52,6 +54,8 @@ class System:
     direction: FloatArray
     span: FloatArray
     single_file: FloatArray
+    ordered: npt.NDArray[np.bool_]
+    repeat: FloatArray
 
     @property
     def driven(self) -> bool:
@@ -257,23 +261,34 @@ def _evaluate(
         )
 
     lag = tallies.sample_interval
-    both, own = drift_products(loo_velocity)
-    diagonal_c = np.einsum("nlaiai->nlai", slopes(leave_one_out(collective), both, lag))
-    diagonal_t = np.einsum("nlaii->nlai", slopes(leave_one_out(tracer), own, lag))
-    levels = tallies.levels
-    found_c = plateau_level(diagonal_c.reshape(n, levels, -1))
-    found_t = plateau_level(diagonal_t.reshape(n, levels, -1))
-    level_c = levels - 1 if found_c is None else found_c
-    level_t = levels - 1 if found_t is None else found_t
-
+    event_rate = tallies.events / tallies.row_time
     span = system.span
     moves = np.einsum("aii->ai", span) > 0
-    patience = _single_file_time(system, diagonal_c[:, level_c].mean(axis=0))
-    if found_t is not None and lag * 2**level_t < patience:
-        # a plateau, but of the time before the carriers of a channel have met each other
-        level_t = min(levels - 1, math.ceil(math.log2(patience / lag)))
-        found_t = level_t if lag * 2**level_t >= patience else None
-    event_rate = tallies.events / tallies.row_time
+    free = _uncorrelated(system, leave_one_out(event_rate), number)
+    mean = slopes(collective.mean(axis=0, keepdims=True), drift_products(velocity.mean(axis=0)[None])[0], lag)
+    slowest = _slowest_tail(system, np.einsum("laibj,ab->laij", mean[0], np.eye(n_species)), lag)
+
+    def blocks(squares: FloatArray, drift: FloatArray | None, which: npt.NDArray[np.bool_]) -> Blocks:
+        """From (n, levels+1, S, 3) leave-one-out means of squares, of some of the species."""
+        first = squares[:, :1] if drift is None else squares[:, :1] - drift[:, None] * lag**2
+        short = np.concatenate([free[:, None], first / (2 * lag)], axis=1)[:, :, which]
+        long = slopes(squares, drift, lag)[:, :, which]
+        return choose_blocks(long.reshape(n, tallies.levels, -1), short.reshape(n, 2, -1), slowest)
+
+    both, own = drift_products(loo_velocity)
+    squares_t = np.einsum("nlaii->nlai", leave_one_out(tracer))
+    own_t = None if own is None else np.einsum("naii->nai", own)
+    blocks_c = blocks(
+        np.einsum("nlaiai->nlai", leave_one_out(collective)),
+        None if both is None else np.einsum("naiai->nai", both),
+        np.ones(n_species, np.bool_),
+    )
+    # carriers that keep their order go where all go together: D* = D_aa/N
+    ordered = system.ordered
+    patience = _single_file_time(system, np.einsum("laiai->lai", mean[0])[blocks_c.first])
+    blocks_t = blocks_c
+    if not ordered.all():
+        blocks_t = blocks(squares_t, own_t, ~ordered).at_least(patience / lag, tallies.levels)
 
     charge, kt = system.charge, K_B * system.temperature
     weight = charge * np.sqrt(number)  # so that sum_ab w_a w_b D_ab = sum q q <XX>/2t
@@ -283,21 +298,12 @@ def _evaluate(
     def derive(v: FloatArray, c: FloatArray, t: FloatArray, rate: FloatArray) -> FloatArray:
         """All coefficients of each set of averages (leading axis), flattened side by side, in Å, s, e, V."""
         both, own = drift_products(v)
-        d_c = np.einsum("aij,najbk,bkl->naibl", span, slopes(c, both, lag * 2**level_c)[:, 0], span)
-        d_t = span @ slopes(t, own, lag * 2**level_t)[:, 0] @ span
+        d_c = np.einsum("aij,najbk,bkl->naibl", span, blocks_c.combine(c, both, lag), span)
+        d_t = span @ blocks_t.combine(t, own, lag) @ span
+        for a in np.flatnonzero(ordered):
+            d_t[:, a] = d_c[:, a, :, a] / number[a]
         drift = np.einsum("aij,naj->nai", span, v) / number[:, None]
         total = np.einsum("a,naibj,b->nij", weight, d_c, weight)
-        # uncorrelated hops: half the mean square hop length per unit time
-        free = np.stack(
-            [
-                0.5
-                * rate[:, system.hop_carrier == a]
-                @ (system.hop_vector[system.hop_carrier == a] ** 2)
-                / number[a]
-                for a in range(n_species)
-            ],
-            axis=1,
-        )
         own_c = np.einsum("naiai->nai", d_c)
         own_t = np.einsum("naii->nai", d_t)
         out: dict[str, FloatArray] = {
@@ -308,7 +314,7 @@ def _evaluate(
         }
         with np.errstate(divide="ignore", invalid="ignore"):
             out["haven_ratio"] = np.where(moves, own_t / own_c, np.nan)
-            out["correlation_factor"] = np.where(moves, own_t / free, np.nan)
+            out["correlation_factor"] = np.where(moves, own_t / _uncorrelated(system, rate, number), np.nan)
         if system.driven:
             size = np.linalg.norm(system.field)
             out["mobility"] = drift @ (system.field / size) / size
@@ -324,8 +330,12 @@ def _evaluate(
             shapes.extend(x.shape[1:] for x in out.values())
         return np.concatenate([x.reshape(len(x), -1) for x in out.values()], axis=1)
 
-    pair_c, pair_t = collective[:, level_c : level_c + 2], tracer[:, level_t : level_t + 2]
-    averages = (velocity, pair_c, pair_t, event_rate)
+    averages = (
+        velocity,
+        collective[:, blocks_c.first : blocks_c.last + 2],
+        tracer[:, blocks_t.first : blocks_t.last + 2],
+        event_rate,
+    )
     value, stderr, parts = jackknife(derive, *averages)
     within = stderr
     if n_samples > 1:
@@ -338,11 +348,9 @@ def _evaluate(
     methods = {
         "drift_velocity": rows,
         "mobility": rows,
-        "tracer_diffusivity": f"slope of <r r> from {lag * 2**level_t:.3g} to {lag * 2 ** (level_t + 1):.3g} s, {rows}",
+        "tracer_diffusivity": f"{blocks_t.describe('<r r>', lag)}, {rows}",
     }
-    from_collective = (
-        f"slope of <X X> from {lag * 2**level_c:.3g} to {lag * 2 ** (level_c + 1):.3g} s, {rows}"
-    )
+    from_collective = f"{blocks_c.describe('<X X>', lag)}, {rows}"
     spread = np.einsum("naiai->ai", collective[:, 0]) / n * number[:, None]  # <X_a X_a> of one sample
     estimates: dict[str, Estimate] = {}
     errors_within: dict[str, FloatArray] = {}
@@ -366,12 +374,13 @@ def _evaluate(
             ess = _samples_of_variance(v, s)
         estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
     settled_c = settled_t = np.ones(n_species, np.bool_)
-    if found_c is None:
-        settled_c = _settled_species(_species_slopes(collective, both, lag, weight))
-    if found_t is None and lag * 2**level_t >= patience:
-        settled_t = _settled_species(np.swapaxes(diagonal_t, 0, 2))
-    elif found_t is None:
+    if not blocks_c.settled:
+        settled_c = _settled_species(_species_slopes(collective, both, lag, weight), slowest)
+    if not blocks_t.settled:
         settled_t = ~settled_t
+        if lag * 2**blocks_t.first >= patience:
+            settled_t = _settled_species(np.einsum("nlai->alni", slopes(squares_t, own_t, lag)), slowest)
+    settled_t = np.where(ordered, settled_c, settled_t)
     found = Evaluation(
         estimates,
         n,
@@ -381,14 +390,14 @@ def _evaluate(
         ~still,
         n_samples > 1,
         errors_within,
-        lag * 2**level_c,
+        lag * 2**blocks_c.last,
     )
     return found, parts
 
 
-def _settled_species(slopes_of: FloatArray) -> BoolArray:
-    """(S,) whether each species has a plateau of its own, where all together have none. (S, levels, n, k) slopes."""
-    return np.array([plateau_level(np.swapaxes(x, 0, 1)) is not None for x in slopes_of])
+def _settled_species(slopes_of: FloatArray, tail: FloatArray) -> BoolArray:
+    """(S,) whether each species has settled by itself, where all together have not. (S, levels, n, k) slopes."""
+    return np.array([choose_blocks(np.swapaxes(x, 0, 1), None, tail).settled for x in slopes_of])
 
 
 def _species_slopes(
@@ -435,6 +444,31 @@ def _slow_error(name: str, slow: FloatArray, shape: tuple[int, ...]) -> FloatArr
     return np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape)
 
 
+def _uncorrelated(system: System, rate: FloatArray, number: FloatArray) -> FloatArray:
+    """(n, S, 3) D if no hop knew of the last one: half the mean square hop length per unit time, Å²/s.
+
+    rate : (n, n_hops) executed hops per second.
+    """
+    square = 0.5 * system.hop_vector**2
+    own = [system.hop_carrier == a for a in range(len(number))]
+    return np.stack([rate[:, mine] @ square[mine] / number[a] for a, mine in enumerate(own)], axis=1)
+
+
+def _slowest_tail(system: System, diffusivity: FloatArray, lag: float) -> FloatArray:
+    """(levels,) the tail of that species whose density waves last longest. diffusivity : (levels, S, 3, 3) Å²/s."""
+    levels = len(diffusivity)
+    slowest = np.zeros(levels)
+    for a, matrix in enumerate(diffusivity[levels // 2]):
+        axes = np.einsum("ki,ij,kj->k", system.repeat, system.span[a], system.repeat) > 1e-12
+        waves = (2 * np.pi) ** 2 * np.einsum("ki,ij,kj->k", system.repeat, matrix, system.repeat)[axes]
+        if not (waves > 0).any():  # it leads nowhere, or has not moved yet
+            continue
+        shape = tail(np.maximum(waves, 1e-9 * waves.max()), lag, levels)
+        if shape[-1] * slowest[0] >= slowest[-1] * shape[0]:
+            slowest = shape
+    return slowest
+
+
 def _single_file_time(system: System, diffusivity: FloatArray) -> float:
     """Time after which carriers that cannot pass each other have felt the whole file, s.
 
@@ -442,7 +476,7 @@ def _single_file_time(system: System, diffusivity: FloatArray) -> float:
     collective, Å²/s.
     """
     along = diffusivity.sum(axis=1)
-    files = (system.single_file > 0) & (along > 0)
+    files = (system.single_file > 0) & (along > 0) & ~system.ordered
     if not files.any():
         return 0.0
     return float((3 * system.single_file[files] ** 2 / (4 * np.pi**2 * along[files])).max())

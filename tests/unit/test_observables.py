@@ -54,6 +54,8 @@ def system_of(species: int = 1, field: float = 0.0, volume: float | None = 500.0
         np.eye(3),
         np.broadcast_to(np.eye(3), (species, 3, 3)),
         np.zeros(species),
+        np.zeros(species, bool),
+        np.eye(3),
     )
 
 
