@@ -11,7 +11,7 @@ from kmc_transport.model.model import Model, Sampling
 from tests.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
 from tests.networks import BARRIER, KT0, chain, lattice_gas, make_model
 
-__all__ = ["FLAT", "SLOW", "Case"]
+__all__ = ["FLAT", "QUICK", "SLOW", "Case"]
 
 
 @dataclass(frozen=True)
@@ -142,3 +142,15 @@ FLAT = (
     Case("vacancy, fcc 4", lambda: lattice_gas("fcc", 4, 63), "tracer_diffusivity", 0.02),
     Case("gas, 20 x 20 x 20", lambda: lattice_gas("sc", 20, 2000), "charge_diffusivity", 0.03, 6000 / 7999 * 1e-20),
 )
+
+QUICK = (
+    Case("random barriers, 40 sites", lambda: random_barriers(40, 5.8, 7), "mobility", 0.12),
+    Case("random site energies, 40 sites", lambda: random_sites(40, 4.0), "mobility", 0.1),
+    Case("traps, 40 sites", lambda: traps(40, 3.0), "mobility", 0.1),
+    Case("single file, 4 on 40", lambda: chain([1.0], counts=(4,), supercell=(40, 1, 1)), "tracer_diffusivity", 0.08),
+    Case("percolation, 10 x 10", lambda: percolation(10, 0.55, 6), "charge_diffusivity", 0.12),
+    Case("bound ions, tracer", lambda: bound_pair(12, 5.8, 0.1), "tracer_diffusivity", 0.12),
+    Case("bound ions, mobility", lambda: bound_pair(8, 5.8, 0.3), "mobility", 0.12),
+    Case("slow rearrangement", lambda: rearrangement(6, 0.05, 3.0), "charge_diffusivity", 0.1),
+)
+"""Coarser and smaller, for tests."""
