@@ -63,7 +63,9 @@ def study(case: Case, seeds: int) -> Study:
             z.append(component(estimate.z(exact)))
             excess.append(component(estimate.value / np.where(exact == 0, np.nan, exact)) - 1)
     seconds = (time.process_time() - start) / seeds
-    return Study(np.array(z), len(z) / seeds, float(np.mean(hops)), seconds, float(np.mean(excess or [np.nan])))
+    return Study(
+        np.array(z), len(z) / seeds, float(np.mean(hops)), seconds, float(np.mean(excess or [np.nan]))
+    )
 
 
 def component(values: np.ndarray) -> float:
@@ -79,7 +81,9 @@ def truth(case: Case, point: PointSimulation, name: str) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--only", default="")
     asked = parser.parse_args()

@@ -119,14 +119,18 @@ def attracting_gas(size: int, n: int, energy: float) -> Model:
     return with_interactions(kra(lattice_gas("square", size, n)), clusters=nearest_pairs(-energy * KT0, 2))
 
 
-
 SLOW = (
     Case("random barriers, 200 sites", lambda: random_barriers(200, 5.8), "mobility", 0.03),
     Case("random barriers, 60 sites", lambda: random_barriers(60, 5.8, 5), "mobility", 0.05),
     Case("random barriers, 40 sites, 10 %", lambda: random_barriers(40, 5.8, 7), "mobility", 0.1),
     Case("random site energies, 100 sites", lambda: random_sites(100, 4.0), "mobility", 0.04),
     Case("traps, 100 sites", lambda: traps(100, 3.0), "mobility", 0.04),
-    Case("single file, 4 on 40", lambda: chain([1.0], counts=(4,), supercell=(40, 1, 1)), "tracer_diffusivity", 0.05),
+    Case(
+        "single file, 4 on 40",
+        lambda: chain([1.0], counts=(4,), supercell=(40, 1, 1)),
+        "tracer_diffusivity",
+        0.05,
+    ),
     Case("percolation, 14 x 14", lambda: percolation(14, 0.55, 6), "charge_diffusivity", 0.08),
     Case("bound ions, 12 cells", lambda: bound_pair(12, 5.8, 0.1), "mobility", 0.1),
     Case("bound ions, tracer", lambda: bound_pair(12, 5.8, 0.1), "tracer_diffusivity", 0.1),
@@ -140,17 +144,27 @@ FLAT = (
     Case("gas, 3 x 3", lambda: lattice_gas("square", 3, 4), "tracer_diffusivity", 0.015),
     Case("gas, 3 x 3, charge", lambda: lattice_gas("square", 3, 4), "charge_diffusivity", 0.03),
     Case("vacancy, fcc 4", lambda: lattice_gas("fcc", 4, 63), "tracer_diffusivity", 0.02),
-    Case("gas, 20 x 20 x 20", lambda: lattice_gas("sc", 20, 2000), "charge_diffusivity", 0.03, 6000 / 7999 * 1e-20),
+    Case(
+        "gas, 20 x 20 x 20",
+        lambda: lattice_gas("sc", 20, 2000),
+        "charge_diffusivity",
+        0.03,
+        6000 / 7999 * 1e-20,
+    ),
 )
 
 QUICK = (
-    Case("random barriers, 40 sites", lambda: random_barriers(40, 5.8, 7), "mobility", 0.12),
+    Case("random barriers, 30 sites", lambda: random_barriers(30, 5.8, 7), "mobility", 0.12),
     Case("random site energies, 40 sites", lambda: random_sites(40, 4.0), "mobility", 0.1),
     Case("traps, 40 sites", lambda: traps(40, 3.0), "mobility", 0.1),
-    Case("single file, 4 on 40", lambda: chain([1.0], counts=(4,), supercell=(40, 1, 1)), "tracer_diffusivity", 0.08),
-    Case("percolation, 10 x 10", lambda: percolation(10, 0.55, 6), "charge_diffusivity", 0.12),
-    Case("bound ions, tracer", lambda: bound_pair(12, 5.8, 0.1), "tracer_diffusivity", 0.12),
-    Case("bound ions, mobility", lambda: bound_pair(8, 5.8, 0.3), "mobility", 0.12),
+    Case(
+        "single file, 4 on 40",
+        lambda: chain([1.0], counts=(4,), supercell=(40, 1, 1)),
+        "tracer_diffusivity",
+        0.08,
+    ),
+    Case("percolation, 8 x 8", lambda: percolation(8, 0.55, 4), "charge_diffusivity", 0.12),
+    Case("bound ions, 8 cells", lambda: bound_pair(8, 5.8, 0.2), "tracer_diffusivity", 0.07),
     Case("slow rearrangement", lambda: rearrangement(6, 0.05, 3.0), "charge_diffusivity", 0.1),
 )
 """Coarser and smaller, for tests."""

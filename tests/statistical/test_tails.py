@@ -36,7 +36,9 @@ def test_the_first_plateau_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
         last = diagonal.shape[1] - 1
         return Blocks(last if level is None else level, np.ones(1), level is not None)
 
-    monkeypatch.setattr(importlib.import_module("kmc_transport.observables.evaluate"), "choose_blocks", plateau)
+    monkeypatch.setattr(
+        importlib.import_module("kmc_transport.observables.evaluate"), "choose_blocks", plateau
+    )
     found = study(QUICK[0], SEEDS)
     assert found.z.mean() > 1
     with pytest.raises(AssertionError):
