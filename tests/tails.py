@@ -154,7 +154,7 @@ FLAT = (
 )
 
 QUICK = (
-    Case("random barriers, 30 sites", lambda: random_barriers(30, 5.8, 7), "mobility", 0.12),
+    Case("random barriers, 60 sites", lambda: random_barriers(60, 5.8, 5), "mobility", 0.1),
     Case("random site energies, 40 sites", lambda: random_sites(40, 4.0), "mobility", 0.1),
     Case("traps, 40 sites", lambda: traps(40, 3.0), "mobility", 0.1),
     Case(
@@ -164,7 +164,7 @@ QUICK = (
         0.08,
     ),
     Case("percolation, 8 x 8", lambda: percolation(8, 0.55, 4), "charge_diffusivity", 0.12),
-    Case("bound ions, 8 cells", lambda: bound_pair(8, 5.8, 0.2), "tracer_diffusivity", 0.07),
+    Case("bound ions, 8 cells", lambda: bound_pair(8, 4.0, 0.2), "tracer_diffusivity", 0.08),
     Case("slow rearrangement", lambda: rearrangement(6, 0.05, 3.0), "charge_diffusivity", 0.1),
 )
 """Coarser and smaller, for tests."""

@@ -6,9 +6,9 @@ is free of it:
 
     D_l = [M(2t) - M(t) - v v ((2t)² - t²)] / 2t,    t = t_l = sample interval * 2**l
 
-A block is long enough (`plateau_level`) when no longer one gives a different answer. In one dimension, and in cells much
-longer than wide, that is not enough: D_l falls towards D as t^(-1/2) until the slowest density wave of the cell has
-decayed, too slowly to stand out of the noise. There D is extrapolated (`choose_blocks`).
+A block is long enough (`plateau_level`) when no longer one gives a different answer. In one dimension, and in cells
+much longer than wide, that is not enough: D_l falls towards D as t^(-1/2) until the slowest density wave of the cell
+has decayed, too slowly to stand out of the noise. There D is extrapolated (`choose_blocks`).
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _flat(short: FloatArray | None, diagonal: FloatArray) -> bool:
 
 
 def _extrapolated(diagonal: FloatArray, tail: FloatArray) -> Blocks | None:
-    """The first fit that is not contradicted and whose tail, known to `KNOWN` only, does not matter beside the noise."""
+    """The first fit that is not contradicted and whose tail, known to `KNOWN` only, drowns in the noise."""
     n, levels, _ = diagonal.shape
     fits = np.stack([_extrapolation(tail, first) for first in range(levels - FEWEST + 1)])
     value, amplitude = (np.einsum("fl,nlk->nfk", fits[:, i], diagonal) for i in (0, 1))

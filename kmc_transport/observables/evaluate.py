@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,45 +20,13 @@ from .batches import (
     replicas_agree,
     slow_variance,
 )
-from .diffusion import Blocks, block_means, choose_blocks, slopes, tail
+from .diffusion import Blocks, block_means, choose_blocks, slopes
+from .system import System, single_file_time, slowest_tail, uncorrelated
 
 __all__ = ["Evaluation", "System", "evaluate"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class System:
-    """What the estimators must know of the simulated point.
-
-    temperature : K. field : (3,) V/Å. charge : (S,) e. volume : Å³ or None.
-    hop_carrier, hop_vector, clamped : (n_hops,), (n_hops, 3) Å, (n_hops,) of the directed hops counted.
-    direction : (n_directions, 3) unit vectors along which mobilities at zero field are given.
-    span : (S, 3, 3) projector on the directions in which the hops of a species lead through the crystal; along
-        others its drift and long-time diffusion are exactly zero.
-    single_file : (S,) length (Å) after which the supercell repeats along a species' channels, 0 where it moves in
-        more than one dimension or is alone.
-    ordered : (S,) whether all carriers of a species share one channel and never pass each other.
-    repeat : (3, 3) reciprocal vectors (rows, 1/Å, without 2 pi) of the cell that repeats for the carriers.
-    """
-
-    temperature: float
-    field: FloatArray
-    charge: FloatArray
-    volume: float | None
-    hop_carrier: npt.NDArray[np.int64]
-    hop_vector: FloatArray
-    clamped: npt.NDArray[np.bool_]
-    direction: FloatArray
-    span: FloatArray
-    single_file: FloatArray
-    ordered: npt.NDArray[np.bool_]
-    repeat: FloatArray
-
-    @property
-    def driven(self) -> bool:
-        return bool(np.any(self.field != 0))
 
 
 _OF_MEANS = ("drift_velocity", "mobility")
@@ -264,9 +231,9 @@ def _evaluate(
     event_rate = tallies.events / tallies.row_time
     span = system.span
     moves = np.einsum("aii->ai", span) > 0
-    free = _uncorrelated(system, leave_one_out(event_rate), number)
+    free = uncorrelated(system, leave_one_out(event_rate), number)
     mean = slopes(collective.mean(axis=0, keepdims=True), drift_products(velocity.mean(axis=0)[None])[0], lag)
-    slowest = _slowest_tail(system, np.einsum("laibj,ab->laij", mean[0], np.eye(n_species)), lag)
+    slowest = slowest_tail(system, np.einsum("laibj,ab->laij", mean[0], np.eye(n_species)), lag)
 
     def blocks(squares: FloatArray, drift: FloatArray | None, which: npt.NDArray[np.bool_]) -> Blocks:
         """From (n, levels+1, S, 3) leave-one-out means of squares, of some of the species."""
@@ -285,7 +252,7 @@ def _evaluate(
     )
     # carriers that keep their order go where all go together: D* = D_aa/N
     ordered = system.ordered
-    patience = _single_file_time(system, np.einsum("laiai->lai", mean[0])[blocks_c.first])
+    patience = single_file_time(system, np.einsum("laiai->lai", mean[0])[blocks_c.first])
     blocks_t = blocks_c
     if not ordered.all():
         blocks_t = blocks(squares_t, own_t, ~ordered).at_least(patience / lag, tallies.levels)
@@ -314,7 +281,7 @@ def _evaluate(
         }
         with np.errstate(divide="ignore", invalid="ignore"):
             out["haven_ratio"] = np.where(moves, own_t / own_c, np.nan)
-            out["correlation_factor"] = np.where(moves, own_t / _uncorrelated(system, rate, number), np.nan)
+            out["correlation_factor"] = np.where(moves, own_t / uncorrelated(system, rate, number), np.nan)
         if system.driven:
             size = np.linalg.norm(system.field)
             out["mobility"] = drift @ (system.field / size) / size
@@ -442,44 +409,6 @@ def _slow_error(name: str, slow: FloatArray, shape: tuple[int, ...]) -> FloatArr
     if name in ("charge_diffusivity", "conductivity"):
         return np.full(shape, own.max())
     return np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape)
-
-
-def _uncorrelated(system: System, rate: FloatArray, number: FloatArray) -> FloatArray:
-    """(n, S, 3) D if no hop knew of the last one: half the mean square hop length per unit time, Å²/s.
-
-    rate : (n, n_hops) executed hops per second.
-    """
-    square = 0.5 * system.hop_vector**2
-    own = [system.hop_carrier == a for a in range(len(number))]
-    return np.stack([rate[:, mine] @ square[mine] / number[a] for a, mine in enumerate(own)], axis=1)
-
-
-def _slowest_tail(system: System, diffusivity: FloatArray, lag: float) -> FloatArray:
-    """(levels,) the tail of that species whose density waves last longest. diffusivity : (levels, S, 3, 3) Å²/s."""
-    levels = len(diffusivity)
-    slowest = np.zeros(levels)
-    for a, matrix in enumerate(diffusivity[levels // 2]):
-        axes = np.einsum("ki,ij,kj->k", system.repeat, system.span[a], system.repeat) > 1e-12
-        waves = (2 * np.pi) ** 2 * np.einsum("ki,ij,kj->k", system.repeat, matrix, system.repeat)[axes]
-        if not (waves > 0).any():  # it leads nowhere, or has not moved yet
-            continue
-        shape = tail(np.maximum(waves, 1e-9 * waves.max()), lag, levels)
-        if shape[-1] * slowest[0] >= slowest[-1] * shape[0]:
-            slowest = shape
-    return slowest
-
-
-def _single_file_time(system: System, diffusivity: FloatArray) -> float:
-    """Time after which carriers that cannot pass each other have felt the whole file, s.
-
-    Three times the decay time L²/(4 pi² D) of the longest density wave in the supercell. diffusivity : (S, 3)
-    collective, Å²/s.
-    """
-    along = diffusivity.sum(axis=1)
-    files = (system.single_file > 0) & (along > 0) & ~system.ordered
-    if not files.any():
-        return 0.0
-    return float((3 * system.single_file[files] ** 2 / (4 * np.pi**2 * along[files])).max())
 
 
 SI: dict[str, tuple[float, str]] = {
