@@ -282,7 +282,8 @@ class PointSimulation:
             if self.pilots == 0 and self._shorten(goal):
                 return self._round(stop, report, pool)
             rows = max(rows, goal // per_row)
-            step *= 1 + (time.monotonic() - begun < MOMENT)  # where rows are quick, several at once
+            if self.pilots > 0:  # the first pilot looks at the same rows on every machine
+                step *= 1 + (time.monotonic() - begun < MOMENT)  # where rows are quick, several at once
         return None
 
     def _shorten(self, samples: int) -> bool:
