@@ -7,34 +7,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..units import DIMENSIONS
 from .paths_common import fail
+from .paths_units import ENERGIES, LENGTHS, strange_unit, unit_said, units_of_comment
 from .settings import told_settings
 
-__all__ = ["ENERGIES", "LENGTHS", "Column", "columns_named", "energy_unit_said"]
-
-LENGTHS = {k: float(v) for k, v in DIMENSIONS["length"].units.items()}
-LENGTHS |= dict.fromkeys(("A", "Ang", "ang", "Angst", "Angstroms", "angstroms", "å"), 1.0)
-ENERGIES = {k: float(v) for k, v in DIMENSIONS["energy"].units.items()}
-ENERGIES |= {"ev": 1.0, "mev": 1e-3, "ry": ENERGIES["Ry"]}
-_WORDS = ("eV", "meV", "keV", "ev", "mev", "Ry", "Ha", "Å")  # units that need no brackets
+__all__ = ["Column", "columns_named", "energy_unit_said", "listed_names", "setting_named"]
 
 _NAME_IT = "name the columns in a heading, such as 'image, energy [eV]' or 's [Å], energy [meV], error [meV]'"
 _BRACKET = re.compile(r"[\[(]\s*([^\[\]()]+(?:\([^()]*\))?[^\[\]()]*?)\s*[\])]")
+_SLOPE = re.compile(r"[dδ∂]\s*[EeVU]\s*/\s*[dδ∂]\s*[a-zA-Z]")  # dE/ds
 _AFTER = re.compile(r"(?:/|\bin\s+)\s*\(?([^\s()\[\]]+)\)?")  # E/eV, F/(eV/Å), energy in meV
-# first letters, or all of a word where it stands in quotes; what comes first decides
+# what people add to "energy" of VASP
+_AT_ZERO = re.compile(
+    r"\(\s*(?:sigma|σ)\s*(?:->|→)\s*0\s*\)|\((?:T\s*=\s*)?0\s*K\)|\bw(?:/o|ithout)\s+entropy"
+)
+_SETTINGS = {
+    "kpoints": r"\bk[\s_-]*(?:points?|pts?|mesh|grid)",
+    "cutoff": r"cut[\s_-]?off|\becut|\bencut|\benmax",
+    "nelectrons": r"electrons",
+    "functional": r"functional",
+    "hubbard": r"hubbard",
+}
+# first letters, all of a word where it stands in quotes, any part after a star; what comes first decides
 _KINDS: tuple[tuple[str, str], ...] = (
-    ("error", "err uncert std 'sigma' 'u' 'unc' 'rmse'"),
-    ("force", "forc fmax frms grad slope 'f' 'fperp' 'fpar' tang residual spring"),
+    ("error", "err *error uncert std 'sigma' 'u' 'unc' 'rmse'"),
+    ("force", "forc fmax frms grad slope 'f' 'fperp' 'fpar' tang residual spring 'deds' 'dedx' kraft kräfte"),
+    ("other", "zpe zero vibr gap bandgap fermi efermi kinetic ekin entrop homo lumo vbm cbm"),
     (
         "energy",
-        "energ 'e' 'de' 'en' 'etot' 'erel' 'toten' 'ediff' 'δe' '∆e' enthalp poten barrier 'mep' 'pes'",
+        "*energ 'e' 'de' 'en' 'etot' 'erel' 'toten' 'ediff' 'δe' '∆e' enthalp poten barrier 'mep' 'pes'",
     ),
     ("other", "volume pressure temperature time magnet charge press angle stress"),
-    ("distance", "dist 'd' 's' 'l' length displ 'arc' 'rmsd'"),
+    ("distance", "dist 'd' 's' 'l' length displ 'arc' 'rmsd' separation abstand"),
     (
         "coordinate",
-        "image coord reaction fraction index step number path point 'x' 'q' 'r' 'i' 'n' 'id' 'no' 'nr' 'xi'",
+        "image bild coord reaction fraction index step number path point 'x' 'q' 'r' 'i' 'n' 'id' 'no' 'nr' 'xi'",
     ),
 )
 
@@ -50,11 +57,13 @@ class Column:
 
 def columns_named(heading: str, n_columns: int) -> list[Column] | None:
     """The columns that a heading names, or None where it is no list of so many names."""
-    parts = [p.strip(" \"'") for p in re.split(r"[,;\t]|\s{2,}", heading) if p.strip()]
+    parts = listed_names(heading)
+    if len(parts) == n_columns - 1 and heading[:1] in ",;":
+        parts = ["", *parts]  # rows that are numbered without a name
     if len(parts) != n_columns:
         # blanks between the columns: only when each has one word, such as image energy_meV
         parts = re.sub(r"\s+([\[(])", r"\1", heading).split()
-    if len(parts) != n_columns or any(p in ENERGIES for p in parts):
+    if len(parts) != n_columns or any(p.strip("[]()") in ENERGIES for p in parts):
         return None
     columns = [_column(p) for p in parts]
     if columns[0].kind == "energy" and not re.match(r"e(nergy)?(\b|_)", parts[0], re.IGNORECASE):
@@ -62,40 +71,53 @@ def columns_named(heading: str, n_columns: int) -> list[Column] | None:
     return columns
 
 
+def listed_names(heading: str) -> list[str]:
+    """Parts of a heading between commas, semicolons, tabs or several blanks."""
+    return [p.strip(" \"'") for p in re.split(r"[,;\t]|\s{2,}", heading) if p.strip(" \"'")]
+
+
 def _column(part: str) -> Column:
-    """Units in brackets, after a slash or "in", or the usual ones as words; what is no unit stays in the name."""
-    brackets = [m[1] for m in _BRACKET.finditer(part)]
-    outside = _BRACKET.sub(" ", part)
-    words = [w for w in re.findall(r"[^\W\d_]+", outside) if w in _WORDS]
-    said = [*brackets, *(m[1] for m in _AFTER.finditer(part)), *words]
-    unit = next(
-        (u for u in said if u in ENERGIES or u in LENGTHS or _is_force(u)), brackets[-1] if brackets else ""
-    )
-    kind = _kind(_AFTER.sub(" ", outside) if unit in said[len(brackets) :] else outside)
-    if told_settings({"_".join(re.findall(r"\w+", outside)): 0}):
+    """Units of energies and forces wherever they stand, of lengths in brackets, after a slash or "in"."""
+    plain = _AT_ZERO.sub(" ", part)
+    brackets = [m[1] for m in _BRACKET.finditer(plain)]
+    outside = _BRACKET.sub(" ", plain)
+    after = [m[1] for m in _AFTER.finditer(plain)]
+    unit, dimension = unit_said(plain)
+    if not dimension:
+        said = [*brackets, *after, *re.findall("Å", outside)]
+        unit = next((u for u in said if u in LENGTHS), brackets[-1] if brackets else "")
+    slope = _SLOPE.search(outside) is not None
+    kind = "force" if slope else _kind(_AFTER.sub(" ", outside) if {unit, *LENGTHS} & {*after} else outside)
+    if setting_named(part):
         kind = "setting"
-    if unit in ENERGIES:
-        kind = kind if kind in ("error", "setting") else "energy"
-    elif _is_force(unit):
+    if dimension == "energy":
+        kind = kind if kind in ("error", "setting", "other") else "energy"
+    elif dimension == "force":
         kind = "force"
     elif unit in LENGTHS:
         kind = "distance"
+    if kind == "energy":
+        unit = strange_unit(plain) or unit or next(iter(after), "")
     return Column(part, kind, unit)
 
 
+def setting_named(name: str) -> str:
+    """The setting that a column holds, as `told_settings` calls it, or nothing."""
+    plain = "_".join(re.findall(r"\w+", re.split(r"[\[(]", name)[0]))
+    if told_settings({plain: 0}):
+        return plain
+    return next((key for key, pattern in _SETTINGS.items() if re.search(pattern, name, re.IGNORECASE)), "")
+
+
 def _kind(name: str) -> str:
-    words = [w.lower() for w in re.findall(r"[^\W\d_]+", name)]
+    words = [w.lower() for w in re.findall(r"[^\W\d_]+", re.sub(r"\bE_(F|g)\b", "fermi", name))]
     for kind, beginnings in _KINDS:
         for b in beginnings.split():
-            if any(w == b[1:-1] if b[0] == "'" else w.startswith(b) for w in words):
+            if any(
+                w == b[1:-1] if b[0] == "'" else b[1:] in w if b[0] == "*" else w.startswith(b) for w in words
+            ):
                 return kind
     return ""
-
-
-def _is_force(unit: str) -> bool:
-    """An energy over a length: eV/Å, Ry/bohr, eV·Å^-1."""
-    energy, _, length = re.sub(r"[·*\s]|\^?[-−]1|⁻¹", "/", unit).rstrip("/").partition("/")
-    return energy in ENERGIES and length.strip("/") in LENGTHS
 
 
 def energy_unit_said(headings: Sequence[str], n_columns: int, file: Path) -> str | None:
@@ -106,13 +128,9 @@ def energy_unit_said(headings: Sequence[str], n_columns: int, file: Path) -> str
     InputError : it speaks of forces or distances and not of energies, or of two units; three columns of which
         nothing says that they are energies.
     """
-    text = headings[-1] if headings else ""
-    words = re.findall(r"[^\s,;:\[\]()]+", text)
-    units = {w for w in words if w in _WORDS and w in ENERGIES} | {
-        u for u in re.findall(r"[\[(/_]\s*([^\W\d_][\w/]*)", text) if u in ENERGIES
-    }
-    forces = [w for h in headings for w in re.findall(r"[^\s,;:\[\]()]+", h) if _is_force(w)]
     said = " ".join(headings)
+    units = units_of_comment(said)
+    forces = [w for h in headings for w in re.findall(r"[^\s,;:\[\]()]+", h) if unit_said(w)[1] == "force"]
     kinds = {_kind(w) for w in said.split()}
     energetic = re.search(r"[Ee]nerg|ENERG|\bd?E\b|[Δ∆]E", said)
     if (forces or "force" in kinds or (kinds & {"distance", "other"} and not units)) and not energetic:
@@ -134,7 +152,7 @@ def energy_unit_said(headings: Sequence[str], n_columns: int, file: Path) -> str
             file,
             "the heading names two units of energy",
             "name one, such as 'energy [meV]'",
-            value=text,
+            value=said[:100],
             allowed=", ".join(ENERGIES),
         )
     return next(iter(units), None)

@@ -18,6 +18,7 @@ from .files import read_packed_text as read_text
 from .records import FloatArray
 
 __all__ = [
+    "AT_REST",
     "UNKNOWN",
     "RawPath",
     "Residual",
@@ -33,6 +34,8 @@ __all__ = [
 
 _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 _HUGE = 1e30  # in any unit of these files
+AT_REST = 0.1
+"""eV/Å; an end state with more force left is no minimum by any usual criterion."""
 UNKNOWN = "X"
 """The element of an atom when the file does not say it."""
 

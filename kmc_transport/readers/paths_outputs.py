@@ -11,7 +11,7 @@ import numpy as np
 
 from .files import bare_name, decode, plain_copy, read_content
 from .paths_ase import ase_energy, ase_settings
-from .paths_common import RawPath, Residual, fail, library, require_ase, stack
+from .paths_common import AT_REST, RawPath, Residual, fail, library, require_ase, stack
 from .paths_geometry import refuse_unequal_images
 from .paths_vasp import at_rest, broken_off, refuse_inside, slopes
 from .records import FloatArray
@@ -28,7 +28,6 @@ __all__ = ["read_outputs"]
 _READ = "pw.x (Quantum ESPRESSO), OUTCAR and vasprun.xml (VASP), and what else ASE reads"
 _WHAT = "an output of pw.x, an OUTCAR or vasprun.xml of VASP"
 _REMEDY = "give the output of a finished calculation"
-_AT_REST = 0.1  # eV/Å; an end state with more of it left is no minimum by any usual criterion
 
 
 @dataclass
@@ -91,7 +90,7 @@ def _left(image: _Image, *, end: bool) -> Residual | None:
         return None
     if image.run is not None:
         return None if image.run.reached else Residual(image.forces, image.run.force_limit)
-    return Residual(image.forces, _AT_REST) if end else None
+    return Residual(image.forces, AT_REST) if end else None
 
 
 def _names(files: Sequence[Path]) -> list[str]:

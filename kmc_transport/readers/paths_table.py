@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from .paths_columns import ENERGIES, LENGTHS, Column, columns_named, energy_unit_said
+from .paths_columns import Column, columns_named, energy_unit_said, listed_names, setting_named
 from .paths_common import RawPath, fail, missing_numbers, numbers, read_text
+from .paths_units import ENERGIES, LENGTHS, force_in_ev, units_of_comment
 from .paths_vtst import read_vtst
 from .settings import Settings, compare_settings, told_settings
 
@@ -24,11 +25,15 @@ _ROWS = "write one row for each image: image or reaction coordinate, energy, and
 
 @dataclass
 class _Text:
-    """Rows of a table as written. headings : lines before the rows, those without a comment sign, else the others."""
+    """Rows of a table as written. headings : lines before the rows, those without a comment sign, else the others.
+
+    comments : all of them, wherever they stand.
+    """
 
     rows: list[list[str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     headings: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
     commented: bool = True
 
 
@@ -59,10 +64,12 @@ def _split(file: Path) -> _Text:
         if not text:
             continue
         if text[0] in _COMMENT:
+            found.comments.append(text)
             if not found.rows:
                 comments.append(text.lstrip(_COMMENT + " "))
             continue
-        text = re.split(r"\s[#!%]", text)[0]
+        text, *comment = re.split(r"\s[#!%]", text, maxsplit=1)
+        found.comments += comment
         if not found.rows and not _NUMBER.match(text):
             found.headings.append(text)
             continue
@@ -87,18 +94,29 @@ def _split(file: Path) -> _Text:
 
 
 def _fields(text: str) -> list[str]:
-    for separator in (";", ","):
-        if separator in text:
-            return [f.strip(" \"'") for f in text.split(separator)]
-    return [f.strip("\"'") for f in text.split()]
+    """Columns of a row; decimals with a comma where something else separates the columns."""
+    words = text.split()
+    if ";" in text:
+        return [_point(f.strip(" \"'")) for f in text.rstrip("; ").split(";")]
+    if len(words) > 1 and all(re.fullmatch(r"[+-]?\d+(,\d+)?", w) for w in words):
+        return [_point(w) for w in words]
+    if "," in text:
+        return [f.strip(" \"'") for f in text.rstrip(", ").split(",")]
+    return [f.strip("\"'") for f in words]
+
+
+def _point(word: str) -> str:
+    """The number with a decimal point."""
+    return word.replace(",", ".") if re.fullmatch(r"[+-]?\d*,\d+([eEdD][+-]?\d+)?", word) else word
 
 
 def _columns(file: Path, text: _Text) -> list[Column] | None:
     """Names of the columns, from the last heading that is a list of names."""
     n = len(text.rows[0])
-    for heading in reversed(text.headings):
-        columns = columns_named(heading, n)
+    for i, heading in reversed(list(enumerate(text.headings))):
+        columns = columns_named(_with_units(heading, text.headings[i + 1 :], n), n)
         if columns is None:
+            _refuse_other_columns(file, text, heading)
             continue
         if columns[0].kind == "energy":
             raise fail(
@@ -109,8 +127,9 @@ def _columns(file: Path, text: _Text) -> list[Column] | None:
             )
         if any(c.kind in ("energy", "force", "error") for c in columns[1:]):
             return columns
-        # two words of a comment are no names; those of a heading are
-        if not text.commented or {"distance", "other", "setting"} & {c.kind for c in columns[1:]}:
+        # two words of a comment are no names, unless they begin like them; those of a heading are
+        named = not text.commented or columns[0].kind in ("coordinate", "distance")
+        if named or {"distance", "other", "setting"} & {c.kind for c in columns[1:]}:
             raise fail(
                 file,
                 "no column is named as an energy",
@@ -118,6 +137,30 @@ def _columns(file: Path, text: _Text) -> list[Column] | None:
                 value=heading,
             )
     return None
+
+
+def _with_units(heading: str, below: list[str], n: int) -> str:
+    """The names with the units that a line under them gives."""
+    names, units = listed_names(heading), [p.strip("[]() ") for h in below[:1] for p in listed_names(h)]
+    if len(names) == n == len(units) and {*units} & {*ENERGIES}:
+        return ", ".join(
+            f"{name} [{unit}]" if unit else name for name, unit in zip(names, units, strict=True)
+        )
+    return heading
+
+
+def _refuse_other_columns(file: Path, text: _Text, heading: str) -> None:
+    """A heading that names more or fewer columns than there are."""
+    names = [p for p in re.split(r"[,;\t]", heading) if p.strip()]
+    known = columns_named(heading, len(names)) if len(names) > 1 and not text.commented else None
+    if known and any(c.kind in ("energy", "force", "distance") for c in known):
+        raise fail(
+            file,
+            f"the heading names {len(names)} columns, the rows have {len(text.rows[0])}",
+            "name each column once; between columns with decimal commas, put semicolons",
+            value=heading[:100],
+            line=text.lines[0],
+        )
 
 
 def _unnamed(file: Path, text: _Text) -> RawPath:
@@ -133,7 +176,33 @@ def _unnamed(file: Path, text: _Text) -> RawPath:
         )
     unit = energy_unit_said(text.headings, n, file)
     kinds = [Column("", "coordinate"), Column("", "energy", unit or ""), Column("", "error", unit or "")]
+    if n == 3:
+        energy, error = (_number_column(file, text, i) for i in (1, 2))
+        if error.min() < 0 or error.max() > np.ptp(energy):
+            raise fail(
+                file,
+                "three columns without names, and the third is no error of the second",
+                "name the columns in a heading, such as 'image, force [eV/Å], energy [eV]'",
+                line=text.lines[0],
+            )
     return _named(file, text, kinds[:n])
+
+
+def _energy_column(file: Path, text: _Text, column: Column, notes: list[str]) -> Column:
+    """With the unit of energy that comments name, where the heading of the column names none."""
+    if column.unit:
+        return column
+    said = units_of_comment("\n".join([*text.comments, *text.headings]))
+    if len(said) > 1:
+        raise fail(
+            file,
+            "the column of energies has no unit, and the comments name several",
+            "write the unit into the heading, such as 'energy [meV]'",
+            value=", ".join(sorted(said)),
+        )
+    unit = next(iter(said), "")
+    notes.append(f"unit of energy from a comment: {unit}" if unit else "no unit of energy in the heading: eV")
+    return replace(column, unit=unit)
 
 
 def _named(file: Path, text: _Text, columns: list[Column]) -> RawPath:
@@ -146,14 +215,13 @@ def _named(file: Path, text: _Text, columns: list[Column]) -> RawPath:
             "add the energy, with a heading such as 'energy [eV]'",
             value=", ".join(c.name for c in columns),
         )
+    columns = [_energy_column(file, text, c, notes) if c.kind == "energy" else c for c in columns]
     where = next((i for i, c in enumerate(columns) if c.kind == "distance"), 0)
     coordinate = _number_column(file, text, where)
     order = _order(file, text, coordinate, notes)
     lines = [text.lines[i] for i in order]
     coordinate = coordinate[order]
     energy = _energies(file, text, columns, energies)[order]
-    if not columns[energies[0]].unit:
-        notes.append("no unit of energy in the heading: eV")
     unit, factor = _coordinate_unit(columns[where], coordinate)
     _refuse_missing_images(file, columns, text, order)
     used = {where, energies[0]}
@@ -163,7 +231,7 @@ def _named(file: Path, text: _Text, columns: list[Column]) -> RawPath:
             error = _number_column(file, text, i)[order] * _energy_factor(file, column, columns[energies[0]])
             used.add(i)
         if column.kind == "force" and force is None and re.search(r"max|perp|resid|error", column.name, re.I):
-            force = _number_column(file, text, i)[order] * _force_factor(column.unit)
+            force = _number_column(file, text, i)[order] * force_in_ev(column.unit)
             used.add(i)
     notes += compare_settings(_settings(file, text, columns, lines))
     what = ", ".join(columns[i].name or columns[i].kind for i in sorted(used))
@@ -205,17 +273,11 @@ def _energy_factor(file: Path, column: Column, energy: Column) -> float:
         raise fail(
             file,
             f"'{unit}' is not a unit of energy",
-            "write the unit into the heading, such as 'energy [meV]'",
+            "give energies of the whole cell, with their unit in the heading, such as 'energy [meV]'",
             value=column.name,
             allowed=", ".join(ENERGIES),
         )
     return ENERGIES[unit]
-
-
-def _force_factor(unit: str) -> float:
-    """To eV/Å; a force without a unit is in that."""
-    energy, _, length = unit.partition("/")
-    return ENERGIES.get(energy.strip(), 1.0) / LENGTHS.get(length.strip(), 1.0)
 
 
 def _coordinate_unit(column: Column, values: np.ndarray) -> tuple[str, float]:
@@ -278,11 +340,6 @@ def _settings(file: Path, text: _Text, columns: list[Column], lines: list[int]) 
         return []
     at = {line: row for line, row in zip(text.lines, text.rows, strict=True)}
     return [
-        Settings(f"line {n}", file, told_settings({_plain(columns[i]): at[n][i] for i in told}))
+        Settings(f"line {n}", file, told_settings({setting_named(columns[i].name): at[n][i] for i in told}))
         for n in lines
     ]
-
-
-def _plain(column: Column) -> str:
-    """Name of a column without its unit."""
-    return "_".join(re.findall(r"\w+", re.split(r"[\[(]", column.name)[0]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .paths_common import RawPath, fail, missing_numbers, numbers
+from .paths_common import AT_REST, RawPath, fail, missing_numbers, numbers
 from .records import FloatArray
 
 __all__ = ["read_vtst"]
@@ -63,6 +63,16 @@ def _distances(values: FloatArray) -> bool:
 
 
 def _along(file: Path, data: FloatArray, labels: tuple[str, ...], what: str) -> RawPath:
+    """The force at an end is what its relaxation left of it; a larger one is of an image inside the band."""
+    for row in (0, -1):
+        if abs(data[row, 3]) > AT_REST:
+            raise fail(
+                file,
+                f"{labels[row]} is no end of a band: it has a force along the band (of images on both sides)",
+                "run the script in the folder of the whole band, 00 and the last included",
+                value=f"{data[row, 3]:g} eV/Å",
+                allowed=f"at most {AT_REST:g} eV/Å at the relaxed ends",
+            )
     return RawPath(
         file=file,
         kind="table",
