@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+FRAMED = 80
+"""Columns of the terminal from which the help of commands has frames."""
 app = typer.Typer(
     name="kmc-transport",
     no_args_is_help=True,
@@ -48,7 +51,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Replace a value of the input, such as sampling.replicas=8; the value is YAML. May be given again.",
+        help="Replace a value of the input, such as sampling.seed=8; the value is YAML. May be given again.",
         metavar="KEY=VALUE",
     ),
 ]
@@ -72,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point; turns errors of this package and of the system into one screen of text and an exit code."""
     try:
         _check_arguments(sys.argv[1:] if arguments is None else arguments)
+        app.rich_markup_mode = _markup(sys.argv[1:] if arguments is None else arguments)
         try:
             app(args=arguments)
         finally:
@@ -102,6 +106,12 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
         sys.exit(2)
+
+
+def _markup(arguments: list[str]) -> Literal["rich"] | None:
+    """Frames round the help, but where they would cut the options of a command short: in a narrow terminal."""
+    of_command = any(not a.startswith("-") for a in arguments)
+    return None if of_command and shutil.get_terminal_size().columns < FRAMED else "rich"
 
 
 def _check_arguments(arguments: list[str]) -> None:
@@ -314,7 +324,7 @@ def check(
         )
         return
     tables += between
-    print(model.title)
+    print(model.title or "No title")
     for reference in model.references:
         print(f"  {reference}")
     rows = {

@@ -31,6 +31,8 @@ IntArray = npt.NDArray[np.int64]
 
 SAME_ANSWER = 1e-8
 """Classes of states that do not reach each other must agree to this relative accuracy."""
+ROUNDING = 1e-13
+"""What rounding may make of a drift velocity, in units of the mean speed without regard to direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +72,25 @@ def solve_space(
         guess = _canonical_guess(space, catalog, jumps.energy, guess)
     first: tuple[FloatArray, FloatArray] | None = None
     occupation = np.zeros((n_species, space.site_count.shape[2]))
+    lengths = np.linalg.norm(catalog.model.site_vectors, axis=1)
     square, free = 0.5 * catalog.model.site_vectors**2, np.zeros((n_species, 3))
     log_weight = _log_weight(space, catalog, jumps.energy)
     total, residual = 0.0, 0.0
     for label in range(space.n_components):
         states, solution = _solve_component(space, catalog, jumps.log_rate, label, flat[:, used], guess)
         drift, diffusion = solution.drift @ basis, basis.T @ solution.diffusion @ basis
-        if first is None:
-            first = drift, diffusion
-        elif not (_same(drift, first[0]) and _same(diffusion, first[1])):
-            raise _ambiguous(space, catalog, states)
         weight = float(np.exp(log_weight[states]).sum())
         occupation += weight * np.einsum("n,nas->as", solution.law, space.site_count[states])
         law = np.zeros(space.n_states)
         law[states] = weight * solution.law
         often = np.bincount(space.hop, law[space.origin] * np.exp(jumps.log_rate), net.n_hops)
+        if first is None:
+            first = drift, diffusion
+        elif not (
+            _same(drift, first[0], ROUNDING * float(often @ lengths) / max(weight, 1e-300))
+            and _same(diffusion, first[1])
+        ):
+            raise _ambiguous(space, catalog, states)
         np.add.at(free, net.carrier, often[:, None] * square)
         total += weight
         residual = max(residual, solution.residual)
@@ -217,8 +223,9 @@ def stationary_law(space: StateSpace, catalog: RateCatalog) -> FloatArray:
     return np.asarray(law / law.sum())
 
 
-def _same(a: FloatArray, b: FloatArray) -> bool:
-    return bool(np.abs(a - b).max(initial=0.0) <= SAME_ANSWER * max(np.abs(a).max(), np.abs(b).max()))
+def _same(a: FloatArray, b: FloatArray, noise: float = 0.0) -> bool:
+    largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
+    return bool(np.abs(a - b).max(initial=0.0) <= SAME_ANSWER * largest + noise)
 
 
 def _ambiguous(space: StateSpace, catalog: RateCatalog, states: IntArray) -> KmcTransportError:
@@ -229,10 +236,12 @@ def _ambiguous(space: StateSpace, catalog: RateCatalog, states: IntArray) -> Kmc
             for a, s in zip(*np.nonzero(count), strict=True)
         )
 
+    first, other = where(space.site_count[0]), where(space.site_count[states[0]])
+
     return KmcTransportError(
         f"the states fall into {space.n_components} classes that never reach each other and transport "
-        f"differently, so that there is no single answer: [{where(space.site_count[0])}] and "
-        f"[{where(space.site_count[states[0]])}]; add the hops that link them, or describe each part by itself"
+        f"differently, so that there is no single answer: [{first}] and [{other}]"
+        f"{', in other cells' if first == other else ''}; add the hops that link them, or describe each part by itself"
     )
 
 

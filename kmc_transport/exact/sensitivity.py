@@ -102,7 +102,12 @@ def sensitivity(
     depends = depends_on_configuration(model)  # then each configuration clamps by itself
 
     def solved(shift: FloatArray) -> ExactTransport:
-        return solve_exact(_shifted(catalog, shift), dilute=dilute, max_states=max_states)
+        def at_field(other: FloatArray) -> RateCatalog:
+            return _shifted(build_catalog(model, temperature=temperature, field=other), shift)
+
+        return solve_exact(
+            _shifted(catalog, shift), dilute=dilute, max_states=max_states, at_field=at_field
+        )
 
     def mobility(shift: FloatArray) -> FloatArray:
         return of(solved(shift))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Problem
 from ..model.model import Model, frozen_array
+from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..rates.checks import site_function_residual
 from ..rates.enumerated import depends_on_configuration
@@ -22,6 +25,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 MAX_STATES = 20000
+LEAST_WORK = 1e-6
+"""Work of the field over kT below which drift velocities are those of this work, scaled: the difference of what goes
+with the field and against it loses all digits in the end."""
 ALONE = "one carrier alone (dilute limit)"
 """How the answer is called that is not the one of the input's system."""
 
@@ -102,8 +108,18 @@ def applies(catalog_or_model: RateCatalog | Model, max_states: int = MAX_STATES)
     return n if n <= max_states else None
 
 
+def largest_work(catalog: RateCatalog) -> float:
+    """Of the field on the hop with the largest one, over kT."""
+    return float(np.abs(catalog.work).max(initial=0.0)) / (K_B * catalog.temperature)
+
+
 def solve_exact(
-    catalog: RateCatalog, *, dilute: bool | None = None, max_states: int = MAX_STATES, tracer: bool = False
+    catalog: RateCatalog,
+    *,
+    dilute: bool | None = None,
+    max_states: int = MAX_STATES,
+    tracer: bool = False,
+    at_field: Callable[[FloatArray], RateCatalog] | None = None,
 ) -> ExactTransport:
     """Drift velocity and diffusion tensors from the master equation of ``catalog``.
 
@@ -115,6 +131,7 @@ def solve_exact(
     max_states : refuse beyond this many states.
     tracer : also tag one carrier of each species (`tracer_diffusivity` of this finite cell). It is given
         anyway where each species has one carrier.
+    at_field : the same catalog at another field (V/Å), for drift velocities in weak fields; None: `build_catalog`.
 
     Raises
     ------
@@ -128,6 +145,30 @@ def solve_exact(
 
     Group-inverse formula of Koza, J. Phys. A 32, 7637 (1999), evaluated as `chain.solve_chain` says.
     """
+    found = _solve(catalog, dilute, max_states, tracer)
+    work = largest_work(catalog)
+    if not 0 < work < LEAST_WORK:
+        return found
+    stronger = catalog.field * (LEAST_WORK / work)
+    at_field = at_field or partial(_at_field, catalog)
+    with_it, against = (
+        _solve(at_field(sign * stronger), dilute, max_states, False).drift_velocity for sign in (1.0, -1.0)
+    )
+    part = work / LEAST_WORK  # odd and even part of the velocity go with the field and with its square
+    drift = part * (with_it - against) / 2 + part**2 * (with_it + against) / 2
+    size = float(np.linalg.norm(catalog.field))
+    return replace(
+        found,
+        drift_velocity=frozen_array(drift, np.float64),
+        mobility=frozen_array(drift / size, np.float64),
+    )
+
+
+def _at_field(catalog: RateCatalog, field: FloatArray) -> RateCatalog:
+    return build_catalog(catalog.model, temperature=catalog.temperature, field=field)
+
+
+def _solve(catalog: RateCatalog, dilute: bool | None, max_states: int, tracer: bool) -> ExactTransport:
     model = catalog.model
     _check_vectors(model)
     numbers = tuple(c.count for c in model.carriers)

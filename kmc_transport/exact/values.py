@@ -9,13 +9,14 @@ from ..errors import KmcTransportError, TooManyStates
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..units import ANGSTROM
-from .solve import MAX_STATES, applies, solve_exact
+from .solve import MAX_STATES, applies, largest_work, solve_exact
 
 __all__ = ["exact_values"]
 
 DIFFERENTIAL_STATES = 500
 """Largest chain that is solved twice more, for the differential mobility."""
 _STEP = 1e-5
+"""Step of that: part of the field, or of kT where its work is less."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -70,13 +71,15 @@ def _differential(catalog: RateCatalog, max_states: int) -> FloatArray:
     """(S,) dv/dE along the field, Å²/(V s), by a central difference that leaves about ten digits."""
     size = float(np.linalg.norm(catalog.field))
     unit = catalog.field / size
+    work = largest_work(catalog)
+    step = _STEP * max(1.0, 1 / work if work > 0 else 1.0)
     ends = []
     for sign in (1, -1):
         near = build_catalog(
-            catalog.model, temperature=catalog.temperature, field=catalog.field * (1 + sign * _STEP)
+            catalog.model, temperature=catalog.temperature, field=catalog.field * (1 + sign * step)
         )
         ends.append(solve_exact(near, max_states=max_states).drift_velocity @ unit)
-    return np.asarray((ends[0] - ends[1]) / (2 * _STEP * size))
+    return np.asarray((ends[0] - ends[1]) / (2 * step * size))
 
 
 def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -13,6 +13,8 @@ __all__ = ["build_conditions", "build_sampling"]
 
 MAX_POINTS = 1_000_000
 """Temperatures times fields times directions."""
+NO_FIELD = 1e-100
+"""V/m; what is weaker is no field: its square is no number any more."""
 
 
 def build_conditions(given: ConditionsInput, structure: Structure | None, doc: Document) -> Conditions | None:
@@ -55,6 +57,9 @@ def _values(given: object, path: KeyPath, what: str, doc: Document) -> list[floa
         context = error.context or {}
         doc.add(path, context["message"], allowed=context["allowed"], remedy=context["remedy"])
         return []
+    if what == "field" and any(0 < v * 1e10 < NO_FIELD for v in values):
+        doc.note(f"fields below {NO_FIELD:g} V/m are taken for none")
+        values = [v if v * 1e10 >= NO_FIELD else 0.0 for v in values]
     unique = list(dict.fromkeys(values))
     if len(unique) < len(values):
         if isinstance(given, TemperatureRange | FieldRange):

@@ -67,7 +67,7 @@ def exact_table(
     rows = [_Answer(*one, a) for one in solved for a in range(len(model.carriers))]
     systems = dict.fromkeys(r.exact.method for r in rows)
     table = Table(
-        f"{model.title}: exact, {' / '.join(systems)} (master equation, no simulation)",
+        f"{model.title or 'No title'}: exact, {' / '.join(systems)} (master equation, no simulation)",
         list(_exact_columns(model, rows)),
         rows,
     )

@@ -83,10 +83,13 @@ def _how(d: Arrays) -> Iterator[str]:
     yield _barriers(d)
     algorithms = sorted({str(a) for a in np.ravel(d.get("algorithm", [])) if a})
     hops, seconds = d["executed_hops"].astype(float), d["wall_time"]
-    simulated = np.nan_to_num(seconds) > 0
-    if algorithms and simulated.any():
-        speed = np.median(hops[simulated] / seconds[simulated])
-        yield f"Algorithm: {', '.join(algorithms)}; {speed:.2g} hops per second of wall time (median of the points)."
+    counted = (np.nan_to_num(seconds) > 0) & (hops > 0)
+    speed = ""
+    if counted.any():
+        median = np.median(hops[counted] / seconds[counted])
+        speed = f"; {median:.2g} hops per second of wall time (median of the points)"
+    if algorithms:
+        yield f"Algorithm: {', '.join(algorithms)}{speed}."
 
 
 def _barriers(d: Arrays) -> str:

@@ -131,10 +131,11 @@ class _Law:
         best, *others = sorted(found, key=lambda v: v.change)[:3]  # the worst variable is out of place
         scale = max(abs(best.value), self.mu[k])
         off = [abs(v.value - best.value) for v in others]
+        second = (others[0] if others else best).change
         open_ = max(
             SECOND * sum(off[:1]),
             min(FIVE * abs(best.five - best.value), WILD * best.change),
-            best.change * (others[0] if others else best).change / scale,
+            best.change * second / scale if scale else best.change,  # no drift along that direction
         )
         if max([open_, *off]) > COARSE * scale:  # whatever a variable may say is possible
             open_ = max(open_, COARSE * scale, best.change, *off)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from kmc_transport.errors import InputError, KmcTransportError, TooManyStates
 from kmc_transport.exact import applies, exact_values, sensitivity, solve_exact
+from kmc_transport.exact.solve import largest_work
 from kmc_transport.exact.states import count_states, enumerate_states
-from kmc_transport.model.model import frozen_array
+from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.vibrations import AttemptFrequency
 from tests.networks import KT0, LATTICES, T0, chain, lattice_gas, make_model
@@ -49,6 +50,57 @@ def derrida(p, q):
     inner = sum(u[i] * sum(k * r[(i + k) % n] for k in range(1, n + 1)) for i in range(n))
     d = (v * inner + n * (p * u * r).sum()) / r.sum() ** 2 - v * (n + 2) / 2
     return v, d
+
+
+# weak fields ---------------------------------------------------------------------------------------------
+
+
+def asymmetric() -> Model:
+    """Two species that exclude each other, without an inversion centre: v/E has a part that is linear in E."""
+    ring = [(i, (i + 1) % 3, (1 if i == 2 else 0, 0, 0)) for i in range(3)]
+    return make_model(
+        np.diag([3.0, 10, 10]),
+        [[i / 3, 0, 0] for i in range(3)],
+        [[(i, j, c, 1.0 + 0.5 * i) for i, j, c in ring], [(i, j, c, 4.0) for i, j, c in ring]],
+        counts=(1, 2),
+        charges=(1.0, -1.0),
+        supercell=(2, 1, 1),  # two orders of the carriers, which no hop changes: answers that must agree
+        periodic=(True, False, False),
+        site_energy=[[0, KT0, 0], [0, 0, 0.5 * KT0]],
+        saddle_fraction=0.3,
+    )
+
+
+@pytest.mark.parametrize("make", [lambda: chain([1.0, 3.0]), asymmetric, lambda: lattice_gas("square", 3, 3)])
+@pytest.mark.parametrize("power", [-80, -20, -13, -9, -7, -5.9, -4])
+def test_no_field_is_too_weak(make, power):
+    """Mobility, differential mobility and sensitivity go over into those without field, to eight digits."""
+    model = make()
+    whole = largest_work(build_catalog(model, temperature=T0, field=[1.0, 0, 0]))
+    field = np.array([10.0**power / whole, 0, 0])
+    weakest = solve(model).mobility_einstein[:, 0, 0]
+    beyond = 10.0**power  # of the order of what is linear in the field
+    answer = solve(model, field)
+    np.testing.assert_allclose(answer.mobility_along_field, weakest, rtol=1e-8 + 2 * beyond)
+    np.testing.assert_allclose(answer.drift_velocity[:, 0] / field[0], weakest, rtol=1e-8 + 2 * beyond)
+    values = exact_values(build_catalog(model, temperature=T0, field=field), [[1, 0, 0]])
+    np.testing.assert_allclose(values["differential_mobility"] * 1e20, weakest, rtol=1e-8 + 4 * beyond)
+    found = sensitivity(model, temperature=T0, field=field[0], direction=[1, 0, 0])
+    without = sensitivity(model, temperature=T0, direction=[1, 0, 0])
+    np.testing.assert_allclose(found.share, without.share, atol=1e-6 + 10 * beyond)
+
+
+def test_where_weak_fields_begin():
+    """What is linear in the field is in the mobility on both sides of the limit, up to what rounding leaves of it."""
+    model = asymmetric()
+    whole = largest_work(build_catalog(model, temperature=T0, field=[1.0, 0, 0]))
+    weakest = solve(model).mobility_einstein[:, 0, 0]
+    slopes = []
+    for work in (0.9e-6, 1.1e-6, 1e-4):
+        field = work / whole
+        slopes.append((solve(model, [field, 0, 0]).mobility_along_field / weakest - 1) / work)
+    assert np.abs(slopes[2]).min() > 0.05
+    np.testing.assert_allclose(slopes[:2], [slopes[2]] * 2, rtol=0.4)
 
 
 # one carrier, closed forms -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ INNARDS = re.compile(
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=" ".join)
-@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("width", [60, 80, 200])
 def test_help(
     command: tuple[str, ...], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,6 +32,7 @@ def test_help(
     out = capsys.readouterr().out
     assert "Usage" in out
     assert INNARDS.findall(out) == []
+    assert "…" not in out  # nothing is cut short
     assert max(map(len, out.splitlines())) <= width
 
 

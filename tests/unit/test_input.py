@@ -96,6 +96,12 @@ def test_a_chain():
     assert m.source.text == CHAIN
 
 
+def test_fields_whose_square_is_no_number_are_none():
+    m = load_model_text(changed("magnitude: [0, 1e7, 1e8]", "magnitude: [1e-310, 1e-200, 1e-90]"))
+    np.testing.assert_allclose(m.conditions.field, [0, 1e-100])
+    assert any("fields below 1e-100 V/m" in note for note in m.notes)
+
+
 def test_an_oxide():
     m = load_model_text(OXIDE)
     check_network(m)

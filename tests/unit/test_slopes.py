@@ -168,3 +168,20 @@ def test_linear_response_is_its_own_slope() -> None:
     slope, error = differential_mobility(data, field)
     np.testing.assert_array_equal(slope[0, 1:3, 0, 0], 1.0)
     np.testing.assert_allclose(error[0, 1:3, 0, 0], np.hypot(0.01, [0.003, 0.012]))
+
+
+@pytest.mark.parametrize("n_fields", [1, 2, 3, 6])
+def test_no_drift_at_all(n_fields: int) -> None:
+    """Along a direction in which no hop leads velocities are 0 ± 0: so is their slope."""
+    field = np.concatenate([[0], np.geomspace(1e2, 1e8, n_fields)])
+    data = table(field, np.zeros_like(field), 0.0)
+    data["mobility_einstein"][:], data["mobility_einstein_stderr"][:] = np.where(data["mobility"] == 0, np.nan, 0), 0
+    slope, error = (x[0, :, 0, 0] for x in differential_mobility(data, field))
+    assert slope[0] == 0
+    if n_fields > 1:
+        np.testing.assert_array_equal(slope, 0)
+        np.testing.assert_array_equal(error[1:], 0)
+    crossing = data["mobility"].copy()
+    crossing[0, 1:, 0, 0] = np.resize([0.0, 1.0], n_fields)  # a velocity that happens to be zero
+    slope, error = differential_mobility(data | {"mobility": crossing}, field)
+    assert not np.any(np.isfinite(slope[0, 1:]) & (error[0, 1:] < 0.2 * np.abs(slope[0, 1:])))
