@@ -105,9 +105,7 @@ def sensitivity(
         def at_field(other: FloatArray) -> RateCatalog:
             return _shifted(build_catalog(model, temperature=temperature, field=other), shift)
 
-        return solve_exact(
-            _shifted(catalog, shift), dilute=dilute, max_states=max_states, at_field=at_field
-        )
+        return solve_exact(_shifted(catalog, shift), dilute=dilute, max_states=max_states, at_field=at_field)
 
     def mobility(shift: FloatArray) -> FloatArray:
         return of(solved(shift))

@@ -175,7 +175,10 @@ def test_no_drift_at_all(n_fields: int) -> None:
     """Along a direction in which no hop leads velocities are 0 ± 0: so is their slope."""
     field = np.concatenate([[0], np.geomspace(1e2, 1e8, n_fields)])
     data = table(field, np.zeros_like(field), 0.0)
-    data["mobility_einstein"][:], data["mobility_einstein_stderr"][:] = np.where(data["mobility"] == 0, np.nan, 0), 0
+    data["mobility_einstein"][:], data["mobility_einstein_stderr"][:] = (
+        np.where(data["mobility"] == 0, np.nan, 0),
+        0,
+    )
     slope, error = (x[0, :, 0, 0] for x in differential_mobility(data, field))
     assert slope[0] == 0
     if n_fields > 1:
