@@ -135,10 +135,16 @@ def _vasp(source: Path) -> _Image:
             "this OUTCAR has no Berry-phase dipole (p[elc]) or no ZVAL",
             "run this image with LCALCPOL = .TRUE.",
         )
+    if run.dipole_positions is None:
+        raise fail(
+            source,
+            "this run breaks off after the dipole of a step, before the positions that it belongs to",
+            "repeat this image, with the structure where it is to be taken and NSW = 0",
+        )
     return _Image(
         str(source),
         run.cell,
-        run.positions,
+        run.dipole_positions,
         run.symbols,
         run.electronic_dipole,
         run.valence,

@@ -15,10 +15,10 @@ from .records import FloatArray
 
 __all__ = ["Outcar", "scan_outcar", "scan_outcar_text"]
 
-_DIPOLE = re.compile(r"p\[elc\]=\(\s*(\S+)\s+(\S+)\s+(\S+?)\s*\)[ \t]*([^\n]*)")
+_DIPOLE = re.compile(r"p\[elc\]\s*=\s*\(([^)\n]*)\)[ \t]*([^\n]*)")
 _ELECTRONS = {"electrons Angst": -1.0, "|e| Angst": 1.0}
 """Sign of the charge that VASP counts positive: that of electrons, since 6.3 that of protons."""
-_ONE_COMPONENT = re.compile(r"LBERRY\s*=\s*\.?[Tt]|IGPAR\s*=\s*[123]\b")
+_ONE_COMPONENT = re.compile(r"LBERRY\s*=\s*\.?T|IGPAR\s*=\s*[123]\b", re.IGNORECASE)
 _LOCAL_FIELDS = ("in RPA", "including local field", "excluding local field")
 _NELECT = re.compile(r"NELECT\s*=\s*([\d.]+)")
 _IBRION = re.compile(r"IBRION\s*=\s*(-?\d{1,9})")
@@ -30,6 +30,7 @@ class Outcar:
     """Positions are those that the charges and dipoles belong to: of the last step of a relaxation, else the first.
 
     valence : (n_atoms,) ZVAL, e. electronic_dipole : p[elc], e·Å, that of positive charges.
+    dipole_positions : (n_atoms, 3) Å of the step whose dipole it is; None where the run breaks off before them.
     one_component : whether it is that along one reciprocal vector (LBERRY, IGPAR), no vector.
     born : (n_atoms, 3, 3), rows as printed, or None.
     """
@@ -41,6 +42,7 @@ class Outcar:
     valence: FloatArray | None
     n_electrons: float | None
     electronic_dipole: FloatArray | None
+    dipole_positions: FloatArray | None
     one_component: bool
     born: FloatArray | None
     notes: list[str] = field(default_factory=list)
@@ -74,8 +76,9 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
     ibrion = -1
     cells: list[FloatArray] = []
     initial: FloatArray | None = None
-    last: FloatArray | None = None
+    tables: list[FloatArray] = []
     dipole: FloatArray | None = None
+    dipole_after: list[int] = []
     born: dict[str, FloatArray] = {}
     n_atoms = 0
     for i, line in enumerate(lines):
@@ -103,12 +106,15 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
         elif initial is None and "position of ions in cartesian coordinates" in line:
             initial = _rows(file, lines, i + 1, n_atoms, 3)
         elif line.lstrip().startswith("POSITION") and "TOTAL-FORCE" in line:
-            last = _rows(file, lines, i + 2, n_atoms, 6)[:, :3]
+            tables.append(_rows(file, lines, i + 2, n_atoms, 6)[:, :3])
         elif "p[elc]" in line and (m := _DIPOLE.search(line)):
             dipole = _electronic(file, m, i + 1)
+            dipole_after.append(len(tables))
         elif "BORN EFFECTIVE CHARGES (" in line:
             kind = next((k for k in _LOCAL_FIELDS if k in line), "")
+            _check_born_unit(file, line, i + 1)
             born[kind] = _born(file, lines, i + 2, n_atoms)
+    last = tables[-1] if tables else None
     moved = ibrion in (1, 2, 3) and last is not None
     positions, cell = (last, cells[-1:]) if moved else (initial if initial is not None else last, cells[:1])
     whole = positions is not None and positions.shape == (n_atoms, 3) and len(elements) >= len(per_type)
@@ -128,10 +134,22 @@ def scan_outcar_text(file: Path, text: str) -> Outcar:
         valence=np.repeat(zval, per_type) if known else None,
         n_electrons=n_electrons,
         electronic_dipole=dipole,
-        one_component="e<r>_" in text or (_ONE_COMPONENT.search(text) is not None and not _whole(text)),
+        dipole_positions=_of_dipole(positions, tables, dipole_after),
+        one_component="e<r>_" in text
+        or (dipole is not None and not np.isfinite(dipole).all())
+        or (_ONE_COMPONENT.search(text) is not None and not _whole(text)),
         born=_with_local_fields(born),
         notes=(["structure of the last step of the relaxation"] if moved else []) + _which_born(born),
     )
+
+
+def _of_dipole(positions: FloatArray, tables: list[FloatArray], after: list[int]) -> FloatArray | None:
+    """Those of the step of the last dipole, or None; ``after``: how many tables of positions stand before each."""
+    if max(len(tables), len(after)) < 2:
+        return positions
+    if len(after) == len(tables):
+        return tables[-1]
+    return tables[after[-1]] if after and after[-1] < len(tables) else None
 
 
 def _whole(text: str) -> bool:
@@ -141,7 +159,7 @@ def _whole(text: str) -> bool:
 
 def _electronic(file: Path, found: re.Match[str], line: int) -> FloatArray:
     """p[elc] in e·Å, the charge of the electrons negative, as the unit beside it says."""
-    unit = " ".join(found[4].split())
+    unit = " ".join(found[2].split())
     if unit == "e*Angst":  # of LBERRY, which is no vector and is refused as such
         return np.full(3, np.nan)
     sign = _ELECTRONS.get(unit)
@@ -154,7 +172,24 @@ def _electronic(file: Path, found: re.Match[str], line: int) -> FloatArray:
             allowed=" or ".join(_ELECTRONS),
             line=line,
         )
-    return sign * np.array(numbers([found[1], found[2], found[3]], file, line))
+    words = split_columns(found[1])
+    if len(words) != 3:
+        raise fail(file, "p[elc] has three components", "repeat this run", value=found[0].strip(), line=line)
+    return sign * np.array(numbers(words, file, line))
+
+
+def _check_born_unit(file: Path, heading: str, line: int) -> None:
+    """Older versions write "in e", later ones "in |e|": the charge of a proton in both."""
+    for unit in re.findall(r"\(in ([^,)]*)", heading):
+        if unit.strip() not in ("e", "|e|", "RPA"):
+            raise fail(
+                file,
+                "the unit of these Born charges is not known, and so neither is their sign",
+                "give the OUTCAR as VASP wrote it",
+                value=heading.strip()[:100],
+                allowed="in e or in |e|",
+                line=line,
+            )
 
 
 def _with_local_fields(born: dict[str, FloatArray]) -> FloatArray | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmc_transport.errors import InputError
-from kmc_transport.readers import berry_path, polarization_path, read_polarization_path
+from kmc_transport.readers import Snapshot, berry_path, polarization_path, read_polarization_path
 from tests.polarization_data import SYMBOLS, Hop, hop, write_outcar
 
 DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
@@ -185,6 +186,8 @@ def test_an_unknown_unit_is_refused(unit: str, tmp_path: Path) -> None:
             "e*Angst",
         ),
         (" e<r>_bp=(     0.00000     0.00000     2.10000 ) e*Angst", "electrons Angst"),
+        ("", "e*Angst"),
+        ("   lberry = .true.\n   igpar = 1", "electrons Angst"),
         ("   LBERRY =      T\n   IGPAR  =      3", "electrons Angst"),
         (
             "   IGPAR = 2\n   NPPSTR = 8\n   LCALCPOL   =     F    calculate macroscopic polarization",
@@ -201,6 +204,53 @@ def test_one_component_is_no_vector(tags: str, unit: str, tmp_path: Path) -> Non
     whole = "   IGPAR = 0\n   LCALCPOL   =     T    calculate macroscopic polarization"
     path = read_polarization_path(outcars(tmp_path / "whole", hop(), [0.0, 0.1, 0.2], tags=3 * [whole]))
     np.testing.assert_allclose(path.change, hop().dipole(0.2), atol=1e-4)
+
+
+def test_numbers_that_run_together(tmp_path: Path) -> None:
+    files = outcars(tmp_path, hop(), [0.0, 0.1, 0.2])
+    glued = 0
+    for file in files:
+        text = file.read_text()
+        together = re.sub(r"(?<=\d) +-", "-", _dipole(text))
+        glued += together != _dipole(text)
+        file.write_text(text.replace(_dipole(text), together))
+    assert glued
+    np.testing.assert_allclose(read_polarization_path(files).change, hop().dipole(0.2), atol=1e-4)
+    text = files[1].read_text()
+    files[1].write_text(text.replace(_dipole(text), " p[elc]=(  1.00000 2.00000 ) |e| Angst\n"))
+    with pytest.raises(InputError, match="three components"):
+        read_polarization_path(files)
+
+
+def _table(s: Snapshot) -> str:
+    rows = "\n".join("".join(f"{x:13.5f}" for x in (*r, 0, 0, 0)) for r in s.positions)
+    return f" POSITION                                       TOTAL-FORCE (eV/Angst)\n {'-' * 80}\n{rows}\n"
+
+
+def _dipole(text: str) -> str:
+    return re.search(r" Total electronic[^\n]*\n", text)[0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("ibrion", [0, 1, 2, 3, 5, -1])
+@pytest.mark.parametrize("late", [False, True])
+def test_the_dipole_of_a_step_belongs_to_the_positions_of_that_step(
+    ibrion: int, late: bool, tmp_path: Path
+) -> None:
+    """Runs of two steps, of which the first is of another image; ``late``: each dipole after its positions."""
+    h, times = hop(), [0.0, 0.1, 0.2]
+    texts = [f.read_text() for f in outcars(tmp_path, h, times)]
+    other = outcars(tmp_path / "other", h, [0.15])[0].read_text()
+    files = []
+    for k, (t, text) in enumerate(zip(times, texts, strict=True)):
+        start = re.sub(r"IBRION =\s*-1", f"IBRION = {ibrion}", other.replace(_dipole(other), ""))
+        steps = [(_dipole(other), _table(h.snapshot(0.15))), (_dipole(text), _table(h.snapshot(t)))]
+        files.append(tmp_path / f"OUTCAR_{k}")
+        files[-1].write_text(start + "".join("".join(s[::-1] if late else s) for s in steps))
+    np.testing.assert_allclose(read_polarization_path(files).change, h.dipole(0.2), atol=5e-4)
+    if not late:
+        files[1].write_text(files[1].read_text()[: files[1].read_text().rindex(" POSITION")])
+        with pytest.raises(InputError, match="breaks off after the dipole"):
+            read_polarization_path(files)
 
 
 def test_other_calculations_along_the_path(tmp_path: Path) -> None:

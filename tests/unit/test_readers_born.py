@@ -305,6 +305,19 @@ def test_charges_without_local_fields_say_so(tmp_path: Path) -> None:
     assert not any("local field" in n for n in plain.notes)
 
 
+@pytest.mark.parametrize(
+    "unit", ["(in e, cummulative output)", "(in |e|, cummulative output)", "(in electrons)"]
+)
+def test_the_unit_of_charges_is_obeyed_or_refused(unit: str, tmp_path: Path) -> None:
+    heading = f"(including local field effects){unit}"
+    file = write_outcar(tmp_path / "OUTCAR", THREE, tensors=TENSORS, born_heading=heading)
+    if "|" in unit or "e," in unit:
+        np.testing.assert_allclose(read_born_charges(file).tensors, TENSORS, atol=1e-5)
+        return
+    with pytest.raises(InputError, match="unit of these Born charges is not known"):
+        read_born_charges(file)
+
+
 def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
     file = vasprun(tmp_path / "vasprun.xml")
     text = file.read_text()
