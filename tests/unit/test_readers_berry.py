@@ -207,7 +207,7 @@ def test_one_component_is_no_vector(tags: str, unit: str, tmp_path: Path) -> Non
 
 
 def test_numbers_that_run_together(tmp_path: Path) -> None:
-    files = outcars(tmp_path, hop(), [0.0, 0.1, 0.2])
+    files = outcars(tmp_path, hop(), [0.0, 0.1, 0.2], unit=3 * ["|e| Angst"])
     glued = 0
     for file in files:
         text = file.read_text()
