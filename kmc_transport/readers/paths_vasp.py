@@ -17,15 +17,20 @@ from .vasprun import vasprun_run
 
 __all__ = ["at_rest", "broken_off", "image_folders", "read_vasp", "refuse_inside", "slopes"]
 
-_FOLDER = re.compile(r"\d{1,3}\Z")
+_FOLDER = re.compile(r"(?:(?:image|img|im|neb)[_-]?)?(\d{1,3})\Z", re.IGNORECASE)
 # where the relaxations of the end states may lie, after pymatgen's NEBAnalysis.from_dir
 _ENDS = (("start", "end"), ("initial", "final"))
 
 
 def image_folders(folder: Path) -> list[Path]:
-    """Sub-folders whose names are numbers, by number."""
-    found = [p for p in folder.iterdir() if p.is_dir() and _FOLDER.match(p.name)]
-    return sorted(found, key=lambda p: (int(p.name), p.name))
+    """Sub-folders whose names are numbers (``00``, ``0``, ``image_00``), by number."""
+    found = [(n, p.name, p) for p in folder.iterdir() if (n := _number(p)) is not None and p.is_dir()]
+    return [p for _, _, p in sorted(found)]
+
+
+def _number(folder: Path) -> int | None:
+    found = _FOLDER.match(folder.name)
+    return int(found[1]) if found else None
 
 
 def read_vasp(folder: Path, *, half: bool = False) -> RawPath:
@@ -45,7 +50,7 @@ def read_vasp(folder: Path, *, half: bool = False) -> RawPath:
     folders = image_folders(folder)
     if not folders:
         raise fail(folder, "there are no image folders here", "give the folder that holds 00, 01, …")
-    numbers = [int(p.name) for p in folders]
+    numbers = [n for p in folders if (n := _number(p)) is not None]
     for name, n in zip(folders, numbers, strict=True):
         if numbers.count(n) > 1:
             raise fail(folder, f"two image folders have the number {n} ({name.name})", "keep one of them")
@@ -149,12 +154,19 @@ def _refuse_missing_ends(folder: Path, folders: list[Path], runs: list[Run]) -> 
 
 def refuse_inside(run: Run, remedy: str) -> None:
     """Error for an end of a path that itself lies between other images."""
-    if run.slope:
+    if run.slope is not None:
         raise fail(
             run.file,
             f"{run.settings.where} is no end of a band: it has a force along the band (of images on both sides)",
             remedy,
             value=f"{-run.slope:g} eV/Å",
+        )
+    if run.images and 1 <= (_number(run.file.absolute().parent) or 0) <= run.images:
+        raise fail(
+            run.file,
+            f"{run.settings.where} is no end of a band: its run has IMAGES = {run.images}, and it is one of these",
+            remedy,
+            value=run.settings.where,
         )
 
 

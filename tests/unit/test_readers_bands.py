@@ -109,6 +109,40 @@ def test_a_force_along_the_band_is_that_of_an_inner_image(as_list: bool, tmp_pat
         refused(files[1:6], "01 is no end of a band")
 
 
+@pytest.mark.parametrize("tangent", [0.0, 0.3])
+def test_an_inner_image_at_rest_is_no_end_either(tangent: float, tmp_path: Path) -> None:
+    """At the saddle of a symmetric band the force along it is zero."""
+    whole = band(tmp_path)
+    file = whole / "03" / "OUTCAR"
+    file.write_text(out.outcar(3, ENERGIES[3] - 20, tangent=tangent))
+    for name in ("04", "05", "06"):
+        shutil.rmtree(whole / name)
+    refused(whole, "03 is no end of a band")
+
+
+def test_a_list_of_inner_images_alone(tmp_path: Path) -> None:
+    whole = band(tmp_path, IMAGES=5)
+    files = [whole / f"{k:02d}" / "OUTCAR" for k in range(7)]
+    assert read_path(files).barrier_forward == pytest.approx(0.4, abs=1e-6)
+    for wrong, name in ((files[1:6], "01"), (files[:6], "05"), ([files[0], files[3]], "03")):
+        remedy = refused(wrong, f"{name} is no end of a band: its run has IMAGES = 5").problems[0].remedy
+        assert "relaxed start" in remedy
+    # the remedy
+    assert read_path([files[0], *files[1:6], files[6]]).barrier_forward == pytest.approx(0.4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["{}", "{:03d}", "image_{:02d}", "image{}", "img-{:02d}", "neb{:02d}"])
+def test_names_of_image_folders(name: str, tmp_path: Path) -> None:
+    whole = band(tmp_path)
+    for k in range(7):
+        (whole / f"{k:02d}").rename(whole / f"to{k}")
+    for k in range(7):
+        (whole / f"to{k}").rename(whole / name.format(k))
+    assert read_path(whole).barrier_forward == pytest.approx(0.4, abs=1e-6)
+    shutil.rmtree(whole / name.format(0))
+    refused(whole, "image folder 00, the start, is missing")
+
+
 def test_start_and_saddle_alone_need_no_end(tmp_path: Path) -> None:
     whole = band(tmp_path / "band", vtst=True, IMAGES=5)
     files = [whole / "00" / "OUTCAR", whole / "03" / "OUTCAR"]
