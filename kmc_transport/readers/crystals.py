@@ -193,7 +193,12 @@ def _cif(file: Path, text: str) -> _Raw:
         warnings.simplefilter("always")
         try:
             parser = CifParser.from_str(text, occupancy_tolerance=_OVERFULL)
+            for block in parser.as_dict().values():
+                # "." is 1, the default of the CIF dictionary; the library would leave out the atom
+                if isinstance(words := block.get("_atom_site_occupancy"), list):
+                    words[:] = ["1" if w == "." else w for w in words]
             _check_numbers(file, parser.as_dict())
+            _check_elements(file, parser.as_dict())
             structures = parser.parse_structures(primitive=False)
         except ValueError as error:
             said = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
@@ -214,7 +219,9 @@ _CIF_BOUNDS = {
     **{f"_cell_length_{x}": (0.1, 1e5) for x in "abc"},
     **{f"_cell_angle_{x}": (1.0, 179.0) for x in ("alpha", "beta", "gamma")},
     **{f"_atom_site_fract_{x}": (-1e6, 1e6) for x in "xyz"},
+    "_atom_site_occupancy": (0.0, 1e3),
 }
+_CIF_NAMES = ("d", "t", "wat", "ow", "owat", "oh", "ho")  # of hydrogen and of water, which pymatgen knows
 
 
 def _check_numbers(file: Path, blocks: dict[str, Any]) -> None:
@@ -225,7 +232,9 @@ def _check_numbers(file: Path, blocks: dict[str, Any]) -> None:
             try:
                 value = float(re.sub(r"\(.*", "", str(word)))
             except ValueError:
-                continue  # "?" and the like: said by the library
+                if key != "_atom_site_occupancy" or word == "?":
+                    continue  # "?" and the like: said by the library
+                value = float("nan")  # the library would leave out the atom, or fill its site
             if not low <= value <= high:
                 raise fail(
                     file,
@@ -233,6 +242,23 @@ def _check_numbers(file: Path, blocks: dict[str, Any]) -> None:
                     "repair the CIF",
                     value=str(word)[:40],
                     allowed=f"{low:g} to {high:g}",
+                )
+
+
+def _check_elements(file: Path, blocks: dict[str, Any]) -> None:
+    """A library makes vanadium of a type "Vac"."""
+    from pymatgen.core import Element
+
+    for block in blocks.values():
+        for word in block.get("_atom_site_type_symbol", ()):
+            name = re.match(r"[A-Za-z]*", str(word))
+            symbol = name[0].capitalize() if name else ""
+            if symbol and not Element.is_valid_symbol(symbol) and symbol.lower() not in _CIF_NAMES:
+                raise fail(
+                    file,
+                    f"'{str(word)[:20]}' is no element",
+                    "write elements as _atom_site_type_symbol; an empty site is none of the file's",
+                    key="_atom_site_type_symbol",
                 )
 
 

@@ -14,6 +14,8 @@ __all__ = ["normal_poscar"]
 _WHAT = "a structure of VASP"
 _REMEDY = "give POSCAR or CONTCAR of the finished calculation"
 _VRHFIN = re.compile(r"VRHFIN\s*=\s*([A-Za-z]{1,2})")
+_TITEL = re.compile(r"TITEL\s*=\s*\S+\s+([A-Z][a-z]?)(?![a-z])")
+_PACKED = ("", ".gz", ".bz2", ".xz")
 _FORMULA = re.compile(r"([A-Z][a-z]?)(\d*)")
 
 
@@ -34,10 +36,27 @@ def normal_poscar(place: Path, text: str, beside: Path | None = None) -> tuple[s
     at = 5
     while named and at < len(lines) and not _integers(lines[at]):
         at += 1
-    counts = _counts(place, lines, at, at - 5 if named else 1)
-    mode = at + (at - 5 if named else 1)
+    n_lines = at - 5 if named else 1
+    counts = _counts(place, lines, at, n_lines)
+    mode = at + n_lines
     mode += mode < len(lines) and lines[mode].strip()[:1] in "sS"
+    if len([x for x in lines[mode + 1 : mode + 1 + sum(counts)] if x.strip()]) < sum(counts):
+        raise fail(place, f"this cannot be read as {_WHAT}: it breaks off in the positions", _REMEDY)
+    for n in range(at, at + n_lines):
+        lines[n] = " ".join(_integers(lines[n]))  # without comments
+    if named:
+        _check_elements(place, lines[5:at])
     factors = _leading_numbers(lines[1])
+    if len(factors) == 1:
+        lines[1] = f"{factors[0]:.16g}"
+    elif len(factors) != 3:
+        raise fail(
+            place,
+            "the second line holds one scale factor, or three",
+            _REMEDY,
+            value=lines[1].strip()[:60],
+            line=2,
+        )
     if len(factors) == 3:
         _scale(place, lines, factors, mode, sum(counts))
         notes.append(f"{place.name}: the three scale factors act on x, y and z")
@@ -53,6 +72,19 @@ def _integers(line: str) -> list[str]:
     words = re.split(r"[#!]", line)[0].split()
     whole = [w for w in words if re.fullmatch(r"\d+", w)]
     return whole if whole == words[: len(whole)] else []
+
+
+def _check_elements(place: Path, named: list[str]) -> None:
+    """``Na``, ``Na_pv``, ``Na/5a3f`` are elements; a letter or a number of a type is none."""
+    for word in (w for line in named for w in re.split(r"[#!]", line)[0].split()):
+        symbol = re.split(r"[_/.+\d-]", word)[0].capitalize()
+        if not _is_element(symbol) and symbol not in ("D", "T"):
+            raise fail(
+                place,
+                f"'{word[:20]}' is no element",
+                "write the elements into the line above the numbers of atoms",
+                line=6,
+            )
 
 
 def _counts(place: Path, lines: list[str], at: int, n_lines: int) -> list[int]:
@@ -75,7 +107,7 @@ def _leading_numbers(line: str) -> list[float]:
     values = []
     for word in line.split():
         try:
-            values.append(float(word))
+            values.append(float(re.sub("[dD]", "e", word)))
         except ValueError:
             break
     return values
@@ -105,13 +137,10 @@ def _symbols_behind(lines: list[str], mode: int, n_atoms: int) -> bool:
 
 
 def _elements(place: Path, comment: str, counts: list[int], beside: Path | None) -> tuple[list[str], str]:
-    potcar = (
-        None
-        if beside is None
-        else next((p for n in ("POTCAR", "POTCAR.gz") if (p := beside / n).is_file()), None)
-    )
-    if potcar is not None:
-        found = [m[1] for m in _VRHFIN.finditer(read_packed_text(potcar, "a POTCAR"))]
+    potcars = [] if beside is None else [p for e in _PACKED if (p := beside / f"POTCAR{e}").is_file()]
+    if potcars:
+        text = read_packed_text(potcars[0], "a POTCAR")
+        found = [m[1] for m in _VRHFIN.finditer(text)] or [m[1] for m in _TITEL.finditer(text)]
         if len(found) == len(counts) and all(map(_is_element, found)):
             return found, "POTCAR beside it"
     words = comment.split()

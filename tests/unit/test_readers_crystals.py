@@ -451,3 +451,91 @@ def test_start_and_saddle_keep_their_atoms(tmp_path: Path) -> None:
     )
     _, moved = match_atoms(a.cell, a.positions, a.symbols, b.positions, b.symbols)
     assert np.linalg.norm(moved, axis=1).max() == pytest.approx(0.02 * 7.2)
+
+
+OCCUPIED = """data_x
+_cell_length_a 5
+_cell_length_b 5
+_cell_length_c 5
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P 1'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+A1 {} 0 0 0 {}
+O1 O2- .5 .5 .5 1.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("symbol", "occupancy", "right"),
+    [
+        ("Na+", ".", {"Na": 1.0}),
+        ("Na", "?", {"Na": 1.0}),
+        ("Na1+", "0.75(2)", {"Na": 0.75}),
+        ("D", "1", {"H": 1.0}),
+        ("Na", "-0.1", None),
+        ("Na", "0,9", None),
+        ("Na", "full", None),
+        ("Vac", "1", None),
+        ("Xx", "1", None),
+    ],
+)
+def test_no_atom_of_a_cif_is_lost_or_changed(
+    symbol: str, occupancy: str, right: dict[str, float] | None, tmp_path: Path
+) -> None:
+    """Libraries leave out atoms of occupancy "." and below 0, fill "0,9", and make vanadium of "Vac"."""
+    file = written(tmp_path / "x.cif", OCCUPIED.format(symbol, occupancy))
+    if right is None:
+        refused(file, "_atom_site_occupancy is not sound|is no element")
+    else:
+        assert read_crystal(file).species == (right, {"O": 1.0})
+
+
+POSCAR_3 = (
+    "Na2O\n{scale}\n4 0 0\n0 4.4 0.3\n0 0 5\n{elements}2 1{comment}\nDirect\n0 0 0\n.5 .5 .5\n.25 .25 .25\n"
+)
+
+
+@pytest.mark.parametrize("scale", ["1.0", "1.0 ! Angstrom", "1.0D0", "1.0 # 2 3", "1 1 1 ! three"])
+@pytest.mark.parametrize("comment", ["", " ! atoms", " # 3 in all"])
+@pytest.mark.parametrize("elements", ["", "Na O\n", "Na_pv O_s\n", "Na/5a3f O/77ab\n", "Na\nO\n"])
+def test_comments_and_potentials_in_a_poscar(scale: str, comment: str, elements: str, tmp_path: Path) -> None:
+    text = POSCAR_3.format(scale=scale, comment=comment, elements=elements)
+    if elements == "Na\nO\n":
+        text = text.replace("2 1", "2\n1")
+    found = read_structure(written(tmp_path / "POSCAR", text))
+    assert found.symbols == ("Na", "Na", "O")
+    np.testing.assert_allclose(found.cell, [[4, 0, 0], [0, 4.4, 0.3], [0, 0, 5]])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"scale": "2.0 1.0"}, "one scale factor, or three"),
+        ({"elements": "Xx O\n"}, "'Xx' is no element"),
+        ({"elements": "r1 r2\n"}, "'r1' is no element"),
+    ],
+)
+def test_what_a_poscar_must_tell(change: dict[str, str], match: str, tmp_path: Path) -> None:
+    told = {"scale": "1.0", "elements": "Na O\n", "comment": ""} | change
+    refused(written(tmp_path / "POSCAR", POSCAR_3.format(**told)), match)
+    whole = POSCAR_3.format(scale="1.0", elements="Na O\n", comment="")
+    refused(written(tmp_path / "POSCAR", whole.replace(".25 .25 .25\n", "")), "breaks off in the positions")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("line", ["   VRHFIN ={}: s1p0\n", "   TITEL  = PAW_PBE {}_pv 17Jan2003\n"])
+def test_a_potcar_in_any_packing_names_the_elements(
+    line: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    ending = {gzip.compress: ".gz", bz2.compress: ".bz2", lzma.compress: ".xz"}.get(pack, "")  # type: ignore[call-overload]
+    (tmp_path / f"POTCAR{ending}").write_bytes(pack((line.format("K") + line.format("S")).encode()))
+    text = POSCAR_3.format(scale="1.0", elements="", comment="").replace("Na2O", "hop 3")
+    assert read_structure(written(tmp_path / "POSCAR", text)).symbols == ("K", "K", "S")
