@@ -268,10 +268,11 @@ class PointSimulation:
             return reason
 
         run = map if pool is None else pool.map
-        step = 1 if pool is None else math.ceil(self.rows / ROUNDS_OF_POOL)
+        first = self.pilots == 0  # the first pilot looks at the same rows whoever runs it
+        step = 1 if pool is None or first else math.ceil(self.rows / ROUNDS_OF_POOL)
         rows = min(r.n_rows for r in self.replicas)
         per_row = self.windows_per_row * 2 ** self.replicas[0].levels
-        goals = [2**n for n in range((per_row - 1).bit_length())] if self.pilots == 0 else []
+        goals = [2**n for n in range((per_row - 1).bit_length())] if first else []
         while goals or rows < self.rows:
             begun = time.monotonic()
             goal = goals.pop(0) if goals else per_row * min(rows + step, self.rows)
@@ -279,10 +280,10 @@ class PointSimulation:
             reason = next((r for r in reasons if r is not None), None)
             if reason is not None:
                 return reason
-            if self.pilots == 0 and self._shorten(goal):
+            if first and self._shorten(goal):
                 return self._round(stop, report, pool)
             rows = max(rows, goal // per_row)
-            if self.pilots > 0:  # the first pilot looks at the same rows on every machine
+            if not first:
                 step *= 1 + (time.monotonic() - begun < MOMENT)  # where rows are quick, several at once
         return None
 

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,6 +230,27 @@ def test_a_start_that_is_much_slower_than_the_rest() -> None:
     assert point.seconds < 15
     hops = point.tallies()[0].events.sum() / (point.tallies()[0].time / point.interval)
     assert hops < 1e4  # a sample; 8e5 by the rate at the start
+
+
+@pytest.mark.parametrize("moment", [0.0, 1e9], ids=["slow machine", "quick machine"])
+def test_who_runs_a_point_and_how_fast_changes_nothing(moment: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interval is chosen anew in the first pilot at rows that neither clock nor threads choose."""
+    n, depth = 50, 9.0
+    energy = np.zeros(n)
+    energy[0] = -depth * KT0
+    rates = np.ones(n)
+    rates[0] = np.exp(-depth)
+    model = replace(chain(rates.tolist(), site_energy=energy), initial=Initial("given", ((0,),)))
+    model = replace(model, sampling=replace(model.sampling, relative_error=0.3, events=200_000, replicas=4))
+    alone = PointSimulation(model, T0, [0.0, 0.0, 0.0], root=1)
+    alone.run()
+    monkeypatch.setattr("kmc_transport.point.MOMENT", moment)
+    together = PointSimulation(model, T0, [0.0, 0.0, 0.0], root=1)
+    with ThreadPoolExecutor(2) as pool:
+        together.run(pool=pool)
+    assert (alone.interval, alone.pilots, alone.rows) == (together.interval, together.pilots, together.rows)
+    for a, b in zip(alone.tallies(), together.tallies(), strict=True):
+        np.testing.assert_array_equal(a.events, b.events)
 
 
 def test_intervals_come_from_configurations() -> None:
