@@ -155,7 +155,9 @@ class Replica:
         self._can_move = False
         self._pace = Pace()
         fastest = float(self._tables.bound[self._tables.number > 0].max(initial=0.0))
-        self._begin(sample_interval or (1 / fastest if fastest else 1.0), windows_per_row)
+        if sample_interval is None:
+            sample_interval = 1 / fastest if fastest else 1.0
+        self._begin(sample_interval, windows_per_row)
 
     def _couple(self, force: bool) -> Coupling | None:
         """What the interacting kernels need. Their modules are imported only where they are used."""
