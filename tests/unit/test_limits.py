@@ -233,7 +233,9 @@ def test_a_start_that_is_much_slower_than_the_rest() -> None:
 
 
 @pytest.mark.parametrize("moment", [0.0, 1e9], ids=["slow machine", "quick machine"])
-def test_who_runs_a_point_and_how_fast_changes_nothing(moment: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_runs_a_point_and_how_fast_changes_nothing(
+    moment: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The interval is chosen anew in the first pilot at rows that neither clock nor threads choose."""
     n, depth = 50, 9.0
     energy = np.zeros(n)
