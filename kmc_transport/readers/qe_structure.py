@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..units import DIMENSIONS
+from .columns import split_columns
 from .paths_common import fail, numbers
 from .records import FloatArray
 
@@ -19,7 +20,8 @@ __all__ = ["BOHR", "bravais_cell", "element_of", "printed_structure"]
 BOHR = float(DIMENSIONS["length"].units["bohr"])
 """Å"""
 
-_PAREN = re.compile(r"=\s*\(\s*(\S+)\s+(\S+)\s+(\S+?)\s*\)")
+_PAREN = re.compile(r"=\s*\(([^()]*)\)")
+_NUMBER_OF_ATOMS = re.compile(r"\s*number of atoms/cell\s*=\s*(\d{1,9})\b")
 _AXIS = re.compile(r"\s*a\([123]\)\s*=")
 _CELLDM = re.compile(r"celldm\(1\)=\s*(\S+)")
 _CARD = re.compile(r"\s*(CELL_PARAMETERS|ATOMIC_POSITIONS)\s*[({]?\s*([a-z_]*)\s*(?:=\s*([\d.]+))?", re.I)
@@ -92,6 +94,7 @@ class _Printed:
 
     file: Path
     alat: float | None = None
+    n_atoms: int | None = None
     axes: list[list[float]] = field(default_factory=list)
     cell: FloatArray | None = None
     symbols: list[str] = field(default_factory=list)
@@ -131,8 +134,16 @@ class _Printed:
         return scale
 
 
+def _vector(file: Path, text: str, n: int) -> list[float]:
+    """Three numbers between parentheses; wide ones run together."""
+    words = split_columns(text)
+    if len(words) != 3:
+        raise fail(file, "these are not three numbers", _REMEDY, value=text.strip()[:80], line=n)
+    return numbers(words, file, n)
+
+
 def _row(file: Path, lines: list[str], n: int, skip: int) -> list[float]:
-    words = lines[n].split()[skip : skip + 3] if n < len(lines) else []
+    words = split_columns(lines[n])[skip : skip + 3] if n < len(lines) else []
     if len(words) < 3:
         raise fail(file, "the structure breaks off here", _REMEDY, line=n + 1)
     return numbers(words, file, n + 1)
@@ -156,12 +167,14 @@ def printed_structure(file: Path, lines: list[str]) -> tuple[FloatArray, list[st
             finer = numbers([m[1]], file, n + 1)[0] * BOHR  # more digits
             now.alat = finer if abs(finer - now.alat) < 1e-3 else now.alat
         elif _AXIS.match(line) and (m := _PAREN.search(line)):
-            now.axis(numbers([m[1], m[2], m[3]], file, n + 1))
+            now.axis(_vector(file, m[1], n + 1))
+        elif m := _NUMBER_OF_ATOMS.match(line):
+            now.n_atoms = int(m[1])
         elif "site n." in line:
             cartesian = "cryst" not in line
         elif "tau(" in line and cartesian and now.alat is not None and (m := _PAREN.search(line)):
             words = line.split()
-            position = np.array(numbers([m[1], m[2], m[3]], file, n + 1)) * now.alat
+            position = np.array(_vector(file, m[1], n + 1)) * now.alat
             now.atom(words[0] == "1", words[1], position)
         elif now.whole and (m := _CARD.match(line)):
             now.card(m[1].upper(), m[2].lower(), m[3], lines, n)
@@ -170,4 +183,12 @@ def printed_structure(file: Path, lines: list[str]) -> tuple[FloatArray, list[st
     last = done if done is not None and done.whole else now
     if last.cell is None or not last.symbols:
         raise fail(file, "this output has no structure: it is not of pw.x or ph.x, or it breaks off", _REMEDY)
+    if last.n_atoms not in (None, len(last.symbols)):
+        raise fail(
+            file,
+            f"{len(last.symbols)} of {last.n_atoms} atoms have a position that can be read",
+            _REMEDY,
+            value=len(last.symbols),
+            allowed=str(last.n_atoms),
+        )
     return last.cell, last.symbols, np.array(last.positions)

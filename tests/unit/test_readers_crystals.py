@@ -277,6 +277,24 @@ def test_positions_of_pw_outputs(tmp_path: Path, card: str, rows: str, last: lis
     np.testing.assert_allclose(found.positions[1], np.array(last) * 10 * BOHR, rtol=1e-9)
 
 
+def test_no_atom_of_an_output_is_lost_where_numbers_run_together(tmp_path: Path) -> None:
+    told = "     number of atoms/cell      =            2\n     crystal axes"
+    text = PW.format(alat=10.0).replace("     crystal axes", told)
+    glued = text.replace(
+        "(   0.5000000   0.7500000   1.0000000  )", "( -10.5000000-100.7500000-10.5000000  )"
+    )
+    found = read_structure(written(tmp_path / "pw.out", glued))
+    np.testing.assert_allclose(found.positions[1], np.array([-10.5, -100.75, -10.5]) * 10 * BOHR)
+    step = "ATOMIC_POSITIONS (alat)\nNa 0.0 0.0 0.0\nO1 -10.400000000-100.700000000 0.900000000\n! total energy = -51 Ry\n"
+    found = read_structure(written(tmp_path / "relax.out", text + step))
+    np.testing.assert_allclose(found.positions[1], np.array([-10.4, -100.7, 0.9]) * 10 * BOHR)
+    for bad in ("( 0.5000000 ********* 1.0000000 )", "( 0.5000000 0.7500000 )"):
+        broken = text.replace("(   0.5000000   0.7500000   1.0000000  )", bad)
+        refused(written(tmp_path / "pw.out", broken), "number")
+    lost = text.replace("         2           O1  tau(   2) =", "         2           O1  tau    2  =")
+    refused(written(tmp_path / "pw.out", lost), "1 of 2 atoms")
+
+
 def test_a_step_that_has_no_energy_is_not_the_last(tmp_path: Path) -> None:
     begun = PW.format(alat=10.0) + "ATOMIC_POSITIONS (alat)\nNa 0 0 0\nO1 0.3 0.3 0.3\n"
     found = read_structure(written(tmp_path / "relax.out", begun))
