@@ -71,6 +71,15 @@ class _Row:
         return "" if code is Missing.NOT_SIMULATED else code.text  # a point of an older version
 
     @property
+    def why_no_slope(self) -> str:
+        """Why there is no differential mobility; empty where there is one."""
+        if np.isfinite(self.of_carrier("differential_mobility")):
+            return ""
+        if not np.isfinite(self.mobility()):
+            return self.why(self.mobility_name)
+        return "the fields of the grid are too few, or too far apart, to tell the slope"
+
+    @property
     def mobility_name(self) -> str:
         return "mobility" if self.driven else "mobility_einstein"
 
@@ -230,6 +239,7 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         "differential_mobility",
         stderr=lambda r: r.of_carrier("differential_mobility_stderr") * CM2,
         shown=False,
+        reason=lambda r: r.why_no_slope,
     )
     yield Column(
         "differential mobility, exact",

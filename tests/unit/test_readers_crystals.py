@@ -285,7 +285,8 @@ def test_no_atom_of_an_output_is_lost_where_numbers_run_together(tmp_path: Path)
     )
     found = read_structure(written(tmp_path / "pw.out", glued))
     np.testing.assert_allclose(found.positions[1], np.array([-10.5, -100.75, -10.5]) * 10 * BOHR)
-    step = "ATOMIC_POSITIONS (alat)\nNa 0.0 0.0 0.0\nO1 -10.400000000-100.700000000 0.900000000\n! total energy = -51 Ry\n"
+    step = "ATOMIC_POSITIONS (alat)\nNa 0.0 0.0 0.0\nO1 -10.400000000-100.700000000 0.900000000\n"
+    step += "! total energy = -51 Ry\n"
     found = read_structure(written(tmp_path / "relax.out", text + step))
     np.testing.assert_allclose(found.positions[1], np.array([-10.4, -100.7, 0.9]) * 10 * BOHR)
     for bad in ("( 0.5000000 ********* 1.0000000 )", "( 0.5000000 0.7500000 )"):

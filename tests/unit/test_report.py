@@ -283,6 +283,19 @@ def test_the_algorithm_and_the_speed_are_told(dataset: Any) -> None:
     assert "component of the tracer's diffusion tensor along that direction" in notes
 
 
+def test_a_slope_that_the_grid_does_not_tell_has_a_reason(dataset: Any) -> None:
+    without = dataset.assign(differential_mobility=np.nan * dataset["differential_mobility"])
+    table = results_table(without).showing(["differential_mobility"])
+    assert any("too few, or too far apart" in line for line in table_lines(table, 120))
+    said = {row["differential_mobility_missing"] for row in results_table(without).data}
+    assert any("too few" in s for s in said)
+    kept = results_table(dataset).data
+    assert all(
+        row["differential_mobility_missing"] == "" or row["differential_mobility_cm2_per_Vs"] is None
+        for row in kept
+    )
+
+
 def test_a_run_of_an_earlier_version_has_its_table_too(dataset: Any) -> None:
     later = ("algorithm", "missing", "observable", "quenched", "hop_rate_limit", "diffusivity_limit")
     later += (
