@@ -195,7 +195,7 @@ def run(
     picture = target.with_suffix(".png")
     from .live import Live
     from .simulation import run as simulate
-    from .store import check_free, points_folder
+    from .store import check_free, points_folder, read_provenance
 
     if plot:
         check_free(
@@ -203,6 +203,7 @@ def run(
         )
     folder = points_folder(target)
     if target.exists() and not folder.exists() and not overwrite:
+        read_provenance(target)  # another's file is refused
         print(
             f"kmc-transport: {folder} is gone: all points are simulated again; {target} stays until they are done",
             file=sys.stderr,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Problem, StoreError
-from .plots import MARKERS, PALETTE, STYLE, save_figure
+from .plots import MARKERS, PALETTE, STYLE, literal, save_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -74,7 +74,7 @@ def plot_comparison(
             title = str(first.attrs["title"]).split(" [")[0] if titles is None else titles[k]
             if len(columns) > len(pairs):
                 title += f"\n{first['carrier'].item()}, field along {first['direction'].item()}"
-            axes[0, column].set_title(title, fontsize=9)
+            axes[0, column].set_title(literal(title), fontsize=9)
         for ax, text in zip(
             axes[:, 0],
             ("drift velocity (m/s)", "ratio of drift velocities", "mobility / Einstein mobility"),
@@ -157,7 +157,7 @@ def _column(
             style: dict[str, Any] = {"color": colour, "marker": MARKERS[run], "linestyle": "none"}
             style |= {"markerfacecolor": "none"} if run else {}
             line: dict[str, Any] = {"color": colour, "linestyle": "--" if run else "-", "linewidth": 1.0}
-            label = f"{dataset['temperature'].values[t]:g} K, {names[run]}"
+            label = f"{dataset['temperature'].values[t]:g} K, {literal(names[run])}"
             top.errorbar(x, np.abs(mu[driven]) * x, stderr[driven] * x, label=label, **style)
             top.plot(x, np.abs(exact[driven]) * x, **line)
             ratio = mu[driven] / weak

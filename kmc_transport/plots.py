@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["can_draw", "plot_results", "save_figure"]
+__all__ = ["can_draw", "literal", "plot_results", "save_figure"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -90,7 +90,7 @@ class _Cell:
             values = self.mobility_exact[..., carrier]
         signs = {bool(v < 0) for v in values[np.isfinite(values)]}
         note = {frozenset({True}): " (negative)", frozenset({True, False}): " (magnitude; sign varies)"}
-        return self.carriers[carrier].replace("_", " ") + note.get(frozenset(signs), "")
+        return literal(self.carriers[carrier].replace("_", " ")) + note.get(frozenset(signs), "")
 
 
 def plot_results(
@@ -140,7 +140,7 @@ def plot_results(
             for ax in row:
                 _magnitude_axis(ax)
             if len(cells) > 1 or n_panels == 2:
-                row[-1].set_title(f"field along {label}", fontsize=9, loc="right")
+                row[-1].set_title(f"field along {literal(label)}", fontsize=9, loc="right")
         for ax, letter in zip(axes.flat, "abcdefghijklmnopqrstuvwxyz", strict=False):
             if axes.size > 1:
                 ax.text(-0.16, 1.03, f"({letter})", transform=ax.transAxes, fontsize=10, fontweight="bold")
@@ -155,25 +155,27 @@ def can_draw(dataset: xarray.Dataset) -> bool:
     return any(_cell(dataset, d, names).has_numbers for d in _labels(dataset, "direction", None))
 
 
+def literal(text: str) -> str:
+    """A text of the user's for a picture: its dollar signs begin no formula."""
+    return text.replace("$", r"\$")
+
+
 def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool = False) -> None:
     """Write a figure in the format of its name; StoreError where that would replace what is not our picture."""
     check_free(path, "picture", overwrite=overwrite)
     kind = Path(path).suffix[1:].lower()
-    if not kind:
+    if kind not in PICTURE_MARK:  # in another format nobody could tell later who drew it
         raise StoreError(
-            Problem("has no ending that says the format", file=str(path), allowed=".png, .pdf, .svg")
+            Problem(
+                "could not be written: its ending names no format of a picture that can be marked",
+                file=str(path),
+                allowed=", ".join(f".{k}" for k in PICTURE_MARK),
+                remedy="choose another name, NAME.png say",
+            )
         )
     image = io.BytesIO()
-    how: dict[str, Any] = {}
-    if kind in PICTURE_MARK:
-        field, text = PICTURE_MARK[kind]
-        how["metadata"] = {field: text}
-    try:
-        figure.savefig(image, dpi=dpi, format=kind, **how)
-    except ValueError as e:  # a format that matplotlib does not have
-        raise StoreError(
-            Problem(f"could not be written: {e}", file=str(path), remedy="choose another file, .png say")
-        ) from e
+    field, text = PICTURE_MARK[kind]
+    figure.savefig(image, dpi=dpi, format=kind, metadata={field: text})
     write_parts(os.path.realpath(path), [image.getvalue()])
 
 

@@ -25,6 +25,7 @@ from .seeds import draw_root, replica_stream
 from .simulation import model_identity
 from .store import Provenance, lock_output
 from .store.atomic import atomic_path
+from .store.output import refuse_foreign
 from .trajectory import FrameBlock, Parts, check_request, write_file, write_host_xyz
 
 __all__ = ["Recorded", "write_trajectory"]
@@ -131,6 +132,8 @@ def write_trajectory(
         stack.enter_context(lock_output(path))
         _check_free(path, overwrite)
         parts = Parts(path)
+        if not parts.begun:
+            refuse_foreign(parts.folder)
         if overwrite:
             parts.remove()
         note = parts.note()

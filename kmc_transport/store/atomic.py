@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,8 @@ from pathlib import Path
 from ..errors import Problem, StoreError
 
 __all__ = [
-    "TEMPORARY",
     "atomic_path",
+    "is_temporary",
     "owner_file",
     "read_bytes",
     "unreadable",
@@ -47,15 +48,13 @@ def atomic_path(path: Path, *, durable: bool = True, once: bool = False) -> Iter
     durable : sync file and folder to the disk; without, a power cut may lose the new file. once : FileExistsError
     when ``path`` is there already.
     On any exception the temporary file is removed and what was at ``path`` stays. An OSError (no space, no
-    permission) becomes a StoreError that names ``path``. A file that is replaced hands on its permissions.
+    permission) becomes a StoreError that names ``path``. What is replaced hands on its permissions and owner.
     """
     path = Path(os.path.realpath(path))  # a link keeps pointing at the file that is replaced
     temporary = path.with_name(_temporary_name(path.name))
     try:
         yield temporary
-        mode = _mode(path)
-        if mode is not None:
-            os.chmod(temporary, mode)
+        _hand_on(_there(path), temporary)
         if durable:
             _sync(temporary)
         if once:
@@ -82,13 +81,12 @@ def write_parts(path: str | os.PathLike[str], parts: Sequence[bytes]) -> None:
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, _temporary_name(name))
     try:
-        mode = _mode(path)
+        there = _there(path)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             try:
                 _write_all(fd, parts)
-                if mode is not None:
-                    os.fchmod(fd, mode)
+                _hand_on(there, fd)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -116,12 +114,23 @@ _AT_ONCE = 16
 """Parts of one call; POSIX promises as many."""
 
 
-def _mode(path: str | Path) -> int | None:
-    """Permissions of the file that is there."""
+def _there(path: str | Path) -> os.stat_result | None:
+    """Of the file that is there."""
     try:
-        return stat.S_IMODE(os.stat(path).st_mode)
+        return os.stat(path)
     except FileNotFoundError:
         return None
+
+
+def _hand_on(there: os.stat_result | None, new: int | Path) -> None:
+    """Owner, where that is allowed, and permissions of a file that is there to the one that takes its place."""
+    if there is None:
+        return
+    own = os.stat(new)
+    if (own.st_uid, own.st_gid) != (there.st_uid, there.st_gid):
+        with suppress(OSError):  # only an administrator gives files away
+            os.chown(new, there.st_uid, there.st_gid)
+    os.chmod(new, stat.S_IMODE(there.st_mode))
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -151,7 +160,23 @@ def unreadable(path: str | os.PathLike[str], why: str) -> StoreError:
 
 
 def _temporary_name(name: str) -> str:
-    return f".{name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
+    return f".{_start(name)}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}"
+
+
+def _start(name: str) -> str:
+    """As much of a name as leaves room for the rest of that of a temporary file."""
+    return os.fsdecode(os.fsencode(name)[:_LONGEST])
+
+
+_LONGEST = 200
+"""Bytes; file systems take names of 255."""
+_ENDING = rf"\.\d+-[0-9a-f]{{8}}{re.escape(TEMPORARY)}"
+
+
+def is_temporary(name: str, of: str | None = None) -> bool:
+    """Whether this program gave a temporary file its name; ``of``: that of the file that it was to become."""
+    start = ".+" if of is None else re.escape(_start(of))
+    return re.fullmatch(rf"\.{start}{_ENDING}", name, re.DOTALL) is not None
 
 
 def _not_written(error: Exception, path: Path) -> StoreError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import Problem, StoreError
-from .atomic import TEMPORARY, owner_file, read_bytes, write_text_once
+from .atomic import is_temporary, owner_file, read_bytes, write_text_once
 from .provenance import Provenance
 from .results import read_provenance
 
@@ -28,6 +27,7 @@ __all__ = [
     "owner_mark",
     "points_folder",
     "read_run",
+    "refuse_foreign",
     "result_path",
     "run_is_alive",
     "start_over",
@@ -38,7 +38,7 @@ VERSION = 1
 _RUN, _LOCK = "run.json", ".lock"
 _OURS = re.compile(
     r"[0-9a-f]{8,64}(\.partial|\.round)?\.h5|[0-9a-f]{8,64}\.failed\.json|(frame|plan)\.h5|rounds\.json"
-    rf"|progress(-\d+-of-\d+)?\.json|\.lock-\d+-of-\d+|\.owner-[0-9a-f]+|\.stop|\..+{re.escape(TEMPORARY)}"
+    r"|progress(-\d+-of-\d+)?\.json|\.lock-\d+-of-\d+|\.owner-[0-9a-f]+|\.stop"
 )
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 """What file systems say that cannot lock files (Lustre without its flock option)."""
@@ -97,10 +97,8 @@ def lock_output(path: str | Path, shard: Shard | None = None) -> Iterator[None]:
         _held.add(folder)
         stack.callback(_held.discard, folder)
         if shard is None:
-            left = [
-                *folder.glob(f".*{TEMPORARY}"),
-                *path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY}"),
-            ]
+            left = [f for f in folder.iterdir() if is_temporary(f.name)]
+            left += [f for f in path.parent.glob(".*") if is_temporary(f.name, path.name)]
             for file in left:
                 file.unlink(missing_ok=True)
         yield
@@ -111,7 +109,7 @@ def _hold(stack: ExitStack, lock: Path, path: Path, *, shared: bool) -> None:
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except FileNotFoundError:
             continue  # another run has just removed the empty folder
         if _try_lock(fd, lock, path, shared):
@@ -277,7 +275,7 @@ def check_output(path: str | Path, identity: str) -> OutputState:
     run = read_run(path)
     folder = points_folder(path)
     if run is None and folder.exists():
-        _refuse_foreign(folder)
+        refuse_foreign(folder)
     for found, where in ((result, path), (run, folder)):
         if found is not None and found.identity != identity:
             raise StoreError(
@@ -291,10 +289,10 @@ def check_output(path: str | Path, identity: str) -> OutputState:
     return OutputState(result, run)
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
     """StoreError when a folder without our note holds anything but what a lock leaves."""
     if not folder.is_dir() or any(
-        not p.name.startswith(_LOCK) and p.suffix != TEMPORARY for p in folder.iterdir()
+        not p.name.startswith(_LOCK) and not is_temporary(p.name) for p in folder.iterdir()
     ):
         raise StoreError(
             Problem(
@@ -321,9 +319,9 @@ def start_over(path: str | Path) -> None:
     if path.exists():
         read_provenance(path)
     if read_run(path) is None:
-        _refuse_foreign(folder)
+        refuse_foreign(folder)
     path.unlink(missing_ok=True)
     for file in folder.iterdir():
-        if _OURS.fullmatch(file.name):
+        if _OURS.fullmatch(file.name) or is_temporary(file.name):
             file.unlink()
     (folder / _RUN).unlink(missing_ok=True)  # last: until then the folder is known as ours

@@ -40,6 +40,11 @@ class Parts:
 
     # ---- whose they are
 
+    @property
+    def begun(self) -> bool:
+        """Whether `begin` has noted anything there."""
+        return (self.folder / _NOTE).exists()
+
     def note(self) -> dict[str, Any] | None:
         """What `begin` noted, or None. StoreError when it is damaged or too new."""
         file = self.folder / _NOTE

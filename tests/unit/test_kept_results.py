@@ -371,6 +371,39 @@ def test_replaced_files_keep_their_permissions(tmp_path: Path) -> None:
     assert {stat.S_IMODE(p.stat().st_mode) for p in (result, picture, catalog)} == {0o640}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator gives files away")
+def test_replaced_files_keep_their_owner(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_results(path, dataset([300], [0]), provenance=PROVENANCE)
+    os.chown(path, 1000, 1001)
+    write_results(path, dataset([300], [0]), provenance=PROVENANCE)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1000, 1001)
+
+
+@pytest.mark.parametrize("name", ["x" * 245 + ".h5", "é" * 122 + ".h5"])
+def test_names_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> None:
+    write_results(tmp_path / name, dataset([300], [0]), provenance=PROVENANCE)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_folder_of_another_beside_the_output_stays(copy: Path) -> None:
+    theirs = {Path("b.points/.mine.tmp"), Path("b.nc.points/state.h5")}
+    for file in theirs:
+        file.parent.mkdir()
+        file.write_bytes(b"mine")
+    refuses("run", "a.yaml", "-o", "b.h5", "--no-plot")
+    refuses("trajectory", "a.yaml", "-n", "2", "-o", "b.nc", "--overwrite")
+    assert {file.read_bytes() for file in theirs} == {b"mine"}
+
+
+def test_a_file_of_another_is_refused_without_promises(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("b.h5").write_bytes(b"mine")
+    refuses("run", "a.yaml", "-o", "b.h5")
+    assert "simulated again" not in capsys.readouterr().err
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

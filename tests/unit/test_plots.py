@@ -10,6 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kmc_transport.comparison_plot import plot_comparison
 from kmc_transport.errors import StoreError
 from kmc_transport.plots import plot_results
 from kmc_transport.store import build_dataset
@@ -180,3 +181,19 @@ def test_nothing_to_draw_and_nowhere_to_write(tmp_path: Path) -> None:
     for name in ("missing/a.png", "a.xyz"):
         with pytest.raises(StoreError, match="could not be written"):
             plot_results(dataset([300], [0]), tmp_path / name)
+
+
+def test_dollar_signs_in_texts_of_the_user_are_no_formulas(tmp_path: Path) -> None:
+    name = "a$^$b"  # no formula that matplotlib could read
+    data = dataset([300, 400], [0, 1e7]).assign_coords(carrier=[name]).assign_attrs(title="$\\foo$")
+    figure = plot_results(data, tmp_path / "a.png")
+    assert figure is not None
+    other = dataset([300, 400], [0, 1e7]).assign_attrs(title="$\\foo$")
+    plot_comparison([(other, other)], tmp_path / "b.png", labels=(name, "$_{"))
+
+
+@pytest.mark.parametrize("name", ["a.pgf", "a.raw", "a.txt", "a"])
+def test_pictures_whose_maker_could_not_be_told_are_not_drawn(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="names no format"):
+        plot_results(dataset([300], [1e7]), tmp_path / name)
+    assert not list(tmp_path.iterdir())
