@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from kmc_transport.model import load_model_text
+from kmc_transport.input import load_model_text
 from kmc_transport.model.model import HopNetwork, Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.report import catalog_table

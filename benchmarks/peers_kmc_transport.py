@@ -13,7 +13,7 @@ from peers_job import ENERGY, Job, measure, read_job, report
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kmc_transport.engine import Replica
-from kmc_transport.model import load_model_text
+from kmc_transport.input import load_model_text
 from kmc_transport.rates import build_catalog
 from kmc_transport.units import K_B
 

@@ -17,8 +17,8 @@ from typing import TypeVar
 import h5py
 import numpy as np
 
-from kmc_transport.readers import read_spectrum
-from kmc_transport.vibrations import koettgen, prepare_pair
+from kmc_transport.sources import read_spectrum
+from kmc_transport.sources.vibrations import koettgen, prepare_pair
 
 T = TypeVar("T")
 

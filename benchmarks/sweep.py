@@ -33,9 +33,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kmc_transport.model import Model, load_model_text
-from kmc_transport.point import PointSimulation
-from kmc_transport.simulation import run
+from kmc_transport.input import load_model_text
+from kmc_transport.model import Model
+from kmc_transport.runs import job as job_module
+from kmc_transport.runs.grid import grid_points, model_identity, plan_of
+from kmc_transport.runs.job import Job, simulate_point
+from kmc_transport.runs.pipeline import run
+from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import (
     Frame,
     PointStore,
@@ -47,9 +51,6 @@ from kmc_transport.store import (
     write_plan,
 )
 from kmc_transport.store import atomic as atomic_module
-from kmc_transport.sweep import job as job_module
-from kmc_transport.sweep.grid import grid_points, model_identity, plan_of
-from kmc_transport.sweep.job import Job, simulate_point
 
 INPUT = """
 format: 1
@@ -243,7 +244,7 @@ def compilation(rounds: int) -> None:
     """How often the kernels are compiled with an empty cache and two worker processes."""
     del rounds
     code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import sweep; from kmc_transport.simulation import run; "
+        "import sys; sys.path.insert(0, 'benchmarks'); import sweep; from kmc_transport.runs.pipeline import run; "
         "run(sweep.model_of(12, 500), executor='processes', workers=2)"
     )
     with tempfile.TemporaryDirectory() as cache:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmc_transport.analysis import target_name
 from kmc_transport.exact import exact_values
-from kmc_transport.observables import target_name
-from kmc_transport.point import PointSimulation
 from kmc_transport.records import ExitReason
+from kmc_transport.runs.point import PointSimulation
 from tests.networks import T0
 from tests.tails import FLAT, SLOW, Case
 

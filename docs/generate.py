@@ -77,11 +77,14 @@ INPUT_SECTIONS = {
 
 API: list[tuple[str, str, list[str]]] = [
     (
+        "The input file",
+        "kmc_transport.input",
+        ["load_model", "load_model_text"],
+    ),
+    (
         "The model",
         "kmc_transport.model",
         [
-            "load_model",
-            "load_model_text",
             "Model",
             "Structure",
             "Carrier",
@@ -136,7 +139,7 @@ API: list[tuple[str, str, list[str]]] = [
     ),
     (
         "Attempt frequencies",
-        "kmc_transport.vibrations",
+        "kmc_transport.sources.vibrations",
         [
             "AttemptFrequency",
             "check_zero_point",
@@ -156,7 +159,7 @@ API: list[tuple[str, str, list[str]]] = [
     ),
     (
         "Files of other codes",
-        "kmc_transport.readers",
+        "kmc_transport.sources",
         [
             "read_path",
             "MigrationPath",
@@ -175,7 +178,7 @@ API: list[tuple[str, str, list[str]]] = [
     ),
     (
         "Saddle dipoles",
-        "kmc_transport.polarization",
+        "kmc_transport.sources.polarization",
         [
             "hop_images",
             "HopImages",
@@ -185,7 +188,7 @@ API: list[tuple[str, str, list[str]]] = [
             "Verdict",
         ],
     ),
-    ("", "kmc_transport.polarization_plot", ["plot_dipole_path"]),
+    ("", "kmc_transport.figures.polarization", ["plot_dipole_path"]),
     (
         "Exact answers",
         "kmc_transport.exact",
@@ -199,7 +202,7 @@ API: list[tuple[str, str, list[str]]] = [
             "Sensitivity",
         ],
     ),
-    ("Simulation", "kmc_transport.simulation", ["run", "Progress"]),
+    ("Simulation", "kmc_transport.runs.pipeline", ["run", "Progress"]),
     (
         "Results",
         "kmc_transport.store",
@@ -214,18 +217,18 @@ API: list[tuple[str, str, list[str]]] = [
             "Status",
         ],
     ),
-    ("", "kmc_transport.sweep.merge", ["merge", "Merged"]),
-    ("", "kmc_transport.sweep.verify", ["verify", "Verification"]),
-    ("", "kmc_transport.plots", ["plot_results"]),
+    ("", "kmc_transport.runs.merge", ["merge", "Merged"]),
+    ("", "kmc_transport.runs.verify", ["verify", "Verification"]),
+    ("", "kmc_transport.figures.results", ["plot_results"]),
     ("One replica", "kmc_transport.engine", ["Replica", "Events"]),
     (
         "Equilibrium",
         "kmc_transport.engine",
         ["equilibrium_lattice", "LatticeMonteCarlo", "Annealing", "chemical_potential", "ChemicalPotential"],
     ),
-    ("Trajectories", "kmc_transport.recording", ["write_trajectory", "Recorded"]),
+    ("Trajectories", "kmc_transport.trajectory.recording", ["write_trajectory", "Recorded"]),
     ("", "kmc_transport.trajectory", ["open_trajectory"]),
-    ("Observables", "kmc_transport.observables", ["fit_arrhenius", "ArrheniusFit"]),
+    ("Observables", "kmc_transport.analysis", ["fit_arrhenius", "ArrheniusFit"]),
     ("", "kmc_transport.records", ["Estimate", "ExitReason", "Trajectory", "TrajectoryHeader", "EventList"]),
     (
         "Errors",
@@ -350,7 +353,8 @@ def kind(node: dict[str, Any]) -> str:
 
 def key_rows(part: dict[str, Any], name: str) -> Iterable[list[str]]:
     """Rows of one mapping; ``name`` is its class in the schema (which keeps the order within examples)."""
-    from kmc_transport.model import schema, schema_interactions
+    from kmc_transport.input import schema
+    from kmc_transport.input.schema import interactions as schema_interactions
 
     model = getattr(schema, name, None) or getattr(schema_interactions, name)
     fields = {f.alias or n: f for n, f in model.model_fields.items()}
@@ -368,7 +372,7 @@ def key_rows(part: dict[str, Any], name: str) -> Iterable[list[str]]:
 
 
 def input_page() -> str:
-    from kmc_transport.model import input_schema
+    from kmc_transport.input import input_schema
     from kmc_transport.units import DIMENSIONS
 
     schema = input_schema()
@@ -528,7 +532,7 @@ def options_of(function: Callable[..., Any]) -> Iterable[tuple[bool, str, str]]:
 
 
 def cli_page() -> str:
-    from kmc_transport.cli import app
+    from kmc_transport.cli.app import app
 
     callbacks = {(c.name or c.callback.__name__): c.callback for c in app.registered_commands if c.callback}
     texts = {name: inspect.cleandoc(callback.__doc__ or "") for name, callback in callbacks.items()}
@@ -734,7 +738,7 @@ def rules_table() -> list[str]:
 
 
 def kinds_table() -> list[str]:
-    from kmc_transport.readers import BORN_KINDS, PATH_KINDS
+    from kmc_transport.sources import BORN_KINDS, PATH_KINDS
 
     lines: list[str] = []
     for title, kinds in (("paths", PATH_KINDS), ("Born charges", BORN_KINDS)):

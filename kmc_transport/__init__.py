@@ -4,21 +4,23 @@ Internal units: eV, Å, s, K, e. Results are in SI. The names below load their m
 """
 
 # no other module of the standard library: the command line first takes the working folder off the path
+import sys
 from importlib import import_module
 
+from ._moved import Moved
 from ._version import __version__
 
 _WHERE = {
     "build_catalog": "rates",
-    "fit_arrhenius": "observables",
-    "load_model": "model",
+    "fit_arrhenius": "analysis",
+    "load_model": "input",
     "open_results": "store",
     "open_trajectory": "trajectory",
-    "plot_results": "plots",
-    "run": "simulation",
+    "plot_results": "figures.results",
+    "run": "runs.pipeline",
     "sensitivity": "exact",
     "solve_exact": "exact",
-    "write_trajectory": "recording",
+    "write_trajectory": "trajectory.recording",
 }
 
 __all__ = [
@@ -35,17 +37,19 @@ __all__ = [
     "write_trajectory",
 ]
 
+sys.meta_path.append(Moved())
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .analysis import fit_arrhenius
     from .exact import sensitivity, solve_exact
-    from .model import load_model
-    from .observables import fit_arrhenius
-    from .plots import plot_results
+    from .figures.results import plot_results
+    from .input import load_model
     from .rates import build_catalog
-    from .recording import write_trajectory
-    from .simulation import run
+    from .runs.pipeline import run
     from .store import open_results
     from .trajectory import open_trajectory
+    from .trajectory.recording import write_trajectory
 
 
 def __getattr__(name: str) -> object:

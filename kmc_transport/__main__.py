@@ -22,11 +22,11 @@ def main() -> None:
     """The program."""
     try:
         _leave_the_working_folder()
-        from .terminal import open_streams, quit_on_interrupt
+        from .cli.terminal import open_streams, quit_on_interrupt
 
         quit_on_interrupt()
         open_streams()
-        from .cli import main as run
+        from .cli.app import main as run
 
         run()
     except KeyboardInterrupt:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from kmc_transport.errors import InputError, Problem
-from kmc_transport.model import Model, load_model_text
+from kmc_transport.input import load_model_text
+from kmc_transport.model import Model
 from kmc_transport.model.symmetry import site_images
 from tests.model_inputs import STRUCTURES
 

@@ -7,7 +7,8 @@ from copy import deepcopy
 
 import numpy as np
 
-from kmc_transport.model import Model, load_model_text
+from kmc_transport.input import load_model_text
+from kmc_transport.model import Model
 
 STRUCTURES = {
     "rock salt": {

@@ -18,7 +18,7 @@ from kmc_transport.model.model import (
     Structure,
     frozen_array,
 )
-from kmc_transport.vibrations import AttemptFrequency
+from kmc_transport.sources.vibrations import AttemptFrequency
 
 T0 = 300.0
 KT0 = 8.617333262145179e-05 * T0  # eV

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kmc_transport.readers import BornCharges, PolarizationPath, Snapshot, polarization_path
-from kmc_transport.readers.born_common import freeze_born
+from kmc_transport.sources import BornCharges, PolarizationPath, Snapshot, polarization_path
+from kmc_transport.sources.born.common import freeze_born
 
 HOPPING = 11
 SYMBOLS = ("Mg",) * 8 + ("O",) * 8

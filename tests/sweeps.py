@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kmc_transport.model import Model, load_model_text
+from kmc_transport.input import load_model_text
+from kmc_transport.model import Model
 
 INPUT = """
 format: 1

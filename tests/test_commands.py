@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from kmc_transport.cli import app
+from kmc_transport.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 TEXTS = sorted(

@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 
 from kmc_transport.errors import InputError
-from kmc_transport.model import load_model, load_model_text
-from kmc_transport.readers import (
+from kmc_transport.input import load_model, load_model_text
+from kmc_transport.report import Column, Table, table_lines
+from kmc_transport.sources import (
     read_born_charges,
     read_path,
     read_polarization_path,
     read_spectrum,
     read_structure,
 )
-from kmc_transport.report import Column, Table, table_lines
 
 FAULTS = (
     Path(os.environ.get("KMC_TRANSPORT_TEST_FAULTS") or Path(__file__).parents[2] / "shared" / "faults")

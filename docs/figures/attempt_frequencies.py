@@ -13,9 +13,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from kmc_transport.readers import read_spectrum
+from kmc_transport.sources import read_spectrum
+from kmc_transport.sources.vibrations import AttemptFrequency
 from kmc_transport.units import K_B
-from kmc_transport.vibrations import AttemptFrequency
 
 BARRIER = 0.242
 """eV, without zero-point energy."""

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from kmc_transport import load_model, run
-from kmc_transport.comparison_plot import plot_comparison
+from kmc_transport.figures.comparison import plot_comparison
 from kmc_transport.model import classical_model
 
 INPUTS = Path(__file__).parents[2] / "inputs"

@@ -1,10 +1,10 @@
 """The lattice kinetic Monte Carlo engine. Importing it loads numba."""
 
-from .anneal import Annealing, LatticeMonteCarlo
-from .initial import equilibrium_lattice
+from .canonical.anneal import Annealing, LatticeMonteCarlo
+from .canonical.initial import equilibrium_lattice
+from .canonical.widom import ChemicalPotential, chemical_potential
 from .replica import Events, Replica
 from .selection import ALGORITHMS, LAYOUTS, expected_hop_rate
-from .widom import ChemicalPotential, chemical_potential
 
 __all__ = [
     "ALGORITHMS",

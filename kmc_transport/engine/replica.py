@@ -12,20 +12,20 @@ import numpy.typing as npt
 from ..model.interactions import Initial
 from ..rates.catalog import RateCatalog
 from ..records import ExitReason, Tallies
-from .compiled import Compiled
-from .initial import initial_configuration
-from .kernels import BATCH
+from .canonical.initial import initial_configuration
 from .pace import Pace, ShouldStop, never
+from .plain.compiled import Compiled
+from .plain.kernels import BATCH
+from .plain.twin import Twin
 from .rows import RawRows
 from .selection import expected_acceptance, pick_algorithm, pick_layout
 from .tables import NULL, build_tables
-from .twin import Twin
 
 if TYPE_CHECKING:
-    from .coupling import Coupling
-    from .interacting import Interacting
-    from .scratch import Scratch
-    from .twin_interacting import InteractingTwin
+    from .interacting.backend import Interacting
+    from .interacting.coupling import Coupling
+    from .interacting.scratch import Scratch
+    from .interacting.twin import InteractingTwin
 
 __all__ = ["Events", "Replica"]
 
@@ -80,7 +80,7 @@ class Replica:
 
     Attributes
     ----------
-    annealing : how the start was annealed (`kmc_transport.engine.anneal.Annealing`), None if it was not, and in a
+    annealing : how the start was annealed (`engine.canonical.anneal.Annealing`), None if it was not, and in a
         restored replica. initial_note : the same in words, kept in snapshots. starts_at_rest : false if annealing did
         not come to equilibrium within its sweeps.
 
@@ -137,7 +137,7 @@ class Replica:
                     self._tables, algorithm=self.algorithm, layout=self.layout, levels=levels, **places
                 )
         else:
-            from .selection_interacting import pick_interacting
+            from .interacting.selection import pick_interacting
 
             pick_layout(layout, self._tables, "rejection_free")  # refuses an unknown one
             self.layout = "halo"
@@ -164,15 +164,15 @@ class Replica:
         model = self.catalog.model
         if not force and model.interactions is None and model.disorder is None:
             return None
-        from .coupling import couple
+        from .interacting.coupling import couple
 
         return couple(self.catalog)
 
     def _interacting(
         self, cell: IntArray, kind: IntArray, words: npt.NDArray[np.uint64]
     ) -> Interacting | InteractingTwin:
-        from .interacting import Interacting
-        from .twin_interacting import InteractingTwin
+        from .interacting.backend import Interacting
+        from .interacting.twin import InteractingTwin
 
         assert self._coupling is not None
         make: Any = InteractingTwin if self.is_twin else Interacting
@@ -388,7 +388,7 @@ class Replica:
             weight = float(self._tables.number @ self._tables.bound)
             acceptance = self.total_rate() / weight if weight else 0.0
         self.acceptance_estimate = acceptance
-        from .selection_interacting import pick_interacting
+        from .interacting.selection import pick_interacting
 
         algorithm, _ = pick_interacting("auto", self._coupling, acceptance=acceptance)
         if algorithm == self.algorithm:
@@ -469,7 +469,7 @@ class Replica:
         return total
 
     def _scratch(self) -> Scratch:
-        from .scratch import Scratch
+        from .interacting.scratch import Scratch
 
         assert self._coupling is not None
         return Scratch(self._coupling, self._backend.cells(), self._backend.kinds())

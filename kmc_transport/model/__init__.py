@@ -1,6 +1,5 @@
-"""What the user describes: input file, structure, hop network; built, then frozen into arrays."""
+"""What is simulated, as frozen records: structure, carriers, hop network, interactions."""
 
-from .build import load_model, load_model_text
 from .classical import classical_model
 from .interactions import (
     Clusters,
@@ -22,7 +21,6 @@ from .model import (
     Structure,
     frozen_array,
 )
-from .schema import input_schema
 
 __all__ = [
     "Carrier",
@@ -42,7 +40,12 @@ __all__ = [
     "Structure",
     "classical_model",
     "frozen_array",
-    "input_schema",
-    "load_model",
-    "load_model_text",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("input_schema", "load_model", "load_model_text"):  # where they were up to version 0.1
+        from .._moved import moved_name
+
+        return moved_name(__name__, name, "kmc_transport.input")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..rules import get_rule
-from ..vibrations import AttemptFrequency
+from ..sources.vibrations import AttemptFrequency
 from .interactions import Disorder, Initial, Interactions
 
 __all__ = [
@@ -244,7 +244,7 @@ class Sampling:
     """How long to simulate each point. At least one of the error targets, ``events`` or ``time`` is set."""
 
     target: str = "mobility"
-    """Observable that the error targets apply to; see `kmc_transport.observables.TARGETS`."""
+    """Observable that the error targets apply to; see `kmc_transport.analysis.TARGETS`."""
     relative_error: float | None = 0.01
     absolute_error: float | None = None
     """In the SI unit of the target observable."""
@@ -261,7 +261,7 @@ class Sampling:
     wall_time: float | None = None
     """Stop each point after this many seconds of wall time, s."""
     table_error: float | None = None
-    """Root mean square of the relative errors of all points, reached in rounds (`kmc_transport.sweep.rounds`)."""
+    """Root mean square of the relative errors of all points, reached in rounds (`kmc_transport.runs.rounds`)."""
     algorithm: str = "auto"
     """``auto``, ``null_event``, ``rejection_free`` or ``sum_tree``."""
 

@@ -1,16 +1,13 @@
-"""Operations of the labelled sites that respect the axes along which the crystal repeats."""
+"""Where the symmetry operations of a structure take its sites."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from .inputfile import Document
 from .model import Structure
-from .schema import StructureInput
-from .spacegroups import find_operations
 
-__all__ = ["find_symmetry", "site_images"]
+__all__ = ["nearest_sites", "site_images"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -19,74 +16,7 @@ _MANY = 200
 """Sites of a label from which on a tree finds the nearest one."""
 
 
-def find_symmetry(
-    lattice: FloatArray,
-    labels: list[str],
-    frac: FloatArray,
-    periodic: npt.NDArray[np.bool_],
-    given: StructureInput,
-    doc: Document,
-) -> tuple[IntArray, FloatArray, str]:
-    """Operations that keep labels, sites and the periodic axes; the identity first."""
-    identity = np.eye(3, dtype=np.int64)[None], np.zeros((1, 3))
-    if not given.symmetry:
-        return *identity, "P1"
-    kinds = {label: i + 1 for i, label in enumerate(dict.fromkeys(labels))}
-    found = find_operations(lattice, frac, [kinds[x] for x in labels], given.symprec)
-    if found is None:
-        doc.add(
-            ("structure",),
-            "the symmetry search failed",
-            remedy="change 'symprec', or switch it off with symmetry: false",
-        )
-        return *identity, ""
-    rotations, translations, symbol = found
-    keep_rotations, keep_translations = [identity[0][0]], [identity[1][0]]
-    for rotation, translation in zip(rotations, translations, strict=True):
-        if np.any(rotation[np.ix_(periodic, ~periodic)]) or np.any(rotation[np.ix_(~periodic, periodic)]):
-            continue
-        shifted = _without_wrapping(rotation, translation, labels, frac, lattice, periodic, given.symprec)
-        if shifted is None:
-            continue
-        if np.array_equal(rotation, identity[0][0]) and np.allclose(shifted, np.round(shifted), atol=1e-6):
-            continue  # the identity is there already
-        keep_rotations.append(rotation)
-        keep_translations.append(shifted)
-    return np.array(keep_rotations), np.array(keep_translations), symbol
-
-
-def _without_wrapping(
-    rotation: IntArray,
-    translation: FloatArray,
-    labels: list[str],
-    frac: FloatArray,
-    lattice: FloatArray,
-    periodic: npt.NDArray[np.bool_],
-    symprec: float,
-) -> FloatArray | None:
-    """Translation with which the operation maps sites on sites without wrapping round an axis that does not repeat.
-
-    spglib sees every axis as periodic. None when there is no such translation.
-    """
-    if periodic.all():
-        return translation
-    images = frac @ rotation.T + translation
-    shift: FloatArray | None = None
-    names = np.array(labels)
-    for label in dict.fromkeys(labels):
-        same = names == label
-        offsets = _matching(images[same], frac[same], lattice)[1][:, ~periodic]
-        if shift is None:
-            shift = offsets[0]
-        if np.any(offsets != shift):
-            return None
-    shifted = translation.copy()
-    if shift is not None:
-        shifted[~periodic] -= shift
-    return shifted
-
-
-def _matching(images: FloatArray, frac: FloatArray, lattice: FloatArray) -> tuple[IntArray, FloatArray]:
+def nearest_sites(images: FloatArray, frac: FloatArray, lattice: FloatArray) -> tuple[IntArray, FloatArray]:
     """(n,) index of the site nearest to each image, and (n, 3) the cell in which it is met."""
     if len(frac) > _MANY:
         from scipy.spatial import cKDTree
@@ -119,7 +49,7 @@ def site_images(structure: Structure) -> tuple[IntArray, IntArray]:
         frac = structure.frac[same]
         for g in range(n_ops):
             images = frac @ structure.rotations[g].T + structure.translations[g]
-            nearest, offset = _matching(images, frac, structure.lattice)
+            nearest, offset = nearest_sites(images, frac, structure.lattice)
             site[g, same] = same[nearest]
             cell[g, same] = offset.astype(np.int64)
     return site, cell

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import ARRAYS, CATALOG_ARRAYS, OBSERVABLES, ArraySpec, attributes, base_name
+from ..arrays import (
+    ARRAYS,
+    CATALOG_ARRAYS,
+    OBSERVABLES,
+    ArraySpec,
+    attributes,
+    base_name,
+)
 from ..errors import Problem, StoreError
 from ..model.model import Model
 from ..units import E_CHARGE

@@ -223,7 +223,7 @@ _STANDING = ("temperature", "events", "seconds")
 
 
 def _is_progress(content: dict[str, Any]) -> bool:
-    """Whether it has what is shown of it (see `kmc_transport.simulation.Progress`)."""
+    """Whether it has what is shown of it (see `kmc_transport.runs.pipeline.Progress`)."""
 
     def number(value: object) -> bool:
         return isinstance(value, int | float) and abs(value) < 1e300

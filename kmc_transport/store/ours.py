@@ -1,6 +1,6 @@
 """May a file be written? Where nothing is, where this program wrote the same kind of thing, or where the user says so.
 
-Results and trajectories have rules of their own (`kmc_transport.store.output`, `kmc_transport.recording`).
+Results and trajectories have rules of their own (`kmc_transport.store.output`, `kmc_transport.trajectory.recording`).
 """
 
 from __future__ import annotations

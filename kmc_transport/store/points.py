@@ -22,7 +22,14 @@ from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
 from ..model.model import frozen_array
 from ..records import Tallies
 from .atomic import owner_file, read_bytes, write_text
-from .container import Pack, pack, read_container, read_summary, reading, write_container
+from .container import (
+    Pack,
+    pack,
+    read_container,
+    read_summary,
+    reading,
+    write_container,
+)
 
 __all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
 

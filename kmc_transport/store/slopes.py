@@ -19,7 +19,7 @@ SECOND, FIVE, WILD = 1.2, 2.0, 4.0
 
 """Factors on the deviations of the second best variable and of five fields, and the most that the latter may be of the
 change of the slope (a polynomial through five may go wild), so that errors hold for all laws that were tried
-(`tests/unit/test_slopes.py`)."""
+(`tests/analysis/test_slopes.py`)."""
 COARSE = 0.25
 """Part of the slope by which variables may differ: beyond it the error spans them all."""
 TOO_OPEN = 1.0

@@ -25,7 +25,7 @@ class Status:
     """Counts of the points that the last run asked for.
 
     started : have a saved state, not finished. outside : finished points of another grid. alive : a run is at work.
-    notes : what the run, or each shard, has said last (see `kmc_transport.simulation.Progress`). failures : the first
+    notes : what the run, or each shard, has said last (see `runs.pipeline.Progress`). failures : the first
     of them.
     """
 

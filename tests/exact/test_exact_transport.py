@@ -19,7 +19,7 @@ from kmc_transport.exact.solve import largest_work
 from kmc_transport.exact.states import count_states, enumerate_states
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
-from kmc_transport.vibrations import AttemptFrequency
+from kmc_transport.sources.vibrations import AttemptFrequency
 from tests.networks import KT0, LATTICES, T0, chain, lattice_gas, make_model
 
 from .reference import all_configurations, group_inverse

@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from kmc_transport.errors import InputError
-from kmc_transport.model import load_model_text
-from kmc_transport.readers import (
+from kmc_transport.input import load_model_text
+from kmc_transport.sources import (
     Snapshot,
     read_born_charges,
     read_path,
@@ -41,8 +41,8 @@ from kmc_transport.readers import (
 from tests import path_fixtures, polarization_data
 from tests.fuzz.mutate import in_child, mutate
 from tests.model_inputs import document, hop
-from tests.unit.test_readers_born import WRITERS
-from tests.unit.test_readers_crystals import CIF, GOOD, POSCAR, PW, VASP4
+from tests.sources.test_born import WRITERS
+from tests.sources.test_crystals import CIF, GOOD, POSCAR, PW, VASP4
 
 SECONDS, MEMORY = 20, 1 << 30
 """Processor time (a busy machine is no defect) and bytes of one reading."""

@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kmc_transport import simulation
-from kmc_transport.cli import main as command_line
-from kmc_transport.point import PointSimulation
+from kmc_transport.cli.app import main as command_line
+from kmc_transport.runs import pipeline as simulation
+from kmc_transport.runs.grid import grid_points
+from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import Failure, PointStore, points_folder
-from kmc_transport.sweep.grid import grid_points
 from tests.fuzz.mutate import in_child, mutate
 from tests.sweeps import INPUT, sweep_model
 

@@ -65,7 +65,7 @@ def workplace(folder: Path) -> None:
 
 def judge(text: bytes, folder: Path) -> None:
     """Has ``check`` take a text; raises what is wrong with how it does."""
-    from kmc_transport.cli import main
+    from kmc_transport.cli.app import main
 
     (folder / "mutant.yaml").write_bytes(text)
     out, err = io.StringIO(), io.StringIO()
@@ -101,11 +101,6 @@ def load_everything() -> None:
     import scipy.spatial
     import scipy.special  # noqa: F401
     import spglib  # noqa: F401
-
-    import kmc_transport.interaction_report
-    import kmc_transport.rates
-    import kmc_transport.readers
-    import kmc_transport.report  # noqa: F401
 
     pint.UnitRegistry()
     with tempfile.TemporaryDirectory() as name:

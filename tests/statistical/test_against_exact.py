@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kmc_transport.analysis import Evaluation, evaluate
 from kmc_transport.engine import Replica
 from kmc_transport.errors import RateError
 from kmc_transport.exact import exact_values
 from kmc_transport.model.model import Model, frozen_array
-from kmc_transport.observables import Evaluation, evaluate
-from kmc_transport.point import system_of
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import Tallies
+from kmc_transport.runs.point import system_of
 from tests.networks import KT0, T0, chain, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical

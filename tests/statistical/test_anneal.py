@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from kmc_transport.engine import Replica, chemical_potential, equilibrium_lattice
-from kmc_transport.engine.anneal import LatticeMonteCarlo, anneal
-from kmc_transport.engine.equilibration import autocorrelation_time, judge
-from kmc_transport.engine.initial import initial_configuration
+from kmc_transport.engine.canonical.anneal import LatticeMonteCarlo, anneal
+from kmc_transport.engine.canonical.equilibration import autocorrelation_time, judge
+from kmc_transport.engine.canonical.initial import initial_configuration
 from kmc_transport.engine.tables import build_tables
-from kmc_transport.model import load_model_text
+from kmc_transport.input import load_model_text
 from kmc_transport.model.interactions import Clusters, Coulomb, Disorder, Initial, Interactions
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
@@ -286,7 +286,7 @@ def test_a_restored_replica_does_not_anneal_again(monkeypatch: pytest.MonkeyPatc
     catalog = build_catalog(model, temperature=T0)
     replica = Replica(catalog, seed=np.random.SeedSequence(1), sample_interval=1.0)
     assert "equilibrated at 300 K" in replica.initial_note
-    monkeypatch.setattr("kmc_transport.engine.anneal.anneal", None)
+    monkeypatch.setattr("kmc_transport.engine.canonical.anneal.anneal", None)
     again = Replica.restore(catalog, replica.snapshot())
     np.testing.assert_array_equal(again.occupation(), replica.occupation())
     assert again.initial_note == replica.initial_note

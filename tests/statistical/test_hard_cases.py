@@ -9,9 +9,9 @@ import pytest
 
 from kmc_transport.exact import exact_values
 from kmc_transport.model.model import Model, Sampling
-from kmc_transport.point import PointSimulation
 from kmc_transport.records import ExitReason
-from kmc_transport.simulation import run
+from kmc_transport.runs.pipeline import run
+from kmc_transport.runs.point import PointSimulation
 from tests.networks import KT0, T0, chain, make_model
 
 pytestmark = pytest.mark.statistical

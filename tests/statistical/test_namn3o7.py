@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmc_transport.model import load_model_text
-from kmc_transport.simulation import run
+from kmc_transport.input import load_model_text
+from kmc_transport.runs.pipeline import run
 
 pytestmark = pytest.mark.statistical
 

@@ -7,11 +7,11 @@ import pytest
 
 from kmc_transport.model.interactions import Disorder
 from kmc_transport.model.model import Model, Sampling
-from kmc_transport.point import PointSimulation
 from kmc_transport.records import ExitReason, Missing
+from kmc_transport.runs import record as record_module
+from kmc_transport.runs.point import PointSimulation
+from kmc_transport.runs.record import make_record
 from kmc_transport.store import PointRecord, build_dataset
-from kmc_transport.sweep import record as record_module
-from kmc_transport.sweep.record import make_record
 from tests.networks import T0, chain, lattice_gas, make_model
 
 LENGTH, CARRIERS, CHANNELS = 8, 6, 3

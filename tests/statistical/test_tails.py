@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.tails import Study, study
-from kmc_transport.observables.diffusion import Blocks, plateau_level
+from kmc_transport.analysis.diffusion import Blocks, plateau_level
 from tests.tails import QUICK, Case
 
 pytestmark = pytest.mark.statistical
@@ -36,9 +36,7 @@ def test_the_first_plateau_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
         last = diagonal.shape[1] - 1
         return Blocks(last if level is None else level, np.ones(1), level is not None)
 
-    monkeypatch.setattr(
-        importlib.import_module("kmc_transport.observables.evaluate"), "choose_blocks", plateau
-    )
+    monkeypatch.setattr(importlib.import_module("kmc_transport.analysis.evaluate"), "choose_blocks", plateau)
     found = study(QUICK[0], 12)
     assert found.z.mean() > 1
     with pytest.raises(AssertionError):

@@ -16,10 +16,10 @@ from kmc_transport import run
 from kmc_transport.exact import solve_exact
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
+from kmc_transport.runs import weak
+from kmc_transport.runs.grid import grid_points
+from kmc_transport.runs.job import Job, simulate_point
 from kmc_transport.store import PointRecord
-from kmc_transport.sweep import weak
-from kmc_transport.sweep.grid import grid_points
-from kmc_transport.sweep.job import Job, simulate_point
 from tests.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
 from tests.networks import KT0, T0, chain, lattice_gas, make_model
 

@@ -1,0 +1,1 @@
+"""The command ``kmc-transport``: its commands, progress on a terminal, streams and signals."""

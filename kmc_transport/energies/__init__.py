@@ -1,0 +1,1 @@
+"""The energy of a configuration: electrostatics (Ewald) and clusters."""

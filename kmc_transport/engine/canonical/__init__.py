@@ -1,0 +1,1 @@
+"""Configurations in equilibrium: where a run starts, annealing, chemical potentials."""

@@ -1,0 +1,149 @@
+"""Where the carriers sit at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ...model.interactions import Initial
+from ...units import K_B
+from ..pace import ShouldStop, never
+from ..tables import Tables, build_tables
+
+if TYPE_CHECKING:
+    from ...rates.catalog import RateCatalog
+    from .anneal import Annealing, LatticeMonteCarlo
+
+__all__ = ["annealed_lattice", "equilibrium_lattice", "initial_configuration", "place_carriers"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+def initial_configuration(
+    tables: Tables,
+    temperature: float,
+    rng: np.random.Generator,
+    initial: Initial,
+    should_stop: ShouldStop = never,
+) -> tuple[IntArray, IntArray, Annealing | None]:
+    """Where the carriers start, as ``initial`` says: (cell number, type) of each, and how it was annealed.
+
+    Annealing may not have come to equilibrium within its sweeps: it says so (`Annealing.equilibrated`). Raises
+    ValueError when the sites do not suffice, Stopped when told to.
+    """
+    if initial.kind == "given":
+        assert initial.sites is not None
+        return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
+    if initial.kind != "annealed":
+        return *place_carriers(tables, temperature, rng), None
+    lattice, report = annealed_lattice(tables, temperature, rng, initial, should_stop)
+    return *_from_sites(tables, lattice.sites), report
+
+
+def annealed_lattice(
+    tables: Tables,
+    temperature: float,
+    rng: np.random.Generator,
+    initial: Initial,
+    should_stop: ShouldStop = never,
+) -> tuple[LatticeMonteCarlo, Annealing]:
+    """Random places, cooled to ``temperature`` (K)."""
+    from .anneal import LatticeMonteCarlo, anneal, start_temperature
+
+    start = max(temperature, start_temperature(initial, temperature))
+    cell, kind = place_carriers(tables, start, rng)
+    site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
+    species = tables.type_species[kind]
+    lattice = LatticeMonteCarlo(tables.model, [site[species == s] for s in range(tables.n_species)], rng)
+    report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps, should_stop=should_stop)
+    return lattice, report
+
+
+def equilibrium_lattice(
+    catalog: RateCatalog, *, seed: int, start_temperature: float | None = None, sweeps: int = 10_000
+) -> tuple[LatticeMonteCarlo, Annealing]:
+    """Lattice Monte Carlo of the catalog's model, annealed to its temperature: for equilibrium averages.
+
+    Look at ``Annealing.equilibrated`` before use. start_temperature : K. sweeps : at most, at each temperature.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    initial = Initial("annealed", None, start_temperature, sweeps)
+    return annealed_lattice(build_tables(catalog), catalog.temperature, rng, initial)
+
+
+def _from_sites(tables: Tables, sites: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """(cell number, type) of the carriers on the given flat sites of each species."""
+    n_sites = tables.model.structure.n_sites
+    type_of = np.full((tables.n_species, n_sites), -1)
+    type_of[tables.type_species, tables.basis_site[tables.type_basis]] = np.arange(tables.n_types)
+    cells, types = [], []
+    for s, own in enumerate(sites):
+        cell, site = np.divmod(own, n_sites)
+        if len(own) != tables.number[s] or np.any(type_of[s, site] < 0):
+            raise ValueError(f"{len(own)} sites do not fit {tables.number[s]} carriers of species {s}")
+        cells.append(cell)
+        types.append(type_of[s, site])
+    return np.concatenate(cells), np.concatenate(types)
+
+
+def place_carriers(
+    tables: Tables, temperature: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Random sites for all carriers, one each: (cell number, type) of every carrier, in order of species.
+
+    Species take their sites one after the other; if one finds too few left, those with the fewest sites go first. Each
+    species is drawn without replacement from the free sites that it may occupy, with weights
+    ``exp(-site energy/kT)``: exact equilibrium for one carrier without field, and for equal site energies.
+    Drawn by the smallest of exponential numbers divided by the weights (P. S. Efraimidis and P. G. Spirakis,
+    Inf. Process. Lett. 97, 181 (2006)). Raises ValueError when the sites do not suffice.
+    """
+    try:
+        return _place(tables, temperature, rng, list(range(tables.n_species)))
+    except _TooFew:
+        sites = np.bincount(tables.type_species, minlength=tables.n_species)
+        return _place(tables, temperature, rng, np.argsort(sites, kind="stable").tolist())
+
+
+class _TooFew(ValueError):
+    """Too few free sites."""
+
+
+def _place(
+    tables: Tables, temperature: float, rng: np.random.Generator, order: list[int]
+) -> tuple[IntArray, IntArray]:
+    n_cells, kt, disorder = tables.n_cells, K_B * temperature, tables.model.disorder
+    taken = np.zeros((n_cells, tables.n_basis), np.bool_) if tables.n_species > 1 else None
+    if disorder is not None and disorder.blocked is not None:
+        taken = np.array(disorder.blocked).reshape(n_cells, -1)[:, tables.basis_site]
+    uneven = None if disorder is None else disorder.site_energy
+    cells: dict[int, IntArray] = {}
+    types: dict[int, IntArray] = {}
+    for s in order:
+        count = int(tables.number[s])
+        own = np.flatnonzero(tables.type_species == s)
+        basis = tables.type_basis[own]
+        energy = np.asarray(tables.model.site_energy)[s, tables.basis_site[basis]]
+        n_free = n_cells * len(own) - (0 if taken is None else int(taken[:, basis].sum()))
+        if count > n_free:
+            raise _TooFew(f"{count} carriers of {tables.model.carriers[s].name!r} on {n_free} free sites")
+        if uneven is not None:
+            own_sites = tables.basis_site[basis]
+            energy = energy + np.asarray(uneven[s]).reshape(n_cells, -1)[:, own_sites]
+        if taken is None and np.all(energy == energy.flat[0]):
+            chosen = np.sort(rng.choice(n_cells * len(own), count, replace=False, shuffle=False))
+        else:
+            key = np.log(rng.standard_exponential((n_cells, len(own))))
+            key += (energy - energy.min()) / kt
+            if taken is not None:
+                key[taken[:, basis]] = np.inf
+            flat = key.reshape(-1)
+            chosen = np.sort(np.argpartition(flat, count - 1)[:count]) if count else np.zeros(0, np.int64)
+        cell, k = np.divmod(chosen, len(own))
+        if taken is not None:
+            taken[cell, basis[k]] = True
+        cells[s], types[s] = cell, own[k]
+    every = range(tables.n_species)
+    return np.concatenate([cells[s] for s in every]), np.concatenate([types[s] for s in every])

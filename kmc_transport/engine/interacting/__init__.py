@@ -1,0 +1,1 @@
+"""Carriers that interact: local environments, ghost sites, null events, composition-rejection, Coulomb energies."""

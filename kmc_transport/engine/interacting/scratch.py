@@ -1,0 +1,164 @@
+"""Energy and rates of a whole configuration, counted anew with numpy: for starts, checks and total rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..tables import NULL
+from .coupling import Coupling
+from .surroundings import QUANTUM, Site, quantised
+
+__all__ = ["Scratch"]
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+PAIRS = 2_000_000
+"""Pairs of carriers that are treated at a time."""
+
+
+class Scratch:
+    """A configuration: ``cell``, ``kind`` (N,) as in `Replica`."""
+
+    def __init__(self, coupling: Coupling, cell: IntArray, kind: IntArray) -> None:
+        self.coupling, self.tables = coupling, coupling.tables
+        t = self.tables
+        self.cell, self.kind = cell, kind
+        self.index = np.stack(np.unravel_index(cell, t.size)) if len(cell) else np.zeros((3, 0), np.int64)
+        self.species = t.type_species[kind]
+        self.occupant = np.zeros((*t.size, t.n_basis), np.uint8)
+        self.occupant[(*self.index, t.type_basis[kind])] = self.species + 1
+
+    # ---- energy
+
+    def energy(self) -> int:
+        """Total energy without field, quanta."""
+        t, s, model = self.tables, self.coupling.surroundings, self.tables.model
+        site = t.basis_site[t.type_basis[self.kind]]
+        total = int(quantised(model.site_energy)[self.species, site].sum())
+        if s.site_disorder is not None:
+            total += int(s.site_disorder[(self.species, *self.index, t.type_basis[self.kind])].sum())
+        total += int(s.own_images[self.kind].sum())
+        if model.interactions is not None and model.interactions.clusters is not None:
+            total += self._clusters()
+        if s.pair is not None:
+            # every pair twice, each carrier with itself once
+            with_itself = int(s.pair[self.kind, self.kind, 0, 0, 0].sum())
+            total += (
+                sum(int(x.sum()) for _, x in self._pairs(self.kind, np.zeros(3, np.int64))) - with_itself
+            ) // 2
+        return total
+
+    def _clusters(self) -> int:
+        t, c = self.tables, self.tables.model.interactions.clusters  # type: ignore[union-attr]
+        assert c is not None
+        basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
+        total = 0
+        for number, energy in enumerate(quantised(c.energy)):
+            there = np.ones(t.size, np.bool_)
+            for m in range(int(c.start[number]), int(c.start[number + 1])):
+                b = basis_of.get(int(c.site[m]))
+                if b is None:
+                    there[:] = False
+                    break
+                at = np.roll(self.occupant[..., b], tuple(-int(x) for x in c.cell[m]), axis=(0, 1, 2))
+                there &= at == c.species[m] + 1
+            total += int(energy) * int(there.sum())
+        return total
+
+    def _pairs(self, kinds: IntArray, step: IntArray) -> list[tuple[slice, IntArray]]:
+        """Coulomb energies of all carriers (second axis) with carriers moved by ``step`` and turned into ``kinds``."""
+        t, pair = self.tables, self.coupling.surroundings.pair
+        assert pair is not None
+        n, found = len(self.kind), []
+        rows = max(1, PAIRS // max(1, n))
+        for start in range(0, n, rows):
+            part = slice(start, min(n, start + rows))
+            d = (self.index[:, part, None] + step[:, None, None] - self.index[:, None, :]) % np.array(
+                t.size
+            ).reshape(3, 1, 1)
+            found.append((part, pair[self.kind[None, :], kinds[part, None], d[0], d[1], d[2]]))
+        return found
+
+    # ---- rates
+
+    def open_rates(self) -> FloatArray:
+        """(n_hops,) total rate of the open hops of each kind, 1/s."""
+        t = self.tables
+        total = np.zeros(len(self.coupling.surroundings.hops))
+        for row in np.flatnonzero(t.hop != NULL):
+            carriers = self.open_carriers(int(row))
+            if len(carriers):
+                difference, shift = self.values(int(row), carriers)
+                total[t.hop[row]] = self.coupling.barriers.many(int(t.hop[row]), difference, shift).sum()
+        return total
+
+    def open_carriers(self, row: int) -> IntArray:
+        """Carriers that may make the hop of ``row``."""
+        t = self.tables
+        carriers = np.flatnonzero(self.kind == row // t.width)
+        if t.to_itself[row]:
+            return carriers
+        target = self.coupling.target(row)
+        free = self._at(carriers, target) == 0
+        blocked = self.coupling.surroundings.blocked
+        if blocked is not None:
+            free &= ~blocked[(*self._cells(carriers, target), target[0])]
+        return carriers[free]
+
+    def values(self, row: int, carriers: IntArray) -> tuple[IntArray, IntArray]:
+        """Energy difference and barrier shift of ``row`` for each of the carriers, quanta."""
+        t, s = self.tables, self.coupling.surroundings
+        hop, terms = int(t.hop[row]), s.hops[int(t.hop[row])]
+        columns = [np.full(len(carriers), x, np.int64) for x in terms.constant]
+        for condition, numbers in terms.terms.items():
+            there = np.ones(len(carriers), np.bool_)
+            for site, species in condition:
+                there &= self._at(carriers, site) == species + 1
+            for column, number in zip(columns, numbers, strict=True):
+                column += there * number
+        difference, shift = columns[0], columns[1] + np.array(terms.table)[columns[2]]
+        basis, target = int(t.type_basis[row // t.width]), self.coupling.target(row)
+        here = self.index[:, carriers]
+        if s.barrier_disorder is not None:
+            shift = shift + s.barrier_disorder[(hop, *here)]
+        if t.to_itself[row]:
+            return difference, shift
+        if s.site_disorder is not None:
+            species = int(t.type_species[row // t.width])
+            there_ = s.site_disorder[(species, *self._cells(carriers, target), target[0])]
+            difference = difference + there_ - s.site_disorder[(species, *here, basis)]
+        if s.pair is not None:
+            difference = difference + self._coulomb(row, carriers, np.array(target[1]))
+        return difference, shift
+
+    def _coulomb(self, row: int, carriers: IntArray, step: IntArray) -> IntArray:
+        t, pair = self.tables, self.coupling.surroundings.pair
+        assert pair is not None
+        before, after = row // t.width, int(t.target_type[row])
+        found = np.zeros(len(carriers), np.int64)
+        size = np.array(t.size).reshape(3, 1, 1)
+        rows = max(1, PAIRS // max(1, len(self.kind)))
+        for start in range(0, len(carriers), rows):
+            part = carriers[start : start + rows]
+            d = (self.index[:, part, None] - self.index[:, None, :]) % size
+            e = (d + step.reshape(3, 1, 1)) % size
+            others = self.kind[None, :]
+            change = pair[others, after, e[0], e[1], e[2]] - pair[others, before, d[0], d[1], d[2]]
+            change[np.arange(len(part)), part] = 0
+            found[start : start + rows] = change.sum(axis=1)
+        return found
+
+    def _cells(self, carriers: IntArray, site: Site) -> tuple[IntArray, ...]:
+        return tuple(
+            (x[carriers] + c) % n for x, c, n in zip(self.index, site[1], self.tables.size, strict=True)
+        )
+
+    def _at(self, carriers: IntArray, site: Site) -> IntArray:
+        """Occupant of a site given relative to each carrier."""
+        return np.asarray(self.occupant[(*self._cells(carriers, site), site[0])], np.int64)
+
+    def in_ev(self) -> float:
+        """Total energy, eV."""
+        return self.energy() * QUANTUM

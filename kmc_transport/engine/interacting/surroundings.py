@@ -1,0 +1,258 @@
+"""What each hop's rate depends on, in whole numbers: terms of its surroundings, pair energies, disorder.
+
+Energies are counted in units of `QUANTUM`. Sums of whole numbers are exact, so that energies kept up to date hop by
+hop never drift from those counted anew, and the energy of a configuration stays a function of the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ...model.interactions import Interactions
+from ...rates.catalog import RateCatalog
+from ...rates.configuration import ConfigurationRates
+from ..tables import Tables
+
+__all__ = ["QUANTUM", "HopTerms", "Site", "Surroundings", "build_surroundings", "quantised"]
+
+IntArray = npt.NDArray[np.int64]
+
+QUANTUM = 2.0**-44
+"""eV; about 6e-14. The largest energy that fits 64 bits is 5e5 eV."""
+
+Site = tuple[int, tuple[int, int, int]]
+"""Basis site and cell relative to the origin of a hop, as near as the periodic supercell allows."""
+
+Condition = frozenset[tuple[Site, int]]
+"""(site, species) pairs that must all hold."""
+
+
+def quantised(energy: npt.ArrayLike) -> IntArray:
+    """Energies (eV) as whole numbers of `QUANTUM`; nan becomes 0."""
+    scaled = np.rint(np.nan_to_num(np.asarray(energy, np.float64)) / QUANTUM)
+    if scaled.size and np.abs(scaled).max() > 2.0**61:
+        raise ValueError("an energy is larger than 1e5 eV")
+    return scaled.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class HopTerms:
+    """What one directed hop's numbers are made of: constants, and an increment for each condition that holds.
+
+    Each number triple is (energy difference, barrier shift, code of the environment table), the first two in quanta.
+    """
+
+    constant: tuple[int, int, int]
+    terms: dict[Condition, tuple[int, int, int]]
+    table: tuple[int, ...]
+    """Barrier shift by code of the environment table; (0,) without one."""
+
+    @property
+    def single(self) -> dict[Site, dict[int, tuple[int, int, int]]]:
+        """Increments by site and species, of the conditions on one site."""
+        found: dict[Site, dict[int, tuple[int, int, int]]] = {}
+        for condition, numbers in self.terms.items():
+            if len(condition) == 1:
+                ((site, species),) = condition
+                found.setdefault(site, {})[species] = numbers
+        return found
+
+    @property
+    def several(self) -> dict[Condition, tuple[int, int, int]]:
+        """Conditions on several sites."""
+        return {c: n for c, n in self.terms.items() if len(c) > 1}
+
+    def range(self, column: int) -> tuple[int, int]:
+        """Least and largest value of a column, disorder and Coulomb energies apart."""
+        low = high = self.constant[column]
+        for choices in self.single.values():
+            values = [0, *(numbers[column] for numbers in choices.values())]
+            low, high = low + min(values), high + max(values)
+        for numbers in self.several.values():
+            low, high = low + min(0, numbers[column]), high + max(0, numbers[column])
+        return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """All of a model's interactions and disorder as the engine sees them; S species, T types (see `Tables`)."""
+
+    hops: tuple[HopTerms, ...]
+    """Of each directed hop of the catalog."""
+    pair: IntArray | None
+    """(T, T, L1, L2, L3) Coulomb energy of a carrier of type [0] in cell 0 and one of type [1] in cell (i, j, k)."""
+    own_images: IntArray
+    """(T,) energy of a carrier with its own periodic images."""
+    site_disorder: IntArray | None
+    """(S, L1, L2, L3, B)"""
+    barrier_disorder: IntArray | None
+    """(n_hops, L1, L2, L3), by cell of the origin."""
+    blocked: npt.NDArray[np.bool_] | None
+    """(L1, L2, L3, B)"""
+
+    @property
+    def reach(self) -> tuple[int, int, int]:
+        """Most cells along each axis between a hop's origin and what it depends on."""
+        most = np.zeros(3, np.int64)
+        for hop in self.hops:
+            for condition in hop.terms:
+                for (_, cell), _ in condition:
+                    most = np.maximum(most, np.abs(cell))
+        return int(most[0]), int(most[1]), int(most[2])
+
+    @property
+    def static(self) -> bool:
+        """Whether rates depend on the hop alone (sites may still be blocked)."""
+        none = self.pair is None and self.site_disorder is None and self.barrier_disorder is None
+        return none and not any(hop.terms for hop in self.hops)
+
+
+def nearest(cell: npt.ArrayLike, size: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The smallest of a cell offset's periodic images."""
+    a, b, c = ((int(x) + s // 2) % s - s // 2 for x, s in zip(np.asarray(cell), size, strict=True))
+    return a, b, c
+
+
+def build_surroundings(catalog: RateCatalog, tables: Tables) -> Surroundings:
+    """Terms of every hop, and the tables of disorder and Coulomb energies; of ``tables`` only the types count."""
+    t, model = tables, tables.model
+    interactions = model.interactions or Interactions()
+    rates = ConfigurationRates(catalog)
+    basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
+    charge = np.array([c.charge for c in model.carriers])[t.type_species]
+    pair, own = _coulomb(interactions, t, charge)
+    hops = [_hop(interactions, rates, t, basis_of, hop, own) for hop in range(model.network.n_hops)]
+    site_disorder = barrier_disorder = blocked = None
+    if model.disorder is not None:
+        d, shape = model.disorder, (*t.size, model.structure.n_sites)
+        if d.site_energy is not None:
+            by_site = np.asarray(d.site_energy).reshape(-1, *shape)
+            site_disorder = quantised(by_site[..., t.basis_site])
+        if d.barrier is not None:
+            by_hop = np.asarray(d.barrier).reshape(*t.size, -1)
+            barrier_disorder = np.ascontiguousarray(np.moveaxis(quantised(by_hop), -1, 0))
+        if d.blocked is not None and np.any(d.blocked):
+            blocked = np.asarray(d.blocked, np.bool_).reshape(shape)[..., t.basis_site]
+    return Surroundings(tuple(hops), pair, own, site_disorder, barrier_disorder, blocked)
+
+
+def _coulomb(interactions: Interactions, t: Tables, charge: np.ndarray) -> tuple[IntArray | None, IntArray]:
+    if interactions.coulomb is None or not charge.any():
+        return None, np.zeros(t.n_types, np.int64)
+    site = t.basis_site[t.type_basis]
+    # as symmetric as it should be, to the last digit
+    potential = np.asarray(interactions.coulomb.potential)[site[:, None], site[None, :]]
+    back = potential.transpose(1, 0, 2, 3, 4)
+    for axis, n in zip((2, 3, 4), t.size, strict=True):
+        back = np.take(back, -np.arange(n) % n, axis=axis)
+    product = charge[:, None] * charge[None, :]
+    pair = quantised(product[:, :, None, None, None] * (0.5 * (potential + back)))
+    own = quantised(0.5 * charge**2 * potential[np.arange(t.n_types), np.arange(t.n_types), 0, 0, 0])
+    return pair, own
+
+
+def _hop(
+    interactions: Interactions,
+    rates: ConfigurationRates,
+    t: Tables,
+    basis_of: dict[int, int],
+    hop: int,
+    own_images: IntArray,
+) -> HopTerms:
+    model, net = t.model, t.model.network
+    species = int(net.carrier[hop])
+    origin: Site = (basis_of[int(net.origin[hop])], (0, 0, 0))
+    target: Site = (basis_of[int(net.target[hop])], nearest(net.cell[hop], t.size))
+    allowed = np.asarray(model.allowed_sites)
+
+    def condition(
+        members: Iterator[tuple[Site | None, int]], carrier_at: Site, empty: Site
+    ) -> Condition | None:
+        """What else must hold, with the carrier on one end of the hop and the other one empty; None: impossible."""
+        needed: dict[Site, int] = {}
+        for site, wanted in members:
+            if site is None or not allowed[wanted, t.basis_site[site[0]]]:
+                return None
+            if site == carrier_at:
+                if wanted != species:
+                    return None
+            elif site == empty or needed.setdefault(site, wanted) != wanted:
+                return None
+        return frozenset(needed.items())
+
+    terms: dict[Condition, list[int]] = {}
+
+    def add(found: Condition | None, *numbers: int) -> None:
+        if found is not None:
+            old = terms.setdefault(found, [0, 0, 0])
+            for i, n in enumerate(numbers):
+                old[i] += n
+
+    energy = quantised(model.site_energy)
+    if origin != target:
+        before, after = int(net.origin[hop]), int(net.target[hop])
+        kind = {
+            (int(s), int(b)): k for k, (s, b) in enumerate(zip(t.type_species, t.type_basis, strict=True))
+        }
+        images = own_images[kind[species, target[0]]] - own_images[kind[species, origin[0]]]
+        add(frozenset(), int(energy[species, after] - energy[species, before] + images))
+        if interactions.clusters is not None:
+            c = interactions.clusters
+            for number, shift in _touching(c, model.structure.n_sites, t, basis_of, (origin, target)):
+                members = slice(int(c.start[number]), int(c.start[number + 1]))
+
+                def there(
+                    members: slice = members, shift: npt.ArrayLike = shift
+                ) -> Iterator[tuple[Site | None, int]]:
+                    return _sites(c, members, t, basis_of, shift)
+
+                value = int(quantised(c.energy[number]))
+                add(condition(there(), origin, target), -value)
+                add(condition(there(), target, origin), value)
+    table: tuple[int, ...] = (0,)
+    for environment in interactions.environments:
+        if environment.hop_class == int(net.hop_class[hop]):
+            own_barrier = rates.rule_of(hop).equal_ends_barrier
+            table = tuple(int(x) for x in quantised(np.asarray(environment.barrier) - own_barrier))
+            for m in range(int(environment.start[hop]), int(environment.start[hop + 1])):
+                sites = _sites(environment, slice(m, m + 1), t, basis_of, (0, 0, 0))
+                add(condition(sites, origin, target), 0, 0, int(environment.stride[m]))
+    local = interactions.local_clusters
+    if local is not None:
+        for number in np.flatnonzero(np.asarray(local.hop) == hop).tolist():
+            members = slice(int(local.start[number]), int(local.start[number + 1]))
+            sites = _sites(local, members, t, basis_of, (0, 0, 0))
+            add(condition(sites, origin, target), 0, int(quantised(local.energy[number])))
+    constant = terms.pop(frozenset(), [0, 0, 0])
+    kept = {c: (n[0], n[1], n[2]) for c, n in terms.items() if any(n)}
+    order = sorted(kept, key=lambda c: sorted(c))
+    return HopTerms((constant[0], constant[1], constant[2]), {c: kept[c] for c in order}, table)
+
+
+def _touching(
+    clusters: object, n_sites: int, t: Tables, basis_of: dict[int, int], ends: tuple[Site, Site]
+) -> list[tuple[int, tuple[int, int, int]]]:
+    """(cluster, translation) of every copy of a cluster with a member on one of the ends, each once."""
+    c: object = clusters
+    found: dict[tuple[int, tuple[int, int, int]], None] = {}
+    owner = np.repeat(np.arange(len(c.energy)), np.diff(c.start))  # type: ignore[attr-defined]
+    for basis, cell in ends:
+        for m in np.flatnonzero(np.asarray(c.site) == int(t.basis_site[basis])):  # type: ignore[attr-defined]
+            shift = nearest(np.array(cell) - np.asarray(c.cell[m]), t.size)  # type: ignore[attr-defined]
+            found[int(owner[m]), shift] = None
+    return list(found)
+
+
+def _sites(
+    members: object, which: slice, t: Tables, basis_of: dict[int, int], shift: npt.ArrayLike
+) -> Iterator[tuple[Site | None, int]]:
+    """(site, species) of some members, moved by ``shift`` cells; no site where no carrier may sit."""
+    m: object = members
+    for site, cell, species in zip(m.site[which], m.cell[which], m.species[which], strict=True):  # type: ignore[attr-defined]
+        basis = basis_of.get(int(site))
+        place = nearest(np.asarray(cell) + np.asarray(shift), t.size)
+        yield (None if basis is None else (basis, place)), int(species)

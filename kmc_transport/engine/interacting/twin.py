@@ -1,0 +1,400 @@
+"""The algorithms of interacting carriers once more in plain Python; see `twin`.
+
+Every energy is that of the whole configuration after a hop less that before, both from scratch; nothing is updated.
+Energies are whole numbers of quanta, as in the kernels, so that both give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ...model.interactions import Interactions
+from ...rates.configuration import ConfigurationRates
+from ..plain.twin import Twin, split
+from ..tables import NULL
+from .classes import margin, rate_classes
+from .coupling import Coupling
+from .kernels_coulomb import LANES
+from .kernels_listed import PEAK, RARE
+from .surroundings import QUANTUM, quantised
+
+__all__ = ["InteractingTwin", "WholeEnergies"]
+
+IntArray = npt.NDArray[np.int64]
+FULL = 2**64
+BATCH = 32
+
+
+def rounded_energy(energy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Energies (eV) rounded to quanta; sums of such numbers are exact."""
+    return np.asarray(quantised(energy) * QUANTUM, np.float64)
+
+
+class WholeEnergies:
+    """Energies of whole configurations in quanta, by `ConfigurationRates` with energies rounded to quanta."""
+
+    def __init__(self, coupling: Coupling) -> None:
+        self.coupling = coupling
+        model = coupling.catalog.model
+        given = model.interactions or Interactions()
+        clusters, local, disorder = given.clusters, given.local_clusters, model.disorder
+        if clusters is not None:
+            clusters = replace(clusters, energy=rounded_energy(clusters.energy))
+        if local is not None:
+            local = replace(local, energy=rounded_energy(local.energy))
+        if disorder is not None and disorder.site_energy is not None:
+            disorder = replace(disorder, site_energy=rounded_energy(disorder.site_energy))
+        if disorder is not None and disorder.barrier is not None:
+            disorder = replace(disorder, barrier=rounded_energy(disorder.barrier))
+        site_energy = np.where(np.isnan(model.site_energy), np.nan, quantised(model.site_energy) * QUANTUM)
+        short = Interactions(clusters, None, local, ())
+        rounded = replace(model, site_energy=site_energy, interactions=short, disorder=disorder)
+        self.rates = ConfigurationRates(replace(coupling.catalog, model=rounded))
+        self.given = ConfigurationRates(coupling.catalog)
+        self.kind_of = {
+            (int(s), int(coupling.tables.basis_site[b])): k
+            for k, (s, b) in enumerate(
+                zip(coupling.tables.type_species, coupling.tables.type_basis, strict=True)
+            )
+        }
+        self._energy: dict[bytes, int] = {}
+
+    def energy(self, occupation: IntArray) -> int:
+        """Total energy of an (n_flat,) configuration."""
+        key = occupation.tobytes()
+        if key not in self._energy:
+            total = self.rates.energy(occupation) / QUANTUM
+            assert total == int(total)
+            self._energy[key] = int(total) + self._coulomb(occupation)
+        return self._energy[key]
+
+    def _coulomb(self, occupation: IntArray) -> int:
+        s, r = self.coupling.surroundings, self.rates
+        where = np.flatnonzero(occupation)
+        kinds = [self.kind_of[int(occupation[f]) - 1, int(f) % r.n_sites] for f in where]
+        total = int(s.own_images[kinds].sum())
+        if s.pair is not None:
+            cells = r.cells[where // r.n_sites]
+            for i in range(len(where)):
+                for j in range(i):
+                    d = (cells[j] - cells[i]) % r.size
+                    total += int(s.pair[kinds[i], kinds[j], d[0], d[1], d[2]])
+        return total
+
+    def difference(self, occupation: IntArray, hop: int, cell: IntArray) -> int:
+        """Energy after a hop less that before."""
+        origin, target = self.rates.ends(hop, cell)
+        after = occupation.copy()
+        after[origin] = 0
+        after[target] = occupation[origin]
+        return self.energy(after) - self.energy(occupation)
+
+    def shift(self, occupation: IntArray, hop: int, cell: IntArray) -> int:
+        """Shift of a hop's barrier."""
+        model = self.coupling.catalog.model
+        shift = self.rates.barrier_shift(occupation, hop, cell) / QUANTUM
+        assert shift == int(shift)
+        total = int(shift)
+        tables = () if model.interactions is None else model.interactions.environments
+        for table in tables:
+            if table.hop_class == int(model.network.hop_class[hop]):
+                members = slice(table.start[hop], table.start[hop + 1])
+                flat = self.rates.flat(table.site[members], cell + table.cell[members])
+                code = int(table.stride[members][occupation[flat] == table.species[members] + 1].sum())
+                total += int(quantised(table.barrier[code] - self.given.rule_of(hop).equal_ends_barrier))
+        return total
+
+
+class InteractingTwin(Twin):
+    """State of one replica; see `kmc_transport.engine.interacting.backend.Interacting` for the arguments."""
+
+    def __init__(
+        self,
+        coupling: Coupling,
+        *,
+        algorithm: str,
+        levels: int,
+        cell: IntArray,
+        kind: IntArray,
+        words: npt.NDArray[np.uint64],
+    ) -> None:
+        self.coupling, self.whole = coupling, WholeEnergies(coupling)
+        self.classes, self.margin = rate_classes(coupling), margin(coupling)
+        super().__init__(
+            coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words
+        )
+        self.algorithm = algorithm
+        self.energy_change = 0
+        self.clamped = [0] * self.tables.n_rows
+        self.reached = coupling.reached()
+        blocked = coupling.surroundings.blocked
+        self.blocked = (
+            set()
+            if blocked is None
+            else {((int(i), int(j), int(k)), int(b)) for i, j, k, b in np.argwhere(blocked)}
+        )
+        self.lists: list[list[tuple[int, int]]] = [[] for _ in self.classes.bound]
+        self.listed: dict[tuple[int, int], int] = {}
+        self.bounds: dict[tuple[int, int], float] = {}
+        self.reference: dict[tuple[int, int], int] = {}
+        self.open_before: set[tuple[int, int]] = set()
+        self.attempts = 0.0
+        """Expected per sample interval as the last one was made."""
+        if algorithm != "null_event":
+            for carrier in range(len(self.kind)):
+                for slot in range(self.tables.width):
+                    self.renew((carrier, slot))
+
+    def carry_on(self, other: InteractingTwin) -> None:
+        """Take over the state of another algorithm."""
+        self.cell = [list(c) for c in other.cell]
+        self.energy_change, self.clamped = other.energy_change, list(other.clamped)
+        self.clear()
+
+    # ---- energies and rates
+
+    def occupation(self) -> IntArray:
+        r = self.whole.rates
+        full = np.zeros(len(r.cells) * r.n_sites, np.int64)
+        for carrier, species in enumerate(self.species):
+            cell, basis = self.site(carrier)
+            full[r.flat(int(self.tables.basis_site[basis]), np.array(cell))] = species + 1
+        return full
+
+    def may_hop(self, carrier: int, row: int) -> bool:
+        return self.target(carrier, row) not in self.blocked and super().may_hop(carrier, row)
+
+    def values(self, carrier: int, row: int) -> tuple[int, int]:
+        """Energy difference and barrier shift of a hop, quanta."""
+        hop, cell = int(self.tables.hop[row]), np.array(self.wrap(self.cell[carrier]))
+        occupation = self.occupation()
+        return self.whole.difference(occupation, hop, cell), self.whole.shift(occupation, hop, cell)
+
+    def execute(self, carrier: int, row: int, difference: int, clamped: bool) -> None:
+        self.energy_change += difference
+        self.clamped[row] += clamped
+        self.move(carrier, row)
+
+    def clamped_events(self) -> IntArray:
+        return np.array(self.clamped)
+
+    # ---- null events
+
+    def null_event(self, attempts: int) -> None:
+        t, c = self.tables, self.coupling
+        weight = t.number * t.bound
+        cut = [x * 2.0**64 for x in np.cumsum(weight) / max(weight.sum(), 1e-300)]
+        # the kernel of codes chooses a batch before it executes
+        batch = BATCH if c.codes is not None else 1
+        for begin in range(0, attempts, batch):
+            chosen = []
+            for _ in range(min(batch, attempts - begin)):
+                species = 0
+                if t.n_species > 1:
+                    r = self.random()
+                    while species < t.n_species - 1 and r >= int(cut[species]):
+                        species += 1
+                carrier, fraction = split(self.random(), int(t.number[species]))
+                carrier += int(t.first[species])
+                if t.two_draws:
+                    fraction = self.random()
+                chosen.append((carrier, *split(fraction, t.width)))
+            for i, (carrier, slot, fraction) in enumerate(chosen):
+                row = self.kind[carrier] * t.width + slot
+                if fraction >= int(t.threshold[row]):
+                    row = int(t.alias[row])
+                if t.hop[row] == NULL or not self.may_hop(carrier, row):
+                    continue
+                difference, shift = self.values(carrier, row)
+                hop = int(t.hop[row])
+                rate, clamped = c.barriers.one(hop, difference, shift)
+                bound = float(c.bound[hop])
+                assert rate <= bound
+                if self.kept(rate, bound, clamped):
+                    self.execute(carrier, row, difference, clamped)
+                    self.log.append((begin + i, carrier, row, 0.0))
+        self.attempts_in_row += attempts
+
+    def kept(self, rate: float, bound: float, clamped: bool) -> bool:
+        """Whether an attempt at a bound is kept: by 64 random bits for codes, by a float for energies."""
+        r = self.random()
+        if self.coupling.codes is None:
+            return (r >> 11) * 2.0**-53 * bound < rate
+        return r < self.chance(rate, bound, clamped)
+
+    @staticmethod
+    def chance(rate: float, bound: float, clamped: bool) -> int:
+        share = rate / bound
+        return ((FULL - 1 if share >= 1 else int(share * 2.0**64)) & (FULL - 2)) | clamped
+
+    # ---- listed hops
+
+    def row_of(self, entry: tuple[int, int]) -> int:
+        return self.kind[entry[0]] * self.tables.width + entry[1]
+
+    def renew(self, entry: tuple[int, int]) -> None:
+        """List an entry by its rate, or by a bound that holds within the margin."""
+        row = self.row_of(entry)
+        bound = 0.0
+        self.open_before.discard(entry)
+        if self.tables.hop[row] != NULL and self.may_hop(entry[0], row):
+            self.open_before.add(entry)
+            hop, (difference, shift) = int(self.tables.hop[row]), self.values(entry[0], row)
+            self.reference[entry] = difference
+            bound = self.coupling.barriers.one(hop, difference, shift)[0]
+            if self.margin:
+                sides = (difference - self.margin, difference + self.margin)
+                bound = PEAK * max(bound, *(self.coupling.barriers.one(hop, x, shift)[0] for x in sides))
+        self.bounds[entry] = bound
+        before, after = self.listed.get(entry, -1), self.classes.of(bound)
+        slower = entry in self.open_before and before >= 0 and (after < 0 or after > before)
+        if self.coupling.codes is not None and slower and RARE * self.weight(before) < self.attempts:
+            return
+        self.relist(entry, after)
+
+    def weight(self, number: int) -> float:
+        """Expected attempts of an entry of a class per sample interval."""
+        return float(self.classes.bound[number]) * self.interval
+
+    def relist(self, entry: tuple[int, int], after: int) -> None:
+        """Put an entry into a list, or none (-1)."""
+        before = self.listed.get(entry, -1)
+        if self.algorithm == "sum_tree" or before == after:
+            return
+        self.listed[entry] = after
+        if before >= 0:
+            entries = self.lists[before]
+            place = entries.index(entry)
+            last = entries.pop()
+            if place < len(entries):
+                entries[place] = last
+        if after >= 0:
+            self.lists[after].append(entry)
+
+    def touched(self, site: tuple[tuple[int, ...], int], mover: int) -> list[tuple[int, int]]:
+        """Entries of other carriers that a change of ``site`` concerns."""
+        cell, basis = site
+        found = []
+        for kind, offset, changes in self.reached[basis]:
+            origin = self.wrap([x - o for x, o in zip(cell, offset, strict=True)])
+            other = self.at.get((origin, int(self.tables.type_basis[kind])))
+            if other is not None and other != mover and self.kind[other] == kind:
+                found += [(other, slot) for slot, _ in changes]
+        return found
+
+    def left_the_margin(self, mover: int) -> list[tuple[int, int]]:
+        """Open entries of other carriers whose energy difference is too far from that for which they were listed."""
+        if not self.margin:
+            return []
+        found = []
+        for first in range(0, self.tables.width, int(LANES)):
+            for carrier in range(len(self.kind)):
+                for slot in range(first, min(first + int(LANES), self.tables.width)):
+                    entry, row = (carrier, slot), self.row_of((carrier, slot))
+                    if carrier == mover or entry not in self.open_before or not self.may_hop(carrier, row):
+                        continue
+                    if abs(self.values(carrier, row)[0] - self.reference[entry]) > self.margin:
+                        found.append(entry)
+        return found
+
+    def total(self) -> float:
+        """Expected attempts per sample interval."""
+        if self.algorithm == "sum_tree":
+            return self.sums()[1] * self.interval
+        total = 0.0
+        for bound, entries in zip(self.classes.bound[::-1], self.lists[::-1], strict=True):
+            total += float(len(entries)) * (float(bound) * self.interval)
+        return total
+
+    def sums(self) -> list[float]:
+        leaves = 1 << max(0, len(self.kind) - 1).bit_length()
+        tree = [0.0] * (2 * leaves)
+        for carrier in range(len(self.kind)):
+            for slot in range(self.tables.width):
+                tree[leaves + carrier] += self.bounds[carrier, slot]
+        for node in range(leaves - 1, 0, -1):
+            tree[node] = tree[2 * node] + tree[2 * node + 1]
+        return tree
+
+    def choose_entry(self, total: float) -> tuple[tuple[int, int], float, int]:
+        """Entry, its bound and its class (-1 with a tree)."""
+        r, r2 = self.random(), self.random()
+        x = (r >> 11) * 2.0**-53 * total
+        if self.algorithm == "sum_tree":
+            x /= self.interval
+            tree, node = self.sums(), 1
+            while node < len(tree) // 2:
+                node *= 2
+                if tree[node + 1] > 0 and x >= tree[node]:
+                    x -= tree[node]
+                    node += 1
+            carrier = node - len(tree) // 2
+            found = (carrier, 0)
+            for slot in range(self.tables.width):
+                bound = self.bounds[carrier, slot]
+                if bound > 0:
+                    found = (carrier, slot)
+                    if x < bound:
+                        break
+                    x -= bound
+            return found, self.bounds[found], -1
+        chosen = 0
+        for c, entries in enumerate(self.lists):
+            if entries:
+                chosen = c
+                weight = float(len(entries)) * self.weight(c)
+                if x < weight:
+                    break
+                x -= weight
+        entries = self.lists[chosen]
+        return entries[split(r2, len(entries))[0]], float(self.classes.bound[chosen]), chosen
+
+    def rejection_free(self, sample: int) -> None:
+        """Attempts until the end of the sample interval."""
+        remaining = 1.0
+        while True:
+            total = self.attempts = self.total()
+            wait = -math.log(((self.random() >> 11) + 1) * 2.0**-53) / total
+            if wait >= remaining:
+                return
+            remaining -= wait
+            self.attempts_in_row += 1
+            entry, bound, listed = self.choose_entry(total)
+            carrier, row = entry[0], self.row_of(entry)
+            difference, shift = self.values(carrier, row)
+            rate, clamped = self.coupling.barriers.one(int(self.tables.hop[row]), difference, shift)
+            assert rate <= bound
+            if self.coupling.codes is not None and listed not in (-1, self.classes.of(rate)):
+                if (self.random() >> 11) * 2.0**-53 * bound >= rate:
+                    self.relist(entry, self.classes.of(rate))
+                    continue
+            elif self.coupling.codes is not None:
+                sure = self.algorithm == "sum_tree" or self.chance(rate, bound, False) == FULL - 2
+                if not sure and not self.kept(rate, bound, clamped):
+                    continue
+            elif not self.kept(rate, bound, clamped):
+                continue
+            self.log.append((sample, carrier, row, 1.0 - remaining))
+            self.execute_listed(carrier, row, difference, clamped)
+
+    def execute_listed(self, carrier: int, row: int, difference: int, clamped: bool) -> None:
+        origin, target = self.site(carrier), self.target(carrier, row)
+        if origin == target:
+            self.execute(carrier, row, difference, clamped)
+            return
+        self.execute(carrier, row, difference, clamped)
+        far = self.left_the_margin(carrier)  # found first, renewed last
+
+        def end(entry: tuple[int, int]) -> tuple[tuple[int, ...], int]:
+            return self.target(entry[0], self.row_of(entry))
+
+        around_target, around_origin = self.touched(target, carrier), self.touched(origin, carrier)
+        closed = [e for e in around_target if end(e) == target]
+        own = [(carrier, slot) for slot in range(self.tables.width)]
+        # hops to the origin open when their turn comes there
+        for entry in [*closed, *own, *(e for e in around_target if end(e) != origin), *around_origin, *far]:
+            self.renew(entry)

@@ -1,0 +1,1 @@
+"""Carriers without interactions: tables in memory, kernels, the same in plain Python."""

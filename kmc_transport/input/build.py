@@ -1,0 +1,427 @@
+"""From the text of an input file to the frozen model: parse, validate, build, check, all problems at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from ..model.classical import marked
+from ..model.model import (
+    Carrier,
+    HopNetwork,
+    InputSource,
+    Model,
+    Structure,
+    frozen_array,
+)
+from ..model.network import Bond, BondFinder, components, reversed_bond, travel_axes
+from .conditions import build_conditions, build_sampling
+from .document import Document, KeyPath, nearest, parse_yaml, read_text
+from .hops import HopGroup, find_hops
+from .interacting import build_interacting
+from .memory import available_memory, check_memory
+from .response import Centres
+from .schema import CarrierInput
+from .site_dipoles import site_dipoles
+from .site_energies import SaddleHops, given_energies, hop_classes, site_energies
+from .structure import build_structure
+from .validation import Sections, validate
+
+__all__ = ["load_model", "load_model_text"]
+
+_AXES = "abc"
+_SHORTEST_WAY = 0.05
+_AUTO_LENGTH = 20.0
+_AUTO_DEVIATION = 0.01
+_AUTO_SITES = 2_000_000
+
+
+def load_model(path: str | Path) -> Model:
+    """Model of an input file.
+
+    Raises
+    ------
+    InputError : with every problem of the file, each with its line, key and remedy.
+    """
+    path = Path(path)
+    return load_model_text(read_text(path), str(path), path.parent)
+
+
+def load_model_text(
+    text: str,
+    path: str = "<string>",
+    base: str | Path | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Model:
+    """Model of the text of an input file.
+
+    Parameters
+    ----------
+    path : name for messages.
+    base : folder that structure files are relative to; the current one by default.
+    files : texts of structure files by the name that the input uses (``InputSource.files``); they are taken in
+        place of files.
+
+    Raises
+    ------
+    InputError : with every problem found, each with its line, key and remedy.
+    """
+    doc = parse_yaml(text, path)
+    sections = validate(doc)
+    used: dict[str, str] = {}
+    model = _build(sections, doc, Path(base) if base is not None else Path(), used, files or {})
+    doc.raise_problems()
+    assert model is not None
+    return marked(model)
+
+
+def _build(
+    sections: Sections, doc: Document, base: Path, used: dict[str, str], embedded: Mapping[str, str]
+) -> Model | None:
+    """The model; None when there are problems. Goes as far as the sound sections allow."""
+    structure: Structure | None = None
+    if sections.structure is not None:
+        structure = build_structure(sections.structure, doc, base, used, embedded)
+    conditions = None
+    if sections.conditions is not None:
+        conditions = build_conditions(sections.conditions, structure, doc)
+    if sections.carriers is None:
+        return None
+    sites_ok = _check_carriers(sections.carriers, structure, doc)
+    if structure is None:
+        return None
+    supercell = _supercell(sections, structure, doc) if sites_ok else None
+    carriers = _carriers(sections.carriers, structure, supercell, doc)
+    if not sites_ok:
+        return None
+    if supercell is not None and not check_memory(
+        sections, structure, supercell, carriers, None, doc, available_memory()
+    ):
+        supercell = None
+
+    if sections.hops is None:
+        return None
+    before = len(doc.problems)
+    finder = BondFinder(structure)
+    groups = find_hops(sections.hops, carriers, finder, doc, base)
+    whole = None not in sections.hops and len(doc.problems) == before
+    _note_classes(groups, doc)
+    if sections.site_energies is None or not groups:
+        return None
+    energies = given_energies(sections.site_energies, carriers, structure, doc)
+    site_energy = site_energies(groups, carriers, structure, energies, doc)
+    dipoles = site_dipoles(sections.carriers, carriers, groups, finder, doc)
+    centres = Centres(finder, [c.charge for c in carriers], dipoles)
+    if len(doc.problems) > before or not _ways_are_long(groups, centres, doc):
+        return None
+    classes = hop_classes(groups, site_energy, centres, doc)
+    simulated = [c for c in classes if c.saddle.use]
+    if whole:
+        _check_reach(groups, carriers, structure, doc)
+        if supercell is not None:
+            _check_images(groups, structure, supercell, doc)
+    network = _network(simulated, centres)
+    if supercell is not None and not check_memory(
+        sections, structure, supercell, carriers, network, doc, available_memory()
+    ):
+        return None
+    parts = build_interacting(sections, simulated, network, carriers, finder, supercell, doc)
+    if doc.problems or sections.whole is None or supercell is None or conditions is None:
+        return None
+    return Model(
+        title=sections.title,
+        references=tuple(sections.references),
+        structure=structure,
+        supercell=supercell,
+        carriers=tuple(carriers),
+        site_energy=frozen_array(site_energy, np.float64),
+        hop_classes=tuple(c.hop_class for c in simulated),
+        network=network,
+        conditions=conditions,
+        sampling=build_sampling(sections.sampling),
+        source=InputSource(doc.path, doc.text, tuple(used.items())),
+        candidates=tuple(c.hop_class for c in classes if not c.saddle.use),
+        notes=(*sections.notes, *doc.notes),
+        interactions=parts.interactions,
+        disorder=parts.disorder,
+        initial=parts.initial,
+        site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
+    )
+
+
+# ------------------------------------------------------------------------------------------- carriers, supercell
+
+
+def _check_carriers(given: Mapping[str, CarrierInput], structure: Structure | None, doc: Document) -> bool:
+    """Whether the labels of all carriers exist; charges and counts are checked too."""
+    labels = list(dict.fromkeys(structure.labels)) if structure is not None else None
+    ok = True
+    for name, carrier in given.items():
+        path: KeyPath = ("carriers", name)
+        if carrier.charge == 0:
+            doc.add(
+                (*path, "charge"), "a carrier without charge has no mobility in a field", value=0,
+                allowed="any number but 0, in e", remedy="give the charge that the carrier transports",
+            )  # fmt: skip
+        if (carrier.count is None) == (carrier.fraction is None):
+            both = carrier.count is not None
+            doc.add(
+                (*path, "fraction") if both else path,
+                "give one of 'count' and 'fraction'" + (", not both" if both else ""),
+                remedy="count: 1, or fraction: 0.001",
+            )
+            ok = False
+        for k, label in enumerate(carrier.sites):
+            if labels is not None and label not in labels:
+                ok = False
+                doc.add(
+                    (*path, "sites", k), f"there are no sites '{label}'", value=label, allowed=", ".join(labels),
+                    remedy=nearest(label, labels) or "use the labels of the structure",
+                )  # fmt: skip
+            elif label in carrier.sites[:k]:
+                doc.add((*path, "sites", k), f"the label '{label}' is listed twice", remedy="keep one")
+    return ok
+
+
+def _sites_per_cell(carrier: CarrierInput, structure: Structure) -> int:
+    return sum(label in carrier.sites for label in structure.labels)
+
+
+def _supercell(sections: Sections, structure: Structure, doc: Document) -> tuple[int, int, int] | None:
+    given: list[int] | None = sections.supercell
+    if given is None:
+        if sections.whole is None and "supercell" in (doc.data or {}):
+            return None  # it had problems of its own
+        return _automatic_supercell(sections.carriers, structure, doc)
+    ok = True
+    for axis in range(3):
+        if given[axis] != 1 and not structure.periodic[axis]:
+            ok = False
+            doc.add(
+                ("supercell", axis), f"the structure does not repeat along {_AXES[axis]}", value=given[axis],
+                allowed="1", remedy="set it to 1, or make the axis periodic",
+            )  # fmt: skip
+    return (given[0], given[1], given[2]) if ok else None
+
+
+def _automatic_supercell(
+    carriers: Mapping[str, CarrierInput], structure: Structure, doc: Document
+) -> tuple[int, int, int] | None:
+    """Smallest cell of about equal sides (at least 20 Å) that holds every fraction within 1 %."""
+    fractions = [
+        (c.fraction * _sites_per_cell(c, structure)) for c in carriers.values() if c.fraction is not None
+    ]
+    if len(fractions) < len(carriers):
+        doc.add(
+            ("supercell",),
+            "the key 'supercell' is missing: a count of carriers needs to know in how many cells",
+            remedy="for example  supercell: [10, 10, 10]; it may be left out when all carriers have a 'fraction'",
+        )
+        return None
+    lengths = np.linalg.norm(structure.lattice, axis=1)
+    side = _AUTO_LENGTH
+    while True:
+        cells = [
+            max(2, math.ceil(side / lengths[k] - 1e-9)) if structure.periodic[k] else 1 for k in range(3)
+        ]
+        total = math.prod(cells)
+        off = [abs(max(1, round(f * total)) / (f * total) - 1) for f in fractions]
+        if max(off) <= _AUTO_DEVIATION:
+            doc.note(f"supercell {cells[0]} x {cells[1]} x {cells[2]} was chosen to hold the fractions")
+            return cells[0], cells[1], cells[2]
+        if total * structure.n_sites > _AUTO_SITES:
+            doc.add(
+                ("supercell",), "no cell of reasonable size holds these fractions",
+                remedy="give a supercell, or larger fractions",
+            )  # fmt: skip
+            return None
+        side += max(0.5 * float(lengths[structure.periodic].min()), 0.01 * side)
+
+
+def _carriers(
+    given: Mapping[str, CarrierInput],
+    structure: Structure,
+    supercell: tuple[int, int, int] | None,
+    doc: Document,
+) -> list[Carrier]:
+    """Carriers with their number in the supercell (0 where that is not known yet)."""
+    cells = math.prod(supercell) if supercell else 0
+    result = []
+    for name, carrier in given.items():
+        sites = _sites_per_cell(carrier, structure) * cells
+        count = carrier.count or 0
+        if carrier.fraction is not None and sites:
+            count = max(1, round(carrier.fraction * sites))
+            if abs(count - carrier.fraction * sites) > 1e-9 * count:
+                doc.note(
+                    f"{name}: fraction {carrier.fraction:g} of {sites} sites is {carrier.fraction * sites:.6g}, "
+                    f"rounded to {count} (fraction {count / sites:.6g})"
+                )
+        result.append(Carrier(name, carrier.charge, tuple(carrier.sites), count))
+    if supercell:
+        _check_room(result, structure, cells, doc)
+    return result
+
+
+def _check_room(carriers: Sequence[Carrier], structure: Structure, cells: int, doc: Document) -> None:
+    """No set of carriers may outnumber the sites that it shares (Hall's theorem), and some site must be empty."""
+    sizes = range(1, len(carriers) + 1) if len(carriers) <= 10 else (1, len(carriers))
+    crowded: set[str] = set()
+    for size in sizes:
+        for group in combinations(carriers, size):
+            names = {c.name for c in group}
+            if any(c.count == 0 for c in group) or names & crowded:
+                continue
+            labels = {label for c in group for label in c.sites}
+            sites = cells * sum(label in labels for label in structure.labels)
+            count = sum(c.count for c in group)
+            if count < sites or (count == sites and size < len(carriers)):
+                continue
+            crowded |= names
+            key = "fraction" if ("carriers", group[-1].name, "fraction") in doc.positions else "count"
+            doc.add(
+                ("carriers", group[-1].name, key),
+                f"more carriers than sites: {count} for {sites} sites {', '.join(sorted(labels))}"
+                if count > sites
+                else f"all {sites} sites {', '.join(sorted(labels))} are occupied, so nothing can move",
+                value=" + ".join(f"{c.count} {c.name}" for c in group),
+                allowed=f"fewer than {sites} in this supercell",
+                remedy="use fewer carriers or a larger supercell",
+            )
+
+
+# ------------------------------------------------------------------------------------------- the network
+
+
+def _note_classes(groups: Sequence[HopGroup], doc: Document) -> None:
+    """Entries that fall into several classes are listed, so that none goes unseen."""
+    by_entry: dict[KeyPath, list[HopGroup]] = {}
+    for group in groups:
+        by_entry.setdefault(group.path, []).append(group)
+    for path, members in by_entry.items():
+        if len(members) > 1:
+            listing = ", ".join(f"{g.name} {g.bonds.distance:.4f} Å" for g in members[:8])
+            more = f", and {len(members) - 8} more" if len(members) > 8 else ""
+            doc.note(
+                f"hops[{path[-1]}] finds {len(members)} classes that symmetry tells apart: {listing}{more}; "
+                "they share the entry's numbers unless 'classes' gives others"
+            )
+
+
+def _check_reach(
+    groups: Sequence[HopGroup], carriers: Sequence[Carrier], structure: Structure, doc: Document
+) -> None:
+    """Sites without a way out, and axes along which a carrier cannot travel."""
+    for index, carrier in enumerate(carriers):
+        bonds = [b for g in groups if g.carrier == index for b in g.bonds.forward]
+        parts = components(structure.n_sites, bonds)
+        reached = set().union(*(members for members, _ in parts)) if parts else set()
+        stuck = [i for i, label in enumerate(structure.labels) if label in carrier.sites and i not in reached]
+        by_label: dict[str, list[int]] = {}
+        for i in stuck:
+            by_label.setdefault(structure.labels[i], []).append(i)
+        for label, sites in by_label.items():
+            total = structure.labels.count(label)
+            doc.add(
+                ("carriers", carrier.name, "sites", carrier.sites.index(label)),
+                f"{len(sites)} of {total} sites '{label}' have no way out: no hop of '{carrier.name}' starts there",
+                remedy=f"add a hop between '{label}' and another label, or remove '{label}' from the carrier's "
+                "sites",
+            )
+        if not parts or stuck:
+            continue
+        axes = [any(travel_axes(returns)[k] for _, returns in parts) for k in range(3)]
+        blocked = [_AXES[k] for k in range(3) if structure.periodic[k] and not axes[k]]
+        if blocked:
+            doc.note(
+                f"{carrier.name}: its hops do not lead through the crystal along {', '.join(blocked)}: no "
+                "transport there"
+            )
+        if len(parts) > 1:
+            doc.note(f"{carrier.name}: its sites form {len(parts)} separate networks per cell, never left")
+
+
+def _ways_are_long(groups: Sequence[HopGroup], centres: Centres, doc: Document) -> bool:
+    """Whether the charge moves in every hop: site dipoles may put two charge centres in one place."""
+    for g in groups:
+        way = float(np.linalg.norm(centres.vector(g.carrier, g.bonds.forward[0])))
+        if way < _SHORTEST_WAY:
+            doc.add(
+                (*g.path,),
+                f"with the site dipoles the charge moves by {way:.3f} Å only in the hops {g.name}",
+                allowed=f">= {_SHORTEST_WAY:g} Å",
+                remedy="check 'site_dipoles' of the carrier: dipole over charge is how far the charge centre moves",
+            )
+            return False
+    return True
+
+
+def _check_images(
+    groups: Sequence[HopGroup], structure: Structure, supercell: tuple[int, int, int], doc: Document
+) -> None:
+    """Hops that end where they start in this supercell, and carriers that can meet their own image."""
+    own, meeting = set(), set()
+    for group in groups:
+        ends: dict[int, dict[tuple[int, ...], Bond]] = {}
+        for forward in group.bonds.forward:
+            for bond in (forward, reversed_bond(forward)):
+                origin, target, cell = bond
+                home = tuple(c % n for c, n in zip(cell, supercell, strict=True))
+                if origin == target and not any(home):
+                    own.add((group.name, tuple(k for k in range(3) if cell[k])))
+                else:
+                    other = ends.setdefault(origin, {}).setdefault((target, *home), bond)
+                    if other != bond:
+                        meeting.add(group.name)
+    for name, axes in sorted(own):
+        letters = " and ".join(_AXES[k] for k in axes)
+        doc.add(
+            ("supercell",),
+            f"in this supercell the hops {name} end on the image of the site where they start",
+            value=list(supercell),
+            allowed=f"at least 2 cells along {letters}" if max(supercell[k] for k in axes) == 1 else "",
+            remedy=f"use a larger supercell along {letters}",
+        )
+    if meeting:
+        doc.note(
+            f"the supercell is as small as the hops ({', '.join(sorted(meeting))}): different hops lead to images "
+            "of one site and a carrier can meet its own image; displacements stay exact"
+        )
+
+
+def _network(classes: Sequence[SaddleHops], centres: Centres) -> HopNetwork:
+    """All directed hops, class by class, the forward ones first."""
+    carrier: list[int] = []
+    bonds: list[Bond] = []
+    vectors: list[np.ndarray] = []
+    hop_class: list[int] = []
+    orientation: list[int] = []
+    reverse: list[int] = []
+    operation: list[int] = []
+    for index, item in enumerate(classes):
+        group = item.group
+        n, start = len(group.bonds.forward), len(bonds)
+        bonds += group.bonds.forward
+        bonds += [reversed_bond(b) for b in group.bonds.forward]
+        forward = [centres.vector(group.carrier, b) for b in group.bonds.forward]
+        vectors += [*forward, *(0.0 - v for v in forward)]  # exact opposites, and no -0.0
+        carrier += [group.carrier] * (2 * n)
+        hop_class += [index] * (2 * n)
+        orientation += [1] * n + [-1] * n
+        reverse += [*range(start + n, start + 2 * n), *range(start, start + n)]
+        operation += [*group.bonds.operation, *group.bonds.reverse_operation]
+    return HopNetwork(
+        carrier=frozen_array(carrier, np.int64),
+        origin=frozen_array([b[0] for b in bonds], np.int64),
+        target=frozen_array([b[1] for b in bonds], np.int64),
+        cell=frozen_array([b[2] for b in bonds], np.int64),
+        vector=frozen_array(vectors, np.float64),
+        hop_class=frozen_array(hop_class, np.int64),
+        orientation=frozen_array(orientation, np.int64),
+        reverse=frozen_array(reverse, np.int64),
+        operation=frozen_array(operation, np.int64),
+    )

@@ -1,0 +1,121 @@
+"""The points of a sweep, and what two runs must share to share points."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..model.fingerprint import fingerprint
+from ..model.interactions import Initial
+from ..model.model import Model
+from ..store import Plan, PointRecord, Shard, point_key
+from .weak import WeakFields
+
+__all__ = ["GridPoint", "grid_points", "model_identity", "of_shard", "plan_of"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GridPoint:
+    """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by.
+
+    targets : relative errors to reach one after the other (see `kmc_transport.runs.rounds`), instead of the input's.
+    zero : of a weak field (see `kmc_transport.runs.weak`), key of the point without field that it needs first.
+    without_field : record of that point, without its tallies, once it is there.
+    """
+
+    temperature: float
+    field: FloatArray
+    key: str
+    targets: tuple[float, ...] = ()
+    zero: str = ""
+    without_field: PointRecord | None = None
+
+
+def grid_points(model: Model, root: int) -> list[GridPoint]:
+    """Points of the grid: every temperature x field x direction; zero field once for all directions.
+
+    Where weak fields need it, zero field is there even if the grid has no such row.
+    """
+    c = model.conditions
+    sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
+    if sampling.get("table_error") is None:  # keys of points without it stay what they were
+        sampling.pop("table_error", None)
+    parameters = {"root": str(root), "sampling": sampling}
+    weak, points = WeakFields(model), []
+    for temperature in map(float, c.temperature):
+        nothing = np.zeros(3)
+        zero = point_key(temperature, nothing, directions=c.direction.tolist(), **parameters)
+        own, needed = [], bool(np.any(c.field == 0))
+        first = [] if needed else [GridPoint(temperature, nothing, zero)]
+        for size in c.field:
+            if size == 0:
+                own.append(GridPoint(temperature, nothing, zero))
+                continue
+            for vector in c.direction * size:
+                if weak.need_run_without_field(temperature, vector):
+                    key = point_key(temperature, vector, linear_response=True, **parameters)
+                    own.append(GridPoint(temperature, vector, key, zero=zero))
+                    needed = True
+                else:
+                    own.append(GridPoint(temperature, vector, point_key(temperature, vector, **parameters)))
+        points += [*first, *own] if needed else own
+    return points
+
+
+def of_shard(points: Sequence[GridPoint], shard: Shard | None) -> list[GridPoint]:
+    """Every ``shard.of``-th point, so that cold and warm ones are shared out evenly; None: all.
+
+    Weak fields go with the run without field that they need.
+    """
+    if shard is None:
+        return list(points)
+    own = {p.key for p in [p for p in points if not p.zero][shard.number - 1 :: shard.of]}
+    return [p for p in points if (p.zero or p.key) in own]
+
+
+def plan_of(points: Sequence[GridPoint]) -> Plan:
+    return Plan(
+        tuple(p.key for p in points),
+        np.array([p.temperature for p in points]),
+        np.reshape([p.field for p in points], (-1, 3)),
+    )
+
+
+def model_identity(model: Model) -> str:
+    """Fingerprint of the physics: structure, carriers, hops and their numbers; not of conditions or wording."""
+    s, net = model.structure, model.network
+    content = {
+        "lattice": s.lattice.tolist(),
+        "periodic": s.periodic.tolist(),
+        "labels": s.labels,
+        "frac": s.frac.tolist(),
+        "cross_section": s.cross_section,
+        "supercell": model.supercell,
+        "carriers": [asdict(c) for c in model.carriers],
+        "site_energy": [[None if np.isnan(e) else e for e in row] for row in model.site_energy],
+        "hop_classes": [
+            {k: v for k, v in vars(c).items() if k not in ("source", "read_from", "log")}
+            for c in model.hop_classes
+        ],
+        "network": {name: getattr(net, name).tolist() for name in vars(net) if name != "operation"},
+        "seed": model.sampling.seed,
+    }
+    if model.initial != Initial():
+        content["initial"] = fingerprint(model.initial)
+    for name in ("interactions", "disorder"):
+        if getattr(model, name) is not None:
+            content[name] = fingerprint(getattr(model, name))
+    text = json.dumps(content, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Arrays and records (modes behind an attempt frequency) as JSON holds them."""
+    return value.tolist() if isinstance(value, np.ndarray) else vars(value)

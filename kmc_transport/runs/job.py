@@ -1,0 +1,240 @@
+"""What a worker does with one point, wherever it runs: simulate, save segments, save the record, say how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .._version import __version__
+from ..analysis import LinearResponse
+from ..errors import InputError, KmcTransportError, Problem
+from ..model.model import Model
+from ..rates import build_catalog
+from ..records import ExitReason
+from ..store import Failure, PointRecord, PointStore
+from .grid import GridPoint
+from .point import PointSimulation, Progress
+from .record import make_record, weak_field_record
+from .weak import good_enough, linear_response
+
+__all__ = ["CHECKPOINT", "Job", "Outcome", "Standing", "simulate_point"]
+
+CHECKPOINT = 20.0
+"""Seconds between the segments of a long point: what a power cut can cost it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What all points of a sweep have in common.
+
+    folder, owner : where points are saved, None for nowhere (see `PointStore`). checkpoint : s between segments.
+    """
+
+    model: Model
+    root: int
+    folder: Path | None = None
+    owner: str = ""
+    checkpoint: float = CHECKPOINT
+    version: str = __version__
+
+    def store(self) -> PointStore | None:
+        """The folder of points, where this machine can reach it."""
+        if self not in _stores:
+            if self.folder is None or not self.folder.is_dir():
+                return None
+            _stores[self] = PointStore(self.folder, self.owner)
+        return _stores[self]
+
+
+_stores: WeakKeyDictionary[Job, PointStore] = WeakKeyDictionary()
+"""Of the jobs whose folder was reached."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a point stands: number of executed hops, seconds, error over the error asked for, relative error.
+
+    exit_reason is empty while it runs; converged says whether a finished one is as accurate as asked.
+    """
+
+    key: str
+    temperature: float
+    field: tuple[float, float, float]
+    events: int
+    seconds: float
+    ratio: float | None = None
+    relative_error: float | None = None
+    exit_reason: str = ""
+    converged: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How the work on a point ended: done (with its record, unless that is in the store), failed, or stopped."""
+
+    standing: Standing
+    record: PointRecord | None = None
+    failure: Failure | None = None
+    stopped: bool = False
+
+
+def simulate_point(
+    job: Job,
+    point: GridPoint,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    report: Callable[[Standing], None] = lambda _: None,
+    pool: Executor | None = None,
+    keep_record: bool = False,
+    turn: AbstractContextManager[Any] | None = None,
+) -> Outcome:
+    """One point from start, or from its last segment, to its record.
+
+    Errors of the input (rates out of range) come back as a `Failure`; others are raised. keep_record : return the
+    record even when it is in the store. turn : held while the point is simulated, not while its record is saved: with
+    more threads than processors, some simulate while others wait for the disk.
+    """
+    with turn or nullcontext():
+        outcome, save = _simulate(job, point, should_stop, report, pool)
+    if save is None:
+        return outcome
+    save()
+    return outcome if keep_record else replace(outcome, record=None)
+
+
+def _simulate(
+    job: Job,
+    point: GridPoint,
+    should_stop: Callable[[], bool],
+    report: Callable[[Standing], None],
+    pool: Executor | None,
+) -> tuple[Outcome, Callable[[], None] | None]:
+    """The outcome with its record, and what saves that where this machine reaches the store."""
+    if job.version != __version__:
+        raise InputError(
+            Problem(
+                "this worker has another version of kmc_transport",
+                "version",
+                __version__,
+                job.version,
+                "install the same version everywhere",
+            )
+        )
+    vector = (float(point.field[0]), float(point.field[1]), float(point.field[2]))
+
+    def standing(state: Progress, exit_reason: str = "", converged: bool = False) -> Standing:
+        return Standing(
+            point.key,
+            point.temperature,
+            vector,
+            state.events,
+            state.seconds,
+            state.ratio,
+            state.relative_error,
+            exit_reason,
+            converged,
+        )
+
+    nothing = Progress(0, 0.0, None, None)
+    if should_stop():
+        return Outcome(standing(nothing), stopped=True), None
+    store = job.store()
+    try:
+        linear = None
+        if point.without_field is not None:
+            catalog = build_catalog(job.model, temperature=point.temperature, field=point.field)
+            linear = linear_response(catalog, point.without_field)
+            if linear is not None and good_enough(linear, job.model.sampling):
+                weak = weak_field_record(catalog, point.without_field, linear, point.zero)
+                end = standing(nothing, str(weak.values["exit_reason"]), bool(weak.values["converged"]))
+                return Outcome(end, weak), _saving(store, point.key, weak)
+        if job.model.sampling.table_error is not None:
+            linear = None  # rounds would weight it with the error of another round
+        state = None if store is None else store.load_partial(point.key)
+        simulation, reached = _simulation(job, point, state, linear)
+        stopped = simulation.build(should_stop=should_stop, on_progress=lambda p: report(standing(p)))
+    except InputError as e:
+        failure = Failure(point.temperature, vector, _one_line(e))
+        return Outcome(standing(nothing, "failed"), failure=failure), None
+    if stopped is ExitReason.INTERRUPTED:
+        return Outcome(standing(simulation.progress()), stopped=True), None
+    reason = ExitReason.INTERRUPTED
+    reached = min(
+        reached, max(1, len(point.targets)) - 1
+    )  # the last one is looked at again: it makes the record
+    for number, target in enumerate(point.targets or (None,)):
+        if number < reached:
+            continue
+        if target is not None:
+            simulation.sampling = replace(simulation.sampling, relative_error=target)
+
+        def save_state(reached: int = number) -> None:
+            if store is not None and simulation.built:
+                store.save_partial(point.key, simulation.snapshot() | {"targets_reached": reached})
+
+        reason = ExitReason.INTERRUPTED
+        while reason is ExitReason.INTERRUPTED:
+            pause = max(job.checkpoint, 0.01)  # some work between two segments, whatever is asked
+            due = time.monotonic() + pause if store is not None else float("inf")
+            reason = simulation.run(
+                should_stop=lambda due=due: time.monotonic() > due or should_stop(),  # type: ignore[misc]
+                on_progress=lambda p: report(standing(p)),
+                pool=pool,
+            )
+            if reason is ExitReason.INTERRUPTED:
+                save_state()
+                if should_stop():
+                    return Outcome(standing(simulation.progress()), stopped=True), None
+        if reason is not ExitReason.ACCURACY_REACHED:
+            break
+    record = make_record(job.model, simulation, reason, job.root)
+    if point.targets:
+        record = replace(record, meta={**record.meta, "targets": list(point.targets)})
+    end = standing(simulation.progress(), reason.value, bool(record.values["converged"]))
+    if store is None:
+        return Outcome(end, record), None
+    # a longer limit, or the next round, takes it up again
+    goes_on = reason is ExitReason.TIME_LIMIT or (
+        bool(point.targets) and reason is ExitReason.ACCURACY_REACHED
+    )
+    if goes_on:
+        save_state(len(point.targets) if reason is ExitReason.ACCURACY_REACHED else number)
+    return Outcome(end, record), _saving(store, point.key, record, keep_partial=goes_on)
+
+
+def _saving(
+    store: PointStore | None, key: str, record: PointRecord, *, keep_partial: bool = False
+) -> Callable[[], None] | None:
+    """What saves a record, where this machine reaches the store."""
+    if store is None:
+        return None
+    return lambda: store.save(key, record, replace=True, keep_partial=keep_partial)
+
+
+def _simulation(
+    job: Job, point: GridPoint, state: dict | None, linear: LinearResponse | None
+) -> tuple[PointSimulation, int]:
+    """The point as its last segment left it, or new; and the number of targets that it has reached."""
+    if state is not None:
+        reached = int(state.pop("targets_reached", 0))
+        try:
+            if reached <= len(point.targets):
+                return PointSimulation.restore(
+                    job.model, point.temperature, point.field, state, root=job.root, linear=linear
+                ), reached
+        except (KeyError, ValueError):
+            pass  # a segment of another version: the point starts again
+    return PointSimulation(job.model, point.temperature, point.field, root=job.root, linear=linear), 0
+
+
+def _one_line(error: KmcTransportError) -> str:
+    if isinstance(error, InputError):
+        first = error.problems[0]
+        return ": ".join(t for t in (first.key, first.message) if t)
+    return str(error).splitlines()[0]

@@ -1,0 +1,501 @@
+"""One point of the grid (a temperature and a field): replicas, simulated until they are accurate enough."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from ..analysis import (
+    Accuracy,
+    Evaluation,
+    LinearResponse,
+    System,
+    accuracy,
+    combined,
+    evaluate,
+    target_name,
+)
+from ..engine import Replica
+from ..engine.pace import ShouldStop, Stopped, never
+from ..errors import Unconverged
+from ..model.islands import replicas_differ
+from ..model.model import Model
+from ..model.ways import Ways, find_ways
+from ..rates import RateCatalog, build_catalog
+from ..records import ExitReason, Tallies
+from ..seeds import replica_stream
+
+__all__ = ["PointSimulation", "Progress", "system_of"]
+
+HOPS_PER_SAMPLE = 2.0
+"""Executed hops per carrier between two samples, to start with, so that what carriers remember shows."""
+HOPS_OF_ALL = {"fluctuations": 16.0, "both": 32.0, "drift": 256.0}
+"""Least number of hops of all carriers between two samples. A sample costs as much as 30 hops of a lone carrier;
+fluctuations gain from every sample, a drift from hops alone; beside linear response a short one may be enough."""
+PILOT_ROWS, FIRST_ROWS, FIXED_ROWS, MAX_ROWS = 8, 16, 64, 128
+"""Rows per replica: of a trial of the sample interval, of the first look at the accuracy, of a run of fixed
+length, kept at the most."""
+QUICKER, FEW_HOPS = 16.0, 64.0
+"""Factor on the hops of the first samples from which the start tells nothing about their rate; hops whose number is
+chance."""
+LONGER = 4.0
+"""Factor on the sample interval when the longest block does not outlive the memory of the hops."""
+MAX_PILOTS = 10
+MOMENT = 0.1
+"""Seconds between two replicas' turns, about."""
+ROUNDS_OF_POOL = 4
+"""Parts of a round after which threads wait for one another."""
+MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
+"""Executed hops after which a point gives up on an accuracy that it does not reach, and on a component of the target
+that could move and has not done so once."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a point stands. ratio: error over the error asked for (None before the first look)."""
+
+    events: int
+    seconds: float
+    ratio: float | None
+    relative_error: float | None
+
+
+def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
+    """What the estimators must know of a point."""
+    return _system(build_catalog(model, temperature=temperature, field=field))
+
+
+def _system(catalog: RateCatalog) -> System:
+    model, net = catalog.model, catalog.model.network
+    if model not in _WAYS:
+        _WAYS[model] = find_ways(model)
+    ways = _WAYS[model]
+    return System(
+        catalog.temperature,
+        catalog.field,
+        np.array([c.charge for c in model.carriers], dtype=np.float64),
+        model.volume,
+        net.carrier,
+        model.site_vectors,
+        catalog.clamped,
+        model.conditions.direction,
+        ways.span,
+        ways.single_file,
+        ways.ordered,
+        ways.repeat,
+    )
+
+
+_WAYS: WeakKeyDictionary[Model, Ways] = WeakKeyDictionary()
+"""What `find_ways` found; all points of a sweep share a model."""
+
+
+class PointSimulation:
+    """Replicas of one point, run in rounds; the state between two chunks can be saved and taken up again.
+
+    Parameters
+    ----------
+    temperature : K. field : (3,) V/Å. root : root seed. linear : linear response at this field, from another run, to
+    be put together with the drift.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        temperature: float,
+        field: npt.ArrayLike,
+        *,
+        root: int,
+        linear: LinearResponse | None = None,
+    ) -> None:
+        self.model, self.sampling, self.linear = model, model.sampling, linear
+        self.catalog = build_catalog(model, temperature=temperature, field=field)
+        self.system = _system(self.catalog)
+        self.replicas: list[Replica] = []
+        self.seconds = 0.0
+        self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
+        self.windows_per_row, self.interval, self.blocked = 1, 0.0, False
+        self.last: Accuracy | None = None
+        self.evaluation: Evaluation | None = None
+        self._tallies: tuple[tuple[int, ...], list[Tallies]] | None = None
+        self._evaluated: tuple[int, ...] | None = None
+        self._root = root
+
+    def new_replica(self, number: int, should_stop: ShouldStop = never) -> Replica:
+        """One of the replicas at its start. Raises Stopped when told to."""
+        stream = replica_stream(self._root, self.system.temperature, self.catalog.field, number)
+        return Replica(self.catalog, seed=stream, algorithm=self.sampling.algorithm, should_stop=should_stop)
+
+    @property
+    def built(self) -> bool:
+        """Whether the replicas are there; before that there is nothing to save."""
+        return len(self.replicas) == self.sampling.replicas
+
+    def build(
+        self,
+        *,
+        should_stop: ShouldStop = never,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ExitReason | None:
+        """Make the replicas (annealing them may take long), within the time limit; None when they are there."""
+        return self._timed(self._build, should_stop, on_progress)
+
+    def _build(self, stop: Callable[[], ExitReason | None], report: Callable[[], None]) -> ExitReason | None:
+        reason: ExitReason | None = None
+
+        def should_stop() -> bool:
+            nonlocal reason
+            report()
+            reason = stop()
+            return reason is not None
+
+        while not self.built:
+            try:
+                self.replicas.append(self.new_replica(len(self.replicas), should_stop))
+            except Stopped:
+                return reason
+            if self.built:
+                self._first_rows()
+        return None
+
+    def _first_rows(self) -> None:
+        rate = float(np.mean([r.total_rate() for r in self.replicas]))
+        self.blocked = not rate > 0
+        if not self.blocked:
+            longest = (self.sampling.time or math.inf) / (PILOT_ROWS * 2 ** self.replicas[0].levels)
+            self._start_rows(min(self._hops_per_sample / rate, longest))
+
+    @property
+    def _n_carriers(self) -> int:
+        return sum(c.count for c in self.model.carriers)
+
+    @property
+    def events(self) -> int:
+        """Executed hops of all replicas, those thrown away for equilibration included."""
+        return sum(r.executed for r in self.replicas)
+
+    def tallies(self) -> list[Tallies]:
+        """The complete rows of each replica."""
+        if self._tallies is None or self._tallies[0] != self._complete:
+            self._tallies = self._complete, [r.tallies for r in self.replicas]
+        return self._tallies[1]
+
+    @property
+    def _complete(self) -> tuple[int, ...]:
+        """Tells the rows that are there from those before, since the last `_start_rows`."""
+        return self.windows_per_row, *(r.n_rows for r in self.replicas)
+
+    def progress(self) -> Progress:
+        """Where the point stands."""
+        last = self.last
+        if last is None:
+            return Progress(self.events, self.seconds, None, None)
+        return Progress(self.events, self.seconds, last.ratio, last.relative_error)
+
+    def run(
+        self,
+        *,
+        should_stop: ShouldStop = never,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        pool: Executor | None = None,
+    ) -> ExitReason:
+        """Go on until accurate, out of time, blocked, or told to stop; may be called again after a stop."""
+
+        def rounds(stop: Callable[[], ExitReason | None], report: Callable[[], None]) -> ExitReason:
+            reason = self._build(stop, report)
+            while reason is None:
+                reason = ExitReason.BLOCKED_LATTICE if self.blocked else self._round(stop, report, pool)
+                reason = reason or self._decide()
+            if reason is not ExitReason.INTERRUPTED:
+                self._look()  # costs nothing where nothing was added since the last look
+            return reason
+
+        reason = self._timed(rounds, should_stop, on_progress)
+        assert reason is not None
+        return reason
+
+    def _timed(
+        self,
+        work: Callable[[Callable[[], ExitReason | None], Callable[[], None]], ExitReason | None],
+        should_stop: ShouldStop,
+        on_progress: Callable[[Progress], None],
+    ) -> ExitReason | None:
+        """Do some work, which asks now and then why it should stop, and adds its time to `seconds`."""
+        start, before = time.monotonic(), self.seconds
+
+        def stop() -> ExitReason | None:
+            self.seconds = before + time.monotonic() - start
+            if should_stop():
+                return ExitReason.INTERRUPTED
+            limit = self.sampling.wall_time
+            return ExitReason.TIME_LIMIT if limit is not None and self.seconds > limit else None
+
+        def report() -> None:
+            on_progress(self.progress())
+
+        reason = work(stop, report)
+        stop()
+        return reason
+
+    def _round(
+        self,
+        stop: Callable[[], ExitReason | None],
+        report: Callable[[], None],
+        pool: Executor | None,
+    ) -> ExitReason | None:
+        """Bring every replica to ``self.rows`` rows, and so that they have about as many when time is up."""
+
+        def advance(replica: Replica, goal: int) -> ExitReason | None:
+            reason: ExitReason | None = None
+
+            def should_stop() -> bool:
+                nonlocal reason
+                report()
+                reason = stop()
+                return reason is not None
+
+            done = replica.advance(max(0, goal - replica.samples), should_stop=should_stop)
+            if done is ExitReason.BLOCKED_LATTICE:
+                self.blocked, reason = True, done
+            return reason
+
+        run = map if pool is None else pool.map
+        first = self.pilots == 0  # the first pilot looks at the same rows whoever runs it
+        step = 1 if pool is None or first else math.ceil(self.rows / ROUNDS_OF_POOL)
+        rows = min(r.n_rows for r in self.replicas)
+        per_row = self.windows_per_row * 2 ** self.replicas[0].levels
+        goals = [2**n for n in range((per_row - 1).bit_length())] if first else []
+        while goals or rows < self.rows:
+            begun = time.monotonic()
+            goal = goals.pop(0) if goals else per_row * min(rows + step, self.rows)
+            reasons = list(run(advance, self.replicas, [goal] * len(self.replicas)))
+            reason = next((r for r in reasons if r is not None), None)
+            if reason is not None:
+                return reason
+            if first and self._shorten(goal):
+                return self._round(stop, report, pool)
+            rows = max(rows, goal // per_row)
+            if not first:
+                step *= 1 + (time.monotonic() - begun < MOMENT)  # where rows are quick, several at once
+        return None
+
+    def _shorten(self, samples: int) -> bool:
+        """Whether the carriers hop so much more often than at their start that the first pilot begins anew."""
+        if any(r.samples != samples for r in self.replicas):  # taken up again: it was asked before
+            return False
+        meant = self._hops_per_sample * samples * len(self.replicas)
+        hops = sum(r.executed_since_reset for r in self.replicas)
+        if hops < QUICKER * max(meant, FEW_HOPS):
+            return False
+        self._start_rows(self.interval * meant / hops)
+        return True
+
+    @property
+    def _hops_per_sample(self) -> float:
+        """Hops of all carriers of a replica between two samples, to start with."""
+        drift = self.system.driven and self.sampling.target in ("mobility", "drift_velocity")
+        kind = "fluctuations" if not drift else "drift" if self.linear is None else "both"
+        least = HOPS_OF_ALL[kind]
+        pilot = PILOT_ROWS * 2 ** self.replicas[0].levels * len(self.replicas)
+        return min(max(HOPS_PER_SAMPLE * self._n_carriers, least), (self.sampling.events or math.inf) / pilot)
+
+    def _decide(self) -> ExitReason | None:
+        """After a round: longer samples, more rows, or done."""
+        if self.stage == "pilot":
+            if not self._fixed_length:  # its interval is given, whatever the pilot shows
+                self._look()
+            self._after_pilot()
+            return None
+        asked = min(self._rows_asked(), 1e9)
+        if self._fixed_length and asked < FIXED_ROWS / 2 and self.pilots < MAX_PILOTS:
+            self.pilots += 1  # hops are more frequent than in the pilot
+            self._start_production()
+            return None
+        if not self._fixed_length or round(asked) <= self.rows:
+            self._look()
+        if self.last is not None and self.last.reached and not self._fixed_length:
+            return ExitReason.ACCURACY_REACHED
+        if round(asked) <= self.rows:
+            return ExitReason.DONE
+        if self._fixed_length:
+            self._set_rows(asked if self.sampling.events is None else self._on_the_way(asked), even=False)
+            return None
+        assert self.last is not None
+        if self.last.needs_replicas and self.evaluation is not None and self._settled:
+            return ExitReason.DONE  # the replicas differ for ever: more of them would help, more rows do not
+        if self.events >= (MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED):
+            return ExitReason.DONE
+        longer = self.interval * LONGER
+        if self._settled or self._enough_pilots or longer > self._longest_interval():
+            self._more_rows(max(1.0, min(self.last.ratio, 2 * self.last.within)), self._on_the_way(asked))
+        else:  # better statistics show a memory that the pilot did not see
+            self.pilots += 1
+            self.rows = FIRST_ROWS
+            self._start_rows(longer)
+        return None
+
+    def _after_pilot(self) -> None:
+        """Choose the sample interval; what a pilot counted is thrown away, as equilibration."""
+        s = self.sampling
+        self.pilots += 1
+        if not (self._fixed_length or self._settled or self._enough_pilots):
+            self._start_rows(self.interval * LONGER)
+            return
+        carriers = self._n_carriers * len(self.replicas)
+        if s.equilibration is not None and self.events < s.equilibration * carriers:
+            self._start_rows(self.interval)
+            return
+        self.stage = "production"
+        self._start_production()
+
+    def _start_production(self) -> None:
+        """Rows such that `FIXED_ROWS` of them at least fit the length asked."""
+        longest = self._longest_interval()
+        if self._fixed_length and math.isfinite(longest):
+            self.interval = longest
+        self.rows = FIRST_ROWS // 2 if self._fixed_length else FIRST_ROWS
+        self._start_rows(min(self.interval, longest))
+
+    @property
+    def _enough_pilots(self) -> bool:
+        """Whether there were as many as help, or as long as the run itself is to be."""
+        return self.pilots >= MAX_PILOTS or self.events >= (self.sampling.events or math.inf)
+
+    def _rows_asked(self) -> float:
+        """Rows per replica that make up the length asked, by the hops counted so far; inf where none is asked."""
+        s, tallies = self.sampling, self.tallies()
+        hops, rows = sum(int(t.events.sum()) for t in tallies), tallies[0].n_rows
+        by_events = math.inf if s.events is None or not hops else s.events * rows / hops
+        by_time = math.inf if s.time is None else s.time / tallies[0].row_time
+        return min(by_events, by_time)
+
+    def _longest_interval(self) -> float:
+        """Sample interval of which the length asked holds enough rows, s."""
+        row = self.tallies()[0].row_time
+        return self._rows_asked() * row / (FIXED_ROWS * 2 ** self.replicas[0].levels)
+
+    def _on_the_way(self, asked: float) -> float:
+        """Half of the rows that are missing, since hops are not equally frequent in all rows."""
+        return min(LONGER * self.rows, self.rows + max(1, math.ceil((asked - self.rows) / 2)))
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the blocks outlive what the target remembers."""
+        name = target_name(self.sampling.target, self.system)
+        return self.evaluation is not None and self.evaluation.settled(name)
+
+    @property
+    def _fixed_length(self) -> bool:
+        """Whether only a length is asked for; beside an error target a length is a cap."""
+        s = self.sampling
+        return s.relative_error is None and s.absolute_error is None
+
+    def _more_rows(self, ratio: float, most: float) -> None:
+        """As many rows as the error needs to fall to what was asked, within a factor of 4 at a time."""
+        wanted = self.rows * min(4.0, max(1.25, 1.1 * ratio**2 if math.isfinite(ratio) else 4.0))
+        wanted = 2 * math.ceil(wanted / 2)
+        self._set_rows(min(wanted, most), even=wanted <= most)
+
+    def _set_rows(self, rows: float, *, even: bool) -> None:
+        """Go on to so many rows; where these are too many to keep, to half as many that are twice as long."""
+        self.rows = round(rows)
+        while self.rows > MAX_ROWS:
+            for replica in self.replicas:
+                replica.coarsen()
+            self.windows_per_row *= 2
+            self.rows = 2 * math.ceil(self.rows / 4) if even else math.ceil(self.rows / 2)
+
+    def _start_rows(self, interval: float) -> None:
+        """Drop what was counted; keep the lattice and the random streams."""
+        windows = 1
+        while True:
+            try:
+                for replica in self.replicas:
+                    replica.reset(sample_interval=interval, windows_per_row=windows)
+                break
+            except ValueError:  # carriers could travel farther in a window than the counters hold
+                interval, windows = interval / 2, windows * 2
+        self.interval, self.windows_per_row = interval, windows
+        self._tallies = self._evaluated = None
+
+    def _look(self) -> None:
+        """Evaluate what there is."""
+        s = self.sampling
+        rows = min((t.n_rows for t in self.tallies()), default=0)
+        if rows * len(self.replicas) < 2:
+            return
+        if self._evaluated != self._complete:
+            try:
+                tallies = [t.rows(slice(0, rows)) for t in self.tallies()]
+                self.evaluation = evaluate(self.system, tallies, quenched=self._quenched(tallies))
+            except Unconverged:
+                return
+            if self.linear is not None:
+                self.evaluation = combined(self.evaluation, self.linear)
+            self._evaluated = self._complete
+        assert self.evaluation is not None
+        self.last = accuracy(
+            self.evaluation,
+            self.system,
+            s.target,
+            s.relative_error,
+            s.absolute_error,
+            s.min_effective_samples,
+        )
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the evaluation is that of the rows that are there, not of dropped ones."""
+        return self._evaluated is not None and self._evaluated == self._complete
+
+    def _quenched(self, tallies: list[Tallies]) -> bool:
+        """Whether the replicas differ in something that hops do not change."""
+        if len(self.replicas) < 2:
+            return False
+        hops = sum(t.events.sum(axis=0) for t in tallies)
+        moved = np.bincount(self.system.hop_carrier, hops, len(self.model.carriers)) > 0
+        return replicas_differ(
+            self.model, [r.occupation() for r in self.replicas], self.replicas[0].species, moved
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, as arrays, numbers and strings."""
+        state: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked")
+        }
+        for k, replica in enumerate(self.replicas):
+            state |= {f"replica{k}/{name}": value for name, value in replica.snapshot().items()}
+        return state
+
+    @classmethod
+    def restore(
+        cls,
+        model: Model,
+        temperature: float,
+        field: npt.ArrayLike,
+        state: dict[str, Any],
+        *,
+        root: int,
+        linear: LinearResponse | None = None,
+    ) -> PointSimulation:
+        """The point as it was when `snapshot` was taken."""
+        point = cls(model, temperature, field, root=root, linear=linear)
+        for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked"):
+            setattr(point, name, type(getattr(point, name))(state[name]))
+        point.replicas = [
+            Replica.restore(
+                point.catalog,
+                {n.removeprefix(f"replica{k}/"): v for n, v in state.items() if n.startswith(f"replica{k}/")},
+            )
+            for k in range(point.sampling.replicas)
+        ]
+        return point

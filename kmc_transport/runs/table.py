@@ -1,0 +1,168 @@
+"""One table of all points: from records in memory, or from the files of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..analysis import fit_arrhenius
+from ..errors import InputError, KmcTransportError
+from ..exact import sensitivity
+from ..model.model import Model
+from ..store import (
+    EmptyTable,
+    Failure,
+    Frame,
+    Pack,
+    PointRecord,
+    PointStore,
+    build_dataset,
+    open_results,
+    owner_mark,
+    points_folder,
+    read_frame,
+    read_plan,
+    result_path,
+    update_results,
+)
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["barrier_error_factor", "failures", "found", "gather", "load_table", "rebuild", "table_of"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def table_of(
+    model: Model | Frame,
+    points: Iterable[PointRecord | Pack],
+    *,
+    failures: Iterable[Failure] = (),
+    error_factor: FloatArray | None = None,
+) -> xarray.Dataset:
+    """Points in the grid, with what follows from all of them: Arrhenius fits, the effect of the barriers' errors.
+
+    points : records or summaries (see `build_dataset`). error_factor : ``barrier_error_factor``; computed from
+    the model when it is None.
+    """
+    frame = model if isinstance(model, Frame) else Frame.of_model(model)
+    if error_factor is None:
+        assert isinstance(model, Model)
+    factor = (
+        barrier_error_factor(model) if isinstance(model, Model) and error_factor is None else error_factor
+    )
+
+    def extra(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        return _arrhenius(frame, data) | {"barrier_error_factor": factor}
+
+    return build_dataset(frame, points, extra=extra, failures=failures)
+
+
+def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore, EmptyTable]:
+    """The table of a run from its folder of points, finished or not; the folder, with what was damaged in it.
+
+    path : the result file (it need not exist). StoreError when there is no sweep.
+    """
+    plan, empty = read_plan(path), read_frame(path)
+    store = PointStore(points_folder(path), owner_mark(empty.provenance))
+    dataset = table_of(
+        empty.frame,
+        found(store, plan.keys),
+        failures=failures(store, plan.keys),
+        error_factor=empty.error_factor,
+    )
+    return dataset, store, empty
+
+
+def load_table(run: str | Path, on_damaged: Callable[[Path], None] = lambda _: None) -> xarray.Dataset:
+    """The table of a run: from its result file, or from its folder of points (NAME.points), finished or not.
+
+    on_damaged : told files of points that are damaged, or hold another point, and count as missing. Raises StoreError
+    when there is neither.
+    """
+    path = Path(run)
+    if path.suffix == ".points" and not path.exists() and result_path(path).exists():
+        path = result_path(path)
+    if path.suffix == ".points" or (not path.exists() and points_folder(path).exists()):
+        dataset, store, _ = gather(result_path(path))
+        for file in dict.fromkeys(store.damaged):
+            on_damaged(file)
+        return dataset
+    return open_results(path)
+
+
+def found(store: PointStore, keys: Iterable[str]) -> Iterator[Pack]:
+    """Summaries of the intact points among ``keys``."""
+    there = set(store.keys())
+    for key in keys:
+        if key in there and (point := store.summary(key)) is not None:
+            yield point
+
+
+def failures(store: PointStore, keys: Iterable[str]) -> list[Failure]:
+    """Those of ``keys`` that could not be simulated."""
+    there = set(store.failed_keys())
+    notes = (store.load_failure(key) for key in keys if key in there)
+    return [note for note in notes if note is not None]
+
+
+def rebuild(path: str | Path, *, overwrite: bool = False) -> tuple[xarray.Dataset, PointStore]:
+    """Write the result file anew from the points, as `gather` finds them; StoreError as `update_results`."""
+    dataset, store, empty = gather(path)
+    update_results(
+        path, dataset, store, provenance=empty.provenance, catalogs=empty.catalog, overwrite=overwrite
+    )
+    return dataset, store
+
+
+def barrier_error_factor(model: Model) -> FloatArray:
+    """(n_temperatures, n_directions, S): what the barriers' own uncertainty does to the weak-field mobility."""
+    c = model.conditions
+    factor = np.full((len(c.temperature), len(c.direction), len(model.carriers)), np.nan)
+    if all(h.barrier_stderr is None for h in model.hop_classes):
+        return factor
+    for t, d in np.ndindex(*factor.shape[:2]):
+        with contextlib.suppress(KmcTransportError):  # no single answer for one carrier alone
+            factor[t, d] = sensitivity(
+                model, temperature=float(c.temperature[t]), direction=c.direction[d], dilute=True
+            ).error_factor
+    return factor
+
+
+def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
+    """Arrhenius fits of mobility x temperature at zero field, for each direction and carrier."""
+    shape = (frame.sizes["direction"], frame.sizes["carrier"])
+    names = ("activation_energy", "prefactor")
+    out: dict[str, npt.NDArray[Any]] = {
+        f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")
+    }
+    out |= {f"arrhenius_{n}": np.full(shape, np.nan) for n in ("covariance", "chi2")}
+    inaccurate = out["arrhenius_inaccurate"] = np.zeros(shape, np.int64)
+    zero = np.flatnonzero(frame.coordinates["field"] == 0)
+    if not len(zero):
+        return out
+    value = data["mobility_einstein"][:, zero[0]]
+    stderr = data["mobility_einstein_stderr"][:, zero[0]]
+    t = frame.coordinates["temperature"]
+    for d, a in np.ndindex(*shape):
+        try:
+            fit = fit_arrhenius(t, value[:, d, a] * t, stderr[:, d, a] * t)
+        except InputError:
+            continue  # too few temperatures, or no transport along this direction
+        used = np.isfinite(value[:, d, a]) & (stderr[:, d, a] > 0)
+        inaccurate[d, a] = int((used & ~data["converged"][:, zero[0], d]).sum())
+        sign = np.sign(np.nansum(value[:, d, a]))
+        out["arrhenius_activation_energy"][d, a] = fit.activation_energy
+        out["arrhenius_activation_energy_stderr"][d, a] = fit.activation_energy_stderr
+        out["arrhenius_prefactor"][d, a] = sign * fit.prefactor
+        out["arrhenius_prefactor_stderr"][d, a] = fit.prefactor_stderr
+        out["arrhenius_covariance"][d, a] = fit.covariance[0, 1]
+        if fit.points > 2:
+            out["arrhenius_chi2"][d, a] = fit.chi2 / (fit.points - 2)
+    return out

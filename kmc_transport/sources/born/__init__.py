@@ -1,0 +1,1 @@
+"""Born effective charges and Berry-phase dipoles."""

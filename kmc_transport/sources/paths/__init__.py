@@ -1,0 +1,1 @@
+"""Migration paths (NEB, dimers, tables) of any code."""

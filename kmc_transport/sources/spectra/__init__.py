@@ -1,0 +1,1 @@
+"""Phonon spectra of any code."""

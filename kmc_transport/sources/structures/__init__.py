@@ -1,0 +1,1 @@
+"""Crystal structures of any code and format."""

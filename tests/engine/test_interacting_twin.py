@@ -1,0 +1,165 @@
+"""Interacting kernels against their twin, which counts every energy anew, and against `ConfigurationRates`."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmc_transport.engine import Replica
+from kmc_transport.engine.interacting import backend as interacting
+from kmc_transport.engine.interacting import classes, coupling, kernels_listed
+from kmc_transport.engine.interacting.scratch import Scratch
+from kmc_transport.engine.plain import compiled
+from kmc_transport.engine.tables import NULL
+from kmc_transport.model.model import Model
+from kmc_transport.rates import build_catalog
+from kmc_transport.rates.configuration import ConfigurationRates
+from tests.interacting_models import nearest_pairs, random_model, with_interactions, with_rule
+from tests.networks import KT0, T0, lattice_gas
+
+ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
+SCALE = math.exp(-0.9 / KT0)  # the models' barriers are 0.1 eV instead of the 1 eV that gives rates near 1/s
+KINDS = {"codes": (False, False), "disorder": (False, True), "coulomb": (True, False), "all": (True, True)}
+
+
+def replica(model: Model, algorithm: str, *, seed: int = 3, field=(0.0, 0.0, 0.0), **kw) -> Replica:
+    catalog = build_catalog(model, temperature=T0, field=field)
+    kw.setdefault("sample_interval", 0.3 * SCALE)
+    kw.setdefault("levels", 1)
+    return Replica(catalog, seed=np.random.SeedSequence(seed), algorithm=algorithm, **kw)
+
+
+def assert_equal(a: Replica, b: Replica) -> None:
+    for name in ("events", "attempts", "displacement", "collective", "tracer"):
+        np.testing.assert_array_equal(getattr(a.tallies, name), getattr(b.tallies, name), err_msg=name)
+    np.testing.assert_array_equal(a.positions(), b.positions())
+    np.testing.assert_array_equal(a.occupation(), b.occupation())
+    np.testing.assert_array_equal(a.clamped_events, b.clamped_events)
+    assert (a.executed, a.attempted, a.n_rows) == (b.executed, b.attempted, b.n_rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    number=st.integers(0, 2**32),
+    seed=st.integers(0, 2**32),
+    field=st.sampled_from([0.0, 0.01, 0.2]),
+    rule=st.sampled_from(["kra", "kra", "metropolis", "heat_bath"]),
+)
+def test_random_models(algorithm: str, kind: str, number: int, seed: int, field: float, rule: str) -> None:
+    charged, disordered = KINDS[kind]
+    model = random_model(number, charged=charged, disordered=disordered, rule=rule)
+    kw = {"field": (field, -0.5 * field, field), "seed": seed}
+    # without a barrier the rates are those of the prefactor
+    kw["sample_interval"] = SCALE * (0.3 if rule == "kra" else 0.3 * math.exp(-0.1 / KT0))
+    kernel, twin = (replica(model, algorithm, twin=twin, **kw) for twin in (False, True))
+    assert kernel.advance(5) is twin.advance(5)
+    assert_equal(kernel, twin)
+    kernel.check()
+    if algorithm != "null_event":
+        assert_lists(kernel)
+    assert abs(kernel.energy_drift) < 1e-12
+    assert_rates(kernel)
+
+
+def assert_rates(r: Replica) -> None:
+    """Energy and open rates from scratch, against `ConfigurationRates` with unrounded energies."""
+    oracle, t = ConfigurationRates(r.catalog), r._tables
+    occupation = np.zeros(len(oracle.cells) * oracle.n_sites, np.int64)
+    occupation[r.occupation()] = r.species + 1
+    assert r.energy() == pytest.approx(oracle.energy(occupation), abs=1e-10)
+    expected = np.zeros(len(r.catalog.rate))
+    for carrier in range(r.n_carriers):
+        cell = oracle.cells[r.occupation()[carrier] // oracle.n_sites]
+        site = r.occupation()[carrier] % oracle.n_sites
+        net = r.catalog.model.network
+        for hop in np.flatnonzero((net.carrier == r.species[carrier]) & (net.origin == site)):
+            if oracle.is_open(occupation, int(hop), cell):
+                expected[hop] += math.exp(oracle.log_rate(occupation, int(hop), cell))
+    np.testing.assert_allclose(r.open_rates(), expected, rtol=1e-8)
+    assert np.all(r._coupling.bound * (1 + 1e-9) >= r.open_rates() / max(1, t.number.sum()))
+
+
+def test_codes_and_energies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model whose surroundings can be numbered, run by energies: the same open rates along the way."""
+    model = with_rule(lattice_gas("sc", 3, 9), E_kra=0.1)
+    model = with_interactions(model, clusters=nearest_pairs(-KT0))
+    by_code = replica(model, "rejection_free")
+    monkeypatch.setattr(coupling, "MOST_CODES", 0)
+    by_energy = replica(model, "rejection_free")
+    assert (by_code._coupling.mode, by_energy._coupling.mode) == ("codes", "energies")
+    for r in (by_code, by_energy):
+        r.advance(10)
+        r.check()
+        assert r.executed > 20
+    np.testing.assert_allclose(
+        by_code.open_rates(),
+        Scratch(by_energy._coupling, by_code._backend.cells(), by_code._backend.kinds()).open_rates(),
+    )
+
+
+def assert_lists(r: Replica) -> None:
+    """Each open hop is in a class whose bound is no less than its rate, closed ones in none; the lists are whole."""
+    b, t = r._backend, r._tables
+    listed, length = b["class_of"], b["length"]
+    anew, closed = Scratch(r._coupling, b.cells(), b.kinds()), np.ones(len(listed), np.bool_)
+    for row in np.flatnonzero(t.hop != NULL):
+        carriers = anew.open_carriers(int(row))
+        entry = (carriers << b.bits) | (row % t.width)
+        closed[entry] = False
+        rate = r._coupling.barriers.many(int(t.hop[row]), *anew.values(int(row), carriers))
+        if r.algorithm == "sum_tree":
+            assert np.all(b["bound_of"][entry] * (1 + 1e-9) >= rate)
+        else:
+            bound = np.append(b["class_bound"], 0.0)[np.minimum(listed[entry], len(length))]
+            assert np.all(bound * (1 + 1e-9) >= rate)
+    assert np.all(listed[closed] == kernels_listed.CLOSED)
+    if r.algorithm == "sum_tree":
+        return
+    chunks, room = int(b["scheme"][kernels_listed.CHUNKS]), int(b["scheme"][kernels_listed.ROOM])
+    for c in np.flatnonzero(
+        np.bincount(listed[listed < kernels_listed.NEVER], minlength=len(length)) + length
+    ):
+        own = np.flatnonzero(listed == c)
+        assert len(own) == length[c]
+        n = b["where"][own].astype(np.int64)
+        place = (
+            b["directory"][c * chunks + (n >> 8)].astype(np.int64) << 8 | n & 255 if chunks else c * room + n
+        )
+        np.testing.assert_array_equal(b["pool"][place], own)
+
+
+@pytest.mark.parametrize("pool", [0, interacting.FLAT_POOL])
+@pytest.mark.parametrize("exact", [0, classes.MOST_EXACT])
+def test_cold_gas(pool: int, exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strong coupling: hops that have become slower keep their class until they are chosen in vain. Lists with room
+    for all hops and made of chunks, classes of one rate and of factors of two: twins equal, nothing lost."""
+    monkeypatch.setattr(interacting, "FLAT_POOL", pool)
+    monkeypatch.setattr(compiled, "FEW_CARRIERS", 0 if pool else 100)  # displacements in 16 bits, and in 32
+    monkeypatch.setattr(classes, "MOST_EXACT", exact)
+    model = with_rule(lattice_gas("sc", 6, 60, rate=math.exp(-1 / KT0)), "metropolis")
+    model = with_interactions(model, clusters=nearest_pairs(-5 * KT0))
+    a, b = (replica(model, "rejection_free", sample_interval=0.4, twin=twin) for twin in (False, True))
+    for r in (a, b):
+        r.advance(2)
+        assert 0.3 < r.executed / r.attempted <= 1.0
+        assert r.executed < r.attempted or not exact
+    assert a.executed > 40
+    assert_equal(a, b)
+    a.check()
+    assert_lists(a)
+
+
+def test_twin_catches_a_wrong_energy() -> None:
+    """Negative control: pair energies 10 % larger are seen."""
+    model = with_rule(lattice_gas("sc", 3, 9), E_kra=0.1)
+    wrong = with_interactions(model, clusters=nearest_pairs(-1.1 * KT0))
+    model = with_interactions(model, clusters=nearest_pairs(-KT0))
+    a, b = replica(model, "rejection_free"), replica(wrong, "rejection_free", twin=True)
+    a.advance(10)
+    b.advance(10)
+    with pytest.raises(AssertionError):
+        assert_equal(a, b)
