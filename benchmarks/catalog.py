@@ -78,15 +78,15 @@ def in_one_cell(model: Model) -> Model:
     home = wrapped @ weights
     # the reverse of a hop starts in the cell where the hop ends
     network = HopNetwork(
-        tiled(net.carrier),
-        tiled(net.origin) + here * s.n_sites,
-        tiled(net.target) + home * s.n_sites,
-        there,
-        tiled(net.vector),
-        tiled(net.hop_class),
-        tiled(net.orientation),
-        tiled(net.reverse) + home * n_hops,
-        tiled(net.operation),
+        carrier=tiled(net.carrier),
+        origin=tiled(net.origin) + here * s.n_sites,
+        target=tiled(net.target) + home * s.n_sites,
+        cell=there,
+        vector=tiled(net.vector),
+        hop_class=tiled(net.hop_class),
+        orientation=tiled(net.orientation),
+        reverse=tiled(net.reverse) + home * n_hops,
+        operation=tiled(net.operation),
     )
     frac = ((s.frac[None] + cells[:, None]) / shape).reshape(-1, 3)
     structure = replace(s, lattice=s.lattice * shape[:, None], frac=frac, labels=s.labels * n_cells)

@@ -105,7 +105,7 @@ def idle() -> float:
 
 def bare(model: Model, n: int) -> tuple[float, float]:
     """Wall and processor seconds of a point in a loop without sweep, store or other threads; n points of the grid."""
-    points, job = grid_points(model, 3), Job(model, 3)
+    points, job = grid_points(model, 3), Job(model=model, root=3)
     points = points[:: max(1, len(points) // n)][:n]
     start, start_cpu = time.perf_counter(), cpu()
     for point in points:
@@ -290,14 +290,16 @@ def folder(rounds: int) -> None:
     model = replace(model, conditions=conditions)
     points = grid_points(model, 3)
     path = new_folder() / "a.h5"
-    provenance = begin_run(path, Provenance(model_identity(model), model.source.text, 3))
+    provenance = begin_run(
+        path, Provenance(identity=model_identity(model), input_text=model.source.text, seed=3)
+    )
     from kmc_transport.rates import build_catalog
 
     catalogs = [build_catalog(model, temperature=float(t)) for t in conditions.temperature]
     write_frame(path, Frame.of_model(model), provenance, np.full((1000, 1, 1), np.nan), catalogs)
     write_plan(path, plan_of(points))
     store = PointStore(points_folder(path), owner_mark(provenance))
-    pattern = simulate_point(Job(model, 3), points[0]).record
+    pattern = simulate_point(Job(model=model, root=3), points[0]).record
     assert pattern is not None
     atomic_module.os.fsync = lambda _: None  # type: ignore[attr-defined]
     start = time.perf_counter()

@@ -34,7 +34,7 @@ INPUT_SECTIONS = {
     "HopInput": "`hops[]`",
     "BarrierPair": "Barriers of both directions",
     "BarrierPath": "Barrier from a path",
-    "BarrierRule": "Barrier from a rule",
+    "BarrierFromRule": "Barrier from a rule",
     "FrequencyPair": "Attempt frequencies of both directions",
     "AttemptFromKoettgen": "Koettgen's attempt frequency",
     "KoettgenInput": "`koettgen`",
@@ -483,7 +483,11 @@ def results_page() -> str:
     from kmc_transport.arrays import ARRAYS, CATALOG_ARRAYS, render_markdown_table
     from kmc_transport.store import Provenance, results
 
-    written = set(Provenance("", "", 0).to_attributes()) | {"title", "Conventions", "source"}
+    written = set(Provenance(identity="", input_text="", seed=0).to_attributes()) | {
+        "title",
+        "Conventions",
+        "source",
+    }
     if missing := written - set(ATTRIBUTES):
         raise SystemExit(f"docs/generate.py does not explain these attributes of the result file: {missing}")
     rows = [f"| `{results.FORMAT}` | version of the format, {results.VERSION} |"]

@@ -63,7 +63,7 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Estimate:
     """A number (or an array of them) with its standard error, and how it was had.
 
@@ -95,7 +95,7 @@ class Estimate:
             return np.where(difference == 0, 0.0, difference / np.asarray(self.stderr))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Tallies:
     """What one replica counted, in rows of equal simulated time (batches).
 
@@ -147,15 +147,15 @@ class Tallies:
     def rows(self, which: slice) -> Tallies:
         """Only some of the rows."""
         return Tallies(
-            self.sample_interval,
-            self.levels,
-            self.windows_per_row,
-            self.number,
-            self.events[which],
-            self.attempts[which],
-            self.displacement[which],
-            self.collective[which],
-            self.tracer[which],
+            sample_interval=self.sample_interval,
+            levels=self.levels,
+            windows_per_row=self.windows_per_row,
+            number=self.number,
+            events=self.events[which],
+            attempts=self.attempts[which],
+            displacement=self.displacement[which],
+            collective=self.collective[which],
+            tracer=self.tracer[which],
         )
 
     def coarsened(self) -> Tallies:
@@ -167,15 +167,15 @@ class Tallies:
             return a[0::2] + a[1::2]
 
         return Tallies(
-            self.sample_interval,
-            self.levels,
-            2 * self.windows_per_row,
-            self.number,
-            pairs(self.events),
-            pairs(self.attempts),
-            pairs(self.displacement),
-            pairs(self.collective),
-            pairs(self.tracer),
+            sample_interval=self.sample_interval,
+            levels=self.levels,
+            windows_per_row=2 * self.windows_per_row,
+            number=self.number,
+            events=pairs(self.events),
+            attempts=pairs(self.attempts),
+            displacement=pairs(self.displacement),
+            collective=pairs(self.collective),
+            tracer=pairs(self.tracer),
         )
 
     @staticmethod
@@ -195,10 +195,16 @@ class Tallies:
             for f in fields(Tallies)
             if f.name in ("events", "attempts", "displacement", "collective", "tracer")
         }
-        return Tallies(first.sample_interval, first.levels, first.windows_per_row, first.number, **joined)
+        return Tallies(
+            sample_interval=first.sample_interval,
+            levels=first.levels,
+            windows_per_row=first.windows_per_row,
+            number=first.number,
+            **joined,
+        )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TrajectoryHeader:
     """What does not change along a trajectory. Carriers are numbered species by species."""
 
@@ -244,7 +250,7 @@ class TrajectoryHeader:
         return np.asarray(frac @ self.cell)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class EventList:
     """Executed hops in the order of time; all arrays (n,)."""
 
@@ -266,13 +272,11 @@ class EventList:
     @staticmethod
     def concatenate(parts: list[EventList]) -> EventList:
         """Events of several parts, one after the other."""
-        ints = [f.name for f in fields(EventList) if f.name != "time"]
-        none = [np.zeros(0, np.int64)]
-        joined = [np.concatenate([*none, *(getattr(p, n) for p in parts)]) for n in ints]
-        return EventList(np.concatenate([np.zeros(0), *(p.time for p in parts)]), *joined)
+        none = {f.name: np.zeros(0, np.float64 if f.name == "time" else np.int64) for f in fields(EventList)}
+        return EventList(**{n: np.concatenate([a, *(getattr(p, n) for p in parts)]) for n, a in none.items()})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Trajectory:
     """All carriers at uniform times: F frames, N carriers. Arrays of frames are empty where only events were kept."""
 

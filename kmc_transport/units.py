@@ -49,7 +49,7 @@ class QuantityError(ValueError):
         super().__init__(message)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dimension:
     """A kind of quantity: the unit of a bare number, and the units known without pint.
 
@@ -82,9 +82,9 @@ DIMENSIONS: dict[str, Dimension] = {
     d.name: d
     for d in (
         Dimension(
-            "energy",
-            "eV",
-            _units(
+            name="energy",
+            unit="eV",
+            units=_units(
                 eV="1",
                 meV="1e-3",
                 keV="1e3",
@@ -96,12 +96,12 @@ DIMENSIONS: dict[str, Dimension] = {
                 "kJ/mol": 1000 / (_E * _MOLE),
                 "kcal/mol": 4184 / (_E * _MOLE),
             },
-            "242 meV",
+            example="242 meV",
         ),
         Dimension(
-            "length",
-            "Å",
-            _units(
+            name="length",
+            unit="Å",
+            units=_units(
                 Å_or_angstrom_or_Angstrom="1",
                 nm="10",
                 pm="1e-2",
@@ -111,41 +111,43 @@ DIMENSIONS: dict[str, Dimension] = {
                 m="1e10",
             )
             | _units(bohr_or_a0="0.529177210544"),
-            "2.665 Å",
+            example="2.665 Å",
         ),
         Dimension(
-            "area",
-            "Å^2",
-            {"Å^2": Decimal(1), "angstrom^2": Decimal(1), "nm^2": Decimal(100), "cm^2": Decimal("1e16")}
+            name="area",
+            unit="Å^2",
+            units={"Å^2": Decimal(1), "angstrom^2": Decimal(1), "nm^2": Decimal(100), "cm^2": Decimal("1e16")}
             | {"m^2": Decimal("1e20")},
-            "52 Å^2",
+            example="52 Å^2",
         ),
         Dimension(
-            "frequency",
-            "Hz",
-            _units(Hz="1", kHz="1e3", MHz="1e6", GHz="1e9", THz="1e12", PHz="1e15")
+            name="frequency",
+            unit="Hz",
+            units=_units(Hz="1", kHz="1e3", MHz="1e6", GHz="1e9", THz="1e12", PHz="1e15")
             | {"1/s": Decimal(1), "s^-1": Decimal(1), "1/ps": Decimal("1e12"), "ps^-1": Decimal("1e12")}
             | {"cm^-1": Decimal("29979245800"), "1/cm": Decimal("29979245800")},
-            "6.12 THz",
+            example="6.12 THz",
         ),
         Dimension(
-            "time",
-            "s",
-            _units(s="1", ms="1e-3", us_or_μs="1e-6", ns="1e-9", ps="1e-12", fs="1e-15", min="60", h="3600")
+            name="time",
+            unit="s",
+            units=_units(
+                s="1", ms="1e-3", us_or_μs="1e-6", ns="1e-9", ps="1e-12", fs="1e-15", min="60", h="3600"
+            )
             | _units(d_or_day="86400"),
-            "10 ns",
+            example="10 ns",
         ),
         Dimension(
-            "temperature",
-            "K",
-            _units(K_or_kelvin="1", mK="1e-3", degC_or_celsius="1") | {"°C": Decimal(1)},
-            "298 K",
+            name="temperature",
+            unit="K",
+            units=_units(K_or_kelvin="1", mK="1e-3", degC_or_celsius="1") | {"°C": Decimal(1)},
+            example="298 K",
             offsets=(("degC", Decimal("273.15")), ("celsius", Decimal("273.15")), ("°C", Decimal("273.15"))),
         ),
         Dimension(
-            "field",
-            "V/m",
-            {
+            name="field",
+            unit="V/m",
+            units={
                 "V/m": Decimal(1),
                 "kV/m": Decimal("1e3"),
                 "MV/m": Decimal("1e6"),
@@ -161,13 +163,21 @@ DIMENSIONS: dict[str, Dimension] = {
                 "V/angstrom": Decimal("1e10"),
                 "mV/Å": Decimal("1e7"),
             },
-            "1 MV/cm",
+            example="1 MV/cm",
             per_internal=Decimal("1e10"),
         ),
-        Dimension("charge", "e", _units(e="1") | {"C": 1 / _E}, "2 e"),
-        Dimension("angle", "deg", {"deg": Decimal(1), "°": Decimal(1), "degree": Decimal(1)}, "120 deg"),
+        Dimension(name="charge", unit="e", units=_units(e="1") | {"C": 1 / _E}, example="2 e"),
         Dimension(
-            "fraction", "", {"%": Decimal("0.01"), "ppm": Decimal("1e-6"), "‰": Decimal("0.001")}, "1 %"
+            name="angle",
+            unit="deg",
+            units={"deg": Decimal(1), "°": Decimal(1), "degree": Decimal(1)},
+            example="120 deg",
+        ),
+        Dimension(
+            name="fraction",
+            unit="",
+            units={"%": Decimal("0.01"), "ppm": Decimal("1e-6"), "‰": Decimal("0.001")},
+            example="1 %",
         ),
     )
 }
@@ -346,7 +356,7 @@ def _convert_by_pint(number: float, unit: str, dim: Dimension) -> float:
         parsed = registry.parse_units(unit)
     except Exception as error:  # pint raises errors of many families on texts that are no units
         raise _unknown_unit(unit, dim) from error
-    quantity = registry.Quantity(number, parsed)
+    quantity = registry.Quantity(dimension=number, gt=parsed)
     if not quantity.is_compatible_with(target):
         raise _wrong_dimension(unit, str(quantity.dimensionality) or "a pure number", dim)
     try:

@@ -50,12 +50,12 @@ def clusters(terms: list[tuple[float, list[Member]]]) -> Clusters:
     """Clusters from (energy, members)."""
     members = [m for _, ms in terms for m in ms]
     return Clusters(
-        np.array([e for e, _ in terms]),
-        np.cumsum([0, *(len(ms) for _, ms in terms)]),
-        np.array([m[0] for m in members], np.int64),
-        np.array([m[1] for m in members], np.int64),
-        np.array([m[2] for m in members], np.int64).reshape(-1, 3),
-        tuple(f"term {i}" for i in range(len(terms))),
+        energy=np.array([e for e, _ in terms]),
+        start=np.cumsum([0, *(len(ms) for _, ms in terms)]),
+        species=np.array([m[0] for m in members], np.int64),
+        site=np.array([m[1] for m in members], np.int64),
+        cell=np.array([m[2] for m in members], np.int64).reshape(-1, 3),
+        name=tuple(f"term {i}" for i in range(len(terms))),
     )
 
 
@@ -96,12 +96,12 @@ def local_clusters(model: Model, terms: list[tuple[int, float, list[Member]]]) -
         every.append((int(net.reverse[hop]), energy, back))
     flat = [m for _, _, ms in every for m in ms]
     return LocalClusters(
-        np.array([h for h, _, _ in every], np.int64),
-        np.array([e for _, e, _ in every]),
-        np.cumsum([0, *(len(ms) for _, _, ms in every)]),
-        np.array([m[0] for m in flat], np.int64),
-        np.array([m[1] for m in flat], np.int64),
-        np.array([m[2] for m in flat], np.int64).reshape(-1, 3),
+        hop=np.array([h for h, _, _ in every], np.int64),
+        energy=np.array([e for _, e, _ in every]),
+        start=np.cumsum([0, *(len(ms) for _, _, ms in every)]),
+        species=np.array([m[0] for m in flat], np.int64),
+        site=np.array([m[1] for m in flat], np.int64),
+        cell=np.array([m[2] for m in flat], np.int64).reshape(-1, 3),
     )
 
 
@@ -116,14 +116,14 @@ def environments(model: Model, hop: int, members: list[Member], barriers: list[f
     flat = [m for h in range(n) for m in every.get(h, [])]
     stride = [1 << k for h in range(n) for k in range(len(every.get(h, [])))]
     return EnvironmentTable(
-        int(net.hop_class[hop]),
-        start,
-        np.array([m[0] for m in flat], np.int64),
-        np.array([m[1] for m in flat], np.int64),
-        np.array([m[2] for m in flat], np.int64).reshape(-1, 3),
-        np.array(stride, np.int64),
-        np.array(barriers, float),
-        np.ones(len(barriers), np.bool_),
+        hop_class=int(net.hop_class[hop]),
+        start=start,
+        species=np.array([m[0] for m in flat], np.int64),
+        site=np.array([m[1] for m in flat], np.int64),
+        cell=np.array([m[2] for m in flat], np.int64).reshape(-1, 3),
+        stride=np.array(stride, np.int64),
+        barrier=np.array(barriers, float),
+        listed=np.ones(len(barriers), np.bool_),
     )
 
 

@@ -72,56 +72,56 @@ def make_model(
             nu = rate * math.exp(BARRIER / KT0)
             classes.append(
                 HopClass(
-                    f"c{c}:{i}-{j}#{len(classes)}",
-                    c,
-                    float(np.linalg.norm(vector)),
-                    BARRIER,
-                    BARRIER - float(energy[c, j] - energy[c, i]),
-                    None,
-                    AttemptFrequency.constant(nu),
-                    1,
-                    saddle_fraction,
-                    "test",
+                    name=f"c{c}:{i}-{j}#{len(classes)}",
+                    carrier=c,
+                    distance=float(np.linalg.norm(vector)),
+                    barrier_forward=BARRIER,
+                    barrier_reverse=BARRIER - float(energy[c, j] - energy[c, i]),
+                    barrier_stderr=None,
+                    attempt_frequency=AttemptFrequency.constant(nu),
+                    channels=1,
+                    saddle_fraction=saddle_fraction,
+                    source="test",
                 )
             )
     n = len(orientation)
     network = HopNetwork(
-        frozen_array(rows["carrier"], np.int64),
-        frozen_array(rows["origin"], np.int64),
-        frozen_array(rows["target"], np.int64),
-        frozen_array(np.reshape(rows["cell"], (n, 3)), np.int64),
-        frozen_array(np.reshape(rows["vector"], (n, 3)), np.float64),
-        frozen_array(rows["hop_class"], np.int64),
-        frozen_array(orientation, np.int64),
-        frozen_array([h ^ 1 for h in range(n)], np.int64),
-        frozen_array([-1] * n, np.int64),
+        carrier=frozen_array(rows["carrier"], np.int64),
+        origin=frozen_array(rows["origin"], np.int64),
+        target=frozen_array(rows["target"], np.int64),
+        cell=frozen_array(np.reshape(rows["cell"], (n, 3)), np.int64),
+        vector=frozen_array(np.reshape(rows["vector"], (n, 3)), np.float64),
+        hop_class=frozen_array(rows["hop_class"], np.int64),
+        orientation=frozen_array(orientation, np.int64),
+        reverse=frozen_array([h ^ 1 for h in range(n)], np.int64),
+        operation=frozen_array([-1] * n, np.int64),
     )
     structure = Structure(
-        frozen_array(lattice, float),
-        frozen_array(periodic, bool),
-        labels,
-        frozen_array(frac, float),
-        frozen_array(np.eye(3)[None], np.int64),
-        frozen_array(np.zeros((1, 3)), float),
-        "P1",
+        lattice=frozen_array(lattice, float),
+        periodic=frozen_array(periodic, bool),
+        labels=labels,
+        frac=frozen_array(frac, float),
+        rotations=frozen_array(np.eye(3)[None], np.int64),
+        translations=frozen_array(np.zeros((1, 3)), float),
+        spacegroup="P1",
     )
     return Model(
-        "test network",
-        (),
-        structure,
-        tuple(int(s) for s in supercell),  # type: ignore[arg-type]
-        tuple(
+        title="test network",
+        references=(),
+        structure=structure,
+        supercell=tuple(int(s) for s in supercell),  # type: ignore[arg-type]
+        carriers=tuple(
             Carrier(f"c{c}", charges[c], tuple(np.array(labels)[mask[c]]), counts[c])
             for c in range(n_carriers)
         ),
-        frozen_array(np.where(mask, energy, np.nan), float),
-        tuple(classes),
-        network,
-        Conditions(
+        site_energy=frozen_array(np.where(mask, energy, np.nan), float),
+        hop_classes=tuple(classes),
+        network=network,
+        conditions=Conditions(
             frozen_array([T0], float), frozen_array([0.0], float), frozen_array([[1.0, 0, 0]], float), ("x",)
         ),
-        Sampling(seed=1),
-        InputSource("<test>", ""),
+        sampling=Sampling(seed=1),
+        source=InputSource("<test>", ""),
     )
 
 

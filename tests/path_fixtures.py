@@ -174,7 +174,12 @@ def write_neb_analysis(path: Path, images: list[Any]) -> Path:
     from pymatgen.core import Structure
 
     structures = [
-        Structure(i.cell.array, i.get_chemical_symbols(), i.positions, coords_are_cartesian=True)
+        Structure(
+            lattice=i.cell.array,
+            species=i.get_chemical_symbols(),
+            coords=i.positions,
+            coords_are_cartesian=True,
+        )
         for i in images
     ]
     r = np.concatenate([[0.0], np.cumsum(steps(images))])

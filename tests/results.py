@@ -81,7 +81,15 @@ def records(
                 exacts = {name: truth} if exact else {}
                 meta = {"seed": str(2**100 + 1), "how": {"nested": [1, 2.5, None]}}
                 out.append(
-                    PointRecord(temperature, field * direction, values, stderrs, exacts, directions, meta)
+                    PointRecord(
+                        temperature=temperature,
+                        field=field * direction,
+                        values=values,
+                        stderrs=stderrs,
+                        exacts=exacts,
+                        directions=directions,
+                        meta=meta,
+                    )
                 )
     return out
 
@@ -102,13 +110,13 @@ def dataset(
 def random_tallies(rows: int = 4, *, seed: int = 0) -> Tallies:
     rng = np.random.default_rng(seed)
     return Tallies(
-        1e-9 / 3,
-        3,
-        2,
-        frozen_array([5, 6], np.int64),
-        rng.integers(0, 2**60, (rows, 4)),
-        rng.integers(0, 100, rows),
-        rng.normal(size=(rows, 2, 3)),
-        rng.normal(size=(rows, 4, 2, 3, 2, 3)),
-        rng.normal(size=(rows, 4, 2, 3, 3)),
+        sample_interval=1e-9 / 3,
+        levels=3,
+        windows_per_row=2,
+        number=frozen_array([5, 6], np.int64),
+        events=rng.integers(0, 2**60, (rows, 4)),
+        attempts=rng.integers(0, 100, rows),
+        displacement=rng.normal(size=(rows, 2, 3)),
+        collective=rng.normal(size=(rows, 4, 2, 3, 2, 3)),
+        tracer=rng.normal(size=(rows, 4, 2, 3, 3)),
     )

@@ -174,3 +174,28 @@ def test_check_leaves_the_compiler_and_the_file_libraries_alone() -> None:
         f"    main(['check', {str(chain)!r}])\nexcept SystemExit as e:\n    assert not e.code"
     )
     assert loaded & (HEAVY - {"scipy"}) == set()
+
+
+def positional(path: Path, records: set[str]) -> list[str]:
+    """Constructions of records with more than four arguments by position."""
+    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and len(n.args) > 4]
+    return [f"{path.name}:{n.lineno} {ast.unparse(n.func)}" for n in calls if ast.unparse(n.func) in records]
+
+
+def record_names(package: Path) -> set[str]:
+    """Dataclasses and named tuples."""
+    trees = [ast.parse(p.read_text()) for p in package.rglob("*.py")]
+    classes = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    return {
+        c.name
+        for c in classes
+        if any("dataclass" in ast.unparse(d) for d in c.decorator_list)
+        or any("NamedTuple" in ast.unparse(b) for b in c.bases)
+    }
+
+
+def test_records_are_built_by_name(tmp_path: Path) -> None:
+    records = record_names(PACKAGE)
+    assert [w for p in sorted(PACKAGE.rglob("*.py")) for w in positional(p, records)] == []
+    (tmp_path / "bad.py").write_text("EventList(a, b, c, d, e, f)\n")
+    assert positional(tmp_path / "bad.py", records) == ["bad.py:1 EventList"]

@@ -199,5 +199,7 @@ def test_the_page_on_the_architecture_has_the_order_that_is_tested() -> None:
 
     text = (DOCS / "development" / "architecture.md").read_text(encoding="utf-8")
     text = text[text.index("## Who may import whom") : text.index("## How a point runs")]
-    assert re.findall(r"\w+", "".join(re.findall(r"^    .*$", text, re.M))) == ROOMS[:-1]  # __main__ calls cli
+    assert (
+        re.findall(r"\w+", "".join(re.findall(r"^    .*$", text, re.M))) == ROOMS[:-1]
+    )  # __main__ calls cli
     assert set(re.findall(r"`(\w+)`", text[: text.index("never see")].rpartition("\n\n")[2])) == set(NEVER)

@@ -15,7 +15,7 @@ __all__ = ["ArrheniusFit", "fit_arrhenius"]
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ArrheniusFit:
     """``y = prefactor exp(-activation_energy / kT)``.
 
@@ -68,5 +68,9 @@ def fit_arrhenius(temperature: npt.ArrayLike, value: npt.ArrayLike, stderr: npt.
     parameters = covariance @ ((design * weight[:, None] ** 2).T @ target)
     residual = (target - design @ parameters) * weight
     return ArrheniusFit(
-        float(parameters[0]), float(parameters[1]), covariance, float(residual @ residual), len(t)
+        activation_energy=float(parameters[0]),
+        log_prefactor=float(parameters[1]),
+        covariance=covariance,
+        chi2=float(residual @ residual),
+        points=len(t),
     )

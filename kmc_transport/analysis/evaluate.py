@@ -36,7 +36,7 @@ _OF_ALL = ("charge_diffusivity", "conductivity")
 _PER_DIRECTION = ("mobility_einstein", "mobility_vector")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
     """Estimates by name (see `kmc_transport.arrays`), and how far the statistics can be trusted.
 
@@ -339,7 +339,13 @@ def _evaluate(
             ess = _samples_of_mean(mean, error, spread, number, lag)
         else:
             ess = _samples_of_variance(v, s)
-        estimates[name] = Estimate(v * factor, s * factor, ess, methods.get(name, from_collective), unit)
+        estimates[name] = Estimate(
+            value=v * factor,
+            stderr=s * factor,
+            effective_samples=ess,
+            method=methods.get(name, from_collective),
+            unit=unit,
+        )
     settled_c = settled_t = np.ones(n_species, np.bool_)
     if not blocks_c.settled:
         settled_c = _settled_species(_species_slopes(collective, both, lag, weight), slowest)
@@ -349,15 +355,15 @@ def _evaluate(
             settled_t = _settled_species(np.einsum("nlai->alni", slopes(squares_t, own_t, lag)), slowest)
     settled_t = np.where(ordered, settled_c, settled_t)
     found = Evaluation(
-        estimates,
-        n,
-        settled_c,
-        settled_t,
-        agree,
-        ~still,
-        n_samples > 1,
-        errors_within,
-        lag * 2**blocks_c.last,
+        estimates=estimates,
+        batches=n,
+        collective_settled=settled_c,
+        tracer_settled=settled_t,
+        agree=agree,
+        moved=~still,
+        quenched=n_samples > 1,
+        within=errors_within,
+        block=lag * 2**blocks_c.last,
     )
     return found, parts
 

@@ -23,7 +23,7 @@ SMALL_BIAS = 0.1
 """Linear response stands alone where the bound of its bias is below this part of the error asked for."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LinearResponse:
     """What a run without field says of a weak field E, for S species; SI.
 

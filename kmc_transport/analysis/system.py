@@ -14,7 +14,7 @@ __all__ = ["System", "single_file_time", "slowest_tail", "uncorrelated"]
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class System:
     """What the estimators must know of the simulated point.
 

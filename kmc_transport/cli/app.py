@@ -941,7 +941,11 @@ def _check_target(target: Path) -> None:
     elif not target.parent.is_dir():
         wrong = ("lies in a folder that does not exist", "an existing folder")
     if wrong:
-        raise InputError(Problem(wrong[0], "-o", str(target), wrong[1], "choose another -o"))
+        raise InputError(
+            Problem(
+                message=wrong[0], key="-o", value=str(target), allowed=wrong[1], remedy="choose another -o"
+            )
+        )
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
@@ -951,11 +955,11 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise InputError(
             Problem(
-                "is not a share of a sweep",
-                "--shard",
-                text,
-                "i/N with 1 <= i <= N",
-                "for the second of three: 2/3",
+                message="is not a share of a sweep",
+                key="--shard",
+                value=text,
+                allowed="i/N with 1 <= i <= N",
+                remedy="for the second of three: 2/3",
             )
         )
     return int(number), int(of)

@@ -332,15 +332,15 @@ class Replica:
             lattice = t.model.structure.lattice
             tracer = lattice.T @ tracer @ lattice
         return Tallies(
-            self.sample_interval,
-            levels,
-            self.windows_per_row,
-            np.array(t.number),
-            events,
-            rows.attempts.copy(),
-            displacement,
-            rows.collective.reshape(n, levels + 1, s, 3, s, 3).copy(),
-            tracer,
+            sample_interval=self.sample_interval,
+            levels=levels,
+            windows_per_row=self.windows_per_row,
+            number=np.array(t.number),
+            events=events,
+            attempts=rows.attempts.copy(),
+            displacement=displacement,
+            collective=rows.collective.reshape(n, levels + 1, s, 3, s, 3).copy(),
+            tracer=tracer,
         )
 
     def _rows(self) -> RawRows:

@@ -30,7 +30,7 @@ SLOT_RESOLUTION = 2.0**-24
 """Largest relative error of a slot's probability that one 64-bit number may cause when it picks carrier and slot."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Tables:
     """Everything about the network that does not change while hopping; arrays are read-only.
 

@@ -35,7 +35,7 @@ ACCURACY = 1e-4
 """Results with a larger relative error estimate are refused."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ChainSolution:
     """Answer for one irreducible chain.
 
@@ -91,7 +91,13 @@ def solve_chain(
         if n_states != 1:
             raise not_connected()
         zero = np.zeros(move.shape[1])
-        return ChainSolution(np.ones(1), zero, np.zeros((len(zero), len(zero))), 0.0, "no jumps")
+        return ChainSolution(
+            law=np.ones(1),
+            drift=zero,
+            diffusion=np.zeros((len(zero), len(zero))),
+            residual=0.0,
+            method="no jumps",
+        )
     top = float(logs.max())
     if top - float(logs.min()) > SPREAD_LIMIT:
         raise KmcTransportError(
@@ -115,7 +121,13 @@ def solve_chain(
         law = dense_law(n_states, o, t, rate)
     imbalance = balance_residual(law, o, t, rate)
     if move.shape[1] == 0:  # the law alone
-        return ChainSolution(law, np.zeros(0), np.zeros((0, 0)), imbalance, "stationary law")
+        return ChainSolution(
+            law=law,
+            drift=np.zeros(0),
+            diffusion=np.zeros((0, 0)),
+            residual=imbalance,
+            method="stationary law",
+        )
     with np.errstate(divide="ignore"):
         log_flux = np.log(law[o]) + logs
     if n_states > 1 and (n_states <= ELIMINATION_LIMIT or np.ptp(log_flux) > GAUGE_SPREAD):
@@ -130,7 +142,13 @@ def solve_chain(
 
         diffusion, error, method = corrector_diffusion(n_states, o, t, rate, move, law, drift, system)
     scale = np.exp(top)
-    solution = ChainSolution(law, drift * scale, diffusion * scale, max(imbalance, error), method)
+    solution = ChainSolution(
+        law=law,
+        drift=drift * scale,
+        diffusion=diffusion * scale,
+        residual=max(imbalance, error),
+        method=method,
+    )
     if not error <= ACCURACY or not np.isfinite(diffusion).all():
         raise KmcTransportError(
             f"the exact diffusion tensor has lost its digits (estimated relative error {error:.1g}, allowed "

@@ -35,7 +35,7 @@ ROUNDING = 1e-13
 """What rounding may make of a drift velocity, in units of the mean speed without regard to direction."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Averages:
     """Of the summed displacements X_a, Cartesian: drift (S, 3), diffusion (S, 3, S, 3); tracer (3, 3).
 
@@ -101,13 +101,13 @@ def solve_space(
     numbers = np.maximum(space.numbers, 1)[:, None]
     tensor = first[1].reshape(n_species + 1, 3, n_species + 1, 3)
     return Averages(
-        first[0].reshape(-1, 3)[:n_species],
-        tensor[:n_species, :, :n_species],
-        tensor[n_species, :, n_species],
-        free / total / numbers,
-        occupation / total / numbers,
-        space.n_states,
-        residual,
+        drift=first[0].reshape(-1, 3)[:n_species],
+        diffusion=tensor[:n_species, :, :n_species],
+        tracer=tensor[n_species, :, n_species],
+        free=free / total / numbers,
+        occupation=occupation / total / numbers,
+        n_states=space.n_states,
+        residual=residual,
     )
 
 

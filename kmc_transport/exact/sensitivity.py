@@ -27,7 +27,7 @@ RESOLVED = 1e-3
 """Shares that the two steps disagree on by more are not given."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Sensitivity:
     """How the mobility along one direction answers to the barriers; S species, C hop classes.
 
@@ -140,19 +140,19 @@ def sensitivity(
     told = (np.abs(share[:, known]) > 1e-9).any(axis=1)
     sigma_ln = np.where(told, np.sqrt(variance), np.nan)
     return Sensitivity(
-        float(temperature),
-        catalog.field,
-        frozen_array(axis, np.float64),
-        "mobility" if field else "mobility_einstein",
-        tuple(c.name for c in model.hop_classes),
-        frozen_array(value, np.float64),
-        frozen_array(share, np.float64),
-        frozen_array(derivative, np.float64),
-        frozen_array(limiting, np.int64),
-        frozen_array(sigma_ln, np.float64),
-        frozen_array(np.exp(sigma_ln), np.float64),
-        frozen_array(accuracy, np.float64),
-        undisturbed.method,
+        temperature=float(temperature),
+        field=catalog.field,
+        direction=frozen_array(axis, np.float64),
+        observable="mobility" if field else "mobility_einstein",
+        hop_classes=tuple(c.name for c in model.hop_classes),
+        mobility=frozen_array(value, np.float64),
+        share=frozen_array(share, np.float64),
+        dlnmu_dbarrier=frozen_array(derivative, np.float64),
+        limiting=frozen_array(limiting, np.int64),
+        sigma_ln=frozen_array(sigma_ln, np.float64),
+        error_factor=frozen_array(np.exp(sigma_ln), np.float64),
+        accuracy=frozen_array(accuracy, np.float64),
+        method=undisturbed.method,
     )
 
 

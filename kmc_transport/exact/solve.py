@@ -32,7 +32,7 @@ ALONE = "one carrier alone (dilute limit)"
 """How the answer is called that is not the one of the input's system."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ExactTransport:
     """Exact transport coefficients at one temperature and field; S species, Å, s, eV, e.
 
@@ -219,21 +219,23 @@ def _solve(catalog: RateCatalog, dilute: bool | None, max_states: int, tracer: b
     charge = np.array([c.charge for c in model.carriers])
     size = float(np.linalg.norm(catalog.field))
     return ExactTransport(
-        catalog.temperature,
-        catalog.field,
-        dilute,
-        frozen_array(numbers, np.int64),
-        frozen_array(drift, np.float64),
-        frozen_array(collective, np.float64),
-        frozen_array(tracer_tensor, np.float64) if has_tracer else None,
-        frozen_array(drift / size, np.float64) if size > 0 else None,
-        frozen_array(_einstein(collective, charge, numbers, catalog.temperature), np.float64),
-        frozen_array(free, np.float64),
-        frozen_array(occupation, np.float64),
-        frozen_array(charge, np.float64),
-        max(p.n_states for p in solved),
-        _system(model, dilute),
-        max(p.residual for p in solved),
+        temperature=catalog.temperature,
+        field=catalog.field,
+        dilute=dilute,
+        number=frozen_array(numbers, np.int64),
+        drift_velocity=frozen_array(drift, np.float64),
+        collective_diffusivity=frozen_array(collective, np.float64),
+        tracer_diffusivity=frozen_array(tracer_tensor, np.float64) if has_tracer else None,
+        mobility=frozen_array(drift / size, np.float64) if size > 0 else None,
+        mobility_einstein=frozen_array(
+            _einstein(collective, charge, numbers, catalog.temperature), np.float64
+        ),
+        uncorrelated_diffusivity=frozen_array(free, np.float64),
+        occupation=frozen_array(occupation, np.float64),
+        charge=frozen_array(charge, np.float64),
+        n_states=max(p.n_states for p in solved),
+        method=_system(model, dilute),
+        residual=max(p.residual for p in solved),
     )
 
 

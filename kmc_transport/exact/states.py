@@ -31,7 +31,7 @@ COUNT_CEILING = 10**15
 """Counts beyond this are not worked out: a lower bound, 1e18 at most, stands for them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class StateSpace:
     """States of a cell with site exclusion, and the jumps between them.
 
@@ -237,17 +237,17 @@ def enumerate_states(
         axis=1,
     )
     return StateSpace(
-        model,
-        supercell,
-        numbers,
-        anchor,
-        frozen_array(origin, np.int64),
-        frozen_array(target, np.int64),
-        frozen_array(np.repeat([p[2] for p in parts], sizes) if parts else [], np.int64),
-        frozen_array(np.repeat([p[3] for p in parts], sizes) if parts else [], np.int64),
-        frozen_array(np.repeat([p[4] for p in parts], sizes) if parts else [], np.bool_),
-        frozen_array(connected_components(len(key), origin, target), np.int64),
-        frozen_array(site_count, np.int64),
+        model=model,
+        supercell=supercell,
+        numbers=numbers,
+        anchor=anchor,
+        origin=frozen_array(origin, np.int64),
+        target=frozen_array(target, np.int64),
+        hop=frozen_array(np.repeat([p[2] for p in parts], sizes) if parts else [], np.int64),
+        cell=frozen_array(np.repeat([p[3] for p in parts], sizes) if parts else [], np.int64),
+        tagged=frozen_array(np.repeat([p[4] for p in parts], sizes) if parts else [], np.bool_),
+        component=frozen_array(connected_components(len(key), origin, target), np.int64),
+        site_count=frozen_array(site_count, np.int64),
     )
 
 

@@ -81,11 +81,11 @@ def thermodynamic_factor(
     if not 0 < now < len(log_z) - 1:
         raise InputError(
             Problem(
-                "the number of carriers cannot fluctuate",
-                "carriers",
-                now,
-                f"between 1 and {len(log_z) - 2} units in this supercell",
-                "use a larger supercell, or another number of carriers",
+                message="the number of carriers cannot fluctuate",
+                key="carriers",
+                value=now,
+                allowed=f"between 1 and {len(log_z) - 2} units in this supercell",
+                remedy="use a larger supercell, or another number of carriers",
             )
         )
     mu = _potential(log_z, now)
@@ -98,11 +98,11 @@ def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> 
     if unit.shape != numbers.shape or (unit < 0).any() or not unit.any() or (numbers < unit).any():
         raise InputError(
             Problem(
-                "the composition of a formula unit is not usable",
-                "composition",
-                None if composition is None else list(composition),
-                f"{len(numbers)} whole numbers, not all 0, no more than there are carriers",
-                "(1, 1) for pairs of the first and the second species",
+                message="the composition of a formula unit is not usable",
+                key="composition",
+                value=None if composition is None else list(composition),
+                allowed=f"{len(numbers)} whole numbers, not all 0, no more than there are carriers",
+                remedy="(1, 1) for pairs of the first and the second species",
             )
         )
     return unit

@@ -92,11 +92,11 @@ def _check(first: xarray.Dataset, second: xarray.Dataset) -> None:
         if a.shape != b.shape or not np.all(a == b):
             raise StoreError(
                 Problem(
-                    "is not the same in the two runs",
-                    name,
-                    b.tolist(),
-                    str(a.tolist()),
-                    "compare runs of one grid",
+                    message="is not the same in the two runs",
+                    key=name,
+                    value=b.tolist(),
+                    allowed=str(a.tolist()),
+                    remedy="compare runs of one grid",
                 )
             )
     field = first["field"].values

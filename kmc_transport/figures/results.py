@@ -54,7 +54,7 @@ INACCURATE: dict[str, Any] = {"marker": "x", "linestyle": "none", "color": "blac
 """What marks a point that is not as accurate as asked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Cell:
     """Numbers of one direction of the field: (temperature, field, carrier) arrays in the units of the plot."""
 
@@ -184,7 +184,13 @@ def _labels(dataset: xarray.Dataset, dim: str, wanted: Sequence[str] | None) -> 
     for label in wanted or ():
         if label not in there:
             raise StoreError(
-                Problem(f"there is no such {dim}", dim, label, ", ".join(there), "choose one of these")
+                Problem(
+                    message=f"there is no such {dim}",
+                    key=dim,
+                    value=label,
+                    allowed=", ".join(there),
+                    remedy="choose one of these",
+                )
             )
     return there if wanted is None else tuple(wanted)
 
@@ -211,13 +217,13 @@ def _cell(dataset: xarray.Dataset, direction: str, carriers: tuple[str, ...]) ->
         return joined[order][:, :, d][:, :, c] * _CM2
 
     return _Cell(
-        dataset["temperature"].values[order],
-        field,
-        carriers,
-        take(""),
-        take("_stderr"),
-        take("_exact"),
-        dataset["converged"].transpose("temperature", "field", "direction").values[order][:, :, d],
+        temperature=dataset["temperature"].values[order],
+        field=field,
+        carriers=carriers,
+        mobility=take(""),
+        mobility_stderr=take("_stderr"),
+        mobility_exact=take("_exact"),
+        accurate=dataset["converged"].transpose("temperature", "field", "direction").values[order][:, :, d],
     )
 
 

@@ -51,7 +51,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"did you mean '{match[0]}'?" if match else ""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Document:
     """The parsed file: plain data, where each node stands, and the problems and notes found so far."""
 
@@ -85,7 +85,18 @@ class Document:
     ) -> None:
         """Note a problem with the node at ``path``."""
         line, column = self.position(path)
-        self.problems.append(Problem(message, dotted(path), value, allowed, remedy, self.path, line, column))
+        self.problems.append(
+            Problem(
+                message=message,
+                key=dotted(path),
+                value=value,
+                allowed=allowed,
+                remedy=remedy,
+                file=self.path,
+                line=line,
+                column=column,
+            )
+        )
 
     @contextmanager
     def at(self, path: KeyPath) -> Iterator[None]:
@@ -146,7 +157,7 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
     ------
     InputError : not YAML, or an empty file, duplicate keys, tags … (all of these at once).
     """
-    doc = Document(path, text)
+    doc = Document(path=path, text=text)
     # before the parser, which takes its time
     if len(text) > _MAX_BYTES or sum(map(text.count, ",\n")) > _MAX_NODES:
         raise InputError(_too_long(path))
@@ -214,7 +225,16 @@ def _syntax_problem(error: MarkedYAMLError, path: str) -> Problem:
         remedy = "define the anchor first (&name), or put quotes around a text that starts with *"
     elif "single document" in message:
         remedy = "keep one document per file: remove the line ---"
-    return Problem(f"this is not YAML: {message}", "", None, "", remedy, path, line, mark and mark.column + 1)
+    return Problem(
+        message=f"this is not YAML: {message}",
+        key="",
+        value=None,
+        allowed="",
+        remedy=remedy,
+        file=path,
+        line=line,
+        column=mark and mark.column + 1,
+    )
 
 
 class _Reader:

@@ -18,9 +18,9 @@ from .document import Document, KeyPath, nearest
 from .references import Found, Sources
 from .response import Response, given_response
 from .schema import (
+    BarrierFromRule,
     BarrierPair,
     BarrierPath,
-    BarrierRule,
     ClassicalResponse,
     ClassNumbers,
     FieldFiles,
@@ -42,7 +42,7 @@ _PLACE_TOLERANCE = 0.05
 """How far (Å) the end of an explicit Cartesian vector may be off its site."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Saddle:
     """Numbers of one saddle of a hop class, resolved: saddle before class before entry."""
 
@@ -52,7 +52,7 @@ class Saddle:
     """None where a rule gives it."""
     attempt_frequency: AttemptFrequency | None
     """None where the rule has its own prefactor."""
-    rule: BarrierRule | None
+    rule: BarrierFromRule | None
     polaron: PolaronNumbers | None
     response: Response
     response_path: KeyPath
@@ -71,7 +71,7 @@ class Saddle:
     surroundings_path: KeyPath
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HopGroup:
     """Symmetry class of bonds of one carrier, with its saddles."""
 
@@ -123,7 +123,9 @@ def find_hops(
             if saddles:
                 _note_direction(title, entry, bonds, saddles, finder, doc)
                 _check_saddle_places(title, bonds, saddles, doc)
-                groups.append(HopGroup(title, carrier, bonds, tuple(saddles), path))
+                groups.append(
+                    HopGroup(name=title, carrier=carrier, bonds=bonds, saddles=tuple(saddles), path=path)
+                )
     return groups
 
 
@@ -424,7 +426,7 @@ def _resolve(
 
     barrier, barrier_path = first("barrier")
     frequency, frequency_path = first("attempt_frequency")
-    ruled = isinstance(barrier, BarrierRule)
+    ruled = isinstance(barrier, BarrierFromRule)
     for value, path, example in (
         (barrier, barrier_path, "barrier: 242 meV"),
         (frequency, frequency_path, "attempt_frequency: 6.12 THz"),
@@ -435,7 +437,7 @@ def _resolve(
             doc.add(path, f"the hop class {title} has no {path[-1]}", remedy=f"for example  {example}")
     if barrier is None or (frequency is None and not ruled):
         return None
-    if isinstance(barrier, BarrierRule) and not _usable(barrier.rule, (*barrier_path, "rule"), doc):
+    if isinstance(barrier, BarrierFromRule) and not _usable(barrier.rule, (*barrier_path, "rule"), doc):
         return None
     equal_ends = bonds.own_reverse or all(i == j for i, j, _ in bonds.forward)
     # what a code calculated for ends that symmetry makes equivalent differs by noise alone
@@ -487,26 +489,26 @@ def _resolve(
     fraction, fraction_path = first("saddle")
     surroundings, surroundings_path = first("surroundings")
     return Saddle(
-        name,
-        found.barrier,
-        found.attempt_frequency,
-        barrier if isinstance(barrier, BarrierRule) else None,
-        _polaron(*first("polaron"), ruled, doc),
-        response,
-        response_path,
-        classical,  # type: ignore[arg-type]
-        classical_path,
-        bool(getattr(layers[0][0], "use", True)),
-        str(zero_point),
-        "; ".join(dict.fromkeys(found.read_from)),
-        tuple(dict.fromkeys(found.log)),
-        1 if channels is None else int(channels),  # type: ignore[call-overload]
-        0.5 if fraction is None else float(fraction),  # type: ignore[arg-type]
-        barrier_path,
-        frequency_path,
-        fraction_path,
-        surroundings,  # type: ignore[arg-type]
-        surroundings_path,
+        name=name,
+        barrier=found.barrier,
+        attempt_frequency=found.attempt_frequency,
+        rule=barrier if isinstance(barrier, BarrierFromRule) else None,
+        polaron=_polaron(*first("polaron"), ruled, doc),
+        response=response,
+        response_path=response_path,
+        classical=classical,  # type: ignore[arg-type]
+        classical_path=classical_path,
+        use=bool(getattr(layers[0][0], "use", True)),
+        zero_point=str(zero_point),
+        read_from="; ".join(dict.fromkeys(found.read_from)),
+        log=tuple(dict.fromkeys(found.log)),
+        channels=1 if channels is None else int(channels),  # type: ignore[call-overload]
+        fraction=0.5 if fraction is None else float(fraction),  # type: ignore[arg-type]
+        barrier_path=barrier_path,
+        frequency_path=frequency_path,
+        fraction_path=fraction_path,
+        surroundings=surroundings,  # type: ignore[arg-type]
+        surroundings_path=surroundings_path,
     )
 
 

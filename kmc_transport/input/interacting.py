@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .site_energies import SaddleHops
     from .validation import Sections
 
-__all__ = ["Parts", "build_interacting"]
+__all__ = ["InteractionParts", "build_interacting"]
 
 
 @dataclass(frozen=True)
-class Parts:
+class InteractionParts:
     interactions: Interactions | None = None
     disorder: Disorder | None = None
     initial: Initial = field(default_factory=Initial)
@@ -39,7 +39,7 @@ def build_interacting(
     finder: BondFinder,
     supercell: tuple[int, int, int] | None,
     doc: Document,
-) -> Parts:
+) -> InteractionParts:
     """Interactions, disorder and initial state of the model; problems go to ``doc``."""
     _note_equilibration(classes, doc)
     energetics = None
@@ -67,7 +67,7 @@ def build_interacting(
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)
-    return Parts(interactions, disorder, initial)
+    return InteractionParts(interactions, disorder, initial)
 
 
 def _note_equilibration(classes: Sequence[SaddleHops], doc: Document) -> None:
@@ -145,5 +145,15 @@ def _wanted(classes: Sequence[SaddleHops], doc: Document) -> list[Wanted]:
         except QuantityError as error:
             doc.add(item.saddle.barrier_path, error.message, allowed=error.allowed, remedy=error.remedy)
             continue
-        found.append(Wanted(index, c.name, c.carrier, item.group.bonds, given, path, default))
+        found.append(
+            Wanted(
+                hop_class=index,
+                name=c.name,
+                carrier=c.carrier,
+                bonds=item.group.bonds,
+                given=given,
+                path=path,
+                default=default,
+            )
+        )
     return found

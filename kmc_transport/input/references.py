@@ -196,8 +196,8 @@ class Sources:
             f"{images.symbols[images.migrating_atom]} {level.length:.3f} Å, Q_eqv = {level.q_eqv:.3f} e"
         )
         return Response(
-            "berry" if level.key == "berry" else "born",
-            np.array(level.total),
+            kind="berry" if level.key == "berry" else "born",
+            dipole=np.array(level.total),
             hop=None if given.hop is None else np.array(given.hop, dtype=np.float64),
             way=np.array(way),
             site=given.from_,

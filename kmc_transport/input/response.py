@@ -39,7 +39,7 @@ _WAY = 0.5
 """How far (Å) the way of the migrating atom may be off the hop that it belongs to."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Response:
     """What the input says about the field's work up to a saddle, read and in e·Å.
 
@@ -63,18 +63,45 @@ class Response:
 def given_response(given: FieldDipole | FieldEquivalentCharge | FieldMagnitude | str | None) -> Response:
     """Response of the forms that need no files."""
     if given is None or isinstance(given, str):
-        return Response(given or "midpoint")
+        return Response(kind=given or "midpoint")
     hop = None if given.hop is None else np.array(given.hop, dtype=np.float64)
     if isinstance(given, FieldEquivalentCharge):
         dipole = given.q_eqv * np.array(given.d_ma)
         told = f"saddle dipole from Q_eqv = {given.q_eqv:g} e"
-        return Response("q_eqv", dipole, None, hop, None, given.from_, given.tolerance, (told,))
+        return Response(
+            kind="q_eqv",
+            dipole=dipole,
+            magnitude=None,
+            hop=hop,
+            way=None,
+            site=given.from_,
+            tolerance=given.tolerance,
+            log=(told,),
+        )
     if isinstance(given, FieldMagnitude):
         told = f"saddle dipole of {given.magnitude:g} e·Å along the way of the charge"
-        return Response("magnitude", None, given.magnitude, hop, None, given.from_, given.tolerance, (told,))
+        return Response(
+            kind="magnitude",
+            dipole=None,
+            magnitude=given.magnitude,
+            hop=hop,
+            way=None,
+            site=given.from_,
+            tolerance=given.tolerance,
+            log=(told,),
+        )
     dipole = np.array(given.dipole, dtype=np.float64)
     told = "saddle dipole as given"
-    return Response("dipole", dipole, None, hop, None, given.from_, given.tolerance, (told,))
+    return Response(
+        kind="dipole",
+        dipole=dipole,
+        magnitude=None,
+        hop=hop,
+        way=None,
+        site=given.from_,
+        tolerance=given.tolerance,
+        log=(told,),
+    )
 
 
 class Centres:
@@ -136,7 +163,7 @@ def saddle_dipole(
     off = float(np.linalg.norm(allowed - dipole))
     scale = float(max(np.linalg.norm(dipole), np.linalg.norm(half)))
     if off > max(response.tolerance * scale, _ROUNDING):
-        silent = Document("", "")
+        silent = Document(path="", text="")
         twins = [response_dipole(bonds, carrier, r, centres, title, path, silent) for r in others]
         known = [dipole - half, *(t - half for t in twins if t is not None)]
         images = [finder.turn(g) @ (dipole - half) for g in (*keep, *swap)]

@@ -83,10 +83,10 @@ def _put(data: Any, steps: Sequence[str | int], new: Any, setting: str) -> None:
 def _wrong(setting: str, message: str) -> InputError:
     return InputError(
         Problem(
-            message,
-            "--set",
-            setting,
-            "KEY=VALUE with a key of the input, and YAML",
-            "such as --set sampling.replicas=8 or --set 'conditions.temperature={from: 300, to: 600, points: 20}'",
+            message=message,
+            key="--set",
+            value=setting,
+            allowed="KEY=VALUE with a key of the input, and YAML",
+            remedy="such as --set sampling.replicas=8 or --set 'conditions.temperature={from: 300, to: 600, points: 20}'",
         )
     )

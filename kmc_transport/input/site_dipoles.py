@@ -44,7 +44,7 @@ class _Orbit:
     """(3, n_free) orthonormal; vectors on the first site that its site symmetry leaves."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Target:
     """Saddle dipole that a hop is given, and the part of it that symmetry ties to the whole hop."""
 
@@ -67,7 +67,9 @@ class _Target:
         if self.saddle.response.dipole is None:
             return np.array([np.linalg.norm(half) - self.size])
         path = self.saddle.response_path
-        p = response_dipole(bonds, carrier, self.saddle.response, centres, self.name, path, Document("", ""))
+        p = response_dipole(
+            bonds, carrier, self.saddle.response, centres, self.name, path, Document(path="", text="")
+        )
         assert p is not None  # it was found before
         return np.asarray((np.eye(3) - self.kept) @ (p - half))
 
@@ -217,7 +219,15 @@ def _solve(
             size = float(np.linalg.norm(p))
         assert size is not None
         name = f"{group.name}:{saddle.name}" if saddle.name else group.name
-        wanted.append(_Target(name, group, saddle, size, symmetric_part(finder, group.bonds.forward[0])))
+        wanted.append(
+            _Target(
+                name=name,
+                group=group,
+                saddle=saddle,
+                size=size,
+                kept=symmetric_part(finder, group.bonds.forward[0]),
+            )
+        )
 
     def residuals(free: FloatArray) -> list[FloatArray]:
         centres = Centres(finder, charges, dipoles(free))

@@ -32,7 +32,7 @@ _SHOWN = 8
 Site = tuple[int, tuple[int, int, int]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Surroundings that the input gives for one hop class of the network."""
 
@@ -240,7 +240,7 @@ def _table(
             members[h] += [(species, *site, int(strides[k])) for site in sites]
     flat = [m for of_hop in members for m in of_hop]
     return EnvironmentTable(
-        item.hop_class,
+        hop_class=item.hop_class,
         start=frozen_array(np.cumsum([0, *map(len, members)]), np.int64),
         species=frozen_array([m[0] for m in flat], np.int64),
         site=frozen_array([m[1] for m in flat], np.int64),

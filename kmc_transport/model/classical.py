@@ -25,11 +25,11 @@ def classical_model(model: Model) -> Model:
         raise InputError(
             [
                 Problem(
-                    f"{c.name} has no classical response to take",
-                    c.source,
-                    None,
-                    "a nominal charge and a displacement",
-                    "add, for example,  classical_response: {charge: -2, d_ma: 1.4}  to the hop",
+                    message=f"{c.name} has no classical response to take",
+                    key=c.source,
+                    value=None,
+                    allowed="a nominal charge and a displacement",
+                    remedy="add, for example,  classical_response: {charge: -2, d_ma: 1.4}  to the hop",
                 )
                 for c in missing
             ]

@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Clusters:
     """Short-range energies: pairs, triplets, ... each cluster once per cell; the crystal repeats it.
 
@@ -58,7 +58,7 @@ class Coulomb:
     accuracy: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LocalClusters:
     """Local cluster expansion of the kinetically resolved barrier: terms added to E_kra of a directed hop.
 
@@ -75,7 +75,7 @@ class LocalClusters:
     cell: IntArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class EnvironmentTable:
     """Kinetically resolved barrier of a hop class looked up by what surrounds the hop; replaces E_kra.
 

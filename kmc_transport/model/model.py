@@ -41,7 +41,7 @@ def frozen_array(values: object, dtype: npt.DTypeLike) -> np.ndarray:
     return array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Structure:
     """Crystal with labelled sites, and the operations of its space group.
 
@@ -139,7 +139,7 @@ class PolaronNumbers:
     """Hz."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HopClass:
     """Hops that symmetry makes equivalent, one of their saddles, and the numbers the user gave for it.
 
@@ -192,7 +192,7 @@ class HopClass:
         return get_rule(self.rule, self.source).given_barriers
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HopNetwork:
     """All directed hops that start in one cell; the crystal repeats them.
 
@@ -239,7 +239,7 @@ class Conditions:
     direction_label: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How long to simulate each point. At least one of the error targets, ``events`` or ``time`` is set."""
 
@@ -278,7 +278,7 @@ class InputSource:
     not kept: the numbers read from them are in the catalog, with their source."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
     """Everything the input file says, checked and frozen."""
 

@@ -48,7 +48,7 @@ def is_forward(bond: Bond) -> bool:
     return origin < target or (origin == target and cell > (0, 0, 0))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BondClass:
     """Bonds that the space group makes equivalent.
 
@@ -199,12 +199,14 @@ class BondFinder:
             pool.difference_update(forward, backward)
             result.append(
                 BondClass(
-                    tuple(forward),
-                    tuple(orbit[b] for b in forward),
-                    tuple(orbit[r if own_reverse else f] for f, r in zip(forward, backward, strict=True)),
-                    own_reverse,
-                    len(forward),
-                    self.length(seed),
+                    forward=tuple(forward),
+                    operation=tuple(orbit[b] for b in forward),
+                    reverse_operation=tuple(
+                        orbit[r if own_reverse else f] for f, r in zip(forward, backward, strict=True)
+                    ),
+                    own_reverse=own_reverse,
+                    orbit_size=len(forward),
+                    distance=self.length(seed),
                 )
             )
         return result
@@ -229,7 +231,16 @@ class BondFinder:
             size = len(orbit) // 2 if own_reverse else len(orbit)
             ahead = tuple(orbit[b] for b in forward)
             behind = tuple(orbit[reversed_bond(b)] for b in forward) if own_reverse else ahead
-            result.append(BondClass(tuple(forward), ahead, behind, own_reverse, size, self.length(seed)))
+            result.append(
+                BondClass(
+                    forward=tuple(forward),
+                    operation=ahead,
+                    reverse_operation=behind,
+                    own_reverse=own_reverse,
+                    orbit_size=size,
+                    distance=self.length(seed),
+                )
+            )
         return result
 
 

@@ -43,12 +43,22 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     if e_field.shape != (3,) or not np.isfinite(e_field).all():
         raise InputError(
             Problem(
-                "the field is not a vector", "field", field, "three finite numbers, V/Å", "give [Ex, Ey, Ez]"
+                message="the field is not a vector",
+                key="field",
+                value=field,
+                allowed="three finite numbers, V/Å",
+                remedy="give [Ex, Ey, Ez]",
             )
         )
     if not 0 < temperature < np.inf:
         raise InputError(
-            Problem("the temperature is not usable", "temperature", temperature, "> 0 K", "give it in kelvin")
+            Problem(
+                message="the temperature is not usable",
+                key="temperature",
+                value=temperature,
+                allowed="> 0 K",
+                remedy="give it in kelvin",
+            )
         )
     net, classes = model.network, model.hop_classes
     kt = K_B * temperature
@@ -180,22 +190,22 @@ def _rule(hop_class: HopClass) -> BarrierRule:
     if hop_class.response != "midpoint" and not rule.takes_saddle_dipole:
         raise InputError(
             Problem(
-                f"with the rule '{rule.name}' the field acts through dH alone",
-                f"{hop_class.source} field_response",
-                hop_class.response,
-                "midpoint",
-                "leave 'field_response' (and --classical) out: the place of the crossing follows from dH",
+                message=f"with the rule '{rule.name}' the field acts through dH alone",
+                key=f"{hop_class.source} field_response",
+                value=hop_class.response,
+                allowed="midpoint",
+                remedy="leave 'field_response' (and --classical) out: the place of the crossing follows from dH",
             )
         )
     nu = hop_class.attempt_frequency
     if nu is None and not rule.own_prefactor:
         raise InputError(
             Problem(
-                f"the rule '{rule.name}' needs an attempt frequency",
-                f"{hop_class.source}.attempt_frequency",
-                None,
-                "> 0 Hz, eyring, koettgen, vineyard",
-                "give one beside the barrier, for example  attempt_frequency: 10 THz",
+                message=f"the rule '{rule.name}' needs an attempt frequency",
+                key=f"{hop_class.source}.attempt_frequency",
+                value=None,
+                allowed="> 0 Hz, eyring, koettgen, vineyard",
+                remedy="give one beside the barrier, for example  attempt_frequency: 10 THz",
             )
         )
     rule.check_companions(

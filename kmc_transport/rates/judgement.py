@@ -21,7 +21,7 @@ from .build import zero_field_rate
 __all__ = ["Candidate", "HopRegime", "hop_regimes", "rank_candidates"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One of several saddles of a hop. ``share`` is its rate over the summed rate of those that are used."""
 
@@ -66,15 +66,15 @@ def rank_candidates(model: Model, temperature: float) -> list[Candidate]:
         )
         found = [
             Candidate(
-                group,
-                c.name.removeprefix(group).lstrip(":") or c.name,
-                used,
-                r.barrier,
-                r.attempt_frequency,
-                c.channels,
-                r.log_rate,
-                math.exp(r.log_rate - top) / total if total else math.nan,
-                "; ".join(t for t in (c.source, c.read_from) if t),
+                group=group,
+                name=c.name.removeprefix(group).lstrip(":") or c.name,
+                used=used,
+                barrier=r.barrier,
+                attempt_frequency=r.attempt_frequency,
+                channels=c.channels,
+                log_rate=r.log_rate,
+                share=math.exp(r.log_rate - top) / total if total else math.nan,
+                source="; ".join(t for t in (c.source, c.read_from) if t),
             )
             for r, (c, used) in zip(rates, members, strict=True)
         ]

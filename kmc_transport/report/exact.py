@@ -24,7 +24,7 @@ CM2 = ANGSTROM**2 * 1e4
 """cm² in a Å²."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Answer:
     """Of carrier ``a`` at one temperature and field."""
 
@@ -64,7 +64,11 @@ def exact_table(
     model: Model, solved: Sequence[tuple[RateCatalog, str, np.ndarray, ExactTransport]]
 ) -> Table[Any]:
     """Exact mobilities and diffusivities; one row per condition, direction and carrier."""
-    rows = [_Answer(*one, a) for one in solved for a in range(len(model.carriers))]
+    rows = [
+        _Answer(catalog=catalog, direction=direction, unit=unit, exact=exact, a=a)
+        for catalog, direction, unit, exact in solved
+        for a in range(len(model.carriers))
+    ]
     systems = dict.fromkeys(r.exact.method for r in rows)
     table = Table(
         f"{model.title or 'No title'}: exact, {' / '.join(systems)} (master equation, no simulation)",
@@ -82,8 +86,12 @@ def exact_table(
 
 def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_Answer]]:
     strength = enough_digits((r.strength for r in rows), 3)
-    yield Column("T", lambda r: r.catalog.temperature, "K", "temperature", ".5g", names=True)
-    yield Column("field", lambda r: r.strength, "V/m", "field", f".{strength}g", names=True)
+    yield Column(
+        header="T", value=lambda r: r.catalog.temperature, unit="K", key="temperature", text=".5g", names=True
+    )
+    yield Column(
+        header="field", value=lambda r: r.strength, unit="V/m", key="field", text=f".{strength}g", names=True
+    )
     yield Column("along", lambda r: r.direction, key="direction", names=True)
     yield Column("carrier", lambda r: model.carriers[r.a].name, key="carrier", names=True)
     yield _number("mobility", lambda r: r.mobility, "cm²/(V s)", "mobility")
@@ -124,10 +132,12 @@ def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_An
 
 
 def _number(header: str, value: Any, unit: str, key: str, *, shown: bool = True) -> Column[_Answer]:
-    return Column(header, value, unit, key, lambda r: format_beside(value(r)), shown=shown)
+    return Column(
+        header=header, value=value, unit=unit, key=key, text=lambda r: format_beside(value(r)), shown=shown
+    )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Share:
     """Of one class of hops, at one temperature and field."""
 
@@ -162,8 +172,10 @@ class _Share:
 def sensitivity_table(results: Iterable[tuple[float, float, str, Sensitivity]], model: Model) -> Table[Any]:
     """d ln(mobility)/d barrier of each class, and what the barriers' own uncertainty does to the mobility."""
     rows = [
-        _Share(*one, model, k)
-        for one in results
+        _Share(
+            temperature=temperature, strength=strength, direction=direction, result=result, model=model, k=k
+        )
+        for temperature, strength, direction, result in results
         for a in range(len(model.carriers))
         for k, c in enumerate(model.hop_classes)
         if c.carrier == a
@@ -176,26 +188,35 @@ def sensitivity_table(results: Iterable[tuple[float, float, str, Sensitivity]], 
         return f" (limits transport{other})" if row.limits else ""
 
     columns: list[Column[_Share]] = [
-        Column("T", lambda r: r.temperature, "K", "temperature", ".5g", names=True),
-        Column("field", lambda r: r.strength, "V/m", "field", f".{strength}g", names=True),
+        Column(
+            header="T", value=lambda r: r.temperature, unit="K", key="temperature", text=".5g", names=True
+        ),
+        Column(
+            header="field",
+            value=lambda r: r.strength,
+            unit="V/m",
+            key="field",
+            text=f".{strength}g",
+            names=True,
+        ),
         Column("along", lambda r: r.direction, key="direction", names=True),
         Column("carrier", lambda r: model.carriers[r.a].name, key="carrier", names=True),
         Column("class", lambda r: r.it.name, key="class", text=lambda r: r.it.name + limit(r), names=True),
         Column(
-            "d ln µ/d barrier",
-            lambda r: r.result.dlnmu_dbarrier[r.a, r.k],
-            "1/eV",
-            "dlnmu_dbarrier",
-            lambda r: number(r.result.dlnmu_dbarrier[r.a, r.k]),
+            header="d ln µ/d barrier",
+            value=lambda r: r.result.dlnmu_dbarrier[r.a, r.k],
+            unit="1/eV",
+            key="dlnmu_dbarrier",
+            text=lambda r: number(r.result.dlnmu_dbarrier[r.a, r.k]),
         ),
         Column("share", lambda r: r.share, key="share", text=".3f"),
         Column("", lambda r: r.limits, key="limits_transport", shown=False),
         Column(
-            "barrier's uncertainty",
-            lambda r: r.it.barrier_stderr,
-            "eV",
-            "barrier_stderr",
-            lambda r: "not given" if r.it.barrier_stderr is None else f"{r.it.barrier_stderr:.3g}",
+            header="barrier's uncertainty",
+            value=lambda r: r.it.barrier_stderr,
+            unit="eV",
+            key="barrier_stderr",
+            text=lambda r: "not given" if r.it.barrier_stderr is None else f"{r.it.barrier_stderr:.3g}",
         ),
         Column(
             "mobility uncertain by a factor",

@@ -61,15 +61,15 @@ def energy_table(model: Model) -> Table[Any]:
     columns: list[Column[dict[str, Any]]] = [
         Column("orbit", lambda r: r["orbit"], key="orbit", names=True),
         Column("members", lambda r: r["members"], key="members"),
-        Column("size", lambda r: r["size"], "Å", "size", ".4f"),
+        Column(header="size", value=lambda r: r["size"], unit="Å", key="size", text=".4f"),
         Column("per cell", lambda r: r["per_cell"], key="per_cell"),
-        Column("energy", lambda r: r["energy"], "eV", "energy", "+.5g"),
+        Column(header="energy", value=lambda r: r["energy"], unit="eV", key="energy", text="+.5g"),
         Column(
-            "with Coulomb",
-            lambda r: r["together"],
-            "eV",
-            "energy_with_coulomb",
-            lambda r: (
+            header="with Coulomb",
+            value=lambda r: r["together"],
+            unit="eV",
+            key="energy_with_coulomb",
+            text=lambda r: (
                 "" if math.isnan(r["together"]) or r["together"] == r["energy"] else f"{r['together']:+.5g}"
             ),
         ),
@@ -133,9 +133,15 @@ def coulomb_table(model: Model) -> Table[Any]:
     """Coulomb energies of the nearest pairs of each two species: in the infinite crystal, and with periodic images."""
     columns: list[Column[tuple[list[str], float, float, float]]] = [
         Column("pair", lambda r: r[0], key="carriers", text=lambda r: " – ".join(r[0]), names=True),
-        Column("distance", lambda r: r[1], "Å", "distance", ".3f"),
-        Column("alone", lambda r: r[2], "eV", "energy", "+.4f"),
-        Column("with images and background", lambda r: r[3], "eV", "energy_with_images", "+.4f"),
+        Column(header="distance", value=lambda r: r[1], unit="Å", key="distance", text=".3f"),
+        Column(header="alone", value=lambda r: r[2], unit="eV", key="energy", text="+.4f"),
+        Column(
+            header="with images and background",
+            value=lambda r: r[3],
+            unit="eV",
+            key="energy_with_images",
+            text="+.4f",
+        ),
     ]
     table = Table("Coulomb energies of the nearest pairs", columns)
     coulomb = _pair_potential(model)
@@ -180,11 +186,11 @@ def surroundings_table(model: Model) -> Table[Any]:
         Column("environments", lambda r: r[1], key="environments", text=lambda r: str(r[1] or "")),
         Column("listed", lambda r: r[2], key="listed", text=lambda r: str(r[2]) if r[1] else ""),
         Column(
-            "E_kra",
-            lambda r: r[3],
-            "eV",
-            "barrier_range",
-            lambda r: "" if r[3] is None else "{:.4g} to {:.4g}".format(*r[3]),
+            header="E_kra",
+            value=lambda r: r[3],
+            unit="eV",
+            key="barrier_range",
+            text=lambda r: "" if r[3] is None else "{:.4g} to {:.4g}".format(*r[3]),
         ),
         Column("terms of the expansion per hop", lambda r: r[4], key="expansion_terms"),
     ]
@@ -220,7 +226,7 @@ def disorder_table(model: Model) -> Table[Any]:
             x = value(row)
             return "" if x is None else f"{x:+.4g}"
 
-        return Column(header, value, "eV", key, text)
+        return Column(header=header, value=value, unit="eV", key=key, text=text)
 
     columns: list[Column[tuple[str, np.ndarray | int]]] = [
         Column("of", lambda r: r[0], key="of", names=True),
@@ -259,8 +265,8 @@ def rate_range_table(catalog: RateCatalog) -> Table[Any]:
     columns: list[Column[tuple[str, list[float]]]] = [
         Column("class", lambda r: r[0], key="class", names=True),
         Column("hops seen", lambda r: len(r[1]), key="hops_seen"),
-        Column("slowest", lambda r: math.exp(min(r[1])), "1/s", "slowest", ".3g"),
-        Column("fastest", lambda r: math.exp(max(r[1])), "1/s", "fastest", ".3g"),
+        Column(header="slowest", value=lambda r: math.exp(min(r[1])), unit="1/s", key="slowest", text=".3g"),
+        Column(header="fastest", value=lambda r: math.exp(max(r[1])), unit="1/s", key="fastest", text=".3g"),
         Column("decades", lambda r: (max(r[1]) - min(r[1])) / math.log(10), text=".1f"),
     ]
     table = Table(f"Rates in random configurations at {catalog.temperature:g} K", columns)

@@ -98,8 +98,14 @@ def candidates_table(candidates: Sequence[Candidate], temperature: float) -> Tab
     columns: list[Column[Candidate]] = [
         Column("hop", lambda c: c.group, key="group", names=True),
         Column("saddle", lambda c: c.name, key="name", names=True),
-        Column("barrier", lambda c: c.barrier, "eV", "barrier", ".5g"),
-        Column("attempt frequency", lambda c: c.attempt_frequency, "Hz", "attempt_frequency", ".5g"),
+        Column(header="barrier", value=lambda c: c.barrier, unit="eV", key="barrier", text=".5g"),
+        Column(
+            header="attempt frequency",
+            value=lambda c: c.attempt_frequency,
+            unit="Hz",
+            key="attempt_frequency",
+            text=".5g",
+        ),
         Column("channels", lambda c: c.channels, key="channels"),
         Column("rate", lambda c: c.log_rate, "1/s", text=rate),
         Column("", lambda c: c.log_rate, key="log_rate", shown=False),
@@ -117,15 +123,29 @@ def regime_table(regimes: Sequence[HopRegime], temperature: float) -> Table[Any]
         Column("class", lambda r: r.hop_class, key="class", names=True),
         Column("regime", lambda r: r.regime.name, key="name"),
         Column("P", lambda r: r.regime.probability, key="probability", text=".4g"),
-        Column("V_AB", lambda r: r.regime.electronic_coupling, "eV", "electronic_coupling", ".4g"),
         Column(
-            "lambda",
-            lambda r: r.regime.reorganisation_energy,
-            "eV",
-            "reorganisation_energy",
-            lambda r: f"{r.regime.reorganisation_energy:.4g}" + (" (derived)" if r.regime.derived else ""),
+            header="V_AB",
+            value=lambda r: r.regime.electronic_coupling,
+            unit="eV",
+            key="electronic_coupling",
+            text=".4g",
         ),
-        Column("phonons", lambda r: r.regime.phonon_frequency, "Hz", "phonon_frequency", ".4g"),
+        Column(
+            header="lambda",
+            value=lambda r: r.regime.reorganisation_energy,
+            unit="eV",
+            key="reorganisation_energy",
+            text=lambda r: (
+                f"{r.regime.reorganisation_energy:.4g}" + (" (derived)" if r.regime.derived else "")
+            ),
+        ),
+        Column(
+            header="phonons",
+            value=lambda r: r.regime.phonon_frequency,
+            unit="Hz",
+            key="phonon_frequency",
+            text=".4g",
+        ),
         Column("", lambda r: r.regime.derived, key="derived", shown=False),
         Column("", lambda r: r.warning, key="warning", shown=False),
     ]

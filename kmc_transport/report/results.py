@@ -27,7 +27,7 @@ CM2, S_PER_CM = 1e4, 1e-2
 AXES = "xyz"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Row:
     """One carrier (index ``a``) at one temperature, field and direction (``t``, ``f``, ``e``) of the arrays ``d``."""
 
@@ -174,7 +174,7 @@ def results_table(dataset: xarray.Dataset) -> Table[Any]:
     Other quantities are columns that are not shown: `Table.showing`, and in the data.
     """
     d = {str(n): v.values for n, v in dataset.variables.items()}
-    rows = [_Row(d, t, f, e, a) for t, f, e, a in np.ndindex(*d["mobility"].shape)]
+    rows = [_Row(d=d, t=t, f=f, e=e, a=a) for t, f, e, a in np.ndindex(*d["mobility"].shape)]
     table = Table(str(dataset.attrs.get("title", "")), list(_columns(d)), rows)
     table.notes += result_notes(d, contradicting=sum(abs(r.deviation) > 5 for r in rows))
     return table
@@ -184,8 +184,22 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     kelvin, strength = enough_digits(d["temperature"], 5), enough_digits(d["field"], 3)
     exact = [d[n] for n in ("mobility_exact", "mobility_einstein_exact") if n in d]
     judged = any(np.isfinite(x).any() for x in exact)
-    yield Column("T", lambda r: r.d["temperature"][r.t], "K", "temperature", f".{kelvin}g", names=True)
-    yield Column("field", lambda r: r.d["field"][r.f], "V/m", "field", f".{strength}g", names=True)
+    yield Column(
+        header="T",
+        value=lambda r: r.d["temperature"][r.t],
+        unit="K",
+        key="temperature",
+        text=f".{kelvin}g",
+        names=True,
+    )
+    yield Column(
+        header="field",
+        value=lambda r: r.d["field"][r.f],
+        unit="V/m",
+        key="field",
+        text=f".{strength}g",
+        names=True,
+    )
     yield Column("along", lambda r: str(r.d["direction"][r.e]), key="direction", names=True)
     yield Column("carrier", lambda r: str(r.d["carrier"][r.a]), key="carrier", names=True)
     yield Column(
@@ -204,7 +218,14 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         text=lambda r: format_beside(*(r.mobility(s) * CM2 for s in ("_exact", "", "_stderr"))),
         shown=judged,
     )
-    yield Column("dev.", lambda r: r.deviation, "s.e.", "mobility_deviation", "+.1f", shown=judged)
+    yield Column(
+        header="dev.",
+        value=lambda r: r.deviation,
+        unit="s.e.",
+        key="mobility_deviation",
+        text="+.1f",
+        shown=judged,
+    )
     mixed = not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", [])))
     yield Column("from", lambda r: r.method, key="mobility_from", shown=mixed)
     yield Column(
@@ -217,7 +238,9 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         reason=lambda r: r.why("drift_velocity") if r.driven else "",
     )
     yield from _along("D tracer along", "tracer_diffusivity", "cm²/s", CM2, shown=True)
-    yield Column("hops", lambda r: r.of_point("executed_hops"), "", "executed_hops", ".1e")
+    yield Column(
+        header="hops", value=lambda r: r.of_point("executed_hops"), unit="", key="executed_hops", text=".1e"
+    )
     yield Column("", lambda r: r.state, key="state")
     yield from _on_request(d)
 
@@ -273,31 +296,35 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     yield _of_point("effective samples", "effective_samples", ".3g")
     yield _of_point("clamped share", "clamped_share", ".3g")
     yield Column(
-        "barriers' factor",
-        lambda r: r.d["barrier_error_factor"][r.t, r.e, r.a],
-        "",
-        "barrier_error_factor",
-        ".3g",
+        header="barriers' factor",
+        value=lambda r: r.d["barrier_error_factor"][r.t, r.e, r.a],
+        unit="",
+        key="barrier_error_factor",
+        text=".3g",
         shown=False,
     )
     yield Column(
-        "bias at most",
-        lambda r: r.of_carrier("mobility_bias") * CM2,
-        "cm²/(V s)",
-        "mobility_bias",
-        ".2g",
+        header="bias at most",
+        value=lambda r: r.of_carrier("mobility_bias") * CM2,
+        unit="cm²/(V s)",
+        key="mobility_bias",
+        text=".2g",
         shown=False,
     )
     if "algorithm" in d:
         yield _of_point("algorithm", "algorithm", "")
-    yield Column("hops/s", lambda r: r.speed, "", "hops_per_second", ".2g", shown=False)
+    yield Column(
+        header="hops/s", value=lambda r: r.speed, unit="", key="hops_per_second", text=".2g", shown=False
+    )
     yield _of_point("wall time", "wall_time", ".3g", "s")
     yield _of_point("converged", "converged", "")
     yield _of_point("exit", "exit_reason", "")
 
 
 def _of_point(header: str, name: str, text: str, unit: str = "") -> Column[_Row]:
-    return Column(header, lambda r: r.of_point(name), unit, name, text, shown=False)
+    return Column(
+        header=header, value=lambda r: r.of_point(name), unit=unit, key=name, text=text, shown=False
+    )
 
 
 def _along(
@@ -338,7 +365,14 @@ def _component(name: str, at: tuple[int, ...], unit: str, factor: float) -> Colu
 
 def _limit(header: str, name: str, unit: str, factor: float) -> Column[_Row]:
     """95 % upper limit of a species that has not moved."""
-    return Column(header, lambda r: r.of_carrier(name) * factor, unit, name, ".2g", shown=False)
+    return Column(
+        header=header,
+        value=lambda r: r.of_carrier(name) * factor,
+        unit=unit,
+        key=name,
+        text=".2g",
+        shown=False,
+    )
 
 
 def _cross(b: int, other: str) -> Column[_Row]:
@@ -411,11 +445,11 @@ def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
         ),
         Column("inaccurate", lambda at: int(inaccurate[at]), "", "inaccurate_points", shown=False),
         Column(
-            "chi²/dof",
-            lambda at: d["arrhenius_chi2"][at],
-            "",
-            "chi2_per_degree_of_freedom",
-            ".2g",
+            header="chi²/dof",
+            value=lambda at: d["arrhenius_chi2"][at],
+            unit="",
+            key="chi2_per_degree_of_freedom",
+            text=".2g",
             shown=any(math.isfinite(d["arrhenius_chi2"][at]) for at in rows),
         ),
         Column(

@@ -169,11 +169,11 @@ class BarrierRule(ABC):
             elif not p.accepts(float(value)):
                 problems.append(
                     Problem(
-                        f"{p.meaning} is outside the allowed range",
-                        name,
-                        value,
-                        p.allowed(),
-                        "check the unit of the number",
+                        message=f"{p.meaning} is outside the allowed range",
+                        key=name,
+                        value=value,
+                        allowed=p.allowed(),
+                        remedy="check the unit of the number",
                     )
                 )
             else:
@@ -252,11 +252,11 @@ class BarrierRule(ABC):
         if attempt_frequency is None:
             raise InputError(
                 Problem(
-                    f"the rule '{self.name}' needs an attempt frequency",
-                    "attempt_frequency",
-                    None,
-                    "> 0 Hz",
-                    "give one; eyring is kT/h",
+                    message=f"the rule '{self.name}' needs an attempt frequency",
+                    key="attempt_frequency",
+                    value=None,
+                    allowed="> 0 Hz",
+                    remedy="give one; eyring is kT/h",
                 )
             )
         return np.asarray(attempt_frequency, dtype=np.float64)
@@ -311,21 +311,21 @@ class BarrierRule(ABC):
         if attempt_frequency is not None and self.own_prefactor:
             problems.append(
                 Problem(
-                    f"the rule '{self.name}' holds the whole rate, its prefactor included",
-                    prefix + "attempt_frequency",
-                    attempt_frequency,
-                    "nothing",
-                    "remove the attempt frequency" + self._instead_of_attempt_frequency(),
+                    message=f"the rule '{self.name}' holds the whole rate, its prefactor included",
+                    key=prefix + "attempt_frequency",
+                    value=attempt_frequency,
+                    allowed="nothing",
+                    remedy="remove the attempt frequency" + self._instead_of_attempt_frequency(),
                 )
             )
         if saddle_dipole is not None and not self.takes_saddle_dipole:
             problems.append(
                 Problem(
-                    f"with the rule '{self.name}' the field acts through dH alone",
-                    prefix + "saddle",
-                    saddle_dipole,
-                    "nothing",
-                    "remove the saddle dipole: the place of the crossing follows from dH",
+                    message=f"with the rule '{self.name}' the field acts through dH alone",
+                    key=prefix + "saddle",
+                    value=saddle_dipole,
+                    allowed="nothing",
+                    remedy="remove the saddle dipole: the place of the crossing follows from dH",
                 )
             )
         if problems:

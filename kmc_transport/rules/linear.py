@@ -49,11 +49,11 @@ class Fixed(BarrierRule):
         if wrong.any():
             raise RateError(
                 Problem(
-                    "a fixed barrier does not follow the energies of its end states",
-                    "energy_difference",
-                    f"{dE[wrong].flat[0]:.6g} eV",
-                    f"{self.given_difference:.6g} eV, forward minus reverse barrier",
-                    "use the rule 'kra' when energies depend on the configuration",
+                    message="a fixed barrier does not follow the energies of its end states",
+                    key="energy_difference",
+                    value=f"{dE[wrong].flat[0]:.6g} eV",
+                    allowed=f"{self.given_difference:.6g} eV, forward minus reverse barrier",
+                    remedy="use the rule 'kra' when energies depend on the configuration",
                 )
             )
         return Activation(

@@ -40,7 +40,7 @@ class Derived:
         return f"{self.value:.4g} eV (derived: {self.how})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Regime:
     """How a hop crosses from one diabatic state to the other.
 
@@ -107,14 +107,14 @@ def regime(
     p = crossing_probability(electronic_coupling, lam, phonon_frequency, temperature)
     name = "adiabatic" if p > ADIABATIC else "non-adiabatic" if p < NONADIABATIC else "between"
     return Regime(
-        name,
-        p,
-        2 * p / (1 + p),
-        abs(electronic_coupling),
-        lam,
-        phonon_frequency,
-        temperature,
-        reorganisation_energy.how if isinstance(reorganisation_energy, Derived) else "",
+        name=name,
+        probability=p,
+        transmission=2 * p / (1 + p),
+        electronic_coupling=abs(electronic_coupling),
+        reorganisation_energy=lam,
+        phonon_frequency=phonon_frequency,
+        temperature=temperature,
+        derived=reorganisation_energy.how if isinstance(reorganisation_energy, Derived) else "",
     )
 
 
@@ -154,11 +154,11 @@ def derive_reorganisation_energy(barrier: float, electronic_coupling: float, exa
     if not (barrier >= 0 and electronic_coupling >= 0 and 0 < barrier + electronic_coupling < math.inf):
         raise InputError(
             Problem(
-                "no reorganisation energy follows from these numbers",
-                "barrier",
-                f"barrier {barrier:g} eV, V_AB {electronic_coupling:g} eV",
-                ">= 0 eV, not both zero",
-                "give the barrier above the adiabatic minimum and the size of the coupling",
+                message="no reorganisation energy follows from these numbers",
+                key="barrier",
+                value=f"barrier {barrier:g} eV, V_AB {electronic_coupling:g} eV",
+                allowed=">= 0 eV, not both zero",
+                remedy="give the barrier above the adiabatic minimum and the size of the coupling",
             )
         )
     b, v = barrier, electronic_coupling

@@ -74,11 +74,11 @@ def _found(cls: type, name: str) -> object:
 def _name_taken(name: str, first: str, second: str) -> InputError:
     return InputError(
         Problem(
-            f"two rules are called '{name}': {first} and {second}",
-            "rule",
-            name,
-            "names that occur once",
-            "rename one of them, or uninstall one of the packages",
+            message=f"two rules are called '{name}': {first} and {second}",
+            key="rule",
+            value=name,
+            allowed="names that occur once",
+            remedy="rename one of them, or uninstall one of the packages",
         )
     )
 
@@ -128,11 +128,11 @@ def get_rule(name: str, key: str = "rule") -> type[BarrierRule]:
         near = get_close_matches(str(name), known, n=1, cutoff=0.4)
         raise InputError(
             Problem(
-                f"there is no rule '{name}'",
-                key,
-                name,
-                ", ".join(known),
-                f"did you mean '{near[0]}'?" if near else "choose one of them, or install its package",
+                message=f"there is no rule '{name}'",
+                key=key,
+                value=name,
+                allowed=", ".join(known),
+                remedy=f"did you mean '{near[0]}'?" if near else "choose one of them, or install its package",
             )
         )
     entry = offered[name]
@@ -192,11 +192,11 @@ def make_rule(name: str, parameters: Mapping[str, object], key: str = "rule") ->
             near = get_close_matches(str(given), keys, n=1)
             problems.append(
                 Problem(
-                    f"the rule '{name}' has no parameter '{given}'",
-                    place,
-                    value,
-                    ", ".join(keys) or "no parameters",
-                    f"did you mean '{near[0]}'?" if near else "",
+                    message=f"the rule '{name}' has no parameter '{given}'",
+                    key=place,
+                    value=value,
+                    allowed=", ".join(keys) or "no parameters",
+                    remedy=f"did you mean '{near[0]}'?" if near else "",
                 )
             )
             continue
@@ -215,26 +215,30 @@ def make_rule(name: str, parameters: Mapping[str, object], key: str = "rule") ->
         try:
             number, stderr = parse_quantity(value, p.dimension)
         except QuantityError as error:
-            problems.append(Problem(error.message, place, value, error.allowed, error.remedy))
+            problems.append(
+                Problem(
+                    message=error.message, key=place, value=value, allowed=error.allowed, remedy=error.remedy
+                )
+            )
             continue
         if stderr is not None:
             problems.append(
                 Problem(
-                    "an uncertainty is not used here, so it would be lost",
-                    place,
-                    value,
-                    p.allowed(factor),
-                    "write the value alone",
+                    message="an uncertainty is not used here, so it would be lost",
+                    key=place,
+                    value=value,
+                    allowed=p.allowed(factor),
+                    remedy="write the value alone",
                 )
             )
         elif not p.accepts(factor * number):
             problems.append(
                 Problem(
-                    f"{p.meaning} is outside the allowed range",
-                    place,
-                    value,
-                    p.allowed(factor),
-                    "check the unit of the number",
+                    message=f"{p.meaning} is outside the allowed range",
+                    key=place,
+                    value=value,
+                    allowed=p.allowed(factor),
+                    remedy="check the unit of the number",
                 )
             )
         else:
@@ -244,11 +248,11 @@ def make_rule(name: str, parameters: Mapping[str, object], key: str = "rule") ->
             others = "".join(f", or {k} ({p.name} = {f:g} {k})" for k, f in p.alternatives.items())
             problems.append(
                 Problem(
-                    f"the rule '{name}' needs {p.meaning}",
-                    key,
-                    None,
-                    f"{p.key}: {p.allowed()}",
-                    f"give {p.key}{others}",
+                    message=f"the rule '{name}' needs {p.meaning}",
+                    key=key,
+                    value=None,
+                    allowed=f"{p.key}: {p.allowed()}",
+                    remedy=f"give {p.key}{others}",
                 )
             )
     if problems:

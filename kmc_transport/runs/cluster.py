@@ -52,11 +52,11 @@ def dask_executor(
     except (OSError, TimeoutError, ValueError) as e:
         raise InputError(
             Problem(
-                f"the Dask scheduler does not answer: {e}",
-                "--scheduler" if address is not None else "--scheduler-file",
-                next(iter(given.values())),
-                "the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786",
-                "start it, or leave the option out",
+                message=f"the Dask scheduler does not answer: {e}",
+                key="--scheduler" if address is not None else "--scheduler-file",
+                value=next(iter(given.values())),
+                allowed="the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786",
+                remedy="start it, or leave the option out",
             )
         ) from None
     asked, threads = -1e9, 1

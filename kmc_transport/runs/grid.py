@@ -21,7 +21,7 @@ __all__ = ["GridPoint", "grid_points", "model_identity", "of_shard", "plan_of"]
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GridPoint:
     """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by.
 
@@ -53,18 +53,24 @@ def grid_points(model: Model, root: int) -> list[GridPoint]:
         nothing = np.zeros(3)
         zero = point_key(temperature, nothing, directions=c.direction.tolist(), **parameters)
         own, needed = [], bool(np.any(c.field == 0))
-        first = [] if needed else [GridPoint(temperature, nothing, zero)]
+        first = [] if needed else [GridPoint(temperature=temperature, field=nothing, key=zero)]
         for size in c.field:
             if size == 0:
-                own.append(GridPoint(temperature, nothing, zero))
+                own.append(GridPoint(temperature=temperature, field=nothing, key=zero))
                 continue
             for vector in c.direction * size:
                 if weak.need_run_without_field(temperature, vector):
                     key = point_key(temperature, vector, linear_response=True, **parameters)
-                    own.append(GridPoint(temperature, vector, key, zero=zero))
+                    own.append(GridPoint(temperature=temperature, field=vector, key=key, zero=zero))
                     needed = True
                 else:
-                    own.append(GridPoint(temperature, vector, point_key(temperature, vector, **parameters)))
+                    own.append(
+                        GridPoint(
+                            temperature=temperature,
+                            field=vector,
+                            key=point_key(temperature, vector, **parameters),
+                        )
+                    )
         points += [*first, *own] if needed else own
     return points
 

@@ -19,7 +19,7 @@ from ..rates import build_catalog
 from ..records import ExitReason
 from ..store import Failure, PointRecord, PointStore
 from .grid import GridPoint
-from .point import PointSimulation, Progress
+from .point import PointProgress, PointSimulation
 from .record import make_record, weak_field_record
 from .weak import good_enough, linear_response
 
@@ -29,7 +29,7 @@ CHECKPOINT = 20.0
 """Seconds between the segments of a long point: what a power cut can cost it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Job:
     """What all points of a sweep have in common.
 
@@ -56,7 +56,7 @@ _stores: WeakKeyDictionary[Job, PointStore] = WeakKeyDictionary()
 """Of the jobs whose folder was reached."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """How a point stands: number of executed hops, seconds, error over the error asked for, relative error.
 
@@ -119,29 +119,29 @@ def _simulate(
     if job.version != __version__:
         raise InputError(
             Problem(
-                "this worker has another version of kmc_transport",
-                "version",
-                __version__,
-                job.version,
-                "install the same version everywhere",
+                message="this worker has another version of kmc_transport",
+                key="version",
+                value=__version__,
+                allowed=job.version,
+                remedy="install the same version everywhere",
             )
         )
     vector = (float(point.field[0]), float(point.field[1]), float(point.field[2]))
 
-    def standing(state: Progress, exit_reason: str = "", converged: bool = False) -> Standing:
+    def standing(state: PointProgress, exit_reason: str = "", converged: bool = False) -> Standing:
         return Standing(
-            point.key,
-            point.temperature,
-            vector,
-            state.events,
-            state.seconds,
-            state.ratio,
-            state.relative_error,
-            exit_reason,
-            converged,
+            key=point.key,
+            temperature=point.temperature,
+            field=vector,
+            events=state.events,
+            seconds=state.seconds,
+            ratio=state.ratio,
+            relative_error=state.relative_error,
+            exit_reason=exit_reason,
+            converged=converged,
         )
 
-    nothing = Progress(0, 0.0, None, None)
+    nothing = PointProgress(0, 0.0, None, None)
     if should_stop():
         return Outcome(standing(nothing), stopped=True), None
     store = job.store()
@@ -160,7 +160,7 @@ def _simulate(
         simulation, reached = _simulation(job, point, state, linear)
         stopped = simulation.build(should_stop=should_stop, on_progress=lambda p: report(standing(p)))
     except InputError as e:
-        failure = Failure(point.temperature, vector, _one_line(e))
+        failure = Failure(temperature=point.temperature, field=vector, reason=_one_line(e))
         return Outcome(standing(nothing, "failed"), failure=failure), None
     if stopped is ExitReason.INTERRUPTED:
         return Outcome(standing(simulation.progress()), stopped=True), None

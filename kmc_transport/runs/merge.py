@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Merged", "merge"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Merged:
     """Result of `merge`: the table, where it is, how many points were asked for and found, and damaged files.
 
@@ -88,7 +88,9 @@ def merge(
         kept = str(e)
     keys, damaged = read_plan(target).keys, dict.fromkeys(store.damaged)
     found = set(keys) & set(store.keys()) - {p.stem for p in damaged}
-    return Merged(target, dataset, len(keys), len(found), tuple(damaged), kept)
+    return Merged(
+        path=target, dataset=dataset, points=len(keys), found=len(found), damaged=tuple(damaged), kept=kept
+    )
 
 
 def _gather_files(sources: Sequence[Path], target: Path) -> None:

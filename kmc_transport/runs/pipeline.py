@@ -135,12 +135,12 @@ def run(
             root = earlier.seed if root is None else root
             root = draw_root() if root is None else root
             provenance = Provenance(
-                model_identity(model),
-                model.source.text,
-                root,
-                model.source.path,
-                command,
-                dict(model.source.files),
+                identity=model_identity(model),
+                input_text=model.source.text,
+                seed=root,
+                input_path=model.source.path,
+                command=command,
+                files=dict(model.source.files),
             )
             if earlier.has_result:
                 there = PointStore(points_folder(path), owner_mark(provenance))
@@ -154,8 +154,14 @@ def run(
         if output is not None:
             write_plan(path, plan_of(points))
         own = of_shard(points, part)
-        job = Job(model, root, None if store is None else store.folder.resolve(), _owner(store), checkpoint)
-        work = _Work(model, job, own, store, _Notes(output, part, on_progress))
+        job = Job(
+            model=model,
+            root=root,
+            folder=None if store is None else store.folder.resolve(),
+            owner=_owner(store),
+            checkpoint=checkpoint,
+        )
+        work = _Work(model=model, job=job, points=own, store=store, notes=_Notes(output, part, on_progress))
         try:
             work.find_kept({p.key for p in points})
             if work.missing or work.unfinished:
@@ -214,11 +220,11 @@ def _checked_shard(shard: Shard | tuple[int, int] | None, output: object) -> Sha
     if output is None or not 1 <= part.number <= part.of:
         raise InputError(
             Problem(
-                "is not a share of a sweep",
-                "shard",
-                f"{part.number}/{part.of}",
-                "i/N with 1 <= i <= N, and an output that all shares write to",
-                "for the second of three: 2/3",
+                message="is not a share of a sweep",
+                key="shard",
+                value=f"{part.number}/{part.of}",
+                allowed="i/N with 1 <= i <= N, and an output that all shares write to",
+                remedy="for the second of three: 2/3",
             )
         )
     return part
@@ -336,7 +342,7 @@ class _Notes:
                 write_progress(self.output, progress.as_json(), self.shard)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Work:
     """The points of this run: what is there already, what is missing, what became of it."""
 
@@ -348,7 +354,7 @@ class _Work:
     missing: list[GridPoint] = field(default_factory=list)
     records: dict[str, PointRecord] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
-    tracker: Tracker = field(default_factory=lambda: Tracker(0, 0))
+    tracker: Tracker = field(default_factory=lambda: Tracker(points=0, kept=0))
 
     def find_kept(self, asked: set[str]) -> None:
         """Look at what is there; the first note says it. asked : keys of all points of the grid."""
@@ -357,7 +363,9 @@ class _Work:
         self.missing = [p for p in self.points if p.key in missing or p.zero in missing]
         n = len(self.points)
         damaged = [] if self.store is None else [str(p) for p in self.store.damaged]
-        self.tracker = Tracker(n, n - len(self.missing), len(there - asked), damaged=damaged)
+        self.tracker = Tracker(
+            points=n, kept=n - len(self.missing), outside=len(there - asked), damaged=damaged
+        )
         self.notes.tell(self.tracker)
 
     @property
@@ -417,7 +425,7 @@ class _Work:
         keys = [p.key for p in self.points]
         plan = rounds.read_plan(self.store.folder, keys)
         if plan is None:
-            plan = rounds.Plan(1, dict.fromkeys(keys, most))
+            plan = rounds.RoundPlan(1, dict.fromkeys(keys, most))
             rounds.write_plan(self.store.folder, keys, plan)
         while True:
             standings = self._standings()
@@ -447,7 +455,7 @@ class _Work:
             targets = rounds.next_targets(self._standings(), goal, most)
             if not targets:
                 return
-            plan = rounds.Plan(plan.number + 1, targets)
+            plan = rounds.RoundPlan(plan.number + 1, targets)
             rounds.write_plan(self.store.folder, keys, plan)
 
     def _standings(self) -> rounds.Standings:

@@ -33,7 +33,7 @@ from ..rates import RateCatalog, build_catalog
 from ..records import ExitReason, Tallies
 from ..seeds import replica_stream
 
-__all__ = ["PointSimulation", "Progress", "system_of"]
+__all__ = ["PointProgress", "PointSimulation", "system_of"]
 
 HOPS_PER_SAMPLE = 2.0
 """Executed hops per carrier between two samples, to start with, so that what carriers remember shows."""
@@ -59,7 +59,7 @@ that could move and has not done so once."""
 
 
 @dataclass(frozen=True)
-class Progress:
+class PointProgress:
     """Where a point stands. ratio: error over the error asked for (None before the first look)."""
 
     events: int
@@ -79,18 +79,18 @@ def _system(catalog: RateCatalog) -> System:
         _WAYS[model] = find_ways(model)
     ways = _WAYS[model]
     return System(
-        catalog.temperature,
-        catalog.field,
-        np.array([c.charge for c in model.carriers], dtype=np.float64),
-        model.volume,
-        net.carrier,
-        model.site_vectors,
-        catalog.clamped,
-        model.conditions.direction,
-        ways.span,
-        ways.single_file,
-        ways.ordered,
-        ways.repeat,
+        temperature=catalog.temperature,
+        field=catalog.field,
+        charge=np.array([c.charge for c in model.carriers], dtype=np.float64),
+        volume=model.volume,
+        hop_carrier=net.carrier,
+        hop_vector=model.site_vectors,
+        clamped=catalog.clamped,
+        direction=model.conditions.direction,
+        span=ways.span,
+        single_file=ways.single_file,
+        ordered=ways.ordered,
+        repeat=ways.repeat,
     )
 
 
@@ -143,7 +143,7 @@ class PointSimulation:
         self,
         *,
         should_stop: ShouldStop = never,
-        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[PointProgress], None] = lambda _: None,
     ) -> ExitReason | None:
         """Make the replicas (annealing them may take long), within the time limit; None when they are there."""
         return self._timed(self._build, should_stop, on_progress)
@@ -193,18 +193,18 @@ class PointSimulation:
         """Tells the rows that are there from those before, since the last `_start_rows`."""
         return self.windows_per_row, *(r.n_rows for r in self.replicas)
 
-    def progress(self) -> Progress:
+    def progress(self) -> PointProgress:
         """Where the point stands."""
         last = self.last
         if last is None:
-            return Progress(self.events, self.seconds, None, None)
-        return Progress(self.events, self.seconds, last.ratio, last.relative_error)
+            return PointProgress(self.events, self.seconds, None, None)
+        return PointProgress(self.events, self.seconds, last.ratio, last.relative_error)
 
     def run(
         self,
         *,
         should_stop: ShouldStop = never,
-        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[PointProgress], None] = lambda _: None,
         pool: Executor | None = None,
     ) -> ExitReason:
         """Go on until accurate, out of time, blocked, or told to stop; may be called again after a stop."""
@@ -226,7 +226,7 @@ class PointSimulation:
         self,
         work: Callable[[Callable[[], ExitReason | None], Callable[[], None]], ExitReason | None],
         should_stop: ShouldStop,
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[PointProgress], None],
     ) -> ExitReason | None:
         """Do some work, which asks now and then why it should stop, and adds its time to `seconds`."""
         start, before = time.monotonic(), self.seconds

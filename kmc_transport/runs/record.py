@@ -77,13 +77,13 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     system = simulation.system
     memory = {} if system.driven or not simulation.is_evaluated else _memory(simulation)
     return PointRecord(
-        system.temperature,
-        system.field,
-        values,
-        stderrs,
-        exacts,
-        system.direction,
-        {
+        temperature=system.temperature,
+        field=system.field,
+        values=values,
+        stderrs=stderrs,
+        exacts=exacts,
+        directions=system.direction,
+        meta={
             "seed": str(root),
             "algorithm": next((r.algorithm for r in simulation.replicas), ""),
             "energy_deviation_eV": max((r.largest_deviation for r in simulation.replicas), default=0.0),
@@ -95,7 +95,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
             "accuracy": None if last is None else {"ratio": last.ratio, "relative": last.relative_error},
             **memory,
         },
-        tuple(tallies),
+        tallies=tuple(tallies),
     )
 
 

@@ -24,7 +24,7 @@ from ..records import ExitReason
 from ..store import Pack, write_text
 from ..store.atomic import read_bytes
 
-__all__ = ["Plan", "Standings", "next_targets", "read_plan", "standings_of", "write_plan"]
+__all__ = ["RoundPlan", "Standings", "next_targets", "read_plan", "standings_of", "write_plan"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,14 +37,14 @@ SAFE = 0.98
 
 
 @dataclass(frozen=True)
-class Plan:
+class RoundPlan:
     """One round: the relative error that each point (by key) is to reach."""
 
     number: int
     targets: Mapping[str, float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Standings:
     """Points at the end of a round: keys, relative errors, executed hops, targets so far, whether they can go on.
 
@@ -91,7 +91,9 @@ def standings_of(points: Iterable[tuple[str, Pack]]) -> Standings:
     count = Counter(served)
     rows = np.array([count[key] for key in keys], float)
     can = np.array(going, bool) & np.isfinite(error) & (rows > 0)
-    return Standings(tuple(keys), error, np.array(hops, float), tuple(history), can, rows)
+    return Standings(
+        keys=tuple(keys), error=error, hops=np.array(hops, float), history=tuple(history), open=can, rows=rows
+    )
 
 
 def next_targets(standings: Standings, goal: float, most: float) -> dict[str, float]:
@@ -132,18 +134,18 @@ def _digest(keys: Iterable[str]) -> str:
     return hashlib.sha256(" ".join(sorted(keys)).encode()).hexdigest()[:16]
 
 
-def write_plan(folder: Path, keys: Iterable[str], plan: Plan) -> None:
+def write_plan(folder: Path, keys: Iterable[str], plan: RoundPlan) -> None:
     """Note a round before it begins."""
     content = {"grid": _digest(keys), "round": plan.number, "targets": dict(plan.targets)}
     write_text(folder / "rounds.json", json.dumps(content))
 
 
-def read_plan(folder: Path, keys: Iterable[str]) -> Plan | None:
+def read_plan(folder: Path, keys: Iterable[str]) -> RoundPlan | None:
     """The round that is under way in a folder; None when there is none, or for another grid."""
     try:
         content = json.loads(read_bytes(folder / "rounds.json"))
         if content["grid"] != _digest(keys):
             return None
-        return Plan(int(content["round"]), {str(k): float(t) for k, t in content["targets"].items()})
+        return RoundPlan(int(content["round"]), {str(k): float(t) for k, t in content["targets"].items()})
     except (StoreError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

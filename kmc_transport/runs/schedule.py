@@ -32,7 +32,7 @@ PATIENCE = 10.0
 """Seconds to wait for points that were told to stop."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a sweep is.
 
@@ -74,7 +74,7 @@ class Progress:
 N_WORST = 8
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Tracker:
     """Counts what happens; `progress` says how far it is."""
 
@@ -118,21 +118,21 @@ class Tracker:
         to_do = self.points - self.kept
         left = (to_do - shares) * seconds / shares if shares > 0.5 and not finished else None
         return Progress(
-            self.points,
-            self.kept,
-            self.kept + self.done,
-            self.inaccurate,
-            self.failed,
-            self.outside,
-            tuple(running),
-            tuple(sorted([*running, *self.worst], key=_badness)[:N_WORST]),
-            self.hops + sum(s.events for s in running),
-            seconds,
-            ended / seconds if seconds > 0 else 0.0,
-            0.0 if finished else left,
-            self.stage,
-            finished,
-            tuple(self.damaged),
+            points=self.points,
+            kept=self.kept,
+            done=self.kept + self.done,
+            inaccurate=self.inaccurate,
+            failed=self.failed,
+            outside=self.outside,
+            running=tuple(running),
+            worst=tuple(sorted([*running, *self.worst], key=_badness)[:N_WORST]),
+            hops=self.hops + sum(s.events for s in running),
+            seconds=seconds,
+            rate=ended / seconds if seconds > 0 else 0.0,
+            seconds_left=0.0 if finished else left,
+            stage=self.stage,
+            finished=finished,
+            damaged=tuple(self.damaged),
         )
 
 
@@ -228,6 +228,17 @@ def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome
         reason = str(e).splitlines()[0] if lost and str(e) else f"{type(e).__name__}: {e}".splitlines()[0]
         detail = getattr(e, "worker_traceback", "") or "".join(traceback.format_exception(e))
     vector = (float(point.field[0]), float(point.field[1]), float(point.field[2]))
-    failure = Failure(point.temperature, vector, reason, attempt, detail)
-    standing = Standing(point.key, point.temperature, vector, 0, 0.0, None, None, "failed")
+    failure = Failure(
+        temperature=point.temperature, field=vector, reason=reason, attempts=attempt, detail=detail
+    )
+    standing = Standing(
+        key=point.key,
+        temperature=point.temperature,
+        field=vector,
+        events=0,
+        seconds=0.0,
+        ratio=None,
+        relative_error=None,
+        exit_reason="failed",
+    )
     return Outcome(standing, failure=failure)

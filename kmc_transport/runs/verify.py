@@ -52,7 +52,7 @@ NOT_REPEATED = ("wall_time",)
 """What a point says that depends on the machine."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verification:
     """Result of `verify`.
 
@@ -153,26 +153,34 @@ def verify(
             if on_repeat is not None:
                 on_repeat(record)
             targets = tuple(record.meta.get("targets", ()))
-            job, zero_key = Job(found, empty.provenance.seed), known[key].zero
+            job, zero_key = Job(model=found, root=empty.provenance.seed), known[key].zero
             zero = None
             if zero_key:  # of a weak field
-                nothing = GridPoint(record.temperature, np.zeros(3), zero_key)
+                nothing = GridPoint(temperature=record.temperature, field=np.zeros(3), key=zero_key)
                 zero = store.get(zero_key) or simulate_point(job, nothing).record
             again = simulate_point(
-                job, GridPoint(record.temperature, record.field, key, targets, zero_key, zero)
+                job,
+                GridPoint(
+                    temperature=record.temperature,
+                    field=record.field,
+                    key=key,
+                    targets=targets,
+                    zero=zero_key,
+                    without_field=zero,
+                ),
             ).record
             names = ("no record",) if again is None else tuple(differences(record, again))
             repeated.append((record.temperature, tuple(record.field.tolist()), names))
     return Verification(
-        path,
-        len(every),
-        tuple(damaged),
-        stale,
-        tuple(repeated),
-        _other_versions(empty.provenance),
-        note,
-        dict(skipped) if found is not None and repeat else {},
-        tuple(misplaced),
+        path=path,
+        points=len(every),
+        damaged=tuple(damaged),
+        stale=stale,
+        repeated=tuple(repeated),
+        versions=_other_versions(empty.provenance),
+        note=note,
+        skipped=dict(skipped) if found is not None and repeat else {},
+        misplaced=tuple(misplaced),
     )
 
 
@@ -205,19 +213,19 @@ def verify_file(
         point, row = candidates.pop((draw or secrets.randbelow)(len(candidates)))
         if on_repeat is not None:
             seconds = {"wall_time": written["wall_time"].values[row]}
-            on_repeat(PointRecord(point.temperature, point.field, seconds))
-        record = simulate_point(Job(found, provenance.seed), point).record
+            on_repeat(PointRecord(temperature=point.temperature, field=point.field, values=seconds))
+        record = simulate_point(Job(model=found, root=provenance.seed), point).record
         names = ("no record",) if record is None else _different_rows(written, row, table_of(found, [record]))
         repeated.append((point.temperature, tuple(point.field.tolist()), names))
     return Verification(
-        path,
-        len(rows),
-        (),
-        False,
-        tuple(repeated),
-        _other_versions(provenance),
-        note or "the folder of points is gone: rows of the result file were looked at",
-        dict(skipped) if repeat else {},
+        path=path,
+        points=len(rows),
+        damaged=(),
+        stale=False,
+        repeated=tuple(repeated),
+        versions=_other_versions(provenance),
+        note=note or "the folder of points is gone: rows of the result file were looked at",
+        skipped=dict(skipped) if repeat else {},
     )
 
 

@@ -111,13 +111,13 @@ def linear_response(catalog: RateCatalog, zero: PointRecord) -> LinearResponse |
         vector = zero.values["mobility_tensor"] @ unit
         error = zero.stderrs["mobility_tensor"] @ np.abs(unit)
     return LinearResponse(
-        catalog.field / ANGSTROM,
-        vector * strength,
-        error * strength,
-        mobility,
-        zero.stderrs["mobility_einstein"][d],
-        bias_bound(catalog, zero, d),
-        float(zero.meta["estimates"]["mobility_einstein"]["effective_samples"]),
+        field=catalog.field / ANGSTROM,
+        velocity=vector * strength,
+        velocity_stderr=error * strength,
+        mobility=mobility,
+        mobility_stderr=zero.stderrs["mobility_einstein"][d],
+        bias=bias_bound(catalog, zero, d),
+        effective_samples=float(zero.meta["estimates"]["mobility_einstein"]["effective_samples"]),
     )
 
 

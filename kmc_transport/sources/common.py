@@ -48,7 +48,7 @@ class Residual:
     limit: float | None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RawPath:
     """A path as a code wrote it, before atoms are followed and the saddle is looked for.
 

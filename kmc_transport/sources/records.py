@@ -12,7 +12,7 @@ __all__ = ["BornCharges", "MigrationPath", "PolarizationPath", "Snapshot", "Spec
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MigrationPath:
     """Energy along a path from one minimum over a saddle to another.
 
@@ -55,7 +55,7 @@ class MigrationPath:
         return float(self.coordinate[-1]) if self.coordinate_unit == "Å" else None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Spectrum:
     """Phonon frequencies of one configuration.
 
@@ -90,7 +90,7 @@ class Snapshot:
     source: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class BornCharges:
     """Born effective charges, in the convention ``Z_ab = dP_a/dr_b`` (so that force = Z^T E); e.
 
@@ -122,7 +122,7 @@ class BornCharges:
         return np.trace(self.tensors, axis1=1, axis2=2) / 3.0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PolarizationPath:
     """Dipole of the cell along a path, p = Omega P, on one continuous branch.
 

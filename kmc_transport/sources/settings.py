@@ -81,7 +81,7 @@ class KPoints:
     symmetries: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
     """Of one run, as far as its file tells.
 
@@ -225,7 +225,7 @@ def _lattice_symmetry(cell: FloatArray) -> FloatArray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            lattice = Structure(cell, ["H"], [[0, 0, 0]])
+            lattice = Structure(lattice=cell, periodic=["H"], labels=[[0, 0, 0]])
             found = SpacegroupAnalyzer(lattice, symprec=1e-2).get_point_group_operations()
     except (SymmetryUndeterminedError, ValueError):  # a damaged cell
         return np.eye(3)[None]

@@ -78,7 +78,15 @@ def pw_settings(file: Path, text: str, where: str) -> Settings:
     entropy = re.findall(r"smearing contrib\. \(-TS\)\s*=\s*(\S+)\s*Ry", text)
     left = numbers(entropy[-1:], file)[0] * _RYDBERG if entropy else None
     cell, kpoints = _kpoints(file, header)
-    return Settings(where, file, values, kpoints, cell, left, tuple(_doubts(text)))
+    return Settings(
+        where=where,
+        file=file,
+        values=values,
+        kpoints=kpoints,
+        cell=cell,
+        entropy=left,
+        doubts=tuple(_doubts(text)),
+    )
 
 
 def _hubbard(header: str) -> str:

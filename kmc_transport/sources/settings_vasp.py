@@ -63,7 +63,7 @@ _DECIMAL = re.compile(r"-?\d+\.\d+\Z")
 _ROW = re.compile(r"\s*" + r"\s*(-?\d+\.\d+)" * 4 + r"\s*$")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
     """One image.
 
@@ -132,11 +132,11 @@ def outcar_run(file: Path, text: str) -> Run:
     reached, limit = _rest(text, header)
     positions, forces = _last_table(upto)
     return Run(
-        file,
-        finite(file, found[2]),
-        None if tangent is None else -finite(file, tangent),
-        settings,
-        "General timing and accounting" in text,
+        file=file,
+        energy=finite(file, found[2]),
+        slope=None if tangent is None else -finite(file, tangent),
+        settings=settings,
+        finished="General timing and accounting" in text,
         images=whole_number(_tag(header, "IMAGES")) or None,
         positions=positions,
         forces=forces,
@@ -149,7 +149,15 @@ def outcar_settings(file: Path, text: str) -> Settings:
     """How a run was computed, whether or not it came to an energy."""
     header = _header(text)
     doubts = tuple(_electronic_doubts(text, header))
-    return Settings(whose(file), file, _values(text), _kpoints(header), _cell(text), None, doubts)
+    return Settings(
+        where=whose(file),
+        file=file,
+        values=_values(text),
+        kpoints=_kpoints(header),
+        cell=_cell(text),
+        entropy=None,
+        doubts=doubts,
+    )
 
 
 def _last(pattern: re.Pattern[str], text: str) -> str | None:

@@ -25,7 +25,7 @@ _IBRION = re.compile(r"IBRION\s*=\s*(-?\d{1,9})")
 _ELEMENT = re.compile(r"VRHFIN\s*=\s*([A-Za-z]{1,2})")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Outcar:
     """Positions are those that the charges and dipoles belong to: of the last step of a relaxation, else the first.
 

@@ -65,11 +65,19 @@ def vasprun_run(file: Path) -> Run:
     asked = whole_number(tags.get("NSW"))
     relaxes = asked > 0 and tags.get("IBRION") in ("1", "2", "3")
     return Run(
-        file,
-        energy,
-        None,
-        Settings(whose(file), file, values, _kpoints(file, root), cell, entropy, doubts),
-        True,
+        file=file,
+        energy=energy,
+        slope=None,
+        settings=Settings(
+            where=whose(file),
+            file=file,
+            values=values,
+            kpoints=_kpoints(file, root),
+            cell=cell,
+            entropy=entropy,
+            doubts=doubts,
+        ),
+        finished=True,
         images=whole_number(tags.get("IMAGES")) or None,
         positions=places,
         cell=cell,

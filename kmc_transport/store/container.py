@@ -381,12 +381,12 @@ def _check_kind(file: Any, kind: str, path: Path) -> None:
     if version > VERSION:
         raise StoreError(
             Problem(
-                "was written by a newer version of kmc_transport",
-                "format_version",
-                version,
-                f"at most {VERSION}",
-                "update kmc_transport",
-                str(path),
+                message="was written by a newer version of kmc_transport",
+                key="format_version",
+                value=version,
+                allowed=f"at most {VERSION}",
+                remedy="update kmc_transport",
+                file=str(path),
             )
         )
     if version < VERSION:

@@ -54,7 +54,7 @@ def point_key(temperature: float, field: npt.ArrayLike, **parameters: Any) -> st
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PointRecord:
     """Result of one temperature and field vector; zero field is one point for all directions.
 
@@ -132,14 +132,14 @@ def _record_from(content: Mapping[str, Any]) -> PointRecord:
 
     tallies = (part(f"tallies/{i}/") for i in range(content["n_tallies"]))
     return PointRecord(
-        float(content["temperature"]),
-        content["field"],
-        part("values/"),
-        part("stderrs/"),
-        part("exacts/"),
-        content["directions"],
-        content["meta"],
-        tuple(Tallies(**{n: frozen(v) for n, v in t.items()}) for t in tallies),
+        temperature=float(content["temperature"]),
+        field=content["field"],
+        values=part("values/"),
+        stderrs=part("stderrs/"),
+        exacts=part("exacts/"),
+        directions=content["directions"],
+        meta=content["meta"],
+        tallies=tuple(Tallies(**{n: frozen(v) for n, v in t.items()}) for t in tallies),
     )
 
 
@@ -173,7 +173,7 @@ def stack_points(points: Iterable[PointRecord | Pack]) -> Iterator[Columns]:
             yield Columns(arrays, [p.values for p in members])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A point that could not be simulated: why, after how many attempts."""
 
@@ -324,11 +324,11 @@ class PointStore:
             content = json.loads(read_bytes(self.failure_path(key)))
             x, y, z = content["field"]
             return Failure(
-                float(content["temperature"]),
-                (float(x), float(y), float(z)),
-                str(content["reason"]),
-                int(content["attempts"]),
-                str(content["detail"]),
+                temperature=float(content["temperature"]),
+                field=(float(x), float(y), float(z)),
+                reason=str(content["reason"]),
+                attempts=int(content["attempts"]),
+                detail=str(content["detail"]),
             )
         except (StoreError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None

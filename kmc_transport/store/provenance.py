@@ -34,7 +34,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """The input, the seed and the programs behind a result.
 
@@ -79,14 +79,14 @@ class Provenance:
     def from_attributes(cls, attributes: Mapping[str, Any]) -> Provenance:
         """Inverse of `to_attributes`. KeyError or ValueError when something is missing or damaged."""
         found = cls(
-            str(attributes["model_identity"]),
-            str(attributes["input"]),
-            int(attributes["seed"]),
-            str(attributes["input_path"]),
-            str(attributes["command"]),
-            json.loads(attributes["input_files"]),
-            json.loads(attributes["package_versions"]),
-            str(attributes["time"]),
+            identity=str(attributes["model_identity"]),
+            input_text=str(attributes["input"]),
+            seed=int(attributes["seed"]),
+            input_path=str(attributes["input_path"]),
+            command=str(attributes["command"]),
+            files=json.loads(attributes["input_files"]),
+            versions=json.loads(attributes["package_versions"]),
+            time=str(attributes["time"]),
         )
         found.check()
         if hashlib.sha256(found.input_text.encode()).hexdigest() != attributes["input_sha256"]:

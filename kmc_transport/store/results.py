@@ -117,12 +117,12 @@ def _check_version(name: str, version: int, sealed: bool) -> None:
     if version > VERSION:
         raise StoreError(
             Problem(
-                "was written by a newer version of kmc_transport",
-                FORMAT,
-                version,
-                f"at most {VERSION}",
-                "update kmc_transport",
-                name,
+                message="was written by a newer version of kmc_transport",
+                key=FORMAT,
+                value=version,
+                allowed=f"at most {VERSION}",
+                remedy="update kmc_transport",
+                file=name,
             )
         )
     if not sealed and version != _UNSEALED:

@@ -83,7 +83,7 @@ class _Slope:
     change: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Variable:
     """A law drawn as y(u), with standard errors; at[k]: place of the ``k``-th field, or -1.
 
@@ -156,7 +156,13 @@ def _variable(
 ) -> _Variable:
     at = np.where(use, np.cumsum(use) - 1, -1)
     return _Variable(
-        u[use].tolist(), y[use].tolist(), error[use].tolist(), at.tolist(), factor.tolist(), offset, relative
+        u=u[use].tolist(),
+        y=y[use].tolist(),
+        error=error[use].tolist(),
+        at=at.tolist(),
+        factor=factor.tolist(),
+        offset=offset,
+        relative=relative,
     )
 
 

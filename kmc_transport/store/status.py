@@ -20,7 +20,7 @@ __all__ = ["Status", "read_status"]
 N_FAILURES = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """Counts of the points that the last run asked for.
 
@@ -63,16 +63,16 @@ def read_status(run: str | os.PathLike[str]) -> Status:
     started = [k for k in store.partial_keys() if k in asked and k not in there]
     failures = [store.load_failure(k) for k in failed[:N_FAILURES]]
     return Status(
-        path,
-        len(asked),
-        len(asked & there),
-        len(failed),
-        len(started),
-        len(there - asked),
-        run_is_alive(path),
-        path.exists(),
-        read_progress(path),
-        [f for f in failures if f is not None],
+        path=path,
+        points=len(asked),
+        done=len(asked & there),
+        failed=len(failed),
+        started=len(started),
+        outside=len(there - asked),
+        alive=run_is_alive(path),
+        has_result=path.exists(),
+        notes=read_progress(path),
+        failures=[f for f in failures if f is not None],
     )
 
 
@@ -91,5 +91,19 @@ def _status_of_file(path: Path) -> Status:
             failed += 1
             x, y, z = (strength[f] * 1e-10 * data["direction_vector"].values[d]).tolist()
             kelvin = float(data["temperature"].values[t])
-            failures.append(Failure(kelvin, (x, y, z), reason.removeprefix("failed: ")))
-    return Status(path, points, done, failed, 0, 0, False, True, (), failures[:N_FAILURES], has_folder=False)
+            failures.append(
+                Failure(temperature=kelvin, field=(x, y, z), reason=reason.removeprefix("failed: "))
+            )
+    return Status(
+        path=path,
+        points=points,
+        done=done,
+        failed=failed,
+        started=0,
+        outside=0,
+        alive=False,
+        has_result=True,
+        notes=(),
+        failures=failures[:N_FAILURES],
+        has_folder=False,
+    )

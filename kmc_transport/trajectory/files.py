@@ -36,7 +36,9 @@ def check_request(path: Path, header: TrajectoryHeader, elements: Mapping[str, s
     elif kind == "xyz" and events:
         wrong = ("XYZ files hold no events", ".nc or .h5md for frames and events, .csv for events alone")
     if wrong:
-        raise InputError(Problem(wrong[0], "-o", str(path), wrong[1], "choose another -o"))
+        raise InputError(
+            Problem(message=wrong[0], key="-o", value=str(path), allowed=wrong[1], remedy="choose another -o")
+        )
     elements_of(header.names, elements)
 
 
@@ -127,12 +129,12 @@ def _from_parts(parts: Parts, which: slice) -> Trajectory:
         begin, end = (
             np.searchsorted(every.time, number[[0, -1]] * header.every, side="right") if len(number) else (0, 0)
         )  # fmt: skip
-        events = EventList(*(a[begin:end] for a in vars(every).values()))
+        events = EventList(**{name: a[begin:end] for name, a in vars(every).items()})
     return Trajectory(
-        header,
-        np.asarray(number * header.every, np.float64),
-        np.concatenate([b.positions for b in blocks])[which],
-        np.concatenate([b.occupation for b in blocks])[which],
-        events,
+        header=header,
+        time=np.asarray(number * header.every, np.float64),
+        positions=np.concatenate([b.positions for b in blocks])[which],
+        occupation=np.concatenate([b.occupation for b in blocks])[which],
+        events=events,
         complete=False,
     )

@@ -217,18 +217,18 @@ def _read(file: Any, frames: slice) -> Trajectory:
     if stride < 0:
         raise ValueError("frames are read forwards")
     header = TrajectoryHeader(
-        file["atom_types"][()].astype(np.int64) - 1,
-        tuple(json.loads(a["species_names"])),
-        np.array(a["species_charge"], np.float64),
-        np.reshape(a["cell_vectors"], (3, 3)),
-        np.array(a["periodic"], np.bool_),
-        tuple(int(x) for x in a["supercell"]),  # type: ignore[arg-type]
-        tuple(json.loads(a["site_labels"])),
-        np.reshape(a["site_frac"], (-1, 3)),
-        float(a["frame_interval"]),
-        float(a["temperature"]),
-        np.array(a["field"]) * 1e-10,
-        {k: str(v) for k, v in a.items() if k not in _OWN},
+        species=file["atom_types"][()].astype(np.int64) - 1,
+        names=tuple(json.loads(a["species_names"])),
+        charge=np.array(a["species_charge"], np.float64),
+        cell=np.reshape(a["cell_vectors"], (3, 3)),
+        periodic=np.array(a["periodic"], np.bool_),
+        supercell=tuple(int(x) for x in a["supercell"]),  # type: ignore[arg-type]
+        site_labels=tuple(json.loads(a["site_labels"])),
+        site_frac=np.reshape(a["site_frac"], (-1, 3)),
+        every=float(a["frame_interval"]),
+        temperature=float(a["temperature"]),
+        field=np.array(a["field"]) * 1e-10,
+        provenance={k: str(v) for k, v in a.items() if k not in _OWN},
     )
     which = slice(start, max(start, stop), stride)
     positions: FloatArray = file["coordinates"][which]
@@ -237,11 +237,11 @@ def _read(file: Any, frames: slice) -> Trajectory:
         positions = np.asarray(positions @ axes, np.float64)
     number = np.arange(*which.indices(len(file["time"])))
     return Trajectory(
-        header,
-        np.asarray(number * header.every, np.float64),
-        positions,
-        file["site"][which].astype(np.int64),
-        _read_events(file["events"], number, header.every) if "events" in file else None,
+        header=header,
+        time=np.asarray(number * header.every, np.float64),
+        positions=positions,
+        occupation=file["site"][which].astype(np.int64),
+        events=_read_events(file["events"], number, header.every) if "events" in file else None,
         complete="incomplete" not in a,
     )
 
@@ -251,8 +251,8 @@ def _read_events(group: Any, frames: npt.NDArray[np.int64], every: float) -> Eve
     first, last = (frames[0], frames[-1]) if len(frames) else (0, 0)
     # in the order of time: two searches, so that a part of a long list costs its own length only
     begin, end = (_position(time, float(t) * every) for t in (first, last))
-    ints = [group[name][begin:end].astype(np.int64) for name in EVENT_ARRAYS[1:]]
-    return EventList(time[begin:end], *ints)
+    ints = {name: group[name][begin:end].astype(np.int64) for name in EVENT_ARRAYS[1:]}
+    return EventList(time=time[begin:end], **ints)
 
 
 def _position(time: Any, when: float) -> int:

@@ -15,7 +15,9 @@ def parse_time(text: str, option: str) -> float:
     try:
         return parse_quantity(text, "time")[0]
     except QuantityError as e:
-        raise InputError(Problem(e.message, option, text, e.allowed, e.remedy)) from e
+        raise InputError(
+            Problem(message=e.message, key=option, value=text, allowed=e.allowed, remedy=e.remedy)
+        ) from e
 
 
 def parse_elements(texts: Sequence[str]) -> dict[str, str]:
@@ -26,7 +28,11 @@ def parse_elements(texts: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise InputError(
                 Problem(
-                    "is no name with a symbol", "--element", text, "CARRIER=SYMBOL", "for example  hole=H"
+                    message="is no name with a symbol",
+                    key="--element",
+                    value=text,
+                    allowed="CARRIER=SYMBOL",
+                    remedy="for example  hole=H",
                 )
             )
         found[name.strip()] = symbol.strip()

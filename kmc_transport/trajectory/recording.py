@@ -39,7 +39,7 @@ PART_BYTES, PART_SECONDS = 2**24, 10.0
 """A part is saved when the frames and events in memory are that large, or that old."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recorded:
     """What a call of `write_trajectory` has done."""
 
@@ -152,7 +152,12 @@ def write_trajectory(
         recorder = _Recorder(catalog, parts, frames, every, events)
         recorder.start(replica_stream(root, kelvin, catalog.field, replica), equilibration)
         provenance = Provenance(
-            request["model"], model.source.text, root, model.source.path, command, dict(model.source.files)
+            identity=request["model"],
+            input_text=model.source.text,
+            seed=root,
+            input_path=model.source.path,
+            command=command,
+            files=dict(model.source.files),
         )
         about = {
             **provenance.to_attributes(),
@@ -175,14 +180,14 @@ def write_trajectory(
         write_file(path, header, frames, parts.blocks(recorder.part), elements)
         parts.remove()
         return Recorded(
-            path,
-            frames,
-            resumed,
-            recorder.hops,
-            (frames - 1) * recorder.every,
-            recorder.replica.total_rate() == 0,
-            host_sites,
-            "" if recorder.replica.starts_at_rest else recorder.replica.initial_note,
+            path=path,
+            frames=frames,
+            resumed=resumed,
+            hops=recorder.hops,
+            time=(frames - 1) * recorder.every,
+            blocked=recorder.replica.total_rate() == 0,
+            host_sites=host_sites,
+            note="" if recorder.replica.starts_at_rest else recorder.replica.initial_note,
         )
 
 
@@ -327,36 +332,75 @@ def _located(model: Model, before: IntArray, when: FloatArray, carrier: IntArray
     origin, target = np.empty_like(hop), np.empty_like(hop)
     origin[order] = flat(start + moved, net.origin[hop[order]])
     target[order] = flat(start + moved + step, net.target[hop[order]])
-    return EventList(when, carrier, hop, np.asarray(net.hop_class[hop], np.int64), origin, target)
+    return EventList(
+        time=when,
+        carrier=carrier,
+        hop=hop,
+        hop_class=np.asarray(net.hop_class[hop], np.int64),
+        origin=origin,
+        target=target,
+    )
 
 
 def _header(model: Model, catalog: RateCatalog) -> TrajectoryHeader:
     s = model.structure
     return TrajectoryHeader(
-        np.repeat(np.arange(len(model.carriers)), [c.count for c in model.carriers]),
-        tuple(c.name for c in model.carriers),
-        np.array([c.charge for c in model.carriers], np.float64),
-        np.array(model.supercell)[:, None] * s.lattice,
-        np.array(s.periodic),
-        model.supercell,
-        s.labels,
-        np.array(s.frac),
-        0.0,
-        catalog.temperature,
-        np.array(catalog.field),
+        species=np.repeat(np.arange(len(model.carriers)), [c.count for c in model.carriers]),
+        names=tuple(c.name for c in model.carriers),
+        charge=np.array([c.charge for c in model.carriers], np.float64),
+        cell=np.array(model.supercell)[:, None] * s.lattice,
+        periodic=np.array(s.periodic),
+        supercell=model.supercell,
+        site_labels=s.labels,
+        site_frac=np.array(s.frac),
+        every=0.0,
+        temperature=catalog.temperature,
+        field=np.array(catalog.field),
     )
 
 
 def _check_numbers(frames: int, every: float | None, equilibration: float, replica: int) -> None:
     problems = []
     if frames < 1:
-        problems.append(Problem("there must be a frame", "frames", frames, ">= 1", "give --frames"))
+        problems.append(
+            Problem(
+                message="there must be a frame",
+                key="frames",
+                value=frames,
+                allowed=">= 1",
+                remedy="give --frames",
+            )
+        )
     if every is not None and not 0 < every < np.inf:
-        problems.append(Problem("is no time between frames", "every", every, "> 0 s", "give --every"))
+        problems.append(
+            Problem(
+                message="is no time between frames",
+                key="every",
+                value=every,
+                allowed="> 0 s",
+                remedy="give --every",
+            )
+        )
     if not 0 <= equilibration < np.inf:
-        problems.append(Problem("is no time", "equilibration", equilibration, ">= 0 s", "leave it out"))
+        problems.append(
+            Problem(
+                message="is no time",
+                key="equilibration",
+                value=equilibration,
+                allowed=">= 0 s",
+                remedy="leave it out",
+            )
+        )
     if replica < 0:
-        problems.append(Problem("is no number of a replica", "replica", replica, ">= 0", "leave it out"))
+        problems.append(
+            Problem(
+                message="is no number of a replica",
+                key="replica",
+                value=replica,
+                allowed=">= 0",
+                remedy="leave it out",
+            )
+        )
     if problems:
         raise InputError(problems)
 
@@ -383,5 +427,13 @@ def _check_host(path: Path, output: Path, immobile: npt.NDArray[np.bool_], overw
             )
         )
     if path.suffix not in (".xyz", ".extxyz"):
-        raise InputError(Problem("is written as XYZ", "--host", str(path), ".xyz, .extxyz", "rename it"))
+        raise InputError(
+            Problem(
+                message="is written as XYZ",
+                key="--host",
+                value=str(path),
+                allowed=".xyz, .extxyz",
+                remedy="rename it",
+            )
+        )
     _check_free(path, overwrite)

@@ -29,33 +29,33 @@ def tallies_of(steps: np.ndarray, windows_per_row: int = 1) -> Tallies:
         collective.append(np.einsum("rbai,rbcj->raicj", total, total))
         tracer.append(np.einsum("rbaci,rbacj->raij", block, block))
     return Tallies(
-        LAG,
-        LEVELS,
-        windows_per_row,
-        np.full(species, carriers),
-        np.ones((n_rows, 6), dtype=np.int64),
-        np.ones(n_rows, dtype=np.int64),
-        steps.reshape(n_rows, -1, species, carriers, 3).sum(axis=(1, 3)),
-        np.stack(collective, axis=1),
-        np.stack(tracer, axis=1),
+        sample_interval=LAG,
+        levels=LEVELS,
+        windows_per_row=windows_per_row,
+        number=np.full(species, carriers),
+        events=np.ones((n_rows, 6), dtype=np.int64),
+        attempts=np.ones(n_rows, dtype=np.int64),
+        displacement=steps.reshape(n_rows, -1, species, carriers, 3).sum(axis=(1, 3)),
+        collective=np.stack(collective, axis=1),
+        tracer=np.stack(tracer, axis=1),
     )
 
 
 def system_of(species: int = 1, field: float = 0.0, volume: float | None = 500.0) -> System:
     vectors = np.concatenate([np.eye(3), -np.eye(3)])
     return System(
-        300.0,
-        np.array([field, 0.0, 0.0]),
-        np.array([1.0, -2.0][:species]),
-        volume,
-        np.arange(6) % species if species == 1 else np.array([0, 0, 0, 1, 1, 1]),
-        vectors,
-        np.zeros(6, bool),
-        np.eye(3),
-        np.broadcast_to(np.eye(3), (species, 3, 3)),
-        np.zeros(species),
-        np.zeros(species, bool),
-        np.eye(3),
+        temperature=300.0,
+        field=np.array([field, 0.0, 0.0]),
+        charge=np.array([1.0, -2.0][:species]),
+        volume=volume,
+        hop_carrier=np.arange(6) % species if species == 1 else np.array([0, 0, 0, 1, 1, 1]),
+        hop_vector=vectors,
+        clamped=np.zeros(6, bool),
+        direction=np.eye(3),
+        span=np.broadcast_to(np.eye(3), (species, 3, 3)),
+        single_file=np.zeros(species),
+        ordered=np.zeros(species, bool),
+        repeat=np.eye(3),
     )
 
 

@@ -20,10 +20,29 @@ class Terminal(io.StringIO):
 
 
 def progress(**changed: Any) -> Progress:
-    running = (Standing("a" * 20, 300.0, (0.0, 0.0, 0.01), 2_000_000, 3.0, 2.0, 0.02),)
+    running = (
+        Standing(
+            key="a" * 20,
+            temperature=300.0,
+            field=(0.0, 0.0, 0.01),
+            events=2_000_000,
+            seconds=3.0,
+            ratio=2.0,
+            relative_error=0.02,
+        ),
+    )
     worst = (
         *running,
-        Standing("b" * 20, 400.0, (0.0, 0.0, 0.0), 10, 1.0, float("inf"), float("inf"), "done"),
+        Standing(
+            key="b" * 20,
+            temperature=400.0,
+            field=(0.0, 0.0, 0.0),
+            events=10,
+            seconds=1.0,
+            ratio=float("inf"),
+            relative_error=float("inf"),
+            exit_reason="done",
+        ),
     )
     content: dict[str, Any] = {
         "points": 40,

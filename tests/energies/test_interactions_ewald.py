@@ -104,7 +104,9 @@ def test_against_pymatgen():
     lattice = np.array([[5.1, 0, 0], [-1.2, 6.3, 0], [0.8, 0.5, 7.2]])
     frac = np.random.default_rng(3).random((6, 3))
     charges = np.array([1, 1, 2, -1, -1.5, -1.5])
-    crystal = Structure(Lattice(lattice), ["Na"] * 6, frac, site_properties={"charge": charges})
+    crystal = Structure(
+        lattice=Lattice(lattice), species=["Na"] * 6, coords=frac, site_properties={"charge": charges}
+    )
     crystal.add_oxidation_state_by_site(charges.tolist())
     theirs = EwaldSummation(crystal, acc_factor=14).total_energy
     np.testing.assert_allclose(lattice_energy(lattice, frac, charges), theirs, rtol=1e-7)

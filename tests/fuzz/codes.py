@@ -81,7 +81,9 @@ def _write_structures(folder: Path) -> None:
     from pymatgen.core import Lattice, Structure
 
     crystal = Structure(
-        Lattice.from_parameters(5, 6, 7, 90, 110, 90), ["Li", "O"], [[0.1, 0.2, 0], [0.5] * 3]
+        lattice=Lattice.from_parameters(5, 6, 7, 90, 110, 90),
+        species=["Li", "O"],
+        coords=[[0.1, 0.2, 0], [0.5] * 3],
     )
     step = "ATOMIC_POSITIONS (crystal)\nNa 0 0 0\nO1 0.5 0.5 0.4\n!    total energy = -1 Ry\n"
     xyz = '2\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 pbc="T T T"\nMg 0 0 0\nO 2 2 2\n'

@@ -59,7 +59,12 @@ def make(folder: Path) -> Whole:
     first, second, *_ = grid_points(model, 3)
     for key in (first.key, second.key):
         store.path(key).unlink()
-    store.save_failure(second.key, Failure(300.0, (0.01, 0.0, 0.0), "a failure", 2, "Traceback"))
+    store.save_failure(
+        second.key,
+        Failure(
+            temperature=300.0, field=(0.01, 0.0, 0.0), reason="a failure", attempts=2, detail="Traceback"
+        ),
+    )
     state = PointSimulation(model, first.temperature, first.field, root=3).snapshot()
     PointStore(store.folder, _owner(store)).save_partial(first.key, state | {"targets_reached": 0})
     path.unlink()

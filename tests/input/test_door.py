@@ -291,7 +291,15 @@ def test_every_file_that_an_input_names(keys: dict[str, Any], file: str, tmp_pat
 
 
 def test_messages_are_plain_and_short() -> None:
-    problem = Problem("x" * 100_000, "k\x1b[2J" * 1000, 10**5000, "\ud800", "\u202e", "f\x9b31m", 3)
+    problem = Problem(
+        message="x" * 100_000,
+        key="k\x1b[2J" * 1000,
+        value=10**5000,
+        allowed="\ud800",
+        remedy="\u202e",
+        file="f\x9b31m",
+        line=3,
+    )
     said = str(InputError([problem] * 1000))
     said.encode()
     assert len(said) < 20_000

@@ -51,7 +51,7 @@ direct
 
 def structure(base=Path(), files=None, **keys):
     """Structure of the given keys, and its notes; raises InputError."""
-    doc = Document("test.yaml", "", {"structure": keys})
+    doc = Document(path="test.yaml", text="", data={"structure": keys})
     used: dict[str, str] = {}
     built = build_structure(StructureInput.model_validate(keys), doc, base, used, files or {})
     doc.raise_problems()

@@ -16,7 +16,7 @@ from kmc_transport.cli.app import main
 from kmc_transport.engine import Replica, pace
 from kmc_transport.engine.canonical import anneal
 from kmc_transport.engine.canonical.anneal import LatticeMonteCarlo
-from kmc_transport.engine.canonical.equilibration import Verdict
+from kmc_transport.engine.canonical.equilibration import Equilibration
 from kmc_transport.engine.pace import Stopped
 from kmc_transport.figures.results import plot_results
 from kmc_transport.input import load_model_text
@@ -155,7 +155,9 @@ def annealed(n: int = 30) -> Model:
 
 def test_annealing_keeps_the_wall_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be had in time is not there, and the point says so; a stop comes at once."""
-    restless = Verdict(False, 0, 0.0, 0.0, 1.0, 0.0)
+    restless = Equilibration(
+        equilibrated=False, start=0, mean=0.0, stderr=0.0, autocorrelation_time=1.0, z=0.0
+    )
     monkeypatch.setattr(anneal, "judge", lambda series: restless)
     lattice_monte_carlo()  # compiles
     limit = Limit(0.2)

@@ -483,7 +483,10 @@ def test_a_driving_thread_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 def test_errors_keep_their_problems_on_the_way() -> None:
     import pickle
 
-    for error in (StoreError(Problem("m", "k", 3, "a", "r", "f")), TooManyStates(5, 4, "a test")):
+    for error in (
+        StoreError(Problem(message="m", key="k", value=3, allowed="a", remedy="r", file="f")),
+        TooManyStates(5, 4, "a test"),
+    ):
         back = pickle.loads(pickle.dumps(error))
         assert type(back) is type(error)
         assert back.problems == error.problems
@@ -509,7 +512,13 @@ class Scripted:
         if isinstance(what, BaseException):
             future.set_exception(what)
         else:
-            future.set_result(Outcome(Standing(point.key, 300, (0, 0, 0), 5, 0.1, converged=True)))
+            future.set_result(
+                Outcome(
+                    Standing(
+                        key=point.key, temperature=300, field=(0, 0, 0), events=5, seconds=0.1, converged=True
+                    )
+                )
+            )
         return future
 
     def stop(self) -> None:
@@ -520,8 +529,8 @@ class Scripted:
 
 
 def play(script: dict[str, list[Any]]) -> tuple[Scripted, dict[str, Outcome], Tracker]:
-    points = [GridPoint(300, np.zeros(3), key) for key in script]
-    pool, ends, tracker = Scripted(script), {}, Tracker(len(points), 0)
+    points = [GridPoint(temperature=300, field=np.zeros(3), key=key) for key in script]
+    pool, ends, tracker = Scripted(script), {}, Tracker(points=len(points), kept=0)
     run_points(points, pool, tracker, on_end=lambda p, o: ends.update({p.key: o}))
     return pool, ends, tracker
 
@@ -619,7 +628,7 @@ def test_a_point_is_done_when_it_is_saved_and_saving_keeps_nobody_waiting(
 
     monkeypatch.setattr(PointStore, "save", save)
     point = grid_points(sweep_model(), 3)[0]
-    outcome = simulate_point(Job(sweep_model(), 3, tmp_path), point, turn=turn)
+    outcome = simulate_point(Job(model=sweep_model(), root=3, folder=tmp_path), point, turn=turn)
     assert seen == [False]
     assert outcome.record is None
     assert PointStore(tmp_path).get(point.key) is not None
@@ -628,7 +637,7 @@ def test_a_point_is_done_when_it_is_saved_and_saving_keeps_nobody_waiting(
 def test_a_worker_of_another_version_is_refused() -> None:
     point = grid_points(sweep_model(), 3)[0]
     with pytest.raises(InputError, match="another version"):
-        simulate_point(Job(sweep_model(), 3, version="0.0.1"), point)
+        simulate_point(Job(model=sweep_model(), root=3, version="0.0.1"), point)
 
 
 # segments of long points ------------------------------------------------------------------------------
@@ -643,10 +652,10 @@ def test_long_points_save_segments_and_go_on_from_them_bit_for_bit(
     monkeypatch.setattr("kmc_transport.engine.pace.CALL_SECONDS", 1e-3)  # how often it looks at the clock
     model = sweep_model(LONG)
     (point,) = grid_points(model, 3)
-    undisturbed = simulate_point(Job(model, 3), point).record
+    undisturbed = simulate_point(Job(model=model, root=3), point).record
     assert undisturbed is not None
     assert undisturbed.values["exit_reason"] == ExitReason.ACCURACY_REACHED.value
-    job = Job(model, 3, tmp_path, checkpoint=0.0)
+    job = Job(model=model, root=3, folder=tmp_path, checkpoint=0.0)
     store, saved = PointStore(tmp_path), []
     real = PointStore.save_partial
 
@@ -683,7 +692,7 @@ def test_segments_are_saved_in_time(tmp_path: Path) -> None:
     real = PointStore.save_partial
     PointStore.save_partial = lambda self, key, s: saved.append(key) or real(self, key, s)  # type: ignore
     try:
-        simulate_point(Job(model, 3, tmp_path, checkpoint=3600.0), point)
+        simulate_point(Job(model=model, root=3, folder=tmp_path, checkpoint=3600.0), point)
         assert saved == []
     finally:
         PointStore.save_partial = real  # type: ignore[method-assign]
@@ -709,11 +718,33 @@ def test_progress_counts_and_ends(tmp_path: Path) -> None:
 
 
 def test_time_left_is_what_the_rate_says() -> None:
-    tracker = Tracker(10, 0)
+    tracker = Tracker(points=10, kept=0)
     tracker.start -= 20.0
     for k in range(4):
-        tracker.end(Outcome(Standing(f"{k}", 300, (0, 0, 0), 100, 1.0, converged=k != 0, ratio=2.0)))
-    tracker.report(Standing("running", 300, (0, 0, 0), 7, 1.0, ratio=1.2, relative_error=0.1))
+        tracker.end(
+            Outcome(
+                Standing(
+                    key=f"{k}",
+                    temperature=300,
+                    field=(0, 0, 0),
+                    events=100,
+                    seconds=1.0,
+                    converged=k != 0,
+                    ratio=2.0,
+                )
+            )
+        )
+    tracker.report(
+        Standing(
+            key="running",
+            temperature=300,
+            field=(0, 0, 0),
+            events=7,
+            seconds=1.0,
+            ratio=1.2,
+            relative_error=0.1,
+        )
+    )
     progress = tracker.progress()
     share = 4 + 1.2**-2
     assert progress.seconds_left == pytest.approx((10 - share) * 20 / share, rel=0.01)

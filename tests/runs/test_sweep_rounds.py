@@ -23,7 +23,9 @@ TEXT = TEXT.replace("events: 2000", "table_error: 1.6 %, relative_error: 40 %")
 def standings(error: list[float], hops: list[float], can: list[bool] | None = None) -> Standings:
     keys = tuple(f"k{i}" for i in range(len(error)))
     going = np.ones(len(error), bool) if can is None else np.array(can)
-    return Standings(keys, np.array(error), np.array(hops), ((),) * len(error), going)
+    return Standings(
+        keys=keys, error=np.array(error), hops=np.array(hops), history=((),) * len(error), open=going
+    )
 
 
 def test_effort_is_shared_as_lagrange_says() -> None:

@@ -112,8 +112,8 @@ def test_a_table_with_an_error_counts_rows() -> None:
     error = (data["mobility_stderr"] / data["mobility"]).values.ravel()
     assert np.sqrt(np.mean(error**2)) <= 0.03
     standings = rounds.Standings(
-        ("a", "b", "c"), np.array([0.1, 0.1, 0.1]), np.full(3, 1e4), ((),) * 3, np.array([True, True, False]),
-        np.array([4.0, 1.0, 0.0]),
+        keys=("a", "b", "c"), error=np.array([0.1, 0.1, 0.1]), hops=np.full(3, 1e4), history=((),) * 3, open=np.array([True, True, False]),
+        rows=np.array([4.0, 1.0, 0.0]),
     )  # fmt: skip
     targets = rounds.next_targets(standings, 0.06, 1.0)
     assert targets["a"] < targets["b"]
@@ -142,7 +142,7 @@ def test_other_targets_take_linear_response_too() -> None:
 def test_a_run_without_field_of_an_earlier_version_serves() -> None:
     model = sweep_model(WEAK)
     zero_point, weak = grid_points(model, 3)[:2]
-    zero = simulate_point(Job(model, 3), zero_point).record
+    zero = simulate_point(Job(model=model, root=3), zero_point).record
     assert zero is not None
     old = replace(
         zero,
@@ -150,7 +150,9 @@ def test_a_run_without_field_of_an_earlier_version_serves() -> None:
         stderrs={n: v for n, v in zero.stderrs.items() if n != "mobility_vector"},
         meta={n: v for n, v in zero.meta.items() if n != "memory"},
     )
-    new, same = (simulate_point(Job(model, 3), replace(weak, without_field=z)).record for z in (zero, old))
+    new, same = (
+        simulate_point(Job(model=model, root=3), replace(weak, without_field=z)).record for z in (zero, old)
+    )
     assert new is not None
     assert same is not None
     for part in ("values", "stderrs"):
@@ -162,7 +164,13 @@ def test_a_run_without_field_of_an_earlier_version_serves() -> None:
 def linear(bias: float) -> LinearResponse:
     one = np.ones(1)
     return LinearResponse(
-        np.array([1e5, 0, 0]), 1e5 * np.ones((1, 3)), np.ones((1, 3)), one, 0.02 * one, bias * one, 100.0
+        field=np.array([1e5, 0, 0]),
+        velocity=1e5 * np.ones((1, 3)),
+        velocity_stderr=np.ones((1, 3)),
+        mobility=one,
+        mobility_stderr=0.02 * one,
+        bias=bias * one,
+        effective_samples=100.0,
     )
 
 

@@ -91,7 +91,9 @@ def test_formats_that_hold_vectors_keep_them(tmp_path: Path) -> None:
     from pymatgen.core import Lattice, Structure
 
     turned = Structure(
-        Lattice.from_parameters(7.2, 5.1, 6.3, 90, 110, 90), ["Li", "O"], [[0.1, 0.2, 0], [0.5] * 3]
+        lattice=Lattice.from_parameters(7.2, 5.1, 6.3, 90, 110, 90),
+        species=["Li", "O"],
+        coords=[[0.1, 0.2, 0], [0.5] * 3],
     )
     assert not np.allclose(turned.lattice.matrix, CELL)
     written(tmp_path / "POSCAR", turned.to(fmt="poscar"))

@@ -190,7 +190,13 @@ def test_forces_along_the_path_are_no_lack_of_convergence(tmp_path: Path) -> Non
     places = np.array([[[0.0, 0, 0], [3, 0, 0]], [[0.5, 0, 0], [3, 0, 0]], [[1.0, 0, 0], [3, 0, 0]]])
     for force, said in (((0.5, 0, 0), False), ((0, 0.5, 0), True)):
         left = np.array([force, (0, 0, 0)])
-        raw = RawPath(tmp_path, "vasp", np.array([0, 0.4, 0]), positions=places, symbols=[("Li", "F")] * 3)
+        raw = RawPath(
+            file=tmp_path,
+            kind="vasp",
+            energy=np.array([0, 0.4, 0]),
+            positions=places,
+            symbols=[("Li", "F")] * 3,
+        )
         raw.residual = [None, Residual(left, 0.02), None]
         assert any("is not converged" in n for n in build_path(raw).notes) == said
 
@@ -331,11 +337,13 @@ def test_settings_in_outputs_of_other_codes(text: str, cutoff: bool, tmp_path: P
     changes += [("330.0000", "500.0000"), ("340.000", "500.000"), ("28.000", "27.000"), ("16.00", "15.00")]
     changed = [text.replace(*c) for c in changes if c[0] in text]
     assert len(changed) >= 2
-    same = Settings("start.out", tmp_path, told)
+    same = Settings(where="start.out", file=tmp_path, values=told)
     assert compare_settings([same, same]) == []
     for other in changed:
         with pytest.raises(InputError, match="cannot be compared"):
-            compare_settings([same, Settings("saddle.out", tmp_path, printed_settings(other))])
+            compare_settings(
+                [same, Settings(where="saddle.out", file=tmp_path, values=printed_settings(other))]
+            )
 
 
 def test_frames_in_files_of_their_own(tmp_path: Path) -> None:

@@ -432,11 +432,11 @@ def test_bad_rules() -> None:
     for call in (
         lambda: AttemptFrequency.constant(0.0),
         lambda: AttemptFrequency.constant(1e12, math.nan),
-        lambda: AttemptFrequency("constant"),
-        lambda: AttemptFrequency("koettgen"),
-        lambda: AttemptFrequency("guess"),
+        lambda: AttemptFrequency(kind="constant"),
+        lambda: AttemptFrequency(kind="koettgen"),
+        lambda: AttemptFrequency(kind="guess"),
         lambda: AttemptFrequency.eyring(frozen_at=0.0),
-        lambda: AttemptFrequency("eyring", form="half"),
+        lambda: AttemptFrequency(kind="eyring", form="half"),
     ):
         with pytest.raises(InputError):
             call()

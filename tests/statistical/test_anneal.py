@@ -32,12 +32,12 @@ def clusters(*given: tuple[float, list[tuple[int, int, tuple[int, int, int]]]]) 
     """Clusters from (energy, [(species, site, cell), ...])."""
     members = [m for _, ms in given for m in ms]
     return Clusters(
-        np.array([e for e, _ in given]),
-        np.concatenate([[0], np.cumsum([len(ms) for _, ms in given])]),
-        np.array([m[0] for m in members]),
-        np.array([m[1] for m in members]),
-        np.array([m[2] for m in members]),
-        tuple(f"c{i}" for i in range(len(given))),
+        energy=np.array([e for e, _ in given]),
+        start=np.concatenate([[0], np.cumsum([len(ms) for _, ms in given])]),
+        species=np.array([m[0] for m in members]),
+        site=np.array([m[1] for m in members]),
+        cell=np.array([m[2] for m in members]),
+        name=tuple(f"c{i}" for i in range(len(given))),
     )
 
 

@@ -149,7 +149,7 @@ def test_both_estimators_together_are_honest() -> None:
 def run_without_field(model: Model) -> PointRecord:
     weakest = with_fields(model, np.zeros(1), relative_error=0.2, seed=3)
     (point,) = grid_points(weakest, 3)
-    record = simulate_point(Job(weakest, 3), point).record
+    record = simulate_point(Job(model=weakest, root=3), point).record
     assert record is not None
     return record
 
@@ -184,7 +184,7 @@ def test_linear_response_of_a_field_that_is_not_weak_is_seen() -> None:
     """Negative control: without the bound of its bias linear response would be wrong by many standard errors."""
     model = with_fields(bound_pair(), np.zeros(1), relative_error=0.03, seed=3)
     (point,) = grid_points(model, 3)
-    zero = simulate_point(Job(model, 3), point).record
+    zero = simulate_point(Job(model=model, root=3), point).record
     assert zero is not None
     catalog = build_catalog(model, temperature=T0, field=[KT0 / largest_work(model), 0, 0])
     linear = weak.linear_response(catalog, zero)

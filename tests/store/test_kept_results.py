@@ -39,7 +39,13 @@ from tests.sweeps import sweep_model as model_of
 
 INPUT = SWEEP.replace("[300, 350, 400, 450, 500, 550]", "[300, 350]").replace("[0, 1e8]", "[1e8]")
 N_POINTS = 2
-PROVENANCE = Provenance("identity-a", "title: a\n", 7, "a.yaml", "kmc-transport run a.yaml")
+PROVENANCE = Provenance(
+    identity="identity-a",
+    input_text="title: a\n",
+    seed=7,
+    input_path="a.yaml",
+    command="kmc-transport run a.yaml",
+)
 
 
 def sweep_model(text: str = INPUT) -> Model:

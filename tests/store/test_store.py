@@ -49,7 +49,13 @@ from kmc_transport.store.atomic import write_parts
 from tests.results import X, Y, dataset, grid_model, random_tallies, records
 
 KEY = "0123456789abcdef"
-PROVENANCE = Provenance("identity-a", "title: µ\n", 2**127 + 5, "a.yaml", "kmc-transport run a.yaml")
+PROVENANCE = Provenance(
+    identity="identity-a",
+    input_text="title: µ\n",
+    seed=2**127 + 5,
+    input_path="a.yaml",
+    command="kmc-transport run a.yaml",
+)
 
 
 def same(a: object, b: object) -> bool:
@@ -75,14 +81,19 @@ def test_key_depends_on_parameters_alone() -> None:
 def test_point_comes_back_bit_for_bit(tmp_path: Path) -> None:
     store = PointStore(tmp_path / "a.points")
     record = PointRecord(
-        1 / 3,
-        [0, 0, 1e-3 / 7],
-        {"mobility": [np.nan, -0.0], "executed_hops": 2**60 + 1, "exit_reason": "done µ", "converged": True},
-        {"mobility": [1e-300, 5e-324]},
-        {"mobility": [np.inf, 0.1]},
-        [[0.6, 0.8, 0]],
-        {"seed": str(2**128 - 1), "n": 2**70, "x": 0.1, "list": [1, None, "a"]},
-        (random_tallies(), random_tallies(600, seed=1)),
+        temperature=1 / 3,
+        field=[0, 0, 1e-3 / 7],
+        values={
+            "mobility": [np.nan, -0.0],
+            "executed_hops": 2**60 + 1,
+            "exit_reason": "done µ",
+            "converged": True,
+        },
+        stderrs={"mobility": [1e-300, 5e-324]},
+        exacts={"mobility": [np.inf, 0.1]},
+        directions=[[0.6, 0.8, 0]],
+        meta={"seed": str(2**128 - 1), "n": 2**70, "x": 0.1, "list": [1, None, "a"]},
+        tallies=(random_tallies(), random_tallies(600, seed=1)),
     )
     assert store.keys() == []
     store.save(KEY, record)
@@ -113,22 +124,22 @@ def test_point_comes_back_bit_for_bit(tmp_path: Path) -> None:
 )
 def test_point_refuses_names_it_cannot_hold(parts: dict) -> None:
     with pytest.raises(ValueError, match="|".join(next(iter(parts.values())))):
-        PointRecord(300, [0, 0, 0], **parts)
+        PointRecord(temperature=300, field=[0, 0, 0], **parts)
 
 
 def test_finished_point_is_not_changed_by_mistake(tmp_path: Path) -> None:
     store = PointStore(tmp_path)
-    store.save(KEY, PointRecord(300, [0, 0, 0], {"wall_time": 1.0}))
+    store.save(KEY, PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": 1.0}))
     with pytest.raises(StoreError, match="finished already"):
-        store.save(KEY, PointRecord(300, [0, 0, 0], {"wall_time": 2.0}))
+        store.save(KEY, PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": 2.0}))
     assert store.load(KEY).values["wall_time"] == 1.0
-    store.save(KEY, PointRecord(300, [0, 0, 0], {"wall_time": 2.0}), replace=True)
+    store.save(KEY, PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": 2.0}), replace=True)
     assert store.load(KEY).values["wall_time"] == 2.0
 
 
 def test_bad_key_does_not_leave_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a key"):
-        PointStore(tmp_path / "points").save("../evil", PointRecord(300, [0, 0, 0]))
+        PointStore(tmp_path / "points").save("../evil", PointRecord(temperature=300, field=[0, 0, 0]))
 
 
 def test_partial_point(tmp_path: Path) -> None:
@@ -161,7 +172,7 @@ def test_partial_point(tmp_path: Path) -> None:
             assert type(back[name]) is type(value)
     store.save_partial(KEY, {"stage": "production"})
     assert store.load_partial(KEY) == {"stage": "production"}
-    store.save(KEY, PointRecord(300, [0, 0, 0]))
+    store.save(KEY, PointRecord(temperature=300, field=[0, 0, 0]))
     assert store.partial_keys() == []
     store.drop_partial(KEY)
 
@@ -176,7 +187,9 @@ def test_container_refuses_what_it_cannot_keep(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
 def test_truncated_point_counts_as_missing(tmp_path: Path, keep: float) -> None:
     store = PointStore(tmp_path)
-    record = PointRecord(300, [0, 0, 0], {"wall_time": 1.0}, tallies=(random_tallies(50),))
+    record = PointRecord(
+        temperature=300, field=[0, 0, 0], values={"wall_time": 1.0}, tallies=(random_tallies(50),)
+    )
     store.save(KEY, record)
     path = store.path(KEY)
     whole = path.read_bytes()
@@ -292,13 +305,15 @@ def test_interrupted_writing_leaves_the_old_files(
 ) -> None:
     store, path = PointStore(tmp_path / "a.points"), tmp_path / "a.h5"
     data = dataset([300], [0, 1e7])
-    store.save(KEY, PointRecord(300, [0, 0, 0], {"wall_time": 1.0}))
+    store.save(KEY, PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": 1.0}))
     write_results(path, data, provenance=PROVENANCE)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with dying_before(monkeypatch, call):
-        store.save(KEY, PointRecord(300, [0, 0, 0], {"wall_time": 2.0}), replace=True)
+        store.save(
+            KEY, PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": 2.0}), replace=True
+        )
     with dying_before(monkeypatch, call):
-        write_results(path, data, provenance=Provenance("b", "other", 1))
+        write_results(path, data, provenance=Provenance(identity="b", input_text="other", seed=1))
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
@@ -331,7 +346,7 @@ def test_unwritable_place_says_what_to_do(tmp_path: Path) -> None:
     assert "-o" in e.value.problems[0].remedy
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="folder cannot be made"):
-        PointStore(tmp_path / "file" / "a.points").save(KEY, PointRecord(300, [0, 0, 0]))
+        PointStore(tmp_path / "file" / "a.points").save(KEY, PointRecord(temperature=300, field=[0, 0, 0]))
 
 
 # dataset -----------------------------------------------------------------------------------------------
@@ -377,9 +392,9 @@ def test_directions_of_a_point_are_found_by_vector() -> None:
     """A point may know more directions than the grid, in another order."""
     model = grid_model([300], [0], directions=(X, Y))
     record = PointRecord(
-        300,
-        [0, 0, 0],
-        {"mobility_einstein": [[3.0], [2.0], [1.0]]},
+        temperature=300,
+        field=[0, 0, 0],
+        values={"mobility_einstein": [[3.0], [2.0], [1.0]]},
         directions=[[0, 0, 1], [0, 1, 0], [1, 0, 0]],
     )
     data = build_dataset(model, [record])
@@ -388,7 +403,9 @@ def test_directions_of_a_point_are_found_by_vector() -> None:
 
 def test_exact_alone_does_not_complete_a_point() -> None:
     model = grid_model([300], [0, 1e7])
-    data = build_dataset(model, [PointRecord(300, [1e-3, 0, 0], exacts={"mobility": [2.0]})])
+    data = build_dataset(
+        model, [PointRecord(temperature=300, field=[1e-3, 0, 0], exacts={"mobility": [2.0]})]
+    )
     assert not data["complete"].any()
     assert data["mobility_exact"].sel(field=1e7).item() == 2.0
     assert "mobility_einstein_exact" not in data
@@ -406,10 +423,19 @@ def test_einstein_deviation_is_taken_at_the_weakest_field() -> None:
     model = grid_model([300], [0, 1e7, 1e8])
     points = [
         PointRecord(
-            300, [0, 0, 0], {"mobility_einstein": [[1.0]]}, {"mobility_einstein": [[0.3]]}, {}, [X[1]]
+            temperature=300,
+            field=[0, 0, 0],
+            values={"mobility_einstein": [[1.0]]},
+            stderrs={"mobility_einstein": [[0.3]]},
+            exacts={},
+            directions=[X[1]],
         ),
-        PointRecord(300, [1e-3, 0, 0], {"mobility": [2.0]}, {"mobility": [0.4]}),
-        PointRecord(300, [1e-2, 0, 0], {"mobility": [9.0]}, {"mobility": [0.4]}),
+        PointRecord(
+            temperature=300, field=[1e-3, 0, 0], values={"mobility": [2.0]}, stderrs={"mobility": [0.4]}
+        ),
+        PointRecord(
+            temperature=300, field=[1e-2, 0, 0], values={"mobility": [9.0]}, stderrs={"mobility": [0.4]}
+        ),
     ]
     assert build_dataset(model, points)["einstein_deviation"].values.ravel() == pytest.approx([2.0])
     assert np.isnan(build_dataset(model, points[1:])["einstein_deviation"].values).all()
@@ -418,11 +444,11 @@ def test_einstein_deviation_is_taken_at_the_weakest_field() -> None:
 @pytest.mark.parametrize(
     ("record", "match"),
     [
-        (PointRecord(301, [0, 0, 0]), "not on the grid"),
-        (PointRecord(300, [2e-3, 0, 0]), "not on the grid"),
-        (PointRecord(300, [0, 1e-3, 0]), "not on the grid"),
-        (PointRecord(300, [1e-3, 0, 0], {"mobility": [1.0, 2.0]}), "wrong shape"),
-        (PointRecord(300, [0, 0, 0], {"mobility_einstein": [1.0]}), "wrong shape"),
+        (PointRecord(temperature=301, field=[0, 0, 0]), "not on the grid"),
+        (PointRecord(temperature=300, field=[2e-3, 0, 0]), "not on the grid"),
+        (PointRecord(temperature=300, field=[0, 1e-3, 0]), "not on the grid"),
+        (PointRecord(temperature=300, field=[1e-3, 0, 0], values={"mobility": [1.0, 2.0]}), "wrong shape"),
+        (PointRecord(temperature=300, field=[0, 0, 0], values={"mobility_einstein": [1.0]}), "wrong shape"),
     ],
 )
 def test_points_that_do_not_fit_are_refused(record: PointRecord, match: str) -> None:
@@ -491,7 +517,9 @@ def test_result_file_opens_everywhere(tmp_path: Path) -> None:
 def test_provenance_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     long_input = "# a long input\n" * 20_000  # more than the 64 KiB that HDF5 holds in an attribute itself
-    written = Provenance("id", long_input, 2**127 + 5, "in.yaml", "run in.yaml")
+    written = Provenance(
+        identity="id", input_text=long_input, seed=2**127 + 5, input_path="in.yaml", command="run in.yaml"
+    )
     write_results(path, dataset([300], [0]), provenance=written)
     assert read_provenance(path) == written
     assert {"python", "numpy", "kmc_transport"} <= set(written.versions)
@@ -547,7 +575,7 @@ def test_files_that_are_not_results(tmp_path: Path) -> None:
 def finished_run(path: Path, provenance: Provenance = PROVENANCE) -> None:
     begin_run(path, provenance)
     store = PointStore(points_folder(path))
-    store.save(KEY, PointRecord(300, [0, 0, 0]))
+    store.save(KEY, PointRecord(temperature=300, field=[0, 0, 0]))
     store.save_partial("f" * 16, {"stage": "pilot"})
     write_results(path, dataset([300], [0]), provenance=provenance)
 
@@ -583,7 +611,7 @@ def test_overwrite_deletes_what_is_ours_alone(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.points", "a.yaml"]
     assert [p.name for p in folder.iterdir()] == ["notes.txt"]
     (folder / "notes.txt").unlink()
-    finished_run(path, Provenance("identity-b", "", 1))
+    finished_run(path, Provenance(identity="identity-b", input_text="", seed=1))
     with lock_output(path):
         start_over(path)
         assert check_output(path, "identity-a").fresh

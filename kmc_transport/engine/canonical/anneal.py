@@ -14,7 +14,7 @@ from ...model.model import Model
 from ...units import K_B
 from ..pace import Pace, ShouldStop, Stopped, never
 from . import kernels as k
-from .equilibration import Verdict, judge
+from .equilibration import Equilibration, judge
 
 __all__ = ["Annealing", "LatticeMonteCarlo", "Rung", "anneal", "build_energies", "start_temperature"]
 
@@ -210,7 +210,7 @@ class Rung:
     sweeps: int
     acceptance: float
     """Share of the possible trials that was accepted."""
-    verdict: Verdict
+    verdict: Equilibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +281,14 @@ def anneal(
             goal = min(2 * goal, most)
         possible, accepted = lattice.possible - possible, lattice.accepted - accepted
         if possible and not accepted and not (rungs and rungs[-1].verdict.equilibrated):
-            verdict = Verdict(False, 0, verdict.mean, verdict.stderr, 1.0, 0.0, "no trial was accepted")
+            verdict = Equilibration(
+                equilibrated=False,
+                start=0,
+                mean=verdict.mean,
+                stderr=verdict.stderr,
+                autocorrelation_time=1.0,
+                z=0.0,
+                why="no trial was accepted",
+            )
         rungs.append(Rung(kelvin, len(series), accepted / possible if possible else 1.0, verdict))
     return Annealing(tuple(rungs), lattice.energy)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MIN_SAMPLES", "Verdict", "autocorrelation_time", "judge"]
+__all__ = ["MIN_SAMPLES", "Equilibration", "autocorrelation_time", "judge"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -18,8 +18,8 @@ MAX_Z = 2.0
 """Largest difference between its first and last third, in standard errors."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True)
+class Equilibration:
     """What a series says about equilibrium."""
 
     equilibrated: bool
@@ -52,7 +52,7 @@ def autocorrelation_time(series: npt.ArrayLike) -> float:
     return max(1.0, float(tau[window[0]] if len(window) else tau[-1]))
 
 
-def judge(series: npt.ArrayLike) -> Verdict:
+def judge(series: npt.ArrayLike) -> Equilibration:
     """Whether a series of energies has forgotten its start and samples one distribution.
 
     The start that is thrown away is MSER's: what is left has the smallest standard error by its own variance (K. P.
@@ -64,12 +64,26 @@ def judge(series: npt.ArrayLike) -> Verdict:
     n = len(x)
     if n < MIN_SAMPLES:
         error = math.sqrt(autocorrelation_time(x) * float(x.var()) / n)
-        return Verdict(
-            False, 0, float(x.mean()), error, 1.0, 0.0, f"{n} samples are fewer than {MIN_SAMPLES:.0f}"
+        return Equilibration(
+            equilibrated=False,
+            start=0,
+            mean=float(x.mean()),
+            stderr=error,
+            autocorrelation_time=1.0,
+            z=0.0,
+            why=f"{n} samples are fewer than {MIN_SAMPLES:.0f}",
         )
     scale = float(np.abs(x).max(initial=0.0))
     if np.ptp(x) <= 1e-12 * max(scale, 1.0):
-        return Verdict(True, 0, float(x[0]), 0.0, 1.0, 0.0, "constant")
+        return Equilibration(
+            equilibrated=True,
+            start=0,
+            mean=float(x[0]),
+            stderr=0.0,
+            autocorrelation_time=1.0,
+            z=0.0,
+            why="constant",
+        )
     start = _mser(x)
     kept = x[start:]
     tau = autocorrelation_time(kept)
@@ -85,7 +99,15 @@ def judge(series: npt.ArrayLike) -> Verdict:
         why = f"{len(kept) / tau:.0f} independent samples are fewer than {MIN_SAMPLES:.0f}"
     elif abs(z) > MAX_Z:
         why = f"first and last third differ by {abs(z):.1f} standard errors"
-    return Verdict(not why, start, float(kept.mean()), stderr, tau, z, why)
+    return Equilibration(
+        equilibrated=not why,
+        start=start,
+        mean=float(kept.mean()),
+        stderr=stderr,
+        autocorrelation_time=tau,
+        z=z,
+        why=why,
+    )
 
 
 def _mser(x: FloatArray) -> int:

@@ -107,6 +107,12 @@ def _estimates(
     carried = [float(x.sum() ** 2 / (x**2).sum()) / tau for x in (put, taken)]
 
     def one(i: int, samples: float, unit: str) -> Estimate:
-        return Estimate(value[i], stderr[i], samples, f"Widom, jackknife over {parts} blocks", unit)
+        return Estimate(
+            value=value[i],
+            stderr=stderr[i],
+            effective_samples=samples,
+            method=f"Widom, jackknife over {parts} blocks",
+            unit=unit,
+        )
 
     return ChemicalPotential(one(0, carried[0], "eV"), one(1, carried[1], "eV"), one(2, min(carried), "1"))

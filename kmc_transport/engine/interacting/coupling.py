@@ -33,7 +33,7 @@ GRID = 65
 """Energies at which a rate is looked at to bound it, over the range of what can occur."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HopCodes:
     """All values that the surroundings of one hop can take, numbered.
 
@@ -50,7 +50,7 @@ class HopCodes:
     """(n,) false where the number cannot occur (not all of these are found)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Coupling:
     """A catalog whose rates depend on the configuration, ready for the kernels.
 
@@ -150,7 +150,16 @@ def couple(catalog: RateCatalog) -> Coupling:
         bounds = [_bound(catalog, s, barriers, hop) for hop in range(len(s.hops))]
         bound, sure = np.array([b for b, _ in bounds]), all(falls for _, falls in bounds)
     tables = build_tables(replace(catalog, rate=bound))
-    coupling = Coupling(catalog, tables, surroundings, barriers, codes, bound, code_rate, sure)
+    coupling = Coupling(
+        catalog=catalog,
+        tables=tables,
+        surroundings=surroundings,
+        barriers=barriers,
+        codes=codes,
+        bound=bound,
+        code_rate=code_rate,
+        sure=sure,
+    )
     if s.pair is not None:
         _check_memory(8 * s.pair.size << coupling.entry_bits, tables)
     return coupling
@@ -169,12 +178,12 @@ def _check_memory(n_bytes: int, tables: Tables) -> None:
     if n_bytes > MOST_GRADIENT:
         raise RateError(
             Problem(
-                f"Coulomb energies between {tables.n_types} kinds of sites in {tables.n_cells} cells take "
+                message=f"Coulomb energies between {tables.n_types} kinds of sites in {tables.n_cells} cells take "
                 f"{n_bytes / 2**30:.3g} GiB",
-                "supercell",
-                tables.size,
-                f"{MOST_GRADIENT / 2**30:g} GiB",
-                "take a smaller supercell",
+                key="supercell",
+                value=tables.size,
+                allowed=f"{MOST_GRADIENT / 2**30:g} GiB",
+                remedy="take a smaller supercell",
             )
         )
 
@@ -191,11 +200,11 @@ def _check_fixed(catalog: RateCatalog, s: Surroundings, barriers: Barriers) -> N
         if charged or s.site_disorder is not None or least != most:
             raise RateError(
                 Problem(
-                    "a fixed barrier does not follow energies that depend on the configuration",
-                    model.hop_classes[int(net.hop_class[hop])].source,
-                    rule.name,
-                    "a rule that holds for any energy difference",
-                    "use the rule 'kra'",
+                    message="a fixed barrier does not follow energies that depend on the configuration",
+                    key=model.hop_classes[int(net.hop_class[hop])].source,
+                    value=rule.name,
+                    allowed="a rule that holds for any energy difference",
+                    remedy="use the rule 'kra'",
                 )
             )
 
@@ -258,7 +267,7 @@ def _number(terms: HopTerms, most: int) -> HopCodes | None:
     least, highest = terms.range(1)
     bare = shift - np.array(terms.table)[number % n_table]
     possible &= (bare >= least) & (bare <= highest)
-    return HopCodes(zero, increment, difference, shift, possible)
+    return HopCodes(zero=zero, increment=increment, difference=difference, shift=shift, possible=possible)
 
 
 def _rates(barriers: Barriers, hop: int, codes: HopCodes) -> tuple[FloatArray, npt.NDArray[np.bool_]]:

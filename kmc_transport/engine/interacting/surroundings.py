@@ -77,7 +77,7 @@ class HopTerms:
         return low, high
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Surroundings:
     """All of a model's interactions and disorder as the engine sees them; S species, T types (see `Tables`)."""
 
@@ -137,7 +137,14 @@ def build_surroundings(catalog: RateCatalog, tables: Tables) -> Surroundings:
             barrier_disorder = np.ascontiguousarray(np.moveaxis(quantised(by_hop), -1, 0))
         if d.blocked is not None and np.any(d.blocked):
             blocked = np.asarray(d.blocked, np.bool_).reshape(shape)[..., t.basis_site]
-    return Surroundings(tuple(hops), pair, own, site_disorder, barrier_disorder, blocked)
+    return Surroundings(
+        hops=tuple(hops),
+        pair=pair,
+        own_images=own,
+        site_disorder=site_disorder,
+        barrier_disorder=barrier_disorder,
+        blocked=blocked,
+    )
 
 
 def _coulomb(interactions: Interactions, t: Tables, charge: np.ndarray) -> tuple[IntArray | None, IntArray]:

@@ -435,11 +435,11 @@ class Compiled:
         )
         n = len(rows)
         return rows, k.Rows(
-            rows.events,
-            rows.attempts,
-            rows.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
-            rows.tracer.reshape(n, (levels + 1) * 6 * t.n_species),
-            np.zeros(1, int),
+            events=rows.events,
+            attempts=rows.attempts,
+            collective=rows.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
+            tracer=rows.tracer.reshape(n, (levels + 1) * 6 * t.n_species),
+            finished=np.zeros(1, int),
         )
 
     # ---- the unfinished row

@@ -46,9 +46,9 @@ __all__ = [
     "AttemptFromEyring",
     "AttemptFromKoettgen",
     "AttemptFromVineyard",
+    "BarrierFromRule",
     "BarrierPair",
     "BarrierPath",
-    "BarrierRule",
     "CarrierInput",
     "ClassNumbers",
     "ConditionsInput",
@@ -184,7 +184,7 @@ class StructureInput(Section):
         "sites is a class of its own.",
         examples=[False],
     )
-    symprec: Annotated[float, Quantity("length", ge=1e-9, le=1)] = Field(
+    symprec: Annotated[float, Quantity(dimension="length", ge=1e-9, le=1)] = Field(
         1e-3,
         description="Tolerance of the symmetry search. Raise it for relaxed structures that are slightly off.",
         examples=[0.01],
@@ -199,7 +199,7 @@ class CarrierInput(Section):
 
     model_config = exactly_one("count", "fraction")
 
-    charge: Annotated[float, Quantity("charge", ge=-100, le=100)] = Field(
+    charge: Annotated[float, Quantity(dimension="charge", ge=-100, le=100)] = Field(
         description="Charge that one carrier transports, in e; not zero.", examples=[1, -1, 2]
     )
     sites: Annotated[list[Name], Field(min_length=1)] = Field(
@@ -208,7 +208,7 @@ class CarrierInput(Section):
     count: Annotated[int, Whole(1, 10**12)] | None = Field(
         None, description="Number of carriers in the supercell.", examples=[1]
     )
-    fraction: Annotated[float, Quantity("fraction", ge=1e-30, le=1)] | None = Field(
+    fraction: Annotated[float, Quantity(dimension="fraction", ge=1e-30, le=1)] | None = Field(
         None,
         description="Share of its sites in the supercell that are occupied; rounded to a whole number, at "
         "least 1.",
@@ -290,7 +290,7 @@ def _rule_parameter(given: object) -> object:
 RuleParameter = Annotated[Any, BeforeValidator(_rule_parameter, json_schema_input_type=float | str)]
 
 
-class BarrierRule(BaseModel):
+class BarrierFromRule(BaseModel):
     """A barrier rule by name, with its parameters beside it (see the theory page on barrier rules)."""
 
     model_config = ConfigDict(
@@ -311,7 +311,7 @@ Barrier = Annotated[
     Annotated[UncertainBarrier, Tag("value")]
     | Annotated[BarrierPair, Tag("pair")]
     | Annotated[BarrierPath, Tag("from_path")]
-    | Annotated[BarrierRule, Tag("from_rule")],
+    | Annotated[BarrierFromRule, Tag("from_rule")],
     Discriminator(lambda given: _keyed(given, {"path": "from_path", "rule": "from_rule"}, "pair")),
 ]
 
@@ -436,7 +436,7 @@ AttemptFrequencyInput = Annotated[
     ),
 ]
 Channels = Annotated[int, Whole(1, 1000)]
-SaddlePlace = Annotated[float, Quantity("fraction", ge=0, le=1)]
+SaddlePlace = Annotated[float, Quantity(dimension="fraction", ge=0, le=1)]
 
 _BARRIER = "Barrier without field, in eV: one number for the forward hop (the reverse follows from the site \
 energies), or `{forward, reverse}`, or `{path: ...}` to read it, or `{rule: ...}` with the rule's parameters. An \
@@ -475,7 +475,7 @@ class FieldGiven(Section):
         "sites that are not turned alike.",
         examples=[4],
     )
-    tolerance: Annotated[float, Quantity("fraction", ge=0, le=1)] = Field(
+    tolerance: Annotated[float, Quantity(dimension="fraction", ge=0, le=1)] = Field(
         0.05,
         description="Largest correction by symmetry, relative to the dipole; beyond it the response is refused.",
         examples=["5 %"],
@@ -552,7 +552,8 @@ class FieldFiles(FieldGiven):
 
 
 LengthOrVector = Annotated[
-    Annotated[float, Quantity("length", ge=1e-6, le=100), Tag("length")] | Annotated[Vector, Tag("vector")],
+    Annotated[float, Quantity(dimension="length", ge=1e-6, le=100), Tag("length")]
+    | Annotated[Vector, Tag("vector")],
     Discriminator(lambda given: "vector" if isinstance(given, list) else "length"),
 ]
 
@@ -726,7 +727,7 @@ class ClassNumbers(HopNumbers):
     omit: Flag = Field(False, description="Leave this class out; it is listed in the notes.", examples=[True])
 
 
-HopLength = Annotated[float, Quantity("length", ge=0.01, le=50)]
+HopLength = Annotated[float, Quantity(dimension="length", ge=0.01, le=50)]
 
 
 class HopVectorSites(Section):
@@ -791,7 +792,7 @@ class HopInput(HopNumbers):
         "are found and grouped into classes by symmetry. Give `distance` or `vectors`.",
         examples=[2.945, [2.6, 2.7]],
     )
-    tolerance: Annotated[float, Quantity("length", ge=1e-9, le=5)] = Field(
+    tolerance: Annotated[float, Quantity(dimension="length", ge=1e-9, le=5)] = Field(
         0.02, description="With a single `distance`: how far a hop may be off it, in Å.", examples=[0.05]
     )
     vectors: Annotated[list[HopVector], Field(min_length=1)] | None = Field(
@@ -857,7 +858,7 @@ class TemperatureRange(Section):
 
     from_: Temperature = Field(alias="from", description=_FROM, examples=["200 K"])
     to: Temperature = Field(description=_TO, examples=["500 K"])
-    step: Annotated[float, Quantity("temperature", ge=1e-12, le=1e5)] | None = Field(
+    step: Annotated[float, Quantity(dimension="temperature", ge=1e-12, le=1e5)] | None = Field(
         None, description=_STEP, examples=[25]
     )
     points: Points | None = Field(None, description=_POINTS, examples=[13])
@@ -874,7 +875,7 @@ class FieldRange(Section):
 
     from_: FieldStrength = Field(alias="from", description=_FROM, examples=["1e6 V/m"])
     to: FieldStrength = Field(description=_TO, examples=["1 MV/cm"])
-    step: Annotated[float, Quantity("field", ge=1e-12, le=1e12)] | None = Field(
+    step: Annotated[float, Quantity(dimension="field", ge=1e-12, le=1e12)] | None = Field(
         None, description=_STEP, examples=[1e7]
     )
     points: Points | None = Field(None, description=_POINTS, examples=[5])
@@ -952,10 +953,10 @@ class SamplingInput(Section):
         "collective_diffusivity",
         "charge_diffusivity",
     ] = Field("mobility", description="Observable that the errors apply to.", examples=["charge_diffusivity"])
-    relative_error: Annotated[float, Quantity("fraction", ge=1e-9, le=1)] | None = Field(
+    relative_error: Annotated[float, Quantity(dimension="fraction", ge=1e-9, le=1)] | None = Field(
         None, description="Stop at this relative standard error of the target.", examples=["1 %"]
     )
-    table_error: Annotated[float, Quantity("fraction", ge=1e-9, le=1)] | None = Field(
+    table_error: Annotated[float, Quantity(dimension="fraction", ge=1e-9, le=1)] | None = Field(
         None,
         description="Stop when the root mean square of the relative errors of all points is this: effort goes where it "
         "lowers that most. No point's error is then larger than `relative_error`, or four times this where that is not "

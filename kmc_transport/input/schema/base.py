@@ -56,7 +56,7 @@ class Measured(NamedTuple):
     stderr: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantity:
     """Annotation: a number in the documented unit or a text with a unit, kept in internal units.
 
@@ -192,19 +192,19 @@ _CLEAN = {"pattern": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=_CLEAN)]
 FileName = Annotated[str, Field(min_length=1, max_length=1000, json_schema_extra=_CLEAN)]
-Energy = Annotated[float, Quantity("energy", ge=-50, le=50)]
-UncertainBarrier = Annotated[Measured, Quantity("energy", ge=0, le=50, uncertain=True)]
-PlainBarrier = Annotated[float, Quantity("energy", ge=0, le=50)]
-Frequency = Annotated[float, Quantity("frequency", gt=1e3, le=1e17)]
+Energy = Annotated[float, Quantity(dimension="energy", ge=-50, le=50)]
+UncertainBarrier = Annotated[Measured, Quantity(dimension="energy", ge=0, le=50, uncertain=True)]
+PlainBarrier = Annotated[float, Quantity(dimension="energy", ge=0, le=50)]
+Frequency = Annotated[float, Quantity(dimension="frequency", gt=1e3, le=1e17)]
 FrequencyOrEyring = Annotated[
-    float | Literal["eyring"], Quantity("frequency", gt=1e3, le=1e17, words=("eyring",))
+    float | Literal["eyring"], Quantity(dimension="frequency", gt=1e3, le=1e17, words=("eyring",))
 ]
-Length = Annotated[float, Quantity("length", ge=0.1, le=1e5)]
-Area = Annotated[float, Quantity("area", ge=1e-2, le=1e10)]
-Angle = Annotated[float, Quantity("angle", ge=1e-3, le=179.999)]
-Temperature = Annotated[float, Quantity("temperature", ge=1e-3, le=1e5)]
-FieldStrength = Annotated[float, Quantity("field", ge=0, le=1e12)]
-Duration = Annotated[float, Quantity("time", ge=1e-30, le=1e30)]
+Length = Annotated[float, Quantity(dimension="length", ge=0.1, le=1e5)]
+Area = Annotated[float, Quantity(dimension="area", ge=1e-2, le=1e10)]
+Angle = Annotated[float, Quantity(dimension="angle", ge=1e-3, le=179.999)]
+Temperature = Annotated[float, Quantity(dimension="temperature", ge=1e-3, le=1e5)]
+FieldStrength = Annotated[float, Quantity(dimension="field", ge=0, le=1e12)]
+Duration = Annotated[float, Quantity(dimension="time", ge=1e-30, le=1e30)]
 Coordinate = Annotated[
     float,
     BeforeValidator(

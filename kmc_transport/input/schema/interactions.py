@@ -46,11 +46,11 @@ __all__ = [
     "SurroundingsInput",
 ]
 
-Reach = Annotated[float, Quantity("length", ge=0.01, le=200)]
+Reach = Annotated[float, Quantity(dimension="length", ge=0.01, le=200)]
 Window = Annotated[
     Annotated[Reach, Tag("value")]
     | Annotated[
-        list[Annotated[float, Quantity("length", ge=0, le=200)]],
+        list[Annotated[float, Quantity(dimension="length", ge=0, le=200)]],
         Field(min_length=2, max_length=2),
         Tag("window"),
     ],
@@ -88,7 +88,7 @@ class PairInput(Section):
         description="Distance of the two sites, or a window [shortest, longest], in Å. Give `distance` or `shell`.",
         examples=[3.28, [3.4, 3.7]],
     )
-    tolerance: Annotated[float, Quantity("length", ge=1e-9, le=5)] = Field(
+    tolerance: Annotated[float, Quantity(dimension="length", ge=1e-9, le=5)] = Field(
         0.02, description=_TOLERANCE, examples=[0.05]
     )
     shell: Annotated[int, Whole(1, 100)] | None = Field(
@@ -230,7 +230,7 @@ class CoulombInput(Section):
     cutoff: Reach | None = Field(
         None, description="With `method: cutoff`: largest distance, in Å.", examples=["12 Å"]
     )
-    accuracy: Annotated[float, Quantity("energy", ge=1e-13, le=1e-3)] = Field(
+    accuracy: Annotated[float, Quantity(dimension="energy", ge=1e-13, le=1e-3)] = Field(
         1e-10,
         description="With `method: ewald`: largest error of the energy of two unit charges at permittivity 1, in eV.",
         examples=[1e-8],
@@ -299,7 +299,7 @@ class EnvironmentRow(Section):
     counts: Annotated[list[Annotated[int, Whole()]], Field(min_length=1)] = Field(
         description="Number of carriers that each counter finds, in the order of `count`.", examples=[[1, 0]]
     )
-    E_kra: Annotated[float, Quantity("energy", ge=0, le=50)] = Field(
+    E_kra: Annotated[float, Quantity(dimension="energy", ge=0, le=50)] = Field(
         description="Kinetically resolved barrier in this environment, in eV.", examples=["0.28 eV"]
     )
 
@@ -378,7 +378,7 @@ class SiteDisorderInput(Section):
         "proportional to exp(energy/width), a tail of traps.",
         examples=["exponential"],
     )
-    width: Annotated[float, Quantity("energy", ge=1e-12, le=10)] = Field(
+    width: Annotated[float, Quantity(dimension="energy", ge=1e-12, le=10)] = Field(
         description="Standard deviation of `gaussian`, full width of `uniform`, decay of `exponential`, in eV.",
         examples=["50 meV"],
     )
@@ -394,7 +394,7 @@ class BarrierDisorderInput(Section):
     distribution: Literal["gaussian", "uniform"] = Field(
         "gaussian", description="As for site energies; the mean is 0.", examples=["uniform"]
     )
-    width: Annotated[float, Quantity("energy", ge=1e-12, le=10)] = Field(
+    width: Annotated[float, Quantity(dimension="energy", ge=1e-12, le=10)] = Field(
         description="Standard deviation of `gaussian`, full width of `uniform`, in eV.", examples=["30 meV"]
     )
     salt: Salt = Field(0, description=_SALT, examples=[7])
@@ -408,7 +408,7 @@ class BlockedInput(Section):
     sites: Labels | None = Field(
         None, description="With `fraction`: labels of the sites; all by default.", examples=[["Na"]]
     )
-    fraction: Annotated[float, Quantity("fraction", ge=1e-30, le=1)] | None = Field(
+    fraction: Annotated[float, Quantity(dimension="fraction", ge=1e-30, le=1)] | None = Field(
         None,
         description="Probability of each site to be blocked; the number that results is noted.",
         examples=["2 %"],

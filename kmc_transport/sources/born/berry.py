@@ -28,8 +28,8 @@ _POSSIBLE, _POSSIBLE_BEYOND_BORN = 4.0, 1.0
 _ORDERS = ("geometry", "given")
 
 
-@dataclass
-class _Image:
+@dataclass(kw_only=True)
+class _Frame:
     """One image: dipole of electrons and ions on any branch; ions are charges at the given positions."""
 
     source: str
@@ -105,13 +105,21 @@ def polarization_path(
     cells = np.broadcast_to(cell, (len(dipole), 3, 3))
     none = np.zeros(len(symbols))
     images = [
-        _Image(f"image {i}", np.array(c), np.array(r), tuple(symbols), np.array(p), none, float(cell_charge))
+        _Frame(
+            source=f"image {i}",
+            cell=np.array(c),
+            positions=np.array(r),
+            symbols=tuple(symbols),
+            electronic=np.array(p),
+            valence=none,
+            cell_charge=float(cell_charge),
+        )
         for i, (p, r, c) in enumerate(zip(dipole, positions, cells, strict=True))
     ]
     return _path(images, order, start, born)
 
 
-def _vasp(source: Path) -> _Image:
+def _vasp(source: Path) -> _Frame:
     if source.is_dir():
         found = [p for p in sorted(source.glob("OUTCAR*")) if p.is_file()]
         if len(found) != 1:
@@ -141,19 +149,19 @@ def _vasp(source: Path) -> _Image:
             "this run breaks off after the dipole of a step, before the positions that it belongs to",
             "repeat this image, with the structure where it is to be taken and NSW = 0",
         )
-    return _Image(
-        str(source),
-        run.cell,
-        run.dipole_positions,
-        run.symbols,
-        run.electronic_dipole,
-        run.valence,
-        float(run.cell_charge or 0.0),
-        outcar_settings(source, text),
+    return _Frame(
+        source=str(source),
+        cell=run.cell,
+        positions=run.dipole_positions,
+        symbols=run.symbols,
+        electronic=run.electronic_dipole,
+        valence=run.valence,
+        cell_charge=float(run.cell_charge or 0.0),
+        settings=outcar_settings(source, text),
     )
 
 
-def _path(images: list[_Image], order: str, start: int | None, born: BornCharges | None) -> PolarizationPath:
+def _path(images: list[_Frame], order: str, start: int | None, born: BornCharges | None) -> PolarizationPath:
     if order not in _ORDERS:
         raise fail("order", "there is no such order", value=order, allowed=" or ".join(_ORDERS))
     if len(images) < 2:
@@ -213,7 +221,7 @@ def _frozen(array: FloatArray) -> FloatArray:
     return copy
 
 
-def _match(first: _Image, image: _Image, notes: list[str]) -> None:
+def _match(first: _Frame, image: _Frame, notes: list[str]) -> None:
     """The image with its atoms in the order of the first image, or an error."""
     if abs(image.cell_charge - first.cell_charge) > 1e-6:
         raise fail(
@@ -235,7 +243,7 @@ def _match(first: _Image, image: _Image, notes: list[str]) -> None:
 
 
 def _sorted_chain(
-    images: list[_Image], fractions: FloatArray, start: int | None, notes: list[str]
+    images: list[_Frame], fractions: FloatArray, start: int | None, notes: list[str]
 ) -> list[int]:
     """Places of the images along the path: from one of the two images farthest apart by growing distance."""
     n = len(images)
@@ -288,17 +296,19 @@ def _sorted_chain(
     return chain
 
 
-def _symmetry(image: _Image) -> int:
+def _symmetry(image: _Frame) -> int:
     """Number of operations of the space group."""
     from pymatgen.core import Structure
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
     with library(Path(image.source), "a structure", "give start"):
-        structure = Structure(image.cell, image.symbols, image.positions, coords_are_cartesian=True)
+        structure = Structure(
+            lattice=image.cell, periodic=image.symbols, labels=image.positions, coords_are_cartesian=True
+        )
         return len(SpacegroupAnalyzer(structure, symprec=0.01).get_symmetry_operations())
 
 
-def _followed(ordered: list[_Image], fractions: FloatArray) -> FloatArray:
+def _followed(ordered: list[_Frame], fractions: FloatArray) -> FloatArray:
     """(n, n_atoms, 3) Å: each atom on the periodic image nearest to where it was before."""
     fractions = np.array(fractions)
     for i in range(1, len(fractions)):
@@ -313,7 +323,7 @@ def _steps(positions: FloatArray, cells: FloatArray) -> FloatArray:
 
 
 def _refuse_long_steps(
-    ordered: list[_Image], steps: FloatArray, cell: FloatArray, born: BornCharges | None
+    ordered: list[_Frame], steps: FloatArray, cell: FloatArray, born: BornCharges | None
 ) -> None:
     """A dipole that may change by more than half a quantum looks small on another branch, and no number tells."""
     half = 0.5 * float(np.linalg.norm(cell, axis=1).min())
@@ -333,7 +343,7 @@ def _refuse_long_steps(
             )
 
 
-def _foretold(ordered: list[_Image], positions: FloatArray, born: BornCharges | None) -> FloatArray:
+def _foretold(ordered: list[_Frame], positions: FloatArray, born: BornCharges | None) -> FloatArray:
     """(n - 1, 3) change of the dipole between images by constant Born charges, or zero."""
     if born is None:
         return np.zeros((len(ordered) - 1, 3))
@@ -347,7 +357,7 @@ def _foretold(ordered: list[_Image], positions: FloatArray, born: BornCharges | 
 
 
 def _one_branch(
-    ordered: list[_Image],
+    ordered: list[_Frame],
     dipole: FloatArray,
     cells: FloatArray,
     reference: int,
@@ -388,7 +398,7 @@ def _one_branch(
     return parts @ cell, worst
 
 
-def _check_trend(ordered: list[_Image], parts: FloatArray, cell: FloatArray, spacing: FloatArray) -> None:
+def _check_trend(ordered: list[_Frame], parts: FloatArray, cell: FloatArray, spacing: FloatArray) -> None:
     """Whether a neighbouring branch would continue the change of the step before better."""
     slopes = np.diff(parts, axis=0) / spacing[:, None]
     for i in range(1, len(slopes)):

@@ -67,13 +67,13 @@ def freeze_born(
     if not tensors.any():
         raise fail(file, "all Born charges are zero", "the calculation did not compute them: repeat it")
     born = BornCharges(
-        _frozen(tensors),
-        None if symbols is None else tuple(symbols),
-        _frozen(cell),
-        _frozen(positions),
-        None if cell_charge is None else float(cell_charge),
-        f"{file} ({what})",
-        tuple(notes),
+        tensors=_frozen(tensors),
+        symbols=None if symbols is None else tuple(symbols),
+        cell=_frozen(cell),
+        positions=_frozen(positions),
+        cell_charge=None if cell_charge is None else float(cell_charge),
+        source=f"{file} ({what})",
+        notes=tuple(notes),
     )
     violation = born.sum_rule_violation
     if (worst := float(np.abs(violation).max())) > _NOTABLE:

@@ -101,7 +101,7 @@ def ase_settings(
     results = getattr(calculator, "results", {})
     free, energy = results.get("free_energy"), results.get("energy")
     entropy = None if free is None or energy is None else 2 * (float(free) - float(energy))
-    return Settings(name, file, values, entropy=entropy)
+    return Settings(where=name, file=file, values=values, entropy=entropy)
 
 
 def _raw(

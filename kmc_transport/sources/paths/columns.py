@@ -11,7 +11,7 @@ from ..common import fail
 from ..settings import told_settings
 from .units import ENERGIES, LENGTHS, strange_unit, unit_said, units_of_comment
 
-__all__ = ["Column", "columns_named", "energy_unit_said", "listed_names", "setting_named"]
+__all__ = ["FileColumn", "columns_named", "energy_unit_said", "listed_names", "setting_named"]
 
 _NAME_IT = "name the columns in a heading, such as 'image, energy [eV]' or 's [Å], energy [meV], error [meV]'"
 _BRACKET = re.compile(r"[\[(]\s*([^\[\]()]+(?:\([^()]*\))?[^\[\]()]*?)\s*[\])]")
@@ -47,7 +47,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Column:
+class FileColumn:
     """kind : energy, error, force, distance, coordinate, setting or other. unit : as written, or empty."""
 
     name: str
@@ -55,7 +55,7 @@ class Column:
     unit: str = ""
 
 
-def columns_named(heading: str, n_columns: int) -> list[Column] | None:
+def columns_named(heading: str, n_columns: int) -> list[FileColumn] | None:
     """The columns that a heading names, or None where it is no list of so many names."""
     parts = listed_names(heading)
     if len(parts) == n_columns - 1 and heading[:1] in ",;":
@@ -76,7 +76,7 @@ def listed_names(heading: str) -> list[str]:
     return [p.strip(" \"'") for p in re.split(r"[,;\t]|\s{2,}", heading) if p.strip(" \"'")]
 
 
-def _column(part: str) -> Column:
+def _column(part: str) -> FileColumn:
     """Units of energies and forces wherever they stand, of lengths in brackets, after a slash or "in"."""
     plain = _AT_ZERO.sub(" ", part)
     brackets = [m[1] for m in _BRACKET.finditer(plain)]
@@ -98,7 +98,7 @@ def _column(part: str) -> Column:
         kind = "distance"
     if kind == "energy":
         unit = strange_unit(plain) or unit or next(iter(after), "")
-    return Column(part, kind, unit)
+    return FileColumn(part, kind, unit)
 
 
 def setting_named(name: str) -> str:

@@ -18,7 +18,7 @@ _CELL = 0.01  # Å
 _FARTHEST = 1e6  # Å
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Geometry:
     """Atoms followed along the path.
 
@@ -63,7 +63,13 @@ def follow(raw: RawPath, highest: int, migrating_atom: int | None) -> Geometry:
                 "remove the doubled image, or give the folder of the finished calculation",
             )
     _refuse_turning_back(raw, measured, steps)
-    return Geometry(aligned, np.concatenate([[0.0], np.cumsum(steps)]), _tangents(measured), drift, notes)
+    return Geometry(
+        positions=aligned,
+        coordinate=np.concatenate([[0.0], np.cumsum(steps)]),
+        tangent=_tangents(measured),
+        drift=drift,
+        notes=notes,
+    )
 
 
 def _tangents(positions: FloatArray) -> FloatArray:

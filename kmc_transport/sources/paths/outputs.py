@@ -38,8 +38,8 @@ _WHAT = "an output of pw.x, an OUTCAR or vasprun.xml of VASP"
 _REMEDY = "give the output of a finished calculation"
 
 
-@dataclass
-class _Image:
+@dataclass(kw_only=True)
+class _Step:
     energy: float
     positions: FloatArray
     cell: FloatArray
@@ -93,7 +93,7 @@ def read_outputs(files: Sequence[Path], *, half: bool = False) -> RawPath:
     return raw
 
 
-def _left(image: _Image, *, end: bool) -> Residual | None:
+def _left(image: _Step, *, end: bool) -> Residual | None:
     if image.forces is None or image.forces.shape != image.positions.shape:
         return None
     if image.run is not None:
@@ -113,7 +113,7 @@ def _names(files: Sequence[Path]) -> list[str]:
     return [str(f) for f in files]
 
 
-def _image(file: Path, name: str) -> _Image:
+def _image(file: Path, name: str) -> _Step:
     bare = bare_name(file)
     content = read_content(file, _WHAT)
     if Path(bare).suffix.lower() == ".traj":
@@ -134,24 +134,39 @@ def _image(file: Path, name: str) -> _Image:
     return _by_ase(file, name, text)
 
 
-def _vasp(run: Run, name: str) -> _Image:
+def _vasp(run: Run, name: str) -> _Step:
     if run.symbols is None or run.cell is None:
         told = scan_outcar(run.file)
         run.symbols, run.cell = told.symbols, told.cell if run.settings.cell is None else run.settings.cell
         run.positions = told.positions if run.positions is None else run.positions
     assert run.positions is not None
     settings = Settings(**{**vars(run.settings), "where": name})
-    return _Image(run.energy, run.positions, run.cell, run.symbols, run.forces, settings, run)
+    return _Step(
+        energy=run.energy,
+        positions=run.positions,
+        cell=run.cell,
+        symbols=run.symbols,
+        forces=run.forces,
+        settings=settings,
+        run=run,
+    )
 
 
-def _pw(file: Path, name: str, text: str) -> _Image:
+def _pw(file: Path, name: str, text: str) -> _Step:
     settings = pw_settings(file, text, name)
     found = read_structure(file)
     forces = pw_forces(file, text, len(found.positions))
-    return _Image(pw_energy(file, text), found.positions, found.cell, found.symbols, forces, settings)
+    return _Step(
+        energy=pw_energy(file, text),
+        positions=found.positions,
+        cell=found.cell,
+        symbols=found.symbols,
+        forces=forces,
+        settings=settings,
+    )
 
 
-def _by_ase(file: Path, name: str, text: str | None) -> _Image:
+def _by_ase(file: Path, name: str, text: str | None) -> _Step:
     require_ase(file)
     from ase.io import read
     from ase.io.formats import UnknownFileTypeError
@@ -172,11 +187,11 @@ def _by_ase(file: Path, name: str, text: str | None) -> _Image:
             raise
     with library(file, "an output with an energy", _REMEDY):
         energy, forces = ase_energy(file, atoms, name)
-        return _Image(
-            energy,
-            np.array(atoms.positions, dtype=float),
-            np.array(atoms.cell, dtype=float),
-            tuple(atoms.get_chemical_symbols()),
-            forces,
-            ase_settings(file, atoms, name, printed_settings(text or "")),
+        return _Step(
+            energy=energy,
+            positions=np.array(atoms.positions, dtype=float),
+            cell=np.array(atoms.cell, dtype=float),
+            symbols=tuple(atoms.get_chemical_symbols()),
+            forces=forces,
+            settings=ase_settings(file, atoms, name, printed_settings(text or "")),
         )

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InputError
 from ..common import RawPath, fail, missing_numbers, numbers, read_text
 from ..settings import Settings, compare_settings, told_settings
-from .columns import Column, columns_named, energy_unit_said, listed_names, setting_named
+from .columns import FileColumn, columns_named, energy_unit_said, listed_names, setting_named
 from .units import ENERGIES, LENGTHS, force_in_ev, units_of_comment
 from .vtst import read_vtst
 
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[\"']?[+-]?(\d|\.\d)|[+-]?(nan|inf)", re.IGNORECASE)
 _ROWS = "write one row for each image: image or reaction coordinate, energy, and perhaps its error"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Text:
     """Rows of a table as written. headings : lines before the rows, those without a comment sign, else the others.
 
@@ -110,7 +110,7 @@ def _point(word: str) -> str:
     return word.replace(",", ".") if re.fullmatch(r"[+-]?\d*,\d+([eEdD][+-]?\d+)?", word) else word
 
 
-def _columns(file: Path, text: _Text) -> list[Column] | None:
+def _columns(file: Path, text: _Text) -> list[FileColumn] | None:
     """Names of the columns, from the last heading that is a list of names."""
     n = len(text.rows[0])
     for i, heading in reversed(list(enumerate(text.headings))):
@@ -175,7 +175,11 @@ def _unnamed(file: Path, text: _Text) -> RawPath:
             line=text.lines[0],
         )
     unit = energy_unit_said(text.headings, n, file)
-    kinds = [Column("", "coordinate"), Column("", "energy", unit or ""), Column("", "error", unit or "")]
+    kinds = [
+        FileColumn("", "coordinate"),
+        FileColumn("", "energy", unit or ""),
+        FileColumn("", "error", unit or ""),
+    ]
     if n == 3:
         energy, error = (_number_column(file, text, i) for i in (1, 2))
         if error.min() < 0 or error.max() > np.ptp(energy):
@@ -188,7 +192,7 @@ def _unnamed(file: Path, text: _Text) -> RawPath:
     return _named(file, text, kinds[:n])
 
 
-def _energy_column(file: Path, text: _Text, column: Column, notes: list[str]) -> Column:
+def _energy_column(file: Path, text: _Text, column: FileColumn, notes: list[str]) -> FileColumn:
     """With the unit of energy that comments name, where the heading of the column names none."""
     if column.unit:
         return column
@@ -205,7 +209,7 @@ def _energy_column(file: Path, text: _Text, column: Column, notes: list[str]) ->
     return replace(column, unit=unit)
 
 
-def _named(file: Path, text: _Text, columns: list[Column]) -> RawPath:
+def _named(file: Path, text: _Text, columns: list[FileColumn]) -> RawPath:
     notes: list[str] = []
     energies = [i for i, c in enumerate(columns) if c.kind == "energy"]
     if not energies:
@@ -254,7 +258,7 @@ def _number_column(file: Path, text: _Text, column: int) -> np.ndarray:
     return np.array([numbers([row[column]], file, line)[0] for row, line in pairs])
 
 
-def _energies(file: Path, text: _Text, columns: list[Column], found: list[int]) -> np.ndarray:
+def _energies(file: Path, text: _Text, columns: list[FileColumn], found: list[int]) -> np.ndarray:
     """eV; several columns must be the same energies with another zero."""
     values = [_number_column(file, text, i) * _energy_factor(file, columns[i], columns[i]) for i in found]
     for other, i in zip(values[1:], found[1:], strict=True):
@@ -267,7 +271,7 @@ def _energies(file: Path, text: _Text, columns: list[Column], found: list[int]) 
     return values[0]
 
 
-def _energy_factor(file: Path, column: Column, energy: Column) -> float:
+def _energy_factor(file: Path, column: FileColumn, energy: FileColumn) -> float:
     unit = column.unit or energy.unit or "eV"
     if unit not in ENERGIES:
         raise fail(
@@ -280,7 +284,7 @@ def _energy_factor(file: Path, column: Column, energy: Column) -> float:
     return ENERGIES[unit]
 
 
-def _coordinate_unit(column: Column, values: np.ndarray) -> tuple[str, float]:
+def _coordinate_unit(column: FileColumn, values: np.ndarray) -> tuple[str, float]:
     if column.unit in LENGTHS:
         return "Å", LENGTHS[column.unit]
     whole = bool((values == np.round(values)).all()) and bool((np.diff(values) == 1).all())
@@ -312,7 +316,7 @@ def _order(file: Path, text: _Text, coordinate: np.ndarray, notes: list[str]) ->
     return [int(i) for i in np.argsort(coordinate, kind="stable")]
 
 
-def _refuse_missing_images(file: Path, columns: list[Column], text: _Text, order: list[int]) -> None:
+def _refuse_missing_images(file: Path, columns: list[FileColumn], text: _Text, order: list[int]) -> None:
     """Numbers of images are counted on from 0 or 1."""
     i = next((i for i, c in enumerate(columns) if re.match(r"\W*image", c.name, re.IGNORECASE)), None)
     if i is None:
@@ -333,13 +337,17 @@ def _refuse_missing_images(file: Path, columns: list[Column], text: _Text, order
         )
 
 
-def _settings(file: Path, text: _Text, columns: list[Column], lines: list[int]) -> list[Settings]:
+def _settings(file: Path, text: _Text, columns: list[FileColumn], lines: list[int]) -> list[Settings]:
     """Of each row, where columns tell."""
     told = [i for i, c in enumerate(columns) if c.kind == "setting"]
     if not told:
         return []
     at = {line: row for line, row in zip(text.lines, text.rows, strict=True)}
     return [
-        Settings(f"line {n}", file, told_settings({setting_named(columns[i].name): at[n][i] for i in told}))
+        Settings(
+            where=f"line {n}",
+            file=file,
+            values=told_settings({setting_named(columns[i].name): at[n][i] for i in told}),
+        )
         for n in lines
     ]

@@ -26,7 +26,7 @@ _SAME = 0.05  # Å; largest displacement of an atom between two copies of one im
 _CELL = 0.02  # Å
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HopImages:
     """Structures along a hop.
 
@@ -285,13 +285,13 @@ def _freeze(
     for array in (positions, drift):
         array.flags.writeable = False
     return HopImages(
-        positions,
-        drift,
-        cell,
-        symbols,
-        saddle,
-        saddle < len(positions) - 1,
-        atom,
-        source,
-        tuple(dict.fromkeys(notes)),
+        positions=positions,
+        drift=drift,
+        cell=cell,
+        symbols=symbols,
+        saddle=saddle,
+        complete=saddle < len(positions) - 1,
+        migrating_atom=atom,
+        source=source,
+        notes=tuple(dict.fromkeys(notes)),
     )

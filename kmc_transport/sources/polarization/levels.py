@@ -102,7 +102,14 @@ def saddle_dipole_levels(
         )
     _check_transport(images, levels[0], transported_charge, carrier_displacement, notes)
     verdict = judge(images, levels, field)
-    return DipoleTable(images, tuple(levels), nominal_charge, charge, verdict, tuple(dict.fromkeys(notes)))
+    return DipoleTable(
+        images=images,
+        levels=tuple(levels),
+        nominal_charge=nominal_charge,
+        cell_charge=charge,
+        verdict=verdict,
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def _wrong(message: str, remedy: str = "", value: object = None, allowed: str = "") -> InputError:

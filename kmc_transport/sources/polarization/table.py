@@ -15,7 +15,7 @@ __all__ = ["DipoleLevel", "DipoleTable", "Verdict"]
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class DipoleLevel:
     """Dipole change from the start at one level of approximation, e·Å.
 
@@ -111,7 +111,7 @@ class DipoleLevel:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Whether a point charge describes the change of the barrier in the field.
 
@@ -130,7 +130,7 @@ class Verdict:
     text: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class DipoleTable:
     """All levels that the given data allow, best first; Salles 2020, Table 1.
 

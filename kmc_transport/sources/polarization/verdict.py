@@ -31,7 +31,15 @@ def judge(images: HopImages, levels: Sequence[DipoleLevel], field: float) -> Ver
     simple = -sign * classical.parallel * field
     worst = float(np.linalg.norm(difference)) * field
     text = _words(images, best, classical, miss, change, simple, worst, field)
-    return Verdict(miss <= _HOLDS, miss, field, change, simple, worst, text)
+    return Verdict(
+        holds=miss <= _HOLDS,
+        miss=miss,
+        field=field,
+        barrier_change=change,
+        classical_barrier_change=simple,
+        worst_miss=worst,
+        text=text,
+    )
 
 
 def _words(

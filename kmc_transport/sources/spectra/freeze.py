@@ -22,7 +22,9 @@ def wrong(
     file: str, message: str, remedy: str, *, value: object = None, allowed: str = "", line: int | None = None
 ) -> InputError:
     """Error about a file."""
-    return InputError(Problem(message, "", value, allowed, remedy, file, line))
+    return InputError(
+        Problem(message=message, key="", value=value, allowed=allowed, remedy=remedy, file=file, line=line)
+    )
 
 
 def freeze_spectrum(
@@ -97,7 +99,18 @@ def freeze_spectrum(
     for array in (nu, w, q, box):
         if array is not None:
             array.setflags(write=False)
-    return Spectrum(nu, w, q, n_atoms, mesh, box, gamma, without_acoustic, source, tuple(notes))
+    return Spectrum(
+        frequency=nu,
+        weight=w,
+        qpoint=q,
+        n_atoms=n_atoms,
+        mesh=mesh,
+        cell=box,
+        gamma=gamma,
+        without_acoustic=without_acoustic,
+        source=source,
+        notes=tuple(notes),
+    )
 
 
 def highest_frequency(lightest: float) -> float:

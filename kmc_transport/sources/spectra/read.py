@@ -63,13 +63,27 @@ def read_spectrum(
     """
     if cell not in ("primitive", "unit"):
         raise InputError(
-            Problem("no such cell", "cell", cell, "primitive, unit", "say whose phonons are wanted")
+            Problem(
+                message="no such cell",
+                key="cell",
+                value=cell,
+                allowed="primitive, unit",
+                remedy="say whose phonons are wanted",
+            )
         )
     if mesh is not None and (
         len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh) or math.prod(mesh) > MOST_POINTS
     ):
         allowed = f"three integers >= 1, at most {MOST_POINTS} points"
-        raise InputError(Problem("is not a mesh", "mesh", list(mesh), allowed, "give e.g. [4, 4, 4]"))
+        raise InputError(
+            Problem(
+                message="is not a mesh",
+                key="mesh",
+                value=list(mesh),
+                allowed=allowed,
+                remedy="give e.g. [4, 4, 4]",
+            )
+        )
     if not isinstance(source, str | Path):
         return read_inline(source, acoustic=bool(acoustic), name=name)
     path, file = Path(source), str(source)

@@ -42,7 +42,7 @@ _ASE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Crystal:
     """Sites of one cell.
 
@@ -59,7 +59,7 @@ class Crystal:
     notes: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Raw:
     cell: Any
     fractional: Any
@@ -92,12 +92,12 @@ def read_crystal(file: Path, text: str | None = None) -> Crystal:
             "repair the file, or give that of a finished calculation",
         )
     return Crystal(
-        cell,
-        fractional,
-        tuple(raw.species),
-        tuple(raw.labels or ["/".join(s) for s in raw.species]),
-        raw.text or content,
-        raw.notes,
+        cell=cell,
+        fractional=fractional,
+        species=tuple(raw.species),
+        labels=tuple(raw.labels or ["/".join(s) for s in raw.species]),
+        text=raw.text or content,
+        notes=raw.notes,
     )
 
 
@@ -146,7 +146,7 @@ def _full(file: Path, cell: FloatArray, fractional: FloatArray, symbols: Sequenc
             f"'{unknown[:20]}' is no element",
             "correct it in the file, or give the structure as POSCAR or CIF",
         )
-    return _Raw(cell, fractional, [{s: 1.0} for s in symbols])
+    return _Raw(cell=cell, fractional=fractional, species=[{s: 1.0} for s in symbols])
 
 
 def _vasprun(file: Path, text: str) -> _Raw:
@@ -182,7 +182,14 @@ def _of_pymatgen(structure: Any, text: str | None = None, notes: Any = (), *, fr
             here[name] = here.get(name, 0.0) + float(amount)
         occupied.append(here)
     labels = ["".join(str(site.label).split()) for site in structure]
-    return _Raw(cell, structure.frac_coords, occupied, labels, text, tuple(notes))
+    return _Raw(
+        cell=cell,
+        fractional=structure.frac_coords,
+        species=occupied,
+        labels=labels,
+        text=text,
+        notes=tuple(notes),
+    )
 
 
 def _cif(file: Path, text: str) -> _Raw:
@@ -272,7 +279,7 @@ def _yaml(file: Path, text: str) -> _Raw:
 
 def _mapping(file: Path, data: Any) -> _Raw:
     cell, fractional, occupied, labels = plain_structure(file, data)
-    return _Raw(cell, fractional, occupied, labels)
+    return _Raw(cell=cell, fractional=fractional, species=occupied, labels=labels)
 
 
 def _by_pymatgen(file: Path, text: str, form: str) -> _Raw:
@@ -300,4 +307,6 @@ def _by_ase(file: Path, text: str, form: str | None) -> _Raw:
         if atoms.cell.rank < 3:
             raise fail(file, "this structure has no cell", "give a periodic structure")
         occupied = [{s: 1.0} for s in atoms.get_chemical_symbols()]
-        return _Raw(np.array(atoms.cell), atoms.get_scaled_positions(wrap=False), occupied)
+        return _Raw(
+            cell=np.array(atoms.cell), fractional=atoms.get_scaled_positions(wrap=False), species=occupied
+        )

@@ -88,7 +88,7 @@ def element_of(label: str) -> str:
     return letters if len(label) > 1 and label[1:2].isalpha() else letters[:1]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Printed:
     """What has been printed so far: cell in Å, positions in Å."""
 
@@ -158,7 +158,7 @@ def printed_structure(file: Path, lines: list[str]) -> tuple[FloatArray, list[st
     ------
     InputError : no structure, or one that breaks off.
     """
-    now, done = _Printed(file), None
+    now, done = _Printed(file=file), None
     cartesian = True
     for n, line in enumerate(lines):
         if "lattice parameter (a" in line and "=" in line:

@@ -47,7 +47,13 @@ def check_zero_point(kind: str, zero_point: str, *, form: str = "full", key: str
     InputError : the two do not belong together, or the barrier does not say.
     """
     problems = [
-        Problem("no such choice", name, value, ", ".join(known), "choose one of them")
+        Problem(
+            message="no such choice",
+            key=name,
+            value=value,
+            allowed=", ".join(known),
+            remedy="choose one of them",
+        )
         for name, value, known in (
             ("kind", kind, KINDS),
             ("form", form, FORMS),
@@ -96,10 +102,18 @@ def check_zero_point(kind: str, zero_point: str, *, form: str = "full", key: str
             "take form: full, or say zero_point: add, or give a barrier with it and say zero_point: included"
         )
     allowed = "full with bare; approximate with included or add"
-    raise InputError(Problem(message, key, f"form: {form}, zero_point: {zero_point}", allowed, remedy))
+    raise InputError(
+        Problem(
+            message=message,
+            key=key,
+            value=f"form: {form}, zero_point: {zero_point}",
+            allowed=allowed,
+            remedy=remedy,
+        )
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttemptFrequency:
     """Rule for the attempt frequencies of a hop and its reverse.
 
@@ -124,7 +138,13 @@ class AttemptFrequency:
 
     def __post_init__(self) -> None:
         problems = [
-            Problem("no such choice", name, given, ", ".join(known), "choose one of them")
+            Problem(
+                message="no such choice",
+                key=name,
+                value=given,
+                allowed=", ".join(known),
+                remedy="choose one of them",
+            )
             for name, given, known in (("kind", self.kind, KINDS), ("form", self.form, FORMS))
             if given not in known
         ]
@@ -132,7 +152,13 @@ class AttemptFrequency:
             for name, given in (("value", self.value), ("value_reverse", self.value_reverse)):
                 if given is None or not 0 < given < math.inf:
                     problems.append(
-                        Problem("is not an attempt frequency", name, given, "> 0 Hz", "give it in Hz")
+                        Problem(
+                            message="is not an attempt frequency",
+                            key=name,
+                            value=given,
+                            allowed="> 0 Hz",
+                            remedy="give it in Hz",
+                        )
                     )
         if self.kind in ("vineyard", "koettgen") and (self.forward is None or self.reverse is None):
             problems.append(
@@ -140,7 +166,13 @@ class AttemptFrequency:
             )
         if self.frozen_at is not None and not 0 < self.frozen_at < math.inf:
             problems.append(
-                Problem("is not a temperature", "frozen_at", self.frozen_at, "> 0 K", "give it in kelvin")
+                Problem(
+                    message="is not a temperature",
+                    key="frozen_at",
+                    value=self.frozen_at,
+                    allowed="> 0 K",
+                    remedy="give it in kelvin",
+                )
             )
         if problems:
             raise InputError(problems)
@@ -148,12 +180,12 @@ class AttemptFrequency:
     @classmethod
     def constant(cls, value: float, reverse: float | None = None) -> AttemptFrequency:
         """Hz, the same at all temperatures."""
-        return cls("constant", value=value, value_reverse=value if reverse is None else reverse)
+        return cls(kind="constant", value=value, value_reverse=value if reverse is None else reverse)
 
     @classmethod
     def eyring(cls, frozen_at: float | None = None) -> AttemptFrequency:
         """``kT/h``."""
-        return cls("eyring", frozen_at=frozen_at)
+        return cls(kind="eyring", frozen_at=frozen_at)
 
     @classmethod
     def vineyard(
@@ -179,7 +211,7 @@ class AttemptFrequency:
         )
         for pair in pairs:
             log_vineyard(pair)  # complains here, not at the first temperature
-        return cls("vineyard", forward=pairs[0], reverse=pairs[1])
+        return cls(kind="vineyard", forward=pairs[0], reverse=pairs[1])
 
     @classmethod
     def koettgen(
@@ -205,7 +237,7 @@ class AttemptFrequency:
             reaction_mode=reaction_mode,
             acoustic_limit=acoustic_limit,
         )
-        return cls("koettgen", form, forward=forward, reverse=reverse, frozen_at=frozen_at)
+        return cls(kind="koettgen", form=form, forward=forward, reverse=reverse, frozen_at=frozen_at)
 
     @property
     def log(self) -> tuple[str, ...]:

@@ -113,11 +113,11 @@ def sub_mesh(spectrum: Spectrum, mesh: Sequence[int]) -> Spectrum:
     if not divides or abs(share - prod(wanted)) > 1e-6 * prod(full):
         raise InputError(
             Problem(
-                f"the mesh {' x '.join(map(str, full))} does not contain this one",
-                "mesh",
-                list(wanted),
-                "divisors of the mesh, Gamma-centred, with its symmetry",
-                "compute it with phonopy from the force constants",
+                message=f"the mesh {' x '.join(map(str, full))} does not contain this one",
+                key="mesh",
+                value=list(wanted),
+                allowed="divisors of the mesh, Gamma-centred, with its symmetry",
+                remedy="compute it with phonopy from the force constants",
             )
         )
     weight = spectrum.weight[inside] / spectrum.weight[inside].sum()
@@ -139,7 +139,13 @@ def sub_mesh(spectrum: Spectrum, mesh: Sequence[int]) -> Spectrum:
 def _mesh(mesh: Sequence[int]) -> Mesh:
     if len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh):
         raise InputError(
-            Problem("is not a mesh", "mesh", list(mesh), "three integers >= 1", "give e.g. [4, 4, 4]")
+            Problem(
+                message="is not a mesh",
+                key="mesh",
+                value=list(mesh),
+                allowed="three integers >= 1",
+                remedy="give e.g. [4, 4, 4]",
+            )
         )
     return int(mesh[0]), int(mesh[1]), int(mesh[2])
 

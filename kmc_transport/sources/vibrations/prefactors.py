@@ -47,11 +47,11 @@ def log_vineyard(pair: ModePair, points: str = "gamma") -> float:
     if points not in ("gamma", "mesh"):
         raise InputError(
             Problem(
-                "no such choice",
-                "points",
-                points,
-                "gamma, mesh",
-                "take the Gamma modes or the mean over the mesh",
+                message="no such choice",
+                key="points",
+                value=points,
+                allowed="gamma, mesh",
+                remedy="take the Gamma modes or the mean over the mesh",
             )
         )
     if points == "mesh":
@@ -88,11 +88,11 @@ def log_koettgen(pair: ModePair, temperature: float, form: str = "full") -> floa
     if form not in FORMS:
         raise InputError(
             Problem(
-                "no such form",
-                "form",
-                form,
-                ", ".join(FORMS),
-                "full is eq 6, approximate is eq 7 of Lei & Abate",
+                message="no such form",
+                key="form",
+                value=form,
+                allowed=", ".join(FORMS),
+                remedy="full is eq 6, approximate is eq 7 of Lei & Abate",
             )
         )
     kt = K_B * _checked(temperature)
@@ -136,7 +136,13 @@ def _sum(values: FloatArray, modes: Modes) -> float:
 def _checked(temperature: float) -> float:
     if not 0 < temperature < math.inf:
         raise InputError(
-            Problem("the temperature is not usable", "temperature", temperature, "> 0 K", "give it in kelvin")
+            Problem(
+                message="the temperature is not usable",
+                key="temperature",
+                value=temperature,
+                allowed="> 0 K",
+                remedy="give it in kelvin",
+            )
         )
     return float(temperature)
 

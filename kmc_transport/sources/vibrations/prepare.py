@@ -120,16 +120,22 @@ def _check_choices(imaginary: str, floor: float | None, reaction_mode: str) -> N
     problems = []
     if imaginary not in IMAGINARY:
         problems.append(
-            Problem("no such policy", "imaginary", imaginary, ", ".join(IMAGINARY), "choose one of them")
+            Problem(
+                message="no such policy",
+                key="imaginary",
+                value=imaginary,
+                allowed=", ".join(IMAGINARY),
+                remedy="choose one of them",
+            )
         )
     if imaginary == "floor" and (floor is None or not VANISHING < floor < np.inf):
         problems.append(
             Problem(
-                "the policy floor needs a frequency",
-                "floor",
-                floor,
-                f"> {VANISHING:g} THz",
-                "give one, e.g. 0.5 THz",
+                message="the policy floor needs a frequency",
+                key="floor",
+                value=floor,
+                allowed=f"> {VANISHING:g} THz",
+                remedy="give one, e.g. 0.5 THz",
             )
         )
     if imaginary != "floor" and floor is not None:
@@ -139,11 +145,11 @@ def _check_choices(imaginary: str, floor: float | None, reaction_mode: str) -> N
     if reaction_mode not in REACTION_MODE:
         problems.append(
             Problem(
-                "no such choice",
-                "reaction_mode",
-                reaction_mode,
-                ", ".join(REACTION_MODE),
-                "choose one of them",
+                message="no such choice",
+                key="reaction_mode",
+                value=reaction_mode,
+                allowed=", ".join(REACTION_MODE),
+                remedy="choose one of them",
             )
         )
     if problems:
@@ -290,11 +296,11 @@ def _treat_imaginary(sides: Sequence[Side], policy: str, floor: float | None, lo
             describe(lines, side, bad, "")
         raise InputError(
             Problem(
-                "imaginary or vanishing modes have no partition function",
-                "imaginary",
-                "; ".join(lines),
-                f"every mode above {VANISHING:g} THz",
-                "relax further, use a larger supercell, or name a policy: imaginary: pair-drop, floor or abs"
+                message="imaginary or vanishing modes have no partition function",
+                key="imaginary",
+                value="; ".join(lines),
+                allowed=f"every mode above {VANISHING:g} THz",
+                remedy="relax further, use a larger supercell, or name a policy: imaginary: pair-drop, floor or abs"
                 " (a list with acoustic modes: say acoustic: included)",
             )
         )
@@ -312,11 +318,11 @@ def _treat_imaginary(sides: Sequence[Side], policy: str, floor: float | None, lo
         if (side.kept & (np.abs(side.nu) <= VANISHING)).any():
             raise InputError(
                 Problem(
-                    f"a mode of the {side.name} vanishes, so its absolute value does not help",
-                    "imaginary",
-                    "abs",
-                    "pair-drop, floor",
-                    "if it is an acoustic mode of a list, say acoustic: included; else choose another policy",
+                    message=f"a mode of the {side.name} vanishes, so its absolute value does not help",
+                    key="imaginary",
+                    value="abs",
+                    allowed="pair-drop, floor",
+                    remedy="if it is an acoustic mode of a list, say acoustic: included; else choose another policy",
                 )
             )
         if bad.any():
