@@ -225,7 +225,7 @@ def _lattice_symmetry(cell: FloatArray) -> FloatArray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            lattice = Structure(lattice=cell, periodic=["H"], labels=[[0, 0, 0]])
+            lattice = Structure(cell, ["H"], [[0, 0, 0]])
             found = SpacegroupAnalyzer(lattice, symprec=1e-2).get_point_group_operations()
     except (SymmetryUndeterminedError, ValueError):  # a damaged cell
         return np.eye(3)[None]

@@ -29,7 +29,7 @@ from .mutate import in_child, mutate
 from .trees import as_yaml, mutated
 
 ROOT = Path(__file__).parents[2]
-INPUTS = [*sorted((ROOT / "inputs").glob("*.yaml")), ROOT / "kmc_transport" / "model" / "starter.yaml"]
+INPUTS = [*sorted((ROOT / "inputs").glob("*.yaml")), ROOT / "kmc_transport" / "input" / "starter.yaml"]
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 """An input that uses what the shipped ones do not: clusters, Coulomb, disorder, surroundings, files, ranges."""
 LONGEST = 20_000

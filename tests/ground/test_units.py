@@ -127,7 +127,7 @@ def test_the_table_agrees_with_pint(dimension, unit):
     registry = pint.application_registry.get()
     target = {"charge": "elementary_charge", "area": "angstrom^2", "length": "angstrom", "angle": "degree"}
     d = DIMENSIONS[dimension]
-    expected = registry.Quantity(dimension=3.0, gt=unit).to(target.get(dimension, d.unit)).magnitude / float(
+    expected = registry.Quantity(3.0, unit).to(target.get(dimension, d.unit)).magnitude / float(
         d.per_internal
     )
     assert parse_quantity(f"3 {unit}", dimension)[0] == pytest.approx(expected, rel=1e-8)

@@ -17,7 +17,7 @@ from kmc_transport.input.schema import Input, TemperatureRange
 from tests.model_inputs import STRUCTURES, check_network, document, hop, load
 
 ROOT = Path(__file__).parents[2]
-STARTER = ROOT / "kmc_transport" / "model" / "starter.yaml"
+STARTER = ROOT / "kmc_transport" / "input" / "starter.yaml"
 
 CHAIN = """\
 title: Split-hole polaron along b in NaMn3O7

@@ -303,7 +303,7 @@ def _symmetry(image: _Frame) -> int:
 
     with library(Path(image.source), "a structure", "give start"):
         structure = Structure(
-            lattice=image.cell, periodic=image.symbols, labels=image.positions, coords_are_cartesian=True
+            lattice=image.cell, species=image.symbols, coords=image.positions, coords_are_cartesian=True
         )
         return len(SpacegroupAnalyzer(structure, symprec=0.01).get_symmetry_operations())
 
