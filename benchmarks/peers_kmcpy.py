@@ -76,7 +76,7 @@ def main(job: Job) -> None:
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
     n, event_file = job.size, f"events{job.size}.json"
-    Structure(lattice=Lattice.cubic(3.0), periodic=["Na"], labels=[[0, 0, 0]]).to(filename=FILE)
+    Structure(Lattice.cubic(3.0), ["Na"], [[0, 0, 0]]).to(filename=FILE)
     structure = load_labeled_structure_from_cif(FILE, primitive=False)
     order = ActiveSiteOrder.from_structure_and_mapping(structure, MAPPING, supercell_shape=[n] * 3)
     active = order.active_structure()

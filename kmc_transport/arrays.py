@@ -210,8 +210,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         dims=_TFD,
         unit="1",
         long_name="where mobility and drift velocity come from",
-        meaning="`Einstein relation` (no field), `drift velocity`, `linear response` (weak field: the row has the numbers of "
-        "the run without field), or `combined` (both, weighted with their inverse variances).",
+        meaning="`Einstein relation` (no field), `drift velocity`, `linear response` (weak field: the row has the "
+        "numbers of the run without field), or `combined` (both, weighted with their inverse variances).",
     ),
     ArraySpec(
         name="mobility_bias",
@@ -236,8 +236,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         dims=_PER_CARRIER,
         unit="m2 V-1 s-1",
         long_name="differential mobility",
-        meaning="Slope of the drift velocity along the field, from the neighbouring fields of the grid (a parabola through "
-        "three of them); its error includes what the grid leaves open. At zero field the Einstein mobility.",
+        meaning="Slope of the drift velocity along the field, from the neighbouring fields of the grid (a parabola "
+        "through three of them); its error includes what the grid leaves open. At zero field the Einstein mobility.",
         definition="mu_d = d(v·e)/dE",
         has_stderr=True,
         has_exact=True,
@@ -389,8 +389,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         dims=_PER_CARRIER,
         unit="m2 s-1",
         long_name="upper limit of the diffusivity along any axis, 95 %",
-        meaning="Of a species that has not moved: hops at the largest rate, each as long as its longest; NaN where it has, or "
-        "cannot.",
+        meaning="Of a species that has not moved: hops at the largest rate, each as long as its longest; NaN where "
+        "it has, or cannot.",
         definition="3.0 a²/(2 N_a t)",
     ),
     ArraySpec(
@@ -399,8 +399,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         dims=_TFD,
         unit="1",
         long_name="replicas differ in quenched parts",
-        meaning="Hops do not change how many carriers sit in parts that nothing joins, or a species stands still, and replicas "
-        "differ in it. The errors then contain the scatter between replicas.",
+        meaning="Hops do not change how many carriers sit in parts that nothing joins, or a species stands still, "
+        "and replicas differ in it. The errors then contain the scatter between replicas.",
     ),
     ArraySpec(
         name="exit_reason",
@@ -433,8 +433,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         dims=("temperature", "direction", "carrier"),
         unit="1",
         long_name="deviation from the Einstein relation in standard errors",
-        meaning="Mobility from the drift at the lowest nonzero field minus Einstein mobility, over their combined standard "
-        "error; NaN where that field has linear response alone, which would be compared with itself.",
+        meaning="Mobility from the drift at the lowest nonzero field minus Einstein mobility, over their combined "
+        "standard error; NaN where that field has linear response alone, which would be compared with itself.",
         definition="z = (mu(E) - mu_Einstein)/sqrt(s² + s_Einstein²)",
         origin="grid",
     ),

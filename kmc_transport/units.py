@@ -356,7 +356,7 @@ def _convert_by_pint(number: float, unit: str, dim: Dimension) -> float:
         parsed = registry.parse_units(unit)
     except Exception as error:  # pint raises errors of many families on texts that are no units
         raise _unknown_unit(unit, dim) from error
-    quantity = registry.Quantity(dimension=number, gt=parsed)
+    quantity = registry.Quantity(number, parsed)
     if not quantity.is_compatible_with(target):
         raise _wrong_dimension(unit, str(quantity.dimensionality) or "a pure number", dim)
     try:

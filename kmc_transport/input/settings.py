@@ -87,6 +87,7 @@ def _wrong(setting: str, message: str) -> InputError:
             key="--set",
             value=setting,
             allowed="KEY=VALUE with a key of the input, and YAML",
-            remedy="such as --set sampling.replicas=8 or --set 'conditions.temperature={from: 300, to: 600, points: 20}'",
+            remedy="such as --set sampling.replicas=8 "
+            "or --set 'conditions.temperature={from: 300, to: 600, points: 20}'",
         )
     )

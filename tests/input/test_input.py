@@ -771,7 +771,7 @@ def test_schema_documents_every_key():
         assert field.get("description"), (model, name)
         assert field.get("examples"), (model, name)
     open_to_more = [m["title"] for m in models if m.get("additionalProperties") is not False]
-    assert open_to_more == ["BarrierRule"]  # its parameters are the rule's
+    assert open_to_more == ["BarrierFromRule"]  # its parameters are the rule's
     assert schema["$defs"]["LatticeInput"]["properties"]["a"]["anyOf"][0]["unit"] == "Å"
 
 

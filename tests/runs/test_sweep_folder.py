@@ -116,7 +116,7 @@ def test_what_is_ignored_on_entry_stays_ignored(tmp_path: Path) -> None:
 
 DEAF = """
 import threading
-from kmc_transport import stopping
+from kmc_transport.cli import stopping
 import numba
 stopping.REACT = 0.5
 @numba.njit(nogil=True)

@@ -112,9 +112,13 @@ def test_a_table_with_an_error_counts_rows() -> None:
     error = (data["mobility_stderr"] / data["mobility"]).values.ravel()
     assert np.sqrt(np.mean(error**2)) <= 0.03
     standings = rounds.Standings(
-        keys=("a", "b", "c"), error=np.array([0.1, 0.1, 0.1]), hops=np.full(3, 1e4), history=((),) * 3, open=np.array([True, True, False]),
+        keys=("a", "b", "c"),
+        error=np.array([0.1, 0.1, 0.1]),
+        hops=np.full(3, 1e4),
+        history=((),) * 3,
+        open=np.array([True, True, False]),
         rows=np.array([4.0, 1.0, 0.0]),
-    )  # fmt: skip
+    )  
     targets = rounds.next_targets(standings, 0.06, 1.0)
     assert targets["a"] < targets["b"]
     assert "c" not in targets

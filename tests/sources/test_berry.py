@@ -313,7 +313,7 @@ def test_barium_titanate_as_pymatgen() -> None:
     from pymatgen.io.vasp import Outcar
 
     files = barium_titanate()
-    runs, cells = [Outcar(file=f) for f in files], [Structure.from_file(f.with_name("POSCAR")) for f in files]
+    runs, cells = [Outcar(f) for f in files], [Structure.from_file(f.with_name("POSCAR")) for f in files]
     theirs = Polarization.from_outcars_and_structures(runs, cells, calc_ionic_from_zval=True)
     data = theirs.get_same_branch_polarization_data(convert_to_muC_per_cm2=True)
     ours = read_polarization_path(files)

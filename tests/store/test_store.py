@@ -325,9 +325,10 @@ def test_killed_while_writing(tmp_path: Path) -> None:
         path = {str(tmp_path / "a.h5")!r}
         with lock_output(path):
             store = PointStore(points_folder(path))
-            store.save({KEY!r}, PointRecord(300, [0, 0, 0], {{"wall_time": 1.0}}))
+            store.save({KEY!r}, PointRecord(temperature=300, field=[0, 0, 0], values={{"wall_time": 1.0}}))
             os.replace = lambda *_: os._exit(9)
-            store.save({KEY!r}, PointRecord(300, [0, 0, 0], {{"wall_time": 2.0}}), replace=True)
+            later = PointRecord(temperature=300, field=[0, 0, 0], values={{"wall_time": 2.0}})
+            store.save({KEY!r}, later, replace=True)
     """
     code = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False).returncode
     assert code == 9
