@@ -118,7 +118,7 @@ def test_a_table_with_an_error_counts_rows() -> None:
         history=((),) * 3,
         open=np.array([True, True, False]),
         rows=np.array([4.0, 1.0, 0.0]),
-    )  
+    )
     targets = rounds.next_targets(standings, 0.06, 1.0)
     assert targets["a"] < targets["b"]
     assert "c" not in targets
