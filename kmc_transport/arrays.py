@@ -355,7 +355,8 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         dims=(*_TFD, "hop_class"),
         unit="eV",
         long_name="estimated error of a barrier that is linear in the field",
-        meaning="Largest of the hops of a class, for a sinusoidal barrier E0 and the work W of the field over the whole hop.",
+        meaning="Largest of the hops of a class, for a sinusoidal barrier E0 and the work W of the field over the "
+        "whole hop.",
         definition="W²/(2 pi² E0)",
     ),
     ArraySpec(
