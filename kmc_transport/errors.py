@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from .records import Estimate
@@ -84,6 +84,18 @@ class Problem:
         return "\n".join(lines)
 
 
+class _Rest(TypedDict, total=False):
+    """What a `Problem` says beside its message."""
+
+    key: str
+    value: object
+    allowed: str
+    remedy: str
+    file: str
+    line: int | None
+    column: int | None
+
+
 class KmcTransportError(Exception):
     """Base of all errors that this package raises on purpose; ``exit_code`` is the command line's."""
 
@@ -91,13 +103,16 @@ class KmcTransportError(Exception):
 
 
 class InputError(KmcTransportError):
-    """What the user gave cannot be used. Holds every problem found, not only the first."""
+    """What the user gave cannot be used. Holds every problem found, not only the first.
+
+    problems : the message of the one problem, its other fields by name; or problems made before.
+    """
 
     exit_code = 2
 
-    def __init__(self, problems: Problem | str | Sequence[Problem]) -> None:
+    def __init__(self, problems: Problem | str | Sequence[Problem], **rest: Unpack[_Rest]) -> None:
         if isinstance(problems, str):
-            problems = Problem(problems)
+            problems = Problem(problems, **rest)
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__(_listed(self.problems))
 

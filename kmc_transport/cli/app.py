@@ -121,7 +121,7 @@ def _check_arguments(arguments: list[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             raise InputError(
-                Problem("this argument is not UTF-8 text", value=argument, remedy="rename the file or folder")
+                "this argument is not UTF-8 text", value=argument, remedy="rename the file or folder"
             ) from None
 
 
@@ -914,11 +914,11 @@ def new(
             file.write(text)
     except FileExistsError:
         raise InputError(
-            Problem("exists already", file=str(path), remedy="choose another name, or move it away")
+            "exists already", file=str(path), remedy="choose another name, or move it away"
         ) from None
     except OSError as e:
         raise InputError(
-            Problem(f"cannot be written: {e.strerror}", file=str(path), remedy="choose another place")
+            f"cannot be written: {e.strerror}", file=str(path), remedy="choose another place"
         ) from None
     print(f"Wrote {path}. Next: kmc-transport check {shlex.quote(str(path))}")
 
@@ -941,11 +941,7 @@ def _check_target(target: Path) -> None:
     elif not target.parent.is_dir():
         wrong = ("lies in a folder that does not exist", "an existing folder")
     if wrong:
-        raise InputError(
-            Problem(
-                message=wrong[0], key="-o", value=str(target), allowed=wrong[1], remedy="choose another -o"
-            )
-        )
+        raise InputError(wrong[0], key="-o", value=str(target), allowed=wrong[1], remedy="choose another -o")
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
@@ -954,13 +950,11 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     number, slash, of = text.partition("/")
     if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise InputError(
-            Problem(
-                message="is not a share of a sweep",
-                key="--shard",
-                value=text,
-                allowed="i/N with 1 <= i <= N",
-                remedy="for the second of three: 2/3",
-            )
+            "is not a share of a sweep",
+            key="--shard",
+            value=text,
+            allowed="i/N with 1 <= i <= N",
+            remedy="for the second of three: 2/3",
         )
     return int(number), int(of)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, KmcTransportError, Problem
+from ..errors import InputError, KmcTransportError
 from ..model.potentials import Difference, solve_potential
 from ..rates.catalog import RateCatalog
 from ..rates.enumerated import ManyConfigurations, depends_on_configuration
@@ -95,9 +95,7 @@ def solve_space(
         total += weight
         residual = max(residual, solution.residual)
     if first is None:
-        raise InputError(
-            Problem("there is no place for the carriers", remedy="check their sites and numbers")
-        )
+        raise InputError("there is no place for the carriers", remedy="check their sites and numbers")
     numbers = np.maximum(space.numbers, 1)[:, None]
     tensor = first[1].reshape(n_species + 1, 3, n_species + 1, 3)
     return Averages(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..model.model import Model, frozen_array
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
@@ -94,7 +94,7 @@ def sensitivity(
     length = float(np.linalg.norm(axis)) if axis.shape == (3,) else 0.0
     if not 0 < length < np.inf:
         raise InputError(
-            Problem("the direction is not a vector", "direction", direction, "three numbers, not 0")
+            "the direction is not a vector", key="direction", value=direction, allowed="three numbers, not 0"
         )
     axis = axis / length
     catalog = build_catalog(model, temperature=temperature, field=field * axis)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..model.model import Model, frozen_array
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
@@ -282,11 +282,9 @@ def _check_vectors(model: Model) -> None:
         if np.abs(residual).max() > 1e-6:
             hop = int(np.abs(residual).argmax())
             raise InputError(
-                Problem(
-                    "hop vectors round a loop do not add up to the cell vectors it winds by",
-                    key=model.hop_classes[net.hop_class[hop]].source,
-                    value=net.vector[hop].tolist(),
-                    allowed=f"{step[hop].tolist()} up to a function of the sites",
-                    remedy="make the vectors and the cell offsets of this hop agree",
-                )
+                "hop vectors round a loop do not add up to the cell vectors it winds by",
+                key=model.hop_classes[net.hop_class[hop]].source,
+                value=net.vector[hop].tolist(),
+                allowed=f"{step[hop].tolist()} up to a function of the sites",
+                remedy="make the vectors and the cell offsets of this hop agree",
             )

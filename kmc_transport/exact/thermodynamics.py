@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem, TooManyStates
+from ..errors import InputError, TooManyStates
 from ..model.model import Model
 from ..rates.catalog import RateCatalog
 from ..rates.enumerated import ManyConfigurations
@@ -80,13 +80,11 @@ def thermodynamic_factor(
     log_z = np.array([_log_sum(-e / kt) for e in energies])
     if not 0 < now < len(log_z) - 1:
         raise InputError(
-            Problem(
-                message="the number of carriers cannot fluctuate",
-                key="carriers",
-                value=now,
-                allowed=f"between 1 and {len(log_z) - 2} units in this supercell",
-                remedy="use a larger supercell, or another number of carriers",
-            )
+            "the number of carriers cannot fluctuate",
+            key="carriers",
+            value=now,
+            allowed=f"between 1 and {len(log_z) - 2} units in this supercell",
+            remedy="use a larger supercell, or another number of carriers",
         )
     mu = _potential(log_z, now)
     mean, variance = _moments(log_z, mu)
@@ -97,13 +95,11 @@ def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> 
     unit = np.array(composition if composition is not None else [1] * (len(numbers) == 1), int)
     if unit.shape != numbers.shape or (unit < 0).any() or not unit.any() or (numbers < unit).any():
         raise InputError(
-            Problem(
-                message="the composition of a formula unit is not usable",
-                key="composition",
-                value=None if composition is None else list(composition),
-                allowed=f"{len(numbers)} whole numbers, not all 0, no more than there are carriers",
-                remedy="(1, 1) for pairs of the first and the second species",
-            )
+            "the composition of a formula unit is not usable",
+            key="composition",
+            value=None if composition is None else list(composition),
+            allowed=f"{len(numbers)} whole numbers, not all 0, no more than there are carriers",
+            remedy="(1, 1) for pairs of the first and the second species",
         )
     return unit
 

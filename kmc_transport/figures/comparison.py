@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Problem, StoreError
+from ..errors import StoreError
 from .results import MARKERS, PALETTE, STYLE, literal, save_figure
 
 if TYPE_CHECKING:
@@ -91,23 +91,19 @@ def _check(first: xarray.Dataset, second: xarray.Dataset) -> None:
         a, b = first[name].values, second[name].values
         if a.shape != b.shape or not np.all(a == b):
             raise StoreError(
-                Problem(
-                    message="is not the same in the two runs",
-                    key=name,
-                    value=b.tolist(),
-                    allowed=str(a.tolist()),
-                    remedy="compare runs of one grid",
-                )
+                "is not the same in the two runs",
+                key=name,
+                value=b.tolist(),
+                allowed=str(a.tolist()),
+                remedy="compare runs of one grid",
             )
     field = first["field"].values
     if not ((field == 0).any() and (field > 0).any()):
         raise StoreError(
-            Problem(
-                "the comparison needs zero field and other fields",
-                "field",
-                field.tolist(),
-                remedy="add 0 V/m",
-            )
+            "the comparison needs zero field and other fields",
+            key="field",
+            value=field.tolist(),
+            remedy="add 0 V/m",
         )
 
 
@@ -120,7 +116,10 @@ def _chosen(dataset: xarray.Dataset, wanted: Sequence[float] | None) -> list[int
     for t, where in zip(wanted, found, strict=True):
         if not len(where):
             raise StoreError(
-                Problem("there is no such temperature", "temperature", t, ", ".join(f"{x:g}" for x in there))
+                "there is no such temperature",
+                key="temperature",
+                value=t,
+                allowed=", ".join(f"{x:g}" for x in there),
             )
     return [int(w[0]) for w in found]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Problem, StoreError
+from ..errors import StoreError
 from ..store import PICTURE_MARK, check_free, write_parts
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def plot_results(
     names = _labels(dataset, "carrier", carriers)
     cells = [_cell(dataset, d, names) for d in picked]
     if not any(c.has_numbers for c in cells):
-        raise StoreError(Problem("holds no mobility to draw yet", remedy="run the input to its end first"))
+        raise StoreError("holds no mobility to draw yet", remedy="run the input to its end first")
     n_panels = 2 if (cells[0].field > 0).any() else 1
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.4 * n_panels + 0.4, 3.8 * len(cells)), layout="constrained")
@@ -166,12 +166,10 @@ def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool
     kind = Path(path).suffix[1:].lower()
     if kind not in PICTURE_MARK:  # in another format nobody could tell later who drew it
         raise StoreError(
-            Problem(
-                "could not be written: its ending names no format of a picture that can be marked",
-                file=str(path),
-                allowed=", ".join(f".{k}" for k in PICTURE_MARK),
-                remedy="choose another name, NAME.png say",
-            )
+            "could not be written: its ending names no format of a picture that can be marked",
+            file=str(path),
+            allowed=", ".join(f".{k}" for k in PICTURE_MARK),
+            remedy="choose another name, NAME.png say",
         )
     image = io.BytesIO()
     field, text = PICTURE_MARK[kind]
@@ -184,13 +182,11 @@ def _labels(dataset: xarray.Dataset, dim: str, wanted: Sequence[str] | None) -> 
     for label in wanted or ():
         if label not in there:
             raise StoreError(
-                Problem(
-                    message=f"there is no such {dim}",
-                    key=dim,
-                    value=label,
-                    allowed=", ".join(there),
-                    remedy="choose one of these",
-                )
+                f"there is no such {dim}",
+                key=dim,
+                value=label,
+                allowed=", ".join(there),
+                remedy="choose one of these",
             )
     return there if wanted is None else tuple(wanted)
 

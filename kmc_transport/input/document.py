@@ -162,7 +162,7 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
     if len(text) > _MAX_BYTES or sum(map(text.count, ",\n")) > _MAX_NODES:
         raise InputError(_too_long(path))
     if _brackets(text) > _MAX_BRACKETS:
-        raise InputError(Problem("the file is nested too deeply", file=path))
+        raise InputError("the file is nested too deeply", file=path)
     yaml = YAML(typ="safe", pure=True)
     try:
         with warnings.catch_warnings():
@@ -176,21 +176,19 @@ def parse_yaml(text: str, path: str = "<string>") -> Document:
         character = getattr(error, "character", None)
         what = f"the character {character!r} is not allowed" if character is not None else str(error)
         raise InputError(
-            Problem(what, file=path, line=line, remedy="remove control characters from the file")
+            what, file=path, line=line, remedy="remove control characters from the file"
         ) from None
     except RecursionError:
-        raise InputError(Problem("the file is nested too deeply", file=path)) from None
+        raise InputError("the file is nested too deeply", file=path) from None
     except (ValueError, OverflowError) as error:  # numbers of escapes and directives
-        raise InputError(Problem(f"this is not YAML: {error}", file=path)) from None
+        raise InputError(f"this is not YAML: {error}", file=path) from None
     if root is None:
-        raise InputError(
-            Problem("the file is empty", file=path, remedy="`kmc-transport new NAME` writes a starter")
-        )
+        raise InputError("the file is empty", file=path, remedy="`kmc-transport new NAME` writes a starter")
     reader = _Reader(doc, yaml)
     try:
         doc.data = reader.read(root, ())
     except RecursionError:
-        raise InputError(Problem("the file is nested too deeply", file=path)) from None
+        raise InputError("the file is nested too deeply", file=path) from None
     if not isinstance(doc.data, dict):
         doc.add((), "the file must be a mapping `key: value`", remedy="see `kmc-transport new NAME`")
     doc.raise_problems()

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from .document import parse_yaml
 
 __all__ = ["with_settings"]
@@ -82,12 +82,10 @@ def _put(data: Any, steps: Sequence[str | int], new: Any, setting: str) -> None:
 
 def _wrong(setting: str, message: str) -> InputError:
     return InputError(
-        Problem(
-            message=message,
-            key="--set",
-            value=setting,
-            allowed="KEY=VALUE with a key of the input, and YAML",
-            remedy="such as --set sampling.replicas=8 "
-            "or --set 'conditions.temperature={from: 300, to: 600, points: 20}'",
-        )
+        message,
+        key="--set",
+        value=setting,
+        allowed="KEY=VALUE with a key of the input, and YAML",
+        remedy="such as --set sampling.replicas=8 "
+        "or --set 'conditions.temperature={from: 300, to: 600, points: 20}'",
     )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..energies.clusters import Cluster, local_images, seen_from_target
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..model.interactions import EnvironmentTable, LocalClusters
 from ..model.model import Carrier, HopNetwork, frozen_array
 from ..model.network import Bond, BondClass, BondFinder
@@ -144,12 +144,10 @@ def _shell(
             found.append(shell_sites(counter, labels, bond, finder))
             if len(found[-1]) * len(bonds) > MAX_SURROUNDINGS:
                 raise InputError(
-                    Problem(
-                        f"{len(found[-1])} sites lie there round each of {len(bonds)} hops",
-                        value=counter.distance,
-                        allowed=f"at most {MAX_SURROUNDINGS} for all hops of a class",
-                        remedy="count in a smaller shell",
-                    )
+                    f"{len(found[-1])} sites lie there round each of {len(bonds)} hops",
+                    value=counter.distance,
+                    allowed=f"at most {MAX_SURROUNDINGS} for all hops of a class",
+                    remedy="count in a smaller shell",
                 )
     if len(found) < len(bonds):
         return None

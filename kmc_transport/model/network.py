@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from .model import Structure
 from .symmetry import site_images
 
@@ -123,12 +123,10 @@ class BondFinder:
         tried = max(near, near * n_origins * MAX_NEAR / MAX_TRIED)
         if tried > MAX_NEAR:
             raise InputError(
-                Problem(
-                    f"about {tried:.1g} sites lie within {distance:g} Å, too many to look at",
-                    value=distance,
-                    allowed=f"about {distance * (MAX_NEAR / tried) ** (1 / len(axes)):.2g} Å in this structure",
-                    remedy="give a shorter distance",
-                )
+                f"about {tried:.1g} sites lie within {distance:g} Å, too many to look at",
+                value=distance,
+                allowed=f"about {distance * (MAX_NEAR / tried) ** (1 / len(axes)):.2g} Å in this structure",
+                remedy="give a shorter distance",
             )
 
     def nearby_lengths(self, origin_label: str, target_label: str, around: float, count: int) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Problem, RateError
+from ..errors import RateError
 from ..model.model import Model
 from ..units import K_B
 from .catalog import RateCatalog
@@ -98,14 +98,12 @@ def check_configurations(catalog: RateCatalog, *, samples: int | None = None, se
     if not worst <= TOLERANCE:
         hop, ratio, expected = told
         raise RateError(
-            Problem(
-                f"{describe_hop(model, hop)} breaks local detailed balance in some configuration: ln(k_f/k_b) is not "
-                "ln(nu_f/nu_b) - (dE - W)/kT",
-                key=model.hop_classes[net.hop_class[hop]].source,
-                value=f"{ratio:.10g}",
-                allowed=f"{expected:.10g} within {TOLERANCE:g}",
-                remedy="its barrier must depend on the surroundings in the same way from both ends",
-            )
+            f"{describe_hop(model, hop)} breaks local detailed balance in some configuration: ln(k_f/k_b) is not "
+            "ln(nu_f/nu_b) - (dE - W)/kT",
+            key=model.hop_classes[net.hop_class[hop]].source,
+            value=f"{ratio:.10g}",
+            allowed=f"{expected:.10g} within {TOLERANCE:g}",
+            remedy="its barrier must depend on the surroundings in the same way from both ends",
         )
     return count
 

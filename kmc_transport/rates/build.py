@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..model.model import HopClass, Model, frozen_array
 from ..rules import BarrierRule, make_rule
 from ..rules.field import effective_barrier, saddle_dipole
@@ -42,23 +42,19 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
     e_field = np.asarray(field, dtype=np.float64)
     if e_field.shape != (3,) or not np.isfinite(e_field).all():
         raise InputError(
-            Problem(
-                message="the field is not a vector",
-                key="field",
-                value=field,
-                allowed="three finite numbers, V/Å",
-                remedy="give [Ex, Ey, Ez]",
-            )
+            "the field is not a vector",
+            key="field",
+            value=field,
+            allowed="three finite numbers, V/Å",
+            remedy="give [Ex, Ey, Ez]",
         )
     if not 0 < temperature < np.inf:
         raise InputError(
-            Problem(
-                message="the temperature is not usable",
-                key="temperature",
-                value=temperature,
-                allowed="> 0 K",
-                remedy="give it in kelvin",
-            )
+            "the temperature is not usable",
+            key="temperature",
+            value=temperature,
+            allowed="> 0 K",
+            remedy="give it in kelvin",
         )
     net, classes = model.network, model.hop_classes
     kt = K_B * temperature
@@ -189,24 +185,20 @@ def _rule(hop_class: HopClass) -> BarrierRule:
     rule = make_rule(hop_class.rule, dict(hop_class.rule_parameters), hop_class.source)
     if hop_class.response != "midpoint" and not rule.takes_saddle_dipole:
         raise InputError(
-            Problem(
-                message=f"with the rule '{rule.name}' the field acts through dH alone",
-                key=f"{hop_class.source} field_response",
-                value=hop_class.response,
-                allowed="midpoint",
-                remedy="leave 'field_response' (and --classical) out: the place of the crossing follows from dH",
-            )
+            f"with the rule '{rule.name}' the field acts through dH alone",
+            key=f"{hop_class.source} field_response",
+            value=hop_class.response,
+            allowed="midpoint",
+            remedy="leave 'field_response' (and --classical) out: the place of the crossing follows from dH",
         )
     nu = hop_class.attempt_frequency
     if nu is None and not rule.own_prefactor:
         raise InputError(
-            Problem(
-                message=f"the rule '{rule.name}' needs an attempt frequency",
-                key=f"{hop_class.source}.attempt_frequency",
-                value=None,
-                allowed="> 0 Hz, eyring, koettgen, vineyard",
-                remedy="give one beside the barrier, for example  attempt_frequency: 10 THz",
-            )
+            f"the rule '{rule.name}' needs an attempt frequency",
+            key=f"{hop_class.source}.attempt_frequency",
+            value=None,
+            allowed="> 0 Hz, eyring, koettgen, vineyard",
+            remedy="give one beside the barrier, for example  attempt_frequency: 10 THz",
         )
     rule.check_companions(
         attempt_frequency=None if nu is None else nu.label,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import ARRAYS, base_name
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..records import Missing
 from .numbers import enough_digits, format_beside
 from .result_notes import result_notes
@@ -157,9 +157,10 @@ def select_results(
             same = np.isclose(there, float(value), rtol=1e-9) if name in numbers else there == str(value)
             if not same.any():
                 raise InputError(
-                    Problem(
-                        f"there is no such {name}", f"--{name}", value, ", ".join(f"{v}" for v in there[:20])
-                    )
+                    f"there is no such {name}",
+                    key=f"--{name}",
+                    value=value,
+                    allowed=", ".join(f"{v}" for v in there[:20]),
                 )
             rows.append(int(np.flatnonzero(same)[0]))
         kept[name] = sorted(set(rows))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from .numbers import MISSING, format_estimate, plain
 
 __all__ = ["Column", "Table", "data_key"]
@@ -130,9 +130,10 @@ class Table(Generic[R]):
         wanted, keys = set(names), [c.key for c in self.columns if c.key]
         if unknown := sorted(wanted - {"all", *keys}):
             raise InputError(
-                Problem(
-                    "there is no such column", "--show", unknown[0], ", ".join(dict.fromkeys(["all", *keys]))
-                )
+                "there is no such column",
+                key="--show",
+                value=unknown[0],
+                allowed=", ".join(dict.fromkeys(["all", *keys])),
             )
         more = [replace(c, shown=c.shown or bool(c.key and wanted & {"all", c.key})) for c in self.columns]
         return replace(self, columns=more)

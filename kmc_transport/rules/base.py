@@ -251,13 +251,11 @@ class BarrierRule(ABC):
         self.check_companions(attempt_frequency=attempt_frequency)
         if attempt_frequency is None:
             raise InputError(
-                Problem(
-                    message=f"the rule '{self.name}' needs an attempt frequency",
-                    key="attempt_frequency",
-                    value=None,
-                    allowed="> 0 Hz",
-                    remedy="give one; eyring is kT/h",
-                )
+                f"the rule '{self.name}' needs an attempt frequency",
+                key="attempt_frequency",
+                value=None,
+                allowed="> 0 Hz",
+                remedy="give one; eyring is kT/h",
             )
         return np.asarray(attempt_frequency, dtype=np.float64)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Problem, RateError
+from ..errors import RateError
 from ..units import K_B
 from .base import Activation, BarrierRule
 from .registry import register_rule
@@ -70,12 +70,10 @@ class HeatBath(BarrierRule):
         """
         if "thermal_energy" not in self.values:
             raise RateError(
-                Problem(
-                    "the activation energy of the rule 'heat_bath' depends on the temperature",
-                    "rule",
-                    self.name,
-                    remedy="take rule.at_temperature(T) first",
-                )
+                "the activation energy of the rule 'heat_bath' depends on the temperature",
+                key="rule",
+                value=self.name,
+                remedy="take rule.at_temperature(T) first",
             )
         return self.values["thermal_energy"]
 

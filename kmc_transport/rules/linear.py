@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Problem, RateError
+from ..errors import RateError
 from .base import Activation, BarrierRule, as_arrays, parameter
 from .field import effective_barrier
 from .registry import register_rule
@@ -48,13 +48,11 @@ class Fixed(BarrierRule):
         wrong = np.abs(dE - self.given_difference) > TOLERANCE
         if wrong.any():
             raise RateError(
-                Problem(
-                    message="a fixed barrier does not follow the energies of its end states",
-                    key="energy_difference",
-                    value=f"{dE[wrong].flat[0]:.6g} eV",
-                    allowed=f"{self.given_difference:.6g} eV, forward minus reverse barrier",
-                    remedy="use the rule 'kra' when energies depend on the configuration",
-                )
+                "a fixed barrier does not follow the energies of its end states",
+                key="energy_difference",
+                value=f"{dE[wrong].flat[0]:.6g} eV",
+                allowed=f"{self.given_difference:.6g} eV, forward minus reverse barrier",
+                remedy="use the rule 'kra' when energies depend on the configuration",
             )
         return Activation(
             *effective_barrier(

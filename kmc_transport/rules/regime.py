@@ -153,13 +153,11 @@ def derive_reorganisation_energy(barrier: float, electronic_coupling: float, exa
     """
     if not (barrier >= 0 and electronic_coupling >= 0 and 0 < barrier + electronic_coupling < math.inf):
         raise InputError(
-            Problem(
-                message="no reorganisation energy follows from these numbers",
-                key="barrier",
-                value=f"barrier {barrier:g} eV, V_AB {electronic_coupling:g} eV",
-                allowed=">= 0 eV, not both zero",
-                remedy="give the barrier above the adiabatic minimum and the size of the coupling",
-            )
+            "no reorganisation energy follows from these numbers",
+            key="barrier",
+            value=f"barrier {barrier:g} eV, V_AB {electronic_coupling:g} eV",
+            allowed=">= 0 eV, not both zero",
+            remedy="give the barrier above the adiabatic minimum and the size of the coupling",
         )
     b, v = barrier, electronic_coupling
     if exact:

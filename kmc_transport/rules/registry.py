@@ -73,13 +73,11 @@ def _found(cls: type, name: str) -> object:
 
 def _name_taken(name: str, first: str, second: str) -> InputError:
     return InputError(
-        Problem(
-            message=f"two rules are called '{name}': {first} and {second}",
-            key="rule",
-            value=name,
-            allowed="names that occur once",
-            remedy="rename one of them, or uninstall one of the packages",
-        )
+        f"two rules are called '{name}': {first} and {second}",
+        key="rule",
+        value=name,
+        allowed="names that occur once",
+        remedy="rename one of them, or uninstall one of the packages",
     )
 
 
@@ -127,35 +125,29 @@ def get_rule(name: str, key: str = "rule") -> type[BarrierRule]:
         known = sorted({*_REGISTERED, *offered})
         near = get_close_matches(str(name), known, n=1, cutoff=0.4)
         raise InputError(
-            Problem(
-                message=f"there is no rule '{name}'",
-                key=key,
-                value=name,
-                allowed=", ".join(known),
-                remedy=f"did you mean '{near[0]}'?" if near else "choose one of them, or install its package",
-            )
+            f"there is no rule '{name}'",
+            key=key,
+            value=name,
+            allowed=", ".join(known),
+            remedy=f"did you mean '{near[0]}'?" if near else "choose one of them, or install its package",
         )
     entry = offered[name]
     try:
         loaded: Any = entry.load()
     except Exception as error:  # the code of another package may fail in any way
         raise InputError(
-            Problem(
-                f"the rule '{name}' of {_origin(entry)} cannot be imported: {error}",
-                key,
-                name,
-                remedy="repair or uninstall that package",
-            )
+            f"the rule '{name}' of {_origin(entry)} cannot be imported: {error}",
+            key=key,
+            value=name,
+            remedy="repair or uninstall that package",
         ) from error
     if getattr(loaded, "name", None) != name:
         raise InputError(
-            Problem(
-                f"{_origin(entry)} is offered as the rule '{name}', but calls itself "
-                f"{getattr(loaded, 'name', None)!r}",
-                key,
-                name,
-                remedy="give the entry point the name of its class",
-            )
+            f"{_origin(entry)} is offered as the rule '{name}', but calls itself "
+            f"{getattr(loaded, 'name', None)!r}",
+            key=key,
+            value=name,
+            remedy="give the entry point the name of its class",
         )
     return register_rule(loaded)
 

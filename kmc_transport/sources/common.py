@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from .files import read_packed_text as read_text
 from .records import FloatArray
 
@@ -100,7 +100,7 @@ def fail(
 ) -> InputError:
     """The error to raise: what is wrong with ``file`` and what to do about it."""
     return InputError(
-        Problem(message, key=key, value=value, allowed=allowed, remedy=remedy, file=str(file), line=line)
+        message, key=key, value=value, allowed=allowed, remedy=remedy, file=str(file), line=line
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from .common import UNKNOWN
 from .records import FloatArray
 
@@ -49,12 +49,10 @@ def match_atoms(
     theirs = tuple(other_symbols) if other_symbols is not None else tuple(symbols)
     if len(other_positions) != n or sorted(theirs) != sorted(symbols):
         raise InputError(
-            Problem(
-                f"{what} does not have the same atoms",
-                value=_formula(theirs),
-                allowed=_formula(symbols),
-                remedy="give structures of one and the same cell, all with the same atoms",
-            )
+            f"{what} does not have the same atoms",
+            value=_formula(theirs),
+            allowed=_formula(symbols),
+            remedy="give structures of one and the same cell, all with the same atoms",
         )
     plain = np.arange(n)
     best: IntArray = plain

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, Problem, StoreError
+from ..errors import InputError, StoreError
 from ..records import EventList, Trajectory, TrajectoryHeader
 from ..store.atomic import atomic_path
 from .block import FrameBlock
@@ -36,9 +36,7 @@ def check_request(path: Path, header: TrajectoryHeader, elements: Mapping[str, s
     elif kind == "xyz" and events:
         wrong = ("XYZ files hold no events", ".nc or .h5md for frames and events, .csv for events alone")
     if wrong:
-        raise InputError(
-            Problem(message=wrong[0], key="-o", value=str(path), allowed=wrong[1], remedy="choose another -o")
-        )
+        raise InputError(wrong[0], key="-o", value=str(path), allowed=wrong[1], remedy="choose another -o")
     elements_of(header.names, elements)
 
 
@@ -89,12 +87,10 @@ def open_trajectory(path: str | os.PathLike[str], frames: slice | None = None) -
         return _from_parts(Parts(path), which)
     if SUFFIXES.get(path.suffix) in ("xyz", "csv"):
         raise StoreError(
-            Problem(
-                "is for other programs",
-                file=str(path),
-                allowed=".nc, .ncdf, .h5md",
-                remedy="read .xyz with ASE or OVITO, .csv with pandas; write .nc for open_trajectory",
-            )
+            "is for other programs",
+            file=str(path),
+            allowed=".nc, .ncdf, .h5md",
+            remedy="read .xyz with ASE or OVITO, .csv with pandas; write .nc for open_trajectory",
         )
     from .hdf5 import read_hdf5
 
@@ -106,21 +102,17 @@ def _from_parts(parts: Parts, which: slice) -> Trajectory:
     state = None if note is None else parts.state()
     if note is None or state is None:
         raise StoreError(
-            Problem(
-                "there is no such trajectory",
-                file=str(parts.target),
-                remedy="make it with: kmc-transport trajectory INPUT -o NAME",
-            )
+            "there is no such trajectory",
+            file=str(parts.target),
+            remedy="make it with: kmc-transport trajectory INPUT -o NAME",
         )
     header = parts.header(note)
     blocks = list(parts.blocks(int(state["parts"])))
     if sum(map(len, blocks)) != int(state["frames"]) or not blocks:
         raise StoreError(
-            Problem(
-                "the parts of a stopped run do not fit together",
-                file=str(parts.folder),
-                remedy="start over: the same command with --overwrite",
-            )
+            "the parts of a stopped run do not fit together",
+            file=str(parts.folder),
+            remedy="start over: the same command with --overwrite",
         )
     number = np.arange(int(state["frames"]))[which]
     events = None

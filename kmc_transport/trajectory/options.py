@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..units import QuantityError, parse_quantity
 
 __all__ = ["parse_elements", "parse_time"]
@@ -15,9 +15,7 @@ def parse_time(text: str, option: str) -> float:
     try:
         return parse_quantity(text, "time")[0]
     except QuantityError as e:
-        raise InputError(
-            Problem(message=e.message, key=option, value=text, allowed=e.allowed, remedy=e.remedy)
-        ) from e
+        raise InputError(e.message, key=option, value=text, allowed=e.allowed, remedy=e.remedy) from e
 
 
 def parse_elements(texts: Sequence[str]) -> dict[str, str]:
@@ -27,13 +25,11 @@ def parse_elements(texts: Sequence[str]) -> dict[str, str]:
         name, equals, symbol = text.partition("=")
         if not equals:
             raise InputError(
-                Problem(
-                    message="is no name with a symbol",
-                    key="--element",
-                    value=text,
-                    allowed="CARRIER=SYMBOL",
-                    remedy="for example  hole=H",
-                )
+                "is no name with a symbol",
+                key="--element",
+                value=text,
+                allowed="CARRIER=SYMBOL",
+                remedy="for example  hole=H",
             )
         found[name.strip()] = symbol.strip()
     return found

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Problem, StoreError
+from ..errors import StoreError
 from ..records import EventList, TrajectoryHeader
 from ..store import points_folder, read_container, write_container
 from ..store.atomic import read_bytes, write_text
@@ -126,5 +126,5 @@ class Parts:
 
     def _unusable(self, file: Path, error: Exception) -> StoreError:
         return StoreError(
-            Problem(f"cannot be read: {error}", file=str(file), remedy="choose another -o, or delete the folder")
+            f"cannot be read: {error}", file=str(file), remedy="choose another -o, or delete the folder"
         )  # fmt: skip

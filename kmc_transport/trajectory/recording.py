@@ -139,11 +139,9 @@ def write_trajectory(
         note = parts.note()
         if note is not None and note["identity"] != identity:
             raise StoreError(
-                Problem(
-                    "a stopped run of another input, or with other options, has left its frames here",
-                    file=str(parts.folder),
-                    remedy="choose another -o, or start over with --overwrite",
-                )
+                "a stopped run of another input, or with other options, has left its frames here",
+                file=str(parts.folder),
+                remedy="choose another -o, or start over with --overwrite",
             )
         root = model.sampling.seed if seed is None else seed
         if note is not None:
@@ -209,11 +207,9 @@ class _Recorder:
                 self._restore(state)
             except (KeyError, ValueError, TypeError) as e:
                 raise StoreError(
-                    Problem(
-                        f"what a stopped run of another version has left here cannot be gone on with ({e})",
-                        file=str(self.parts.folder),
-                        remedy="choose another -o, or start over with --overwrite",
-                    )
+                    f"what a stopped run of another version has left here cannot be gone on with ({e})",
+                    file=str(self.parts.folder),
+                    remedy="choose another -o, or start over with --overwrite",
                 ) from None
             return
         self.replica = Replica(
@@ -227,12 +223,10 @@ class _Recorder:
         if not self.every:
             if not rate > 0:
                 raise InputError(
-                    Problem(
-                        "no carrier can hop, so that no time between frames can be chosen",
-                        "every",
-                        allowed="a time",
-                        remedy="give --every, or check counts and hops",
-                    )
+                    "no carrier can hop, so that no time between frames can be chosen",
+                    key="every",
+                    allowed="a time",
+                    remedy="give --every, or check counts and hops",
                 )
             self.every = self.replica.n_carriers / rate
         share = self.replica.acceptance_estimate if self.replica.algorithm == "null_event" else 1.0
@@ -408,32 +402,24 @@ def _check_numbers(frames: int, every: float | None, equilibration: float, repli
 def _check_free(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise StoreError(
-            Problem("exists already", file=str(path), remedy="choose another -o, or replace it with --overwrite")
+            "exists already", file=str(path), remedy="choose another -o, or replace it with --overwrite"
         )  # fmt: skip
 
 
 def _check_host(path: Path, output: Path, immobile: npt.NDArray[np.bool_], overwrite: bool) -> None:
     if os.path.realpath(path) == os.path.realpath(output):
         raise InputError(
-            Problem("is the trajectory itself", "--host", str(path), remedy="choose another name")
+            "is the trajectory itself", key="--host", value=str(path), remedy="choose another name"
         )
     if not immobile.any():
         raise InputError(
-            Problem(
-                "the structure has no sites beside those of the carriers",
-                "--host",
-                str(path),
-                remedy="leave it out, or list the crystal's other atoms among the sites",
-            )
+            "the structure has no sites beside those of the carriers",
+            key="--host",
+            value=str(path),
+            remedy="leave it out, or list the crystal's other atoms among the sites",
         )
     if path.suffix not in (".xyz", ".extxyz"):
         raise InputError(
-            Problem(
-                message="is written as XYZ",
-                key="--host",
-                value=str(path),
-                allowed=".xyz, .extxyz",
-                remedy="rename it",
-            )
+            "is written as XYZ", key="--host", value=str(path), allowed=".xyz, .extxyz", remedy="rename it"
         )
     _check_free(path, overwrite)

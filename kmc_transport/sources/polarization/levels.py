@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from .. import BornCharges, PolarizationPath, match_atoms
 from .images import HopImages
 from .table import DipoleLevel, DipoleTable
@@ -113,7 +113,7 @@ def saddle_dipole_levels(
 
 
 def _wrong(message: str, remedy: str = "", value: object = None, allowed: str = "") -> InputError:
-    return InputError(Problem(message, value=value, remedy=remedy, allowed=allowed))
+    return InputError(message, value=value, remedy=remedy, allowed=allowed)
 
 
 def _only(tensors: FloatArray, atom: int) -> FloatArray:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ..records import Spectrum
 
 __all__ = ["HIGHEST_FREQUENCY", "freeze_spectrum", "highest_frequency", "wrong"]
@@ -22,9 +22,7 @@ def wrong(
     file: str, message: str, remedy: str, *, value: object = None, allowed: str = "", line: int | None = None
 ) -> InputError:
     """Error about a file."""
-    return InputError(
-        Problem(message=message, key="", value=value, allowed=allowed, remedy=remedy, file=file, line=line)
-    )
+    return InputError(message, key="", value=value, allowed=allowed, remedy=remedy, file=file, line=line)
 
 
 def freeze_spectrum(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ..common import fail, library
 from ..files import check_file, read_packed_text
 from ..frame import MOST_ATOMS, unsound
@@ -67,9 +67,7 @@ def require_phonopy(file: str, what: str) -> None:
     try:
         import phonopy  # noqa: F401
     except ImportError as error:
-        raise InputError(
-            Problem(f"{what} and is not installed", file=file, remedy="pip install phonopy")
-        ) from error
+        raise InputError(f"{what} and is not installed", file=file, remedy="pip install phonopy") from error
 
 
 def guard(call: Callable[[], _T], file: str, what: str) -> _T:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ..files import plain_copy, read_packed_text
 from ..records import FloatArray
 from .freeze import wrong
@@ -91,11 +91,9 @@ def fit_random(phonon: Any, dataset: Any, file: str) -> list[str]:
         import symfc  # noqa: F401
     except ImportError as error:
         raise InputError(
-            Problem(
-                "forces of random displacements are fitted by symfc, which is not installed",
-                file=file,
-                remedy="pip install symfc",
-            )
+            "forces of random displacements are fitted by symfc, which is not installed",
+            file=file,
+            remedy="pip install symfc",
         ) from error
     u, f = np.array(dataset["displacements"]), np.array(dataset["forces"])
     moved = guard(lambda: _spanned(phonon, u), file, "phonopy cannot find the symmetry of its cells")

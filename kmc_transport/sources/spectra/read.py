@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ..files import bare_name, check_file, decode, read_content
 from ..records import Spectrum
 from .freeze import wrong
@@ -63,26 +63,18 @@ def read_spectrum(
     """
     if cell not in ("primitive", "unit"):
         raise InputError(
-            Problem(
-                message="no such cell",
-                key="cell",
-                value=cell,
-                allowed="primitive, unit",
-                remedy="say whose phonons are wanted",
-            )
+            "no such cell",
+            key="cell",
+            value=cell,
+            allowed="primitive, unit",
+            remedy="say whose phonons are wanted",
         )
     if mesh is not None and (
         len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh) or math.prod(mesh) > MOST_POINTS
     ):
         allowed = f"three integers >= 1, at most {MOST_POINTS} points"
         raise InputError(
-            Problem(
-                message="is not a mesh",
-                key="mesh",
-                value=list(mesh),
-                allowed=allowed,
-                remedy="give e.g. [4, 4, 4]",
-            )
+            "is not a mesh", key="mesh", value=list(mesh), allowed=allowed, remedy="give e.g. [4, 4, 4]"
         )
     if not isinstance(source, str | Path):
         return read_inline(source, acoustic=bool(acoustic), name=name)

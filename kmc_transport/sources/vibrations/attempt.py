@@ -66,12 +66,10 @@ def check_zero_point(kind: str, zero_point: str, *, form: str = "full", key: str
     if kind != "koettgen":
         if zero_point == "add":
             raise InputError(
-                Problem(
-                    f"the program adds the zero-point energy only for Koettgen's approximate form, not for {kind}",
-                    key,
-                    "zero_point: add",
-                    remedy="add it to the barrier yourself and say zero_point: included, or take kind: koettgen",
-                )
+                f"the program adds the zero-point energy only for Koettgen's approximate form, not for {kind}",
+                key=key,
+                value="zero_point: add",
+                remedy="add it to the barrier yourself and say zero_point: included, or take kind: koettgen",
             )
         classical = kind == "vineyard" and zero_point == "included"
         return ZeroPointTie(
@@ -103,13 +101,7 @@ def check_zero_point(kind: str, zero_point: str, *, form: str = "full", key: str
         )
     allowed = "full with bare; approximate with included or add"
     raise InputError(
-        Problem(
-            message=message,
-            key=key,
-            value=f"form: {form}, zero_point: {zero_point}",
-            allowed=allowed,
-            remedy=remedy,
-        )
+        message, key=key, value=f"form: {form}, zero_point: {zero_point}", allowed=allowed, remedy=remedy
     )
 
 

@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ..records import Spectrum
 from .prefactors import koettgen, zero_point_difference
 from .prepare import ACOUSTIC_LIMIT, prepare_pair
@@ -64,11 +64,9 @@ def convergence_table(
         wanted = list(DEFAULT_MESHES)
     if not wanted:
         raise InputError(
-            Problem(
-                "no mesh is contained in the spectra of both states",
-                "meshes",
-                remedy="sample them on a Gamma-centred mesh, or give functions that compute one",
-            )
+            "no mesh is contained in the spectra of both states",
+            key="meshes",
+            remedy="sample them on a Gamma-centred mesh, or give functions that compute one",
         )
     values = []
     for mesh in wanted:
@@ -102,7 +100,7 @@ def sub_mesh(spectrum: Spectrum, mesh: Sequence[int]) -> Spectrum:
     wanted, full = _mesh(mesh), spectrum.mesh
     if full is None or spectrum.qpoint is None:
         raise InputError(
-            Problem("a plain list of frequencies has no mesh", "mesh", list(mesh), remedy="give a mesh.hdf5")
+            "a plain list of frequencies has no mesh", key="mesh", value=list(mesh), remedy="give a mesh.hdf5"
         )
     if wanted == full:
         return spectrum
@@ -112,13 +110,11 @@ def sub_mesh(spectrum: Spectrum, mesh: Sequence[int]) -> Spectrum:
     share = float(spectrum.weight[inside].sum()) * prod(full)
     if not divides or abs(share - prod(wanted)) > 1e-6 * prod(full):
         raise InputError(
-            Problem(
-                message=f"the mesh {' x '.join(map(str, full))} does not contain this one",
-                key="mesh",
-                value=list(wanted),
-                allowed="divisors of the mesh, Gamma-centred, with its symmetry",
-                remedy="compute it with phonopy from the force constants",
-            )
+            f"the mesh {' x '.join(map(str, full))} does not contain this one",
+            key="mesh",
+            value=list(wanted),
+            allowed="divisors of the mesh, Gamma-centred, with its symmetry",
+            remedy="compute it with phonopy from the force constants",
         )
     weight = spectrum.weight[inside] / spectrum.weight[inside].sum()
     qpoint, frequency = spectrum.qpoint[inside], spectrum.frequency[inside]
@@ -139,13 +135,11 @@ def sub_mesh(spectrum: Spectrum, mesh: Sequence[int]) -> Spectrum:
 def _mesh(mesh: Sequence[int]) -> Mesh:
     if len(mesh) != 3 or any(int(m) != m or m < 1 for m in mesh):
         raise InputError(
-            Problem(
-                message="is not a mesh",
-                key="mesh",
-                value=list(mesh),
-                allowed="three integers >= 1",
-                remedy="give e.g. [4, 4, 4]",
-            )
+            "is not a mesh",
+            key="mesh",
+            value=list(mesh),
+            allowed="three integers >= 1",
+            remedy="give e.g. [4, 4, 4]",
         )
     return int(mesh[0]), int(mesh[1]), int(mesh[2])
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ...units import K_B, H
 from .modes import ModePair, Modes
 
@@ -46,13 +46,11 @@ def log_vineyard(pair: ModePair, points: str = "gamma") -> float:
     """Logarithm of `vineyard` in Hz."""
     if points not in ("gamma", "mesh"):
         raise InputError(
-            Problem(
-                message="no such choice",
-                key="points",
-                value=points,
-                allowed="gamma, mesh",
-                remedy="take the Gamma modes or the mean over the mesh",
-            )
+            "no such choice",
+            key="points",
+            value=points,
+            allowed="gamma, mesh",
+            remedy="take the Gamma modes or the mean over the mesh",
         )
     if points == "mesh":
         return (
@@ -64,11 +62,9 @@ def log_vineyard(pair: ModePair, points: str = "gamma") -> float:
     if len(start) != len(top) + 1:
         none = not len(start) and not len(top)
         raise InputError(
-            Problem(
-                "Vineyard's formula needs the modes at Gamma, one more in the initial state",
-                value="no Gamma point in the mesh" if none else f"{len(start)} and {len(top)} modes",
-                remedy="sample a Gamma-centred mesh, such as [1, 1, 1]",
-            )
+            "Vineyard's formula needs the modes at Gamma, one more in the initial state",
+            value="no Gamma point in the mesh" if none else f"{len(start)} and {len(top)} modes",
+            remedy="sample a Gamma-centred mesh, such as [1, 1, 1]",
         )
     return math.log(_THZ) + float(np.log(start).sum() - np.log(top).sum())
 
@@ -87,13 +83,11 @@ def log_koettgen(pair: ModePair, temperature: float, form: str = "full") -> floa
     """Logarithm of `koettgen` in Hz; finite at any temperature."""
     if form not in FORMS:
         raise InputError(
-            Problem(
-                message="no such form",
-                key="form",
-                value=form,
-                allowed=", ".join(FORMS),
-                remedy="full is eq 6, approximate is eq 7 of Lei & Abate",
-            )
+            "no such form",
+            key="form",
+            value=form,
+            allowed=", ".join(FORMS),
+            remedy="full is eq 6, approximate is eq 7 of Lei & Abate",
         )
     kt = K_B * _checked(temperature)
     result = math.log(kt / H) + _log_bose(pair.initial, kt) - _log_bose(pair.saddle, kt)
@@ -136,13 +130,11 @@ def _sum(values: FloatArray, modes: Modes) -> float:
 def _checked(temperature: float) -> float:
     if not 0 < temperature < math.inf:
         raise InputError(
-            Problem(
-                message="the temperature is not usable",
-                key="temperature",
-                value=temperature,
-                allowed="> 0 K",
-                remedy="give it in kelvin",
-            )
+            "the temperature is not usable",
+            key="temperature",
+            value=temperature,
+            allowed="> 0 K",
+            remedy="give it in kelvin",
         )
     return float(temperature)
 
@@ -151,10 +143,8 @@ def exp_checked(log_value: float, where: str) -> float:
     """``exp`` of the logarithm of a frequency, with an error instead of infinity or zero."""
     if abs(log_value) > 700:
         raise InputError(
-            Problem(
-                f"the attempt frequency cannot be written as a number {where}",
-                value=f"exp({log_value:.6g}) Hz",
-                remedy="work with its logarithm, or raise the temperature",
-            )
+            f"the attempt frequency cannot be written as a number {where}",
+            value=f"exp({log_value:.6g}) Hz",
+            remedy="work with its logarithm, or raise the temperature",
         )
     return math.exp(log_value)

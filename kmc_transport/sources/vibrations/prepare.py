@@ -103,12 +103,10 @@ def prepare_pairs(
         excess = end.count - top.count
         if abs(excess - 1) > 1e-6:
             raise InputError(
-                Problem(
-                    f"the {end.name} must have exactly one mode more than the saddle",
-                    value=f"{excess:.6g} more ({end.count:.6g} against {top.count:.6g})",
-                    allowed="1",
-                    remedy="give complete spectra of the same atoms; the saddle's reaction mode is left out here",
-                )
+                f"the {end.name} must have exactly one mode more than the saddle",
+                value=f"{excess:.6g} more ({end.count:.6g} against {top.count:.6g})",
+                allowed="1",
+                remedy="give complete spectra of the same atoms; the saddle's reaction mode is left out here",
             )
     modes = [s.modes() for s in sides]
     lines = tuple(log)
@@ -163,12 +161,10 @@ def _check_cells(sides: Sequence[Side], log: list[str]) -> None:
         both = f"{first.name} and {side.name}"
         if a.n_atoms is not None and b.n_atoms is not None and a.n_atoms != b.n_atoms:
             raise InputError(
-                Problem(
-                    f"{both} do not have the same number of atoms",
-                    value=f"{a.n_atoms} ({a.source}) and {b.n_atoms} ({b.source})",
-                    remedy="give phonons of the same supercell; if only the primitive cells of phonopy's forces"
-                    " differ, say cell: unit",
-                )
+                f"{both} do not have the same number of atoms",
+                value=f"{a.n_atoms} ({a.source}) and {b.n_atoms} ({b.source})",
+                remedy="give phonons of the same supercell; if only the primitive cells of phonopy's forces"
+                " differ, say cell: unit",
             )
         if a.mesh is not None and b.mesh is not None and a.mesh != b.mesh:
             log.append(f"{both}: meshes differ, {_product(a.mesh)} and {_product(b.mesh)}")
@@ -177,12 +173,10 @@ def _check_cells(sides: Sequence[Side], log: list[str]) -> None:
         volumes = [abs(float(np.linalg.det(s.cell))) for s in (a, b) if s.cell is not None]
         if abs(volumes[0] / volumes[1] - 1) > 0.01:
             raise InputError(
-                Problem(
-                    f"{both} do not have the same cell",
-                    value=f"volumes {volumes[0]:.4f} and {volumes[1]:.4f} Å³",
-                    allowed="equal within 1 %",
-                    remedy="compute both in the same supercell; the files may be mixed up",
-                )
+                f"{both} do not have the same cell",
+                value=f"volumes {volumes[0]:.4f} and {volumes[1]:.4f} Å³",
+                allowed="equal within 1 %",
+                remedy="compute both in the same supercell; the files may be mixed up",
             )
         if not np.allclose(a.cell, b.cell, atol=0.01 * volumes[0] ** (1 / 3)):
             log.append(f"{both}: cells of the same volume with other vectors")
@@ -198,13 +192,11 @@ def _drop_acoustic(sides: Sequence[Side], limit: float, log: list[str]) -> None:
     if max(weights) - min(weights) > 1e-9:
         excess = 3 * (max(weights) - min(weights))
         raise InputError(
-            Problem(
-                "the Gamma point has different weights, so leaving out its acoustic modes would unbalance the states",
-                value=", ".join(f"{s.name} {fraction(w)}" for s, w in zip(sides, weights, strict=True))
-                + f"; {1 + excess:.4g} or {1 - excess:.4g} modes in excess instead of 1",
-                allowed="equal weights",
-                remedy="sample all states on the same mesh",
-            )
+            "the Gamma point has different weights, so leaving out its acoustic modes would unbalance the states",
+            value=", ".join(f"{s.name} {fraction(w)}" for s, w in zip(sides, weights, strict=True))
+            + f"; {1 + excess:.4g} or {1 - excess:.4g} modes in excess instead of 1",
+            allowed="equal weights",
+            remedy="sample all states on the same mesh",
         )
     for side in sides:
         if side.gamma is None or side.spectrum.without_acoustic:
@@ -227,13 +219,11 @@ def _drop_acoustic(sides: Sequence[Side], limit: float, log: list[str]) -> None:
 
 def _refuse_acoustic(side: Side, modes: FloatArray, limit: float) -> None:
     raise InputError(
-        Problem(
-            f"the {side.name} has no three acoustic modes at Gamma",
-            value=f"nearest to zero: {listed(modes)} THz ({side.spectrum.source})",
-            allowed=f"below {limit:g} THz",
-            remedy="symmetrise the force constants (acoustic sum rule), raise acoustic_limit, or say that the list is"
-            " without them (acoustic: removed)",
-        )
+        f"the {side.name} has no three acoustic modes at Gamma",
+        value=f"nearest to zero: {listed(modes)} THz ({side.spectrum.source})",
+        allowed=f"below {limit:g} THz",
+        remedy="symmetrise the force constants (acoustic sum rule), raise acoustic_limit, or say that the list is"
+        " without them (acoustic: removed)",
     )
 
 
@@ -251,15 +241,13 @@ def _drop_reaction(start: Side, top: Side, how: str, log: list[str]) -> None:
         if n_imaginary < n_q:
             found = f"{n_imaginary} of {n_q} q-points have one" if n_imaginary else "all modes are real"
             raise InputError(
-                Problem(
-                    "the saddle has no imaginary branch, so its reaction mode is not known",
-                    value=f"{found}; lowest at Gamma or first q-point {lowest[top.gamma or 0]:.4g} THz"
-                    f" ({top.spectrum.source})",
-                    allowed="one imaginary mode at every q-point",
-                    remedy="check that it is a saddle (a branch imaginary only near Gamma can be sampled at Gamma"
-                    " alone); for a constrained minimum, as a localised polaron, say reaction_mode: lowest; or give"
-                    " a list without the reaction mode",
-                )
+                "the saddle has no imaginary branch, so its reaction mode is not known",
+                value=f"{found}; lowest at Gamma or first q-point {lowest[top.gamma or 0]:.4g} THz"
+                f" ({top.spectrum.source})",
+                allowed="one imaginary mode at every q-point",
+                remedy="check that it is a saddle (a branch imaginary only near Gamma can be sampled at Gamma"
+                " alone); for a constrained minimum, as a localised polaron, say reaction_mode: lowest; or give"
+                " a list without the reaction mode",
             )
         which = first
     else:
@@ -295,14 +283,12 @@ def _treat_imaginary(sides: Sequence[Side], policy: str, floor: float | None, lo
         for side, bad in zip(sides, unstable, strict=True):
             describe(lines, side, bad, "")
         raise InputError(
-            Problem(
-                message="imaginary or vanishing modes have no partition function",
-                key="imaginary",
-                value="; ".join(lines),
-                allowed=f"every mode above {VANISHING:g} THz",
-                remedy="relax further, use a larger supercell, or name a policy: imaginary: pair-drop, floor or abs"
-                " (a list with acoustic modes: say acoustic: included)",
-            )
+            "imaginary or vanishing modes have no partition function",
+            key="imaginary",
+            value="; ".join(lines),
+            allowed=f"every mode above {VANISHING:g} THz",
+            remedy="relax further, use a larger supercell, or name a policy: imaginary: pair-drop, floor or abs"
+            " (a list with acoustic modes: say acoustic: included)",
         )
     if policy == "pair-drop":
         match_qpoints(sides)
@@ -317,13 +303,11 @@ def _treat_imaginary(sides: Sequence[Side], policy: str, floor: float | None, lo
     for side, bad in zip(sides, unstable, strict=True):
         if (side.kept & (np.abs(side.nu) <= VANISHING)).any():
             raise InputError(
-                Problem(
-                    message=f"a mode of the {side.name} vanishes, so its absolute value does not help",
-                    key="imaginary",
-                    value="abs",
-                    allowed="pair-drop, floor",
-                    remedy="if it is an acoustic mode of a list, say acoustic: included; else choose another policy",
-                )
+                f"a mode of the {side.name} vanishes, so its absolute value does not help",
+                key="imaginary",
+                value="abs",
+                allowed="pair-drop, floor",
+                remedy="if it is an acoustic mode of a list, say acoustic: included; else choose another policy",
             )
         if bad.any():
             describe(log, side, bad, "taken by absolute value")

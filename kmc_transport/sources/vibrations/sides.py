@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, Problem
+from ...errors import InputError
 from ..records import Spectrum
 from .modes import Modes
 
@@ -80,11 +80,9 @@ def match_qpoints(sides: Sequence[Side]) -> None:
                 break
     else:
         raise InputError(
-            Problem(
-                "pair-drop needs the same q-points in all states",
-                value=", ".join(f"{s.name} {len(s.nu)} points" for s in sides),
-                remedy="sample all on the same mesh without symmetry (phonopy: --nomeshsym), or choose another policy",
-            )
+            "pair-drop needs the same q-points in all states",
+            value=", ".join(f"{s.name} {len(s.nu)} points" for s in sides),
+            remedy="sample all on the same mesh without symmetry (phonopy: --nomeshsym), or choose another policy",
         )
     for side, order in zip(sides, orders, strict=True):
         side.nu, side.kept, side.weight = side.nu[order], side.kept[order], side.weight[order]
