@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import plain
 from ..report import Column, Table
 from ..report.numbers import MISSING
+from .terminal import tell
 
 if TYPE_CHECKING:
     from ..runs.pipeline import Progress
@@ -112,17 +113,14 @@ class Live:
 
     def _say_what_is_there(self, p: Progress) -> None:
         for path in p.damaged:
-            print(
-                f"kmc-transport: damaged, or of another point: {path}: simulated anew",
-                file=sys.stderr,
-            )
+            tell(f"damaged, or of another point: {path}: simulated anew")
         if self.quiet or not (p.kept or p.outside):
             return
         missing = p.points - p.kept
         text = f"{p.kept} of {p.points} points are there already, {missing or 'none'} to simulate"
         if p.outside:
             text += f"; {p.outside} of another grid or sampling stay in the folder, outside this table"
-        print(f"kmc-transport: {text}", file=sys.stderr)
+        tell(text)
 
     def _picture(self, p: Mapping[str, Any]) -> Any:
         from rich.console import Group

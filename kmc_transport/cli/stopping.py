@@ -2,7 +2,8 @@
 
 The first of them raises KeyboardInterrupt, so that what was done is saved. Python does so between two of its own
 instructions only: where a compiled routine keeps it longer, and where the saving does not come to its end, the process
-ends hard, which harms nothing on disk (every file is written whole or not at all). So does a second signal.
+ends hard, which harms nothing on disk (every file is written whole or not at all). So does a second signal. A library
+that swallows the KeyboardInterrupt, or makes an error of its own of it, does not keep it from those who called.
 """
 
 from __future__ import annotations
@@ -47,11 +48,16 @@ def stopped_by_signals() -> Iterator[None]:
     _thread.start_new_thread(_watch, (source, frozenset(heard), noticed))
     try:
         yield
+    except Exception:
+        if not noticed:
+            raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(wake_up)
         os.close(into)  # the watch ends
+    if noticed:
+        raise KeyboardInterrupt
 
 
 def _watch(source: int, heard: frozenset[int], noticed: list[int]) -> None:

@@ -315,7 +315,6 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
             any_exact |= _exact_line(ax, x, exact[:, f, c], color=color)
         for i, f in enumerate(drawn):
             face = color if cell.field[f] == 0 else "white"
-            size = 4.5 + 1.6 * i  # the markers of fields that agree surround each other
             _errorbars(
                 ax,
                 x,
@@ -325,7 +324,7 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
                 color=color,
                 marker=MARKERS[i],
                 markerfacecolor=face if i == 0 else "none",
-                markersize=size,
+                markersize=_size(i),
                 zorder=4 - 0.1 * i,
             )
     handles = [_swatch(PALETTE[c % len(PALETTE)], cell.label(c)) for c in range(len(cell.carriers))]
@@ -333,12 +332,17 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
         zero = cell.field[f] == 0
         label = "zero field (Einstein)" if zero else f"$E$ = {_power(cell.field[f])} V/m"
         face = "0.35" if zero else "none"
-        handles.append(_proxy(marker=MARKERS[i], markerfacecolor=face, markersize=4.5 + 1.0 * i, label=label))
+        handles.append(_proxy(marker=MARKERS[i], markerfacecolor=face, markersize=_size(i), label=label))
     if any_exact:
         handles.append(_proxy(linestyle="-", label="exact"))
     ax.set_xlabel(r"1000 / $T$  (K$^{-1}$)")
     ax.legend(handles=[*handles, *cell.doubtful], loc="best")
     _kelvin_axis(ax, cell.temperature)
+
+
+def _size(field: int) -> float:
+    """Of the markers of a field: those of fields that agree surround each other."""
+    return 4.5 + 1.6 * field
 
 
 def _kelvin_axis(ax: Axes, temperature: FloatArray) -> None:
@@ -428,12 +432,14 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
     handles = [
         _proxy(
             marker=MARKERS[c % len(MARKERS)],
-            linestyle=dashes[c % len(dashes)] if any_exact else "none",
+            linestyle=dashes[c % len(dashes)] if any_exact and len(cell.carriers) > 1 else "none",
             color="0.35" if colors is not None else PALETTE[c % len(PALETTE)],
-            label=cell.label(c) + (", line: exact" if any_exact else ""),
+            label=cell.label(c),
         )
         for c in range(len(cell.carriers))
     ]
+    if any_exact:
+        handles.append(_proxy(linestyle="-", label="exact"))
     ax.legend(
         handles=[*handles, *cell.doubtful],
         loc="best",

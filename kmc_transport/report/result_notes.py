@@ -78,7 +78,7 @@ def _how(d: Arrays) -> Iterator[str]:
         )
     yield (
         "D tracer along: component of the tracer's diffusion tensor along that direction. In parentheses: standard "
-        "error of the last digits, of the sampling alone."
+        "error of the last digits, without the barriers' uncertainty."
     )
     yield _barriers(d)
     algorithms = sorted({str(a) for a in np.ravel(d.get("algorithm", [])) if a})

@@ -17,6 +17,7 @@ import pytest
 
 from kmc_transport.cli import terminal
 from kmc_transport.cli.app import main
+from kmc_transport.cli.stopping import stopped_by_signals
 from tests.sweeps import INPUT
 
 ROOT = Path(__file__).parents[2]
@@ -155,3 +156,27 @@ def test_ctrl_c_at_any_moment(delay: float, tmp_path: Path) -> None:
         process.kill()
     assert process.returncode in (0, 130)  # 0: it was done before
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("becomes", [None, RuntimeError])
+def test_an_interrupt_that_a_library_swallows(becomes: type[Exception] | None) -> None:
+    """Or turns into an error of its own: it is one all the same."""
+
+    def library() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            if becomes:
+                raise becomes from None
+
+    with pytest.raises(KeyboardInterrupt), stopped_by_signals():
+        library()
+
+
+def test_a_wrong_whole_number_is_told_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("zero", "0", "1.5"):
+        with pytest.raises(SystemExit) as caught:
+            main(["run", "a.yaml", "--workers", wrong])
+        assert caught.value.code == 2
+        told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+        assert f"'--workers': given: '{wrong}', allowed: a whole number, at least 1" in told

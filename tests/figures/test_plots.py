@@ -162,7 +162,7 @@ def test_a_sweep_of_twenty_temperatures_shows_all_of_them() -> None:
     _, velocity = panels(figure)
     assert len(velocity.containers) == 20
     assert all(c.has_yerr and len(c.lines[0].get_xdata()) == 20 for c in velocity.containers)
-    assert len(legend(velocity)) == 1  # colours tell the temperature
+    assert legend(velocity) == ["hole polaron", "exact"]  # colours tell the temperature
     bar = next(a for a in figure.axes if "K" in a.get_ylabel() and a not in panels(figure))
     ticks = [float(t.get_text()) for t in bar.get_yticklabels()]
     assert ticks == temperatures[::2].tolist()

@@ -1,0 +1,134 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from .terminal import tell
+
+if TYPE_CHECKING:
+    from ..model.model import Model
+
+__all__ = [
+    "Classical",
+    "Csv",
+    "FieldVector",
+    "Input",
+    "Json",
+    "Replace",
+    "Run",
+    "Settings",
+    "Show",
+    "Temperature",
+    "at_least",
+    "check_target",
+    "field_vector",
+    "load",
+    "say_damaged",
+    "this_command",
+]
+
+
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Input file (YAML).", show_default=False)]
+Classical = Annotated[
+    bool,
+    typer.Option(
+        "--classical",
+        help="Take the classical response of every hop (nominal charge times the migrating atom's displacement): a "
+        "diagnostic.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Replace a value of the input, such as sampling.seed=8; the value is YAML. May be given again.",
+        metavar="KEY=VALUE",
+    ),
+]
+Show = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--show",
+        help="Show this column too, such as conductivity or haven_ratio, or `all`. May be given again; a wrong name "
+        "lists them.",
+        metavar="COLUMN",
+    ),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")]
+Replace = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is there even if kmc-transport did not write it.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print plain data as JSON instead of tables.")]
+Temperature = Annotated[
+    float | None, typer.Option("-T", "--temperature", help="K. Default: the first of the input.")
+]
+FieldVector = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(help="Field vector, Cartesian, V/m. Default: none.", metavar="EX EY EZ"),
+]
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Result file, or folder of points (NAME.points).", show_default=False),
+]
+
+
+def at_least(smallest: int, *names: str, **more: Any) -> Any:
+    """Option for a whole number; typer's own says of a wrong one neither what was given nor what is allowed."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = smallest - 1
+        if number < smallest:
+            raise typer.BadParameter(f"given: {text!r}, allowed: a whole number, at least {smallest}")
+        return number
+
+    return typer.Option(*names, parser=read, metavar="N", **more)
+
+
+def load(path: Path, classical: bool = False, settings: list[str] | None = None) -> Model:
+    from ..input import load_model, load_model_text
+    from ..input.document import read_text
+    from ..input.settings import with_settings
+    from ..model import classical_model
+
+    if settings:
+        model = load_model_text(with_settings(read_text(path), settings), str(path), path.parent)
+    else:
+        model = load_model(path)
+    return classical_model(model) if classical else model
+
+
+def field_vector(given: tuple[float, float, float] | None) -> list[float]:
+    """V/m, as options have it, in V/Å; none is zero."""
+    return [1e-10 * x for x in given or (0.0, 0.0, 0.0)]
+
+
+def this_command() -> str:
+    """As it was typed, for the records."""
+    return shlex.join(["kmc-transport", *sys.argv[1:]])
+
+
+def check_target(target: Path) -> None:
+    """Before any work: can a result file be written there?"""
+    wrong = None
+    if target.suffix != ".h5":
+        wrong = ("is not the name of a result file", "a name ending in .h5")
+    elif target.is_dir():
+        wrong = ("is a folder", "a file name")
+    elif not target.parent.is_dir():
+        wrong = ("lies in a folder that does not exist", "an existing folder")
+    if wrong:
+        raise InputError(wrong[0], key="-o", value=str(target), allowed=wrong[1], remedy="choose another -o")
+
+
+def say_damaged(path: Path) -> None:
+    tell(f"damaged, or of another point: {path}: run the input again, and it is simulated anew")

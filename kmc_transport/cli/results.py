@@ -1,0 +1,130 @@
+"""What a run has found: the commands `results`, `status` and `plot`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Csv, Json, Replace, Run, Show, say_damaged
+from .stopping import stopped_by_signals
+from .terminal import print_csv, print_json
+from .terminal import print_plain as print
+
+__all__ = ["plot", "results", "status"]
+
+
+def results(
+    run: Run,
+    temperature: Annotated[
+        list[float] | None, typer.Option("-T", "--temperature", help="Only this one, K; may be given again.")
+    ] = None,
+    field: Annotated[
+        list[float] | None, typer.Option("--field", help="Only this strength, V/m; may be given again.")
+    ] = None,
+    direction: Annotated[
+        list[str] | None, typer.Option("--direction", help="Only this direction, as the input wrote it.")
+    ] = None,
+    carrier: Annotated[list[str] | None, typer.Option("--carrier", help="Only this species.")] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Only what is missing, failed or not accurate.")
+    ] = False,
+    show: Show = None,
+    csv: Csv = False,
+    as_json: Json = False,
+) -> None:
+    """Show the table of a run, finished or not."""
+    from ..report import arrhenius_table, print_tables, results_table, select_results
+    from ..runs.table import load_table
+
+    dataset = load_table(run, on_damaged=say_damaged)
+    chosen = select_results(
+        dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
+    )
+    table = results_table(chosen).showing(show or ())
+    if unfinished:
+        table = table.only(not row["converged"] for row in table.data)
+    if csv:
+        print_csv(table.data)
+        return
+    fit = arrhenius_table(dataset)
+    if as_json:
+        print_json(
+            {"results": table.data, "arrhenius": [] if fit is None else fit.data, "notes": table.notes}
+        )
+        return
+    print_tables(table, *([] if fit is None or unfinished else [fit]))
+
+
+def status(run: Run, as_json: Json = False) -> None:
+    """Say how far a run is, from another terminal too, and what failed."""
+    from ..report import print_tables
+    from ..store import read_status
+    from .live import progress_text, worst_table
+
+    found = read_status(run)
+    facts = {
+        **{k: getattr(found, k) for k in ("points", "done", "failed", "missing", "started", "outside")},
+        "running": found.alive,
+        "result_file": found.has_result,
+        "folder": found.has_folder,
+        "progress": list(found.notes),
+        "failures": [vars(f) for f in found.failures],
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print(
+        f"{found.path}: {found.done} of {found.points} points done, {found.failed} failed, {found.missing} missing"
+        + (f" ({found.started} of them begun)" if found.started else "")
+    )
+    if found.outside:
+        print(f"{found.outside} points of another grid or sampling are in the folder too")
+    for note in found.notes:
+        if found.alive and not note["finished"]:
+            print(f"process {note['process']} on {note['host']}, {note['time']}: {progress_text(note)}")
+            worst = worst_table(note["worst"])
+            if worst.rows:
+                print_tables(worst)
+    if not found.has_folder:
+        print("the folder of points is gone: counted in the result file")
+    elif not found.alive:
+        print("no run is at work" + ("" if not found.missing else "; running the input again goes on"))
+    for failure in found.failures:
+        strength = sum(x * x for x in failure.field) ** 0.5 * 1e10
+        print(f"failed: {failure.temperature:g} K, {strength:.3g} V/m: {failure.reason}")
+
+
+def plot(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS.h5", help="Result file.", show_default=False)],
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="OTHER.h5",
+            help="A second one, for comparison: the same input with --classical, say.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here."),
+    ] = None,
+    overwrite: Replace = False,
+) -> None:
+    """Draw mobility and drift velocity against temperature and field; of two runs, side by side with their ratio."""
+    with stopped_by_signals():
+        from ..store import open_results
+
+        if other is None:
+            from ..figures.results import plot_results
+
+            picture = output or Path(results.with_suffix(".png").name)
+            plot_results(open_results(results), picture, overwrite=overwrite)
+        else:
+            from ..figures.comparison import plot_comparison
+
+            picture = output or Path(f"{results.stem}-and-{other.stem}.png")
+            pair = (open_results(results), open_results(other))
+            plot_comparison([pair], picture, labels=(results.stem, other.stem), overwrite=overwrite)
+    print(f"Picture: {picture}")
