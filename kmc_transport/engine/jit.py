@@ -48,13 +48,14 @@ def jit(function: F, **more: Any) -> F:
     numba raises while decorating when neither the package's folder, ``NUMBA_CACHE_DIR`` nor the home folder
     can be written; then every process compiles for itself. numba notices a change of the file that holds the
     kernel it loads, not of a function inlined from elsewhere, so the sources of all kernels are made part of the
-    stamp that it compares. Where that is not possible (another numba), every process compiles for itself.
+    version that it compares (before it reads on: a class that is gone would fail there). Where that is not possible
+    (another numba), every process compiles for itself.
     """
     try:
         compiled = numba.njit(cache=True, **OPTIONS, **more)(function)
         if not PLAIN:
             file = compiled._cache._cache_file
-            file._source_stamp = (file._source_stamp, _sources())
+            file._version = (file._version, _sources())
     except (AttributeError, RuntimeError):
         return numba.njit(**OPTIONS, **more)(function)
     return compiled

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..energies.supercell import depends_on_configuration
 from ..errors import InputError, KmcTransportError
 from ..model.potentials import Difference, solve_potential
 from ..rates.catalog import RateCatalog
-from ..rates.enumerated import ManyConfigurations, depends_on_configuration
+from ..rates.enumerated import ManyConfigurations
 from ..units import K_B
 from .chain import ChainSolution, solve_chain
 from .states import StateSpace, enumerate_states

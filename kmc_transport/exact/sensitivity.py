@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..energies.supercell import depends_on_configuration
 from ..errors import InputError
 from ..model.model import Model, frozen_array
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..rates.configuration import ConfigurationRates
-from ..rates.enumerated import depends_on_configuration
 from ..units import K_B
 from .solve import ALONE, MAX_STATES, ExactTransport, solve_exact
 

@@ -9,15 +9,15 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from ..energies.supercell import depends_on_configuration, translational
 from ..errors import InputError
 from ..model.model import Model, frozen_array
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..rates.checks import site_function_residual
-from ..rates.enumerated import depends_on_configuration
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .ensemble import Averages, site_law_of, solve_space
-from .states import count_states, enumerate_states, translational
+from .states import count_states, enumerate_states
 
 __all__ = ["ExactTransport", "applies", "best_anchor", "solve_exact"]
 

@@ -6,23 +6,16 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
+from ..energies.supercell import list_configurations, open_sites, translational
 from ..errors import TooManyStates
 from ..model.model import Model, frozen_array
 from .chain import connected_components
 
-__all__ = [
-    "StateSpace",
-    "count_states",
-    "enumerate_states",
-    "list_configurations",
-    "open_sites",
-    "translational",
-]
+__all__ = ["StateSpace", "count_states", "enumerate_states"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -63,7 +56,7 @@ class StateSpace:
 
     def configurations(self) -> npt.NDArray[np.int16]:
         """(n_states, n_flat) 0 for an empty site, a + 1 for species a; listed anew at each call: they may be large."""
-        rows = _configurations(self.model, self.numbers, self.anchor, math.prod(self.supercell))
+        rows = list_configurations(self.model, self.numbers, self.anchor, math.prod(self.supercell))
         rows[rows > len(self.numbers)] = (self.anchor or 0) + 1
         return rows
 
@@ -101,21 +94,8 @@ def count_states(
     return total
 
 
-def translational(model: Model) -> bool:
-    """Whether all cells of the supercell are alike: no quenched disorder."""
-    d = model.disorder
-    return d is None or all(x is None for x in (d.site_energy, d.barrier, d.blocked))
-
-
 def _blocked(model: Model) -> npt.NDArray[np.bool_] | None:
     return None if model.disorder is None else model.disorder.blocked
-
-
-def open_sites(model: Model, n_cells: int) -> npt.NDArray[np.bool_]:
-    """(S, n_flat) whether a carrier may sit on a site of the supercell."""
-    allowed = np.tile(model.allowed_sites, (1, n_cells))
-    blocked = _blocked(model)
-    return allowed if blocked is None else allowed & ~blocked
 
 
 def _ways(sites: dict[tuple[bool, ...], int], numbers: tuple[int, ...]) -> int:
@@ -176,7 +156,7 @@ def enumerate_states(
     shape = np.array(supercell)
     alike, blocked = translational(model), _blocked(model)
     cells = np.indices(supercell).reshape(3, -1).T
-    occupation = _configurations(model, numbers, anchor, len(cells))
+    occupation = list_configurations(model, numbers, anchor, len(cells))
 
     def shifted(cell: IntArray) -> IntArray:
         """(n_cells,) index of the cell ``cell`` away from each."""
@@ -249,38 +229,3 @@ def enumerate_states(
         component=frozen_array(connected_components(len(key), origin, target), np.int64),
         site_count=frozen_array(site_count, np.int64),
     )
-
-
-def list_configurations(model: Model, numbers: tuple[int, ...]) -> npt.NDArray[np.int16]:
-    """(n, n_flat) all configurations of ``numbers`` carriers in the model's supercell."""
-    return _configurations(model, numbers, None, model.n_cells)
-
-
-def _configurations(
-    model: Model, numbers: tuple[int, ...], anchor: int | None, n_cells: int
-) -> npt.NDArray[np.int16]:
-    """(n_states, n_cells * n_sites): 0 empty, a + 1 species a, S + 1 the tagged one (in cell 0 if cells are alike)."""
-    n_sites = model.structure.n_sites
-    allowed = open_sites(model, n_cells)
-    empty = np.zeros(n_cells * n_sites, np.int16)
-    rows = [empty]
-    left = list(numbers)
-    if anchor is not None:
-        left[anchor] -= 1
-        rows = []
-        places = allowed[anchor, :n_sites] if translational(model) else allowed[anchor]
-        for site in np.flatnonzero(places):
-            row = empty.copy()
-            row[site] = len(numbers) + 1
-            rows.append(row)
-    for a, number in enumerate(left):
-        if number == 0:
-            continue
-        grown = []
-        for row in rows:
-            for chosen in combinations(np.flatnonzero(allowed[a] & (row == 0)).tolist(), number):
-                new = row.copy()
-                new[list(chosen)] = a + 1
-                grown.append(new)
-        rows = grown
-    return np.array(rows).reshape(len(rows), len(empty))

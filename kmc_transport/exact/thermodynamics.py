@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..energies.configuration import ConfigurationEnergy
+from ..energies.supercell import list_configurations
 from ..errors import InputError, TooManyStates
 from ..model.model import Model
 from ..rates.catalog import RateCatalog
-from ..rates.enumerated import ManyConfigurations
 from ..units import K_B
 from .ensemble import log_frequency_weight
 from .solve import MAX_STATES
-from .states import count_states, list_configurations
+from .states import count_states
 
 __all__ = ["Thermodynamics", "thermodynamic_factor"]
 
@@ -107,9 +108,9 @@ def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> 
 def _energies(catalog: RateCatalog, model: Model, numbers: tuple[int, ...]) -> FloatArray:
     """Energies of all configurations of ``numbers`` carriers; ln of frequency ratios as free energies of sites."""
     carriers = tuple(replace(c, count=n) for c, n in zip(model.carriers, numbers, strict=True))
-    other = replace(catalog, model=replace(model, carriers=carriers))
-    rows = list_configurations(other.model, numbers)
-    energy = ManyConfigurations(other).energies(rows)
+    other = replace(model, carriers=carriers)
+    rows = list_configurations(other, numbers)
+    energy = ConfigurationEnergy(other).energies(rows)
     weight = np.tile(log_frequency_weight(catalog), (1, model.n_cells))
     for a in range(len(numbers)):
         energy = energy - K_B * catalog.temperature * ((rows == a + 1) @ weight[a])

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from ..energies.supercell import depends_on_configuration, list_configurations, moved, open_sites
 from ..errors import RateError
 from ..model.model import Model
 from ..units import K_B
 from .catalog import RateCatalog
 from .checks import TOLERANCE, describe_hop
 from .configuration import ConfigurationRates
-from .enumerated import ManyConfigurations, depends_on_configuration
-from .local import LocalEnergies
+from .enumerated import ManyConfigurations
 
 __all__ = ["check_configurations", "random_configuration"]
 
@@ -27,17 +27,9 @@ SAMPLES = 8
 """Hops that are looked at by default, in one random configuration."""
 
 
-def open_places(model: Model) -> npt.NDArray[np.bool_]:
-    """(S, n_flat) sites of the supercell that each species may occupy."""
-    allowed = np.tile(model.allowed_sites, (1, model.n_cells))
-    if model.disorder is not None and model.disorder.blocked is not None:
-        allowed = allowed & ~model.disorder.blocked
-    return allowed
-
-
 def random_configuration(model: Model, random: np.random.Generator) -> IntArray | None:
     """(n_flat,) the model's carriers on random places; None when 20 trials found none (very crowded lattices)."""
-    allowed = open_places(model)
+    allowed = open_sites(model, model.n_cells)
     order = np.argsort([int(row.sum()) - c.count for row, c in zip(allowed, model.carriers, strict=True)])
     for _ in range(20):
         occupation = np.zeros(allowed.shape[1], np.int64)
@@ -68,27 +60,23 @@ def check_configurations(catalog: RateCatalog, *, samples: int | None = None, se
     model = catalog.model
     if not depends_on_configuration(model):
         return 0
-    many = ManyConfigurations(catalog)
-    rates = many.one
+    rates = ManyConfigurations(catalog)
     net, kt = model.network, K_B * catalog.temperature
     worst, count, told = 0.0, 0, (0, 0.0, 0.0)
     random = np.random.default_rng(seed)
-    local = LocalEnergies(rates)
     for occupation, hop, cell in _cases(rates, samples, random):
         origin, target = rates.ends(hop, cell)
-        after = occupation.copy()
-        after[origin] = 0
-        after[target] = occupation[origin]
+        after = moved(occupation, origin, target)
         back, end = int(net.reverse[hop]), (cell + net.cell[hop]) % rates.size
-        difference = local.difference(occupation, hop, cell)
-        again = local.difference(after, back, end)
+        difference = rates.change(occupation, origin, target)
+        again = rates.change(after, target, origin)
         ratio = 0.0
         for sign, row, which, start, energy in (
             (1, occupation, hop, cell, difference),
             (-1, after, back, end, again),
         ):
-            shift = many.barrier_shifts(row[None], which, int(rates.flat(0, start)) // rates.n_sites)
-            ratio += sign * float(many.log_rates(which, np.array([energy]), shift)[0])
+            shift = rates.barrier_shifts(row[None], which, int(rates.flat(0, start)) // rates.n_sites)
+            ratio += sign * float(rates.log_rates(which, np.array([energy]), shift)[0])
         frequencies = math.log(catalog.attempt_frequency[hop] / catalog.attempt_frequency[back])
         expected = frequencies - (difference - float(catalog.work[hop])) / kt
         miss = abs(ratio - expected) / (1 + abs(expected))
@@ -140,26 +128,14 @@ def _cases(
                         break
 
 
-def _all_configurations(model: Model) -> list[IntArray] | None:
-    """All configurations of a tiny cell, None where there are too many."""
+def _all_configurations(model: Model) -> IntArray | None:
+    """All configurations of a tiny cell, None where there are too rates."""
     directed = model.network.n_hops * model.n_cells
     if directed > EXHAUSTIVE:
         return None
-    allowed = open_places(model)
-    ways = 1
-    for row, c in zip(allowed, model.carriers, strict=True):
-        ways *= math.comb(int(row.sum()), c.count)
+    numbers, ways = tuple(c.count for c in model.carriers), 1
+    for row, number in zip(open_sites(model, model.n_cells), numbers, strict=True):
+        ways *= math.comb(int(row.sum()), number)
         if ways * directed > EXHAUSTIVE:
             return None
-    from itertools import combinations
-
-    rows = [np.zeros(allowed.shape[1], np.int64)]
-    for a, c in enumerate(model.carriers):
-        grown = []
-        for row in rows:
-            for chosen in combinations(np.flatnonzero(allowed[a] & (row == 0)).tolist(), c.count):
-                new = row.copy()
-                new[list(chosen)] = a + 1
-                grown.append(new)
-        rows = grown
-    return rows
+    return list_configurations(model, numbers).astype(np.int64)

@@ -1,13 +1,13 @@
-"""Energies and rates of whole configurations, from scratch: readable and slow, what kernels are checked against."""
+"""Rates of hops in a whole configuration, from scratch: readable and slow, what kernels are checked against."""
 
 from __future__ import annotations
-
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from ..model.interactions import Clusters, LocalClusters
+from ..energies.configuration import ConfigurationEnergy
+from ..energies.supercell import moved
+from ..model.interactions import LocalClusters
 from ..rules import BarrierRule, Fixed, make_rule
 from ..units import K_B
 from .catalog import RateCatalog
@@ -18,33 +18,13 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
-class ConfigurationRates:
-    """Energy of a configuration and rate of each hop in it, of a catalog with or without interactions.
-
-    A configuration is an (n_flat,) array: 0 for an empty site, a + 1 for species a; flat sites as in
-    `kmc_transport.model.interactions`.
-    """
+class ConfigurationRates(ConfigurationEnergy):
+    """Energy of a configuration and rate of each hop in it, of a catalog with or without interactions."""
 
     def __init__(self, catalog: RateCatalog) -> None:
-        self.catalog, self.model = catalog, catalog.model
-        self.size = np.array(self.model.supercell)
-        self.n_sites = self.model.structure.n_sites
-        self.charge = np.array([c.charge for c in self.model.carriers])
+        super().__init__(catalog.model)
+        self.catalog = catalog
         self._rules: dict[int, BarrierRule] = {}
-
-    @cached_property
-    def cells(self) -> IntArray:
-        """(n_cells, 3) every cell of the supercell, in the order of their numbers."""
-        return np.indices(self.model.supercell).reshape(3, -1).T
-
-    def cell_of(self, number: npt.ArrayLike) -> IntArray:
-        """(..., 3) cells of these numbers."""
-        return np.stack(np.unravel_index(np.asarray(number), self.model.supercell), axis=-1)
-
-    def flat(self, site: npt.ArrayLike, cell: npt.ArrayLike) -> IntArray:
-        """Flat number of ``site`` in ``cell`` (..., 3), wrapped into the supercell."""
-        i, j, k = np.moveaxis(np.asarray(cell) % self.size, -1, 0)
-        return np.asarray(((i * self.size[1] + j) * self.size[2] + k) * self.n_sites + site)
 
     def rule_of(self, hop: int) -> BarrierRule:
         """Barrier rule of a directed hop, in its own direction, at the catalog's temperature."""
@@ -59,40 +39,6 @@ class ConfigurationRates:
                 rule = rule if net.orientation[hop] > 0 else rule.reversed()
             self._rules[hop] = rule.at_temperature(catalog.temperature)
         return self._rules[hop]
-
-    # ---- energies
-
-    def energy(self, occupation: IntArray) -> float:
-        """Energy without field, eV: site energies, disorder, clusters and Coulomb, each counted anew."""
-        model, interactions = self.model, self.model.interactions
-        where = np.flatnonzero(occupation)
-        species, site = occupation[where] - 1, where % self.n_sites
-        total = float(model.site_energy[species, site].sum())
-        if model.disorder is not None and model.disorder.site_energy is not None:
-            total += float(model.disorder.site_energy[species, where].sum())
-        if interactions is None:
-            return total
-        if interactions.clusters is not None:
-            total += self._clusters(occupation, interactions.clusters)
-        if interactions.coulomb is not None:
-            cell = self.cell_of(where // self.n_sites)
-            apart = (cell[None, :] - cell[:, None]) % self.size
-            phi = interactions.coulomb.potential[
-                site[:, None], site[None, :], apart[..., 0], apart[..., 1], apart[..., 2]
-            ]
-            q = self.charge[species]
-            total += float(0.5 * q @ phi @ q)
-        return total
-
-    def _clusters(self, occupation: IntArray, clusters: Clusters) -> float:
-        total = 0.0
-        for c, energy in enumerate(clusters.energy):
-            there = np.ones(len(self.cells), np.bool_)
-            for m in range(clusters.start[c], clusters.start[c + 1]):
-                flat = self.flat(clusters.site[m], self.cells + clusters.cell[m])
-                there &= occupation[flat] == clusters.species[m] + 1
-            total += float(energy) * int(there.sum())
-        return total
 
     # ---- hops
 
@@ -113,11 +59,7 @@ class ConfigurationRates:
 
     def energy_difference(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> float:
         """dE of the hop, eV: energy after less energy before, both from scratch."""
-        origin, target = self.ends(hop, cell)
-        after = occupation.copy()
-        after[origin] = 0
-        after[target] = occupation[origin]
-        return self.energy(after) - self.energy(occupation)
+        return self.energy(moved(occupation, *self.ends(hop, cell))) - self.energy(occupation)
 
     def barrier_shift(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> float:
         """What surroundings and disorder add to the hop's barrier without field, eV; the same both ways."""

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..energies.ewald import distances
+from ..energies.supercell import depends_on_configuration
 from ..input.energetics import COULOMB_NAME
 from ..model.interactions import Clusters, Coulomb
 from ..model.model import Model
 from ..model.network import BondFinder
 from ..rates import RateCatalog
 from ..rates.balance import check_configurations, random_configuration
-from ..rates.enumerated import ManyConfigurations, depends_on_configuration
-from ..rates.local import LocalEnergies
+from ..rates.enumerated import ManyConfigurations
 from . import Column, Table
 
 __all__ = [
@@ -273,8 +273,7 @@ def rate_range_table(catalog: RateCatalog) -> Table[Any]:
     checked = check_configurations(catalog)
     if checked < CHECKED and model.n_cells < LARGE:
         checked = check_configurations(catalog, samples=CHECKED)
-    many, random = ManyConfigurations(catalog), np.random.default_rng(1)
-    rates, local = many.one, LocalEnergies(many.one)
+    rates, random = ManyConfigurations(catalog), np.random.default_rng(1)
     seen: list[list[float]] = [[] for _ in model.hop_classes]
     for _ in range(SAMPLES if model.n_cells < LARGE else 1):
         occupation = random_configuration(model, random)
@@ -288,9 +287,9 @@ def rate_range_table(catalog: RateCatalog) -> Table[Any]:
                 continue
             number = int(random.choice(places))
             if rates.is_open(occupation, hop, rates.cell_of(number)):
-                difference = local.difference(occupation, hop, rates.cell_of(number))
-                shift = many.barrier_shifts(occupation[None], hop, number)
-                log = many.log_rates(hop, np.array([difference]), shift)
+                difference = rates.change(occupation, *rates.ends(hop, rates.cell_of(number)))
+                shift = rates.barrier_shifts(occupation[None], hop, number)
+                log = rates.log_rates(hop, np.array([difference]), shift)
                 seen[int(net.hop_class[hop])].append(float(log[0]))
     table.rows += [(c.name, logs) for c, logs in zip(model.hop_classes, seen, strict=True) if logs]
     table.notes.append(

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from ..analysis import Evaluation, LinearResponse, target_name
 from ..arrays import OBSERVABLES
+from ..energies.supercell import depends_on_configuration
 from ..exact import applies, exact_values
 from ..model.model import Model
 from ..rates import RateCatalog
-from ..rates.enumerated import depends_on_configuration
 from ..records import ExitReason, Missing, Tallies
 from ..store import PointRecord
 from ..units import ANGSTROM

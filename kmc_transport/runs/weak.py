@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..analysis import SMALL_BIAS, LinearResponse
+from ..energies.supercell import depends_on_configuration
 from ..errors import InputError, KmcTransportError
 from ..exact import solve_exact
 from ..model.model import Model, Sampling
 from ..rates import RateCatalog, build_catalog
-from ..rates.enumerated import depends_on_configuration
 from ..store import PointRecord
 from ..units import ANGSTROM, K_B
 

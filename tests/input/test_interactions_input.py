@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmc_transport.energies.clusters import canonical, moved
+from kmc_transport.energies.configuration import ConfigurationEnergy
 from kmc_transport.model.interactions import Interactions
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
-from kmc_transport.rates.enumerated import ManyConfigurations
-from kmc_transport.rates.local import LocalEnergies
 from tests.interacting import (
     LAYER,
     built,
@@ -301,7 +300,7 @@ ANY = {
 
 
 def energies_of(model, rows):
-    return ManyConfigurations(build_catalog(model, temperature=300)).energies(np.array(rows))
+    return ConfigurationEnergy(model).energies(np.array(rows))
 
 
 def test_energies_are_invariant_under_the_space_group():
@@ -374,12 +373,9 @@ def test_many_configurations_at_once_are_those_one_by_one():
             },
         )
     )
-    catalog = build_catalog(model, temperature=300)
     rows = np.array([random_occupation(model, seed) for seed in range(5)])
-    one = ConfigurationRates(catalog)
-    np.testing.assert_allclose(
-        ManyConfigurations(catalog).energies(rows), [one.energy(r) for r in rows], atol=1e-10
-    )
+    energy = ConfigurationEnergy(model)
+    np.testing.assert_allclose(energy.energies(rows), [energy.energy(r) for r in rows], atol=1e-10)
 
 
 @pytest.mark.parametrize("supercell", [[2, 3, 1], [3, 3, 2]])
@@ -398,14 +394,15 @@ def test_differences_from_what_is_in_reach(supercell):
     text = layered(interactions=energies, supercell=supercell, carriers=carriers)
     model = built({**text, "disorder": {"site_energies": [{"width": 0.1}]}})
     rates = ConfigurationRates(build_catalog(model, temperature=300))
-    local, count = LocalEnergies(rates), 0
+    count = 0
     for seed in range(3):
         occupation = random_occupation(model, seed)
         for hop in range(0, model.network.n_hops, 3):
             for cell in rates.cells:
                 if rates.is_open(occupation, hop, cell):
                     expected = rates.energy_difference(occupation, hop, cell)
-                    np.testing.assert_allclose(local.difference(occupation, hop, cell), expected, atol=1e-10)
+                    found = rates.change(occupation, *rates.ends(hop, cell))
+                    np.testing.assert_allclose(found, expected, atol=1e-10)
                     count += 1
     assert count > 20
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...model.interactions import Clusters, Initial
+from ...energies.supercell import Supercell
+from ...energies.terms import Charges, terms_of
+from ...model.interactions import Initial
 from ...model.model import Model
 from ...units import K_B
 from ..pace import Pace, ShouldStop, Stopped, never
@@ -33,78 +35,48 @@ ON_THE_WAY = 8
 """Temperatures before the last one get at most this fraction of the sweeps."""
 
 
-def build_energies(model: Model) -> k.Energies:
-    """The model's energies as arrays for the kernels of `kmc_transport.engine.canonical.kernels`."""
-    n_sites, n_species = model.structure.n_sites, len(model.carriers)
-    size = np.array(model.supercell, np.int64)
-    site = np.nan_to_num(np.array(model.site_energy, np.float64))
-    pairs: list[list[tuple[list[int], float]]] = [[] for _ in range(n_species * n_sites)]
-    terms: list[list[tuple[list[list[int]], float]]] = [[] for _ in range(n_species * n_sites)]
-    interactions = model.interactions
-    if interactions is not None and interactions.clusters is not None:
-        _sort_clusters(interactions.clusters, size, n_sites, site, pairs, terms)
-    flat_pairs = [p for own in pairs for p in own]
-    flat_terms = [t for own in terms for t in own]
-    members = [m for others, _ in flat_terms for m in others]
-    d = model.disorder
-    coulomb = None if interactions is None else interactions.coulomb
-    charge = np.array([c.charge for c in model.carriers], np.float64)
-    phi = np.zeros((1, 1, 0, 0, 0))
-    if coulomb is not None and charge.any():
-        once = np.nan_to_num(np.asarray(coulomb.potential, np.float64))
-        phi = np.concatenate([once, once], axis=-1)
-    return k.Energies(
-        size,
-        site,
-        np.zeros((n_species, 0))
-        if d is None or d.site_energy is None
-        else np.ascontiguousarray(d.site_energy),
-        np.concatenate([[0], np.cumsum([len(p) for p in pairs])]).astype(np.int64),
-        np.array([row for row, _ in flat_pairs], np.int64).reshape(-1, 5),
-        np.array([energy for _, energy in flat_pairs], np.float64),
-        np.concatenate([[0], np.cumsum([len(t) for t in terms])]).astype(np.int64),
-        np.array([energy for _, energy in flat_terms], np.float64),
-        np.concatenate([[0], np.cumsum([len(others) for others, _ in flat_terms])]).astype(np.int64),
-        np.array(members, np.int64).reshape(-1, 5),
-        phi,
-        charge,
-        np.array(model.allowed_sites, np.bool_),
-    )
+def build_energies(model: Model) -> k.CarrierEnergies:
+    """The terms of the model's energy as arrays for the kernels of `kmc_transport.engine.canonical.kernels`.
 
-
-def _sort_clusters(
-    clusters: Clusters,
-    size: IntArray,
-    n_sites: int,
-    site: FloatArray,
-    pairs: list[list[tuple[list[int], float]]],
-    terms: list[list[tuple[list[list[int]], float]]],
-) -> None:
-    """Each copy of a cluster that touches a site of cell 0, once, into the lists of the species that it wants there.
-
-    A copy whose members all fall on that site (in a small supercell) is added to the site energy; one that wants two
-    species on one site never holds.
+    In eV, not in whole numbers: energy series of earlier runs stay what they were, to the last digit.
     """
-    for c, energy in enumerate(clusters.energy):
-        which = slice(int(clusters.start[c]), int(clusters.start[c + 1]))
-        members = list(zip(clusters.site[which], clusters.cell[which], clusters.species[which], strict=True))
-        copies = {(int(s), tuple(int(x) for x in cell % size)) for s, cell, _ in members}
-        for at, cell in sorted(copies):
-            places: dict[tuple[int, ...], int] = {}
-            sound = True
-            for s, offset, species in members:
-                place = (*(int(x) for x in (offset - np.array(cell)) % size), int(s))
-                sound &= places.setdefault(place, int(species)) == int(species)
-            if not sound:
-                continue
-            own = places.pop((0, 0, 0, at))
-            rows = [[*place, species] for place, species in places.items()]
-            if not rows:
-                site[own, at] += energy
-            elif len(rows) == 1:
-                pairs[own * n_sites + at].append((rows[0], float(energy)))
-            else:
-                terms[own * n_sites + at].append((rows, float(energy)))
+    n_sites, n_species = model.structure.n_sites, len(model.carriers)
+    terms = terms_of(Supercell(model))
+    site = np.nan_to_num(terms.sites.value)
+    pairs, several = (([0], list[IntArray](), list[float]()) for _ in range(2))
+    for species, s in np.ndindex(n_species, n_sites):
+        if terms.clusters is not None:
+            for c, others in terms.clusters.near(species, s).copies():
+                energy = float(terms.clusters.value[c])
+                if not len(others):
+                    site[species, s] += energy
+                    continue
+                _, members, energies = pairs if len(others) == 1 else several
+                members.append(others)
+                energies.append(energy)
+        for first, _, energies in (pairs, several):
+            first.append(len(energies))
+    phi = np.zeros((1, 1, 0, 0, 0))
+    if isinstance(terms.charges, Charges) and terms.charges.charge.any():
+        phi = np.concatenate([np.nan_to_num(terms.charges.potential)] * 2, axis=-1)
+    none = np.zeros((0, 5), np.int64)
+    return k.CarrierEnergies(
+        size=np.array(model.supercell, np.int64),
+        site=site,
+        disorder=np.zeros((n_species, 0))
+        if terms.disorder is None
+        else np.ascontiguousarray(terms.disorder.value),
+        pair_first=np.array(pairs[0], np.int64),
+        pair=np.concatenate([none, *pairs[1]]),
+        pair_energy=np.array(pairs[2], np.float64),
+        term_first=np.array(several[0], np.int64),
+        term_energy=np.array(several[2], np.float64),
+        term_start=np.cumsum([0, *map(len, several[1])]),
+        member=np.concatenate([none, *several[1]]),
+        phi=phi,
+        charge=np.array([c.charge for c in model.carriers], np.float64),
+        allowed=np.array(model.allowed_sites, np.bool_),
+    )
 
 
 class LatticeMonteCarlo:

@@ -15,7 +15,7 @@ import numpy as np
 from ..jit import jit, part
 
 __all__ = [
-    "Energies",
+    "CarrierEnergies",
     "fill_potential",
     "insertion_sum",
     "removal_sum",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class Energies(NamedTuple):
+class CarrierEnergies(NamedTuple):
     """What a carrier's energy is made of; S species, s sites a cell, L cells along each axis."""
 
     size: np.ndarray

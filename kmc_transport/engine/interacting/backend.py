@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.terms import QUANTUM
 from ..jit import rule_address
 from ..plain import kernels as k
 from ..plain.compiled import Compiled, species_cut
@@ -19,7 +20,6 @@ from .classes import margin, rate_classes
 from .coupling import Coupling, aligned
 from .halo import GHOST, OCCUPANT, Halo, linked
 from .scratch import Scratch
-from .surroundings import QUANTUM
 
 __all__ = ["Interacting"]
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.terms import QUANTUM
 from ...rates.catalog import RateCatalog
 from ...rates.configuration import ConfigurationRates
 from ...units import K_B
-from .surroundings import QUANTUM
 
 __all__ = ["Barriers"]
 

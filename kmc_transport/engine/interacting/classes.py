@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.terms import QUANTUM
 from .coupling import Coupling
 from .kernels_listed import PEAK
-from .surroundings import QUANTUM
 
 __all__ = ["RateClasses", "margin", "rate_classes"]
 

@@ -9,11 +9,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.terms import QUANTUM
 from ...errors import Problem, RateError
 from ...rates.catalog import RateCatalog
 from ..tables import NULL, Tables, build_tables
 from .barriers import Barriers
-from .surroundings import QUANTUM, HopTerms, Site, Surroundings, build_surroundings
+from .surroundings import HopTerms, Site, Surroundings, build_surroundings
 
 __all__ = ["Coupling", "HopCodes", "aligned", "couple"]
 

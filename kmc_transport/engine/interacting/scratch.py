@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.terms import PAIRS, QUANTUM
 from ..tables import NULL
 from .coupling import Coupling
-from .surroundings import QUANTUM, Site, quantised
+from .surroundings import Site
 
 __all__ = ["Scratch"]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
-
-PAIRS = 2_000_000
-"""Pairs of carriers that are treated at a time."""
 
 
 class Scratch:
@@ -30,56 +28,17 @@ class Scratch:
         self.occupant = np.zeros((*t.size, t.n_basis), np.uint8)
         self.occupant[(*self.index, t.type_basis[kind])] = self.species + 1
 
-    # ---- energy
-
     def energy(self) -> int:
         """Total energy without field, quanta."""
-        t, s, model = self.tables, self.coupling.surroundings, self.tables.model
-        site = t.basis_site[t.type_basis[self.kind]]
-        total = int(quantised(model.site_energy)[self.species, site].sum())
-        if s.site_disorder is not None:
-            total += int(s.site_disorder[(self.species, *self.index, t.type_basis[self.kind])].sum())
-        total += int(s.own_images[self.kind].sum())
-        if model.interactions is not None and model.interactions.clusters is not None:
-            total += self._clusters()
-        if s.pair is not None:
-            # every pair twice, each carrier with itself once
-            with_itself = int(s.pair[self.kind, self.kind, 0, 0, 0].sum())
-            total += (
-                sum(int(x.sum()) for _, x in self._pairs(self.kind, np.zeros(3, np.int64))) - with_itself
-            ) // 2
-        return total
+        t = self.tables
+        flat = self.cell * t.model.structure.n_sites + t.basis_site[t.type_basis[self.kind]]
+        occupation = np.zeros(t.n_cells * t.model.structure.n_sites, np.uint8)
+        occupation[flat] = self.species + 1
+        return self.coupling.surroundings.energy.energy(occupation)
 
-    def _clusters(self) -> int:
-        t, c = self.tables, self.tables.model.interactions.clusters  # type: ignore[union-attr]
-        assert c is not None
-        basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
-        total = 0
-        for number, energy in enumerate(quantised(c.energy)):
-            there = np.ones(t.size, np.bool_)
-            for m in range(int(c.start[number]), int(c.start[number + 1])):
-                b = basis_of.get(int(c.site[m]))
-                if b is None:
-                    there[:] = False
-                    break
-                at = np.roll(self.occupant[..., b], tuple(-int(x) for x in c.cell[m]), axis=(0, 1, 2))
-                there &= at == c.species[m] + 1
-            total += int(energy) * int(there.sum())
-        return total
-
-    def _pairs(self, kinds: IntArray, step: IntArray) -> list[tuple[slice, IntArray]]:
-        """Coulomb energies of all carriers (second axis) with carriers moved by ``step`` and turned into ``kinds``."""
-        t, pair = self.tables, self.coupling.surroundings.pair
-        assert pair is not None
-        n, found = len(self.kind), []
-        rows = max(1, PAIRS // max(1, n))
-        for start in range(0, n, rows):
-            part = slice(start, min(n, start + rows))
-            d = (self.index[:, part, None] + step[:, None, None] - self.index[:, None, :]) % np.array(
-                t.size
-            ).reshape(3, 1, 1)
-            found.append((part, pair[self.kind[None, :], kinds[part, None], d[0], d[1], d[2]]))
-        return found
+    def in_ev(self) -> float:
+        """Total energy, eV."""
+        return self.energy() * QUANTUM
 
     # ---- rates
 
@@ -158,7 +117,3 @@ class Scratch:
     def _at(self, carriers: IntArray, site: Site) -> IntArray:
         """Occupant of a site given relative to each carrier."""
         return np.asarray(self.occupant[(*self._cells(carriers, site), site[0])], np.int64)
-
-    def in_ev(self) -> float:
-        """Total energy, eV."""
-        return self.energy() * QUANTUM

@@ -1,7 +1,6 @@
 """What each hop's rate depends on, in whole numbers: terms of its surroundings, pair energies, disorder.
 
-Energies are counted in units of `QUANTUM`. Sums of whole numbers are exact, so that energies kept up to date hop by
-hop never drift from those counted anew, and the energy of a configuration stays a function of the configuration.
+The terms of the energy are those of `kmc_transport.energies.terms`, in units of `QUANTUM`.
 """
 
 from __future__ import annotations
@@ -12,31 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...model.interactions import Interactions
+from ...energies.configuration import WholeEnergy
+from ...energies.terms import Terms, quantised
+from ...model.interactions import EnvironmentTable, Interactions, LocalClusters
 from ...rates.catalog import RateCatalog
 from ...rates.configuration import ConfigurationRates
 from ..tables import Tables
 
-__all__ = ["QUANTUM", "HopTerms", "Site", "Surroundings", "build_surroundings", "quantised"]
+__all__ = ["HopTerms", "Site", "Surroundings", "build_surroundings"]
 
 IntArray = npt.NDArray[np.int64]
-
-QUANTUM = 2.0**-44
-"""eV; about 6e-14. The largest energy that fits 64 bits is 5e5 eV."""
 
 Site = tuple[int, tuple[int, int, int]]
 """Basis site and cell relative to the origin of a hop, as near as the periodic supercell allows."""
 
 Condition = frozenset[tuple[Site, int]]
 """(site, species) pairs that must all hold."""
-
-
-def quantised(energy: npt.ArrayLike) -> IntArray:
-    """Energies (eV) as whole numbers of `QUANTUM`; nan becomes 0."""
-    scaled = np.rint(np.nan_to_num(np.asarray(energy, np.float64)) / QUANTUM)
-    if scaled.size and np.abs(scaled).max() > 2.0**61:
-        raise ValueError("an energy is larger than 1e5 eV")
-    return scaled.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +71,8 @@ class HopTerms:
 class Surroundings:
     """All of a model's interactions and disorder as the engine sees them; S species, T types (see `Tables`)."""
 
+    energy: WholeEnergy
+    """Of whole configurations."""
     hops: tuple[HopTerms, ...]
     """Of each directed hop of the catalog."""
     pair: IntArray | None
@@ -123,21 +115,24 @@ def build_surroundings(catalog: RateCatalog, tables: Tables) -> Surroundings:
     interactions = model.interactions or Interactions()
     rates = ConfigurationRates(catalog)
     basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
-    charge = np.array([c.charge for c in model.carriers])[t.type_species]
-    pair, own = _coulomb(interactions, t, charge)
-    hops = [_hop(interactions, rates, t, basis_of, hop, own) for hop in range(model.network.n_hops)]
+    energy = WholeEnergy(model)
+    terms, table = energy.terms, energy.pair_table
+    # the kinds of carriers of a pair table are the types
+    pair, own = (None, np.zeros(t.n_types, np.int64)) if table is None else (table.pair, table.images)
+    hops = [_hop(interactions, rates, terms, t, basis_of, hop, own) for hop in range(model.network.n_hops)]
     site_disorder = barrier_disorder = blocked = None
+    if terms.disorder is not None:
+        by_site = terms.disorder.value.reshape(-1, *t.size, model.structure.n_sites)
+        site_disorder = by_site[..., t.basis_site]
     if model.disorder is not None:
         d, shape = model.disorder, (*t.size, model.structure.n_sites)
-        if d.site_energy is not None:
-            by_site = np.asarray(d.site_energy).reshape(-1, *shape)
-            site_disorder = quantised(by_site[..., t.basis_site])
         if d.barrier is not None:
             by_hop = np.asarray(d.barrier).reshape(*t.size, -1)
             barrier_disorder = np.ascontiguousarray(np.moveaxis(quantised(by_hop), -1, 0))
         if d.blocked is not None and np.any(d.blocked):
             blocked = np.asarray(d.blocked, np.bool_).reshape(shape)[..., t.basis_site]
     return Surroundings(
+        energy=energy,
         hops=tuple(hops),
         pair=pair,
         own_images=own,
@@ -147,24 +142,10 @@ def build_surroundings(catalog: RateCatalog, tables: Tables) -> Surroundings:
     )
 
 
-def _coulomb(interactions: Interactions, t: Tables, charge: np.ndarray) -> tuple[IntArray | None, IntArray]:
-    if interactions.coulomb is None or not charge.any():
-        return None, np.zeros(t.n_types, np.int64)
-    site = t.basis_site[t.type_basis]
-    # as symmetric as it should be, to the last digit
-    potential = np.asarray(interactions.coulomb.potential)[site[:, None], site[None, :]]
-    back = potential.transpose(1, 0, 2, 3, 4)
-    for axis, n in zip((2, 3, 4), t.size, strict=True):
-        back = np.take(back, -np.arange(n) % n, axis=axis)
-    product = charge[:, None] * charge[None, :]
-    pair = quantised(product[:, :, None, None, None] * (0.5 * (potential + back)))
-    own = quantised(0.5 * charge**2 * potential[np.arange(t.n_types), np.arange(t.n_types), 0, 0, 0])
-    return pair, own
-
-
 def _hop(
     interactions: Interactions,
     rates: ConfigurationRates,
+    whole: Terms,
     t: Tables,
     basis_of: dict[int, int],
     hop: int,
@@ -199,40 +180,32 @@ def _hop(
             for i, n in enumerate(numbers):
                 old[i] += n
 
-    energy = quantised(model.site_energy)
     if origin != target:
-        before, after = int(net.origin[hop]), int(net.target[hop])
+        alone = whole.sites.value[species]
         kind = {
             (int(s), int(b)): k for k, (s, b) in enumerate(zip(t.type_species, t.type_basis, strict=True))
         }
         images = own_images[kind[species, target[0]]] - own_images[kind[species, origin[0]]]
-        add(frozenset(), int(energy[species, after] - energy[species, before] + images))
-        if interactions.clusters is not None:
-            c = interactions.clusters
-            for number, shift in _touching(c, model.structure.n_sites, t, basis_of, (origin, target)):
-                members = slice(int(c.start[number]), int(c.start[number + 1]))
-
-                def there(
-                    members: slice = members, shift: npt.ArrayLike = shift
-                ) -> Iterator[tuple[Site | None, int]]:
-                    return _sites(c, members, t, basis_of, shift)
-
-                value = int(quantised(c.energy[number]))
-                add(condition(there(), origin, target), -value)
-                add(condition(there(), target, origin), value)
+        add(frozenset(), int(alone[net.target[hop]] - alone[net.origin[hop]] + images))
+        if whole.clusters is not None:
+            for here, empty, sign in ((origin, target, -1), (target, origin, 1)):
+                near = whole.clusters.near(species, int(t.basis_site[here[0]]))
+                for c, others in near.copies():
+                    held = condition(_sites(others, t, basis_of, here[1]), here, empty)
+                    add(held, sign * int(whole.clusters.value[c]))
     table: tuple[int, ...] = (0,)
     for environment in interactions.environments:
         if environment.hop_class == int(net.hop_class[hop]):
             own_barrier = rates.rule_of(hop).equal_ends_barrier
             table = tuple(int(x) for x in quantised(np.asarray(environment.barrier) - own_barrier))
             for m in range(int(environment.start[hop]), int(environment.start[hop + 1])):
-                sites = _sites(environment, slice(m, m + 1), t, basis_of, (0, 0, 0))
+                sites = _sites(_members(environment, slice(m, m + 1)), t, basis_of, (0, 0, 0))
                 add(condition(sites, origin, target), 0, 0, int(environment.stride[m]))
     local = interactions.local_clusters
     if local is not None:
         for number in np.flatnonzero(np.asarray(local.hop) == hop).tolist():
-            members = slice(int(local.start[number]), int(local.start[number + 1]))
-            sites = _sites(local, members, t, basis_of, (0, 0, 0))
+            members = _members(local, slice(int(local.start[number]), int(local.start[number + 1])))
+            sites = _sites(members, t, basis_of, (0, 0, 0))
             add(condition(sites, origin, target), 0, int(quantised(local.energy[number])))
     constant = terms.pop(frozenset(), [0, 0, 0])
     kept = {c: (n[0], n[1], n[2]) for c, n in terms.items() if any(n)}
@@ -240,26 +213,16 @@ def _hop(
     return HopTerms((constant[0], constant[1], constant[2]), {c: kept[c] for c in order}, table)
 
 
-def _touching(
-    clusters: object, n_sites: int, t: Tables, basis_of: dict[int, int], ends: tuple[Site, Site]
-) -> list[tuple[int, tuple[int, int, int]]]:
-    """(cluster, translation) of every copy of a cluster with a member on one of the ends, each once."""
-    c: object = clusters
-    found: dict[tuple[int, tuple[int, int, int]], None] = {}
-    owner = np.repeat(np.arange(len(c.energy)), np.diff(c.start))  # type: ignore[attr-defined]
-    for basis, cell in ends:
-        for m in np.flatnonzero(np.asarray(c.site) == int(t.basis_site[basis])):  # type: ignore[attr-defined]
-            shift = nearest(np.array(cell) - np.asarray(c.cell[m]), t.size)  # type: ignore[attr-defined]
-            found[int(owner[m]), shift] = None
-    return list(found)
+def _members(of: EnvironmentTable | LocalClusters, which: slice) -> IntArray:
+    """Some members in the form of `kmc_transport.energies.terms.Near`."""
+    return np.column_stack([of.cell[which], of.site[which], of.species[which]])
 
 
 def _sites(
-    members: object, which: slice, t: Tables, basis_of: dict[int, int], shift: npt.ArrayLike
+    members: IntArray, t: Tables, basis_of: dict[int, int], shift: npt.ArrayLike
 ) -> Iterator[tuple[Site | None, int]]:
-    """(site, species) of some members, moved by ``shift`` cells; no site where no carrier may sit."""
-    m: object = members
-    for site, cell, species in zip(m.site[which], m.cell[which], m.species[which], strict=True):  # type: ignore[attr-defined]
-        basis = basis_of.get(int(site))
-        place = nearest(np.asarray(cell) + np.asarray(shift), t.size)
-        yield (None if basis is None else (basis, place)), int(species)
+    """(site, species) of (n, 5) members, moved by ``shift`` cells; no site where no carrier may sit."""
+    for *cell, site, species in members.tolist():
+        basis = basis_of.get(site)
+        place = nearest(np.array(cell) + np.asarray(shift), t.size)
+        yield (None if basis is None else (basis, place)), species

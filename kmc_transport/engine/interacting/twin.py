@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.terms import QUANTUM, quantised
 from ...model.interactions import Interactions
 from ...rates.configuration import ConfigurationRates
 from ..plain.twin import Twin, split
@@ -20,7 +21,6 @@ from .classes import margin, rate_classes
 from .coupling import Coupling
 from .kernels_coulomb import LANES
 from .kernels_listed import PEAK, RARE
-from .surroundings import QUANTUM, quantised
 
 __all__ = ["InteractingTwin", "WholeEnergies"]
 
