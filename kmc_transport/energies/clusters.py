@@ -7,18 +7,33 @@ one cluster; `canonical` picks its spelling, whose first member lies in cell (0,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
-from ..model.interactions import Clusters
-from ..model.model import frozen_array
+from ..model.interactions import Clusters, Interactions
+from ..model.model import Model, frozen_array
 from ..model.network import Bond, BondFinder, reversed_bond
 
-__all__ = ["Cluster", "Member", "canonical", "flat_clusters", "local_images", "moved", "orbit"]
+__all__ = [
+    "Cluster",
+    "Contribution",
+    "Member",
+    "canonical",
+    "flat_clusters",
+    "listed_clusters",
+    "local_images",
+    "moved",
+    "orbit",
+    "with_energy",
+]
 
 Member = tuple[int, int, tuple[int, int, int]]
 """(species, site in the cell, cell)."""
 Cluster = tuple[Member, ...]
+Contribution = tuple[Cluster, float, str]
+"""(cluster, energy in eV, name of its orbit)."""
 
 
 def moved(cluster: Iterable[Member], by: Sequence[int]) -> Cluster:
@@ -74,16 +89,54 @@ def seen_from_target(cluster: Cluster, hop: Bond) -> tuple[Bond, Cluster]:
     return reversed_bond(hop), tuple(sorted(moved(cluster, [-x for x in hop[2]])))
 
 
-def flat_clusters(clusters: Sequence[tuple[Cluster, float, str]]) -> Clusters | None:
-    """Frozen arrays of (cluster, energy in eV, name of its orbit); None when there are none."""
-    if not clusters:
+def flat_clusters(listed: Sequence[Contribution]) -> Clusters | None:
+    """Frozen arrays of clusters of two and more; None when there are none."""
+    if not listed:
         return None
-    members = [m for cluster, _, _ in clusters for m in cluster]
+    members = [m for cluster, _, _ in listed for m in cluster]
     return Clusters(
-        energy=frozen_array([e for _, e, _ in clusters], np.float64),
-        start=frozen_array(np.cumsum([0, *(len(c) for c, _, _ in clusters)]), np.int64),
+        energy=frozen_array([e for _, e, _ in listed], np.float64),
+        start=frozen_array(np.cumsum([0, *(len(c) for c, _, _ in listed)]), np.int64),
         species=frozen_array([a for a, _, _ in members], np.int64),
         site=frozen_array([s for _, s, _ in members], np.int64),
         cell=frozen_array(np.array([c for _, _, c in members]).reshape(-1, 3), np.int64),
-        name=tuple(n for _, _, n in clusters),
+        name=tuple(n for _, _, n in listed),
     )
+
+
+def listed_clusters(clusters: Clusters | None) -> list[Contribution]:
+    """What `flat_clusters` was made from."""
+    if clusters is None:
+        return []
+    members = list(
+        zip(clusters.species.tolist(), clusters.site.tolist(), clusters.cell.tolist(), strict=True)
+    )
+    spelled: Cluster = tuple((a, s, (i, j, k)) for a, s, (i, j, k) in members)
+    starts = pairwise(clusters.start.tolist())
+    return [
+        (spelled[first:end], energy, name)
+        for (first, end), energy, name in zip(starts, clusters.energy.tolist(), clusters.name, strict=True)
+    ]
+
+
+def with_energy(model: Model, term: Iterable[Contribution]) -> Model:
+    """The model with one more term in the energy of its configurations: the door for new ones.
+
+    Parameters
+    ----------
+    term : (cluster, energy in eV, name for tables) of one cell; the crystal repeats them. A polynomial of occupations
+        is a sum of these: n² = n, so that each product of occupations is a cluster. One member is a site energy.
+
+    What counts energies, from the judge to the kernels, sees the model alone.
+    """
+    site_energy = np.array(model.site_energy)
+    listed = listed_clusters(None if model.interactions is None else model.interactions.clusters)
+    for given, energy, name in term:
+        cluster = canonical(sorted(set(given)))
+        if len(cluster) == 1:
+            ((species, site, _),) = cluster
+            site_energy[species, site] += energy
+        else:
+            listed.append((cluster, energy, name))
+    interactions = replace(model.interactions or Interactions(), clusters=flat_clusters(listed))
+    return replace(model, site_energy=frozen_array(site_energy, np.float64), interactions=interactions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..energies.clusters import Cluster, canonical, flat_clusters
+from ..energies.clusters import Cluster, Contribution, canonical, flat_clusters
 from ..energies.ewald import distances, ewald_potential, ewald_terms, scaled_lattice
 from ..model.interactions import Clusters, Coulomb
 from ..model.model import Carrier, Structure, frozen_array
@@ -175,7 +175,7 @@ def _ewald(
 
 def _cut_off(
     given: CoulombInput, carriers: Sequence[Carrier], finder: BondFinder, doc: Document, path: KeyPath
-) -> list[tuple[Cluster, float, str]]:
+) -> list[Contribution]:
     """Pair clusters of q_a q_b (phi(r) - phi(cutoff)) for all pairs nearer than the cutoff.
 
     In an anisotropic medium distances are measured as the medium sees them, scaled so that the volume within the
@@ -189,7 +189,7 @@ def _cut_off(
     shrink = float(np.linalg.det(tensor)) ** (1 / 6)  # scaled lengths of a sphere of the same volume
     reach = given.cutoff / shrink
     stretch = math.sqrt(float(np.linalg.eigvalsh(tensor).max()))
-    found: list[tuple[Cluster, float, str]] = []
+    found: list[Contribution] = []
     labels = list(dict.fromkeys(structure.labels))
     allowed = {label: [a for a, c in enumerate(carriers) if label in c.sites] for label in labels}
     for i, first in enumerate(labels):

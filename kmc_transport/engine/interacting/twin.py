@@ -12,6 +12,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.configuration import WholeEnergy
+from ...energies.supercell import moved
 from ...energies.terms import QUANTUM, quantised
 from ...model.interactions import Interactions
 from ...rates.configuration import ConfigurationRates
@@ -35,63 +37,33 @@ def rounded_energy(energy: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 class WholeEnergies:
-    """Energies of whole configurations in quanta, by `ConfigurationRates` with energies rounded to quanta."""
+    """Energies of whole configurations and shifts of barriers in quanta, every number rounded before it is added."""
 
     def __init__(self, coupling: Coupling) -> None:
         self.coupling = coupling
         model = coupling.catalog.model
-        given = model.interactions or Interactions()
-        clusters, local, disorder = given.clusters, given.local_clusters, model.disorder
-        if clusters is not None:
-            clusters = replace(clusters, energy=rounded_energy(clusters.energy))
+        self.whole = WholeEnergy(model)
+        local = None if model.interactions is None else model.interactions.local_clusters
+        disorder = model.disorder
         if local is not None:
             local = replace(local, energy=rounded_energy(local.energy))
-        if disorder is not None and disorder.site_energy is not None:
-            disorder = replace(disorder, site_energy=rounded_energy(disorder.site_energy))
         if disorder is not None and disorder.barrier is not None:
             disorder = replace(disorder, barrier=rounded_energy(disorder.barrier))
-        site_energy = np.where(np.isnan(model.site_energy), np.nan, quantised(model.site_energy) * QUANTUM)
-        short = Interactions(clusters, None, local, ())
-        rounded = replace(model, site_energy=site_energy, interactions=short, disorder=disorder)
+        rounded = replace(model, interactions=Interactions(local_clusters=local), disorder=disorder)
         self.rates = ConfigurationRates(replace(coupling.catalog, model=rounded))
         self.given = ConfigurationRates(coupling.catalog)
-        self.kind_of = {
-            (int(s), int(coupling.tables.basis_site[b])): k
-            for k, (s, b) in enumerate(
-                zip(coupling.tables.type_species, coupling.tables.type_basis, strict=True)
-            )
-        }
         self._energy: dict[bytes, int] = {}
 
     def energy(self, occupation: IntArray) -> int:
         """Total energy of an (n_flat,) configuration."""
         key = occupation.tobytes()
         if key not in self._energy:
-            total = self.rates.energy(occupation) / QUANTUM
-            assert total == int(total)
-            self._energy[key] = int(total) + self._coulomb(occupation)
+            self._energy[key] = self.whole.energy(occupation)
         return self._energy[key]
-
-    def _coulomb(self, occupation: IntArray) -> int:
-        s, r = self.coupling.surroundings, self.rates
-        where = np.flatnonzero(occupation)
-        kinds = [self.kind_of[int(occupation[f]) - 1, int(f) % r.n_sites] for f in where]
-        total = int(s.own_images[kinds].sum())
-        if s.pair is not None:
-            cells = r.cells[where // r.n_sites]
-            for i in range(len(where)):
-                for j in range(i):
-                    d = (cells[j] - cells[i]) % r.size
-                    total += int(s.pair[kinds[i], kinds[j], d[0], d[1], d[2]])
-        return total
 
     def difference(self, occupation: IntArray, hop: int, cell: IntArray) -> int:
         """Energy after a hop less that before."""
-        origin, target = self.rates.ends(hop, cell)
-        after = occupation.copy()
-        after[origin] = 0
-        after[target] = occupation[origin]
-        return self.energy(after) - self.energy(occupation)
+        return self.energy(moved(occupation, *self.rates.ends(hop, cell))) - self.energy(occupation)
 
     def shift(self, occupation: IntArray, hop: int, cell: IntArray) -> int:
         """Shift of a hop's barrier."""
