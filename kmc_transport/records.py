@@ -5,13 +5,24 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "EventList", "ExitReason", "Missing", "Tallies", "Trajectory", "TrajectoryHeader"]
+__all__ = [
+    "TICKS",
+    "Estimate",
+    "EventList",
+    "ExitReason",
+    "HopChunk",
+    "Missing",
+    "Tallies",
+    "Trajectory",
+    "TrajectoryHeader",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -202,6 +213,41 @@ class Tallies:
             number=first.number,
             **joined,
         )
+
+
+TICKS = 2**20
+"""Ticks of a sample interval: times are whole numbers of them, so that their sums are exact in any order."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HopChunk:
+    """Every hop of one replica in a stretch of simulated time, in the order of time. S species, n hops.
+
+    Where one stretch ends and the next begins depends on the speed of the machine; sums over all of them do not, if
+    they are sums of whole numbers. A stretch never straddles two windows.
+    """
+
+    window: int
+    """Number of the window (`Tallies` call it row) that the stretch is a part of."""
+    length: int
+    """Ticks of the stretch."""
+    tick_seconds: float
+    carriers: IntArray
+    """(S, n_sites) carriers on each site of the cell, all cells together, as the stretch begins."""
+    tick: IntArray
+    """(n,) when, in ticks since the stretch began. Of null-event algorithms: the mean over all times at which these
+    attempts can have been made."""
+    carrier: IntArray
+    """(n,) carriers are numbered species by species."""
+    hop: IntArray
+    """(n,) directed hop: row of the catalog."""
+    measure: Callable[[], tuple[FloatArray, FloatArray]]
+    """Finds `energies`."""
+
+    @cached_property
+    def energies(self) -> tuple[FloatArray, FloatArray]:
+        """(n,) energy difference without field and barrier in the field of each of the hops, eV, as it was executed."""
+        return self.measure()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

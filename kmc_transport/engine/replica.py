@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from ..model.interactions import Initial
 from ..rates.catalog import RateCatalog
-from ..records import ExitReason, Tallies
+from ..records import TICKS, ExitReason, Tallies
 from .canonical.initial import initial_configuration
+from .feed import MOST_LOGGED, Feed, OnHops
 from .pace import Pace, ShouldStop, never
 from .plain.compiled import Compiled
 from .plain.kernels import BATCH
 from .plain.twin import Twin
-from .rows import RawRows
+from .rows import LOG_COLUMNS, RawRows
 from .selection import expected_acceptance, pick_algorithm, pick_layout
 from .tables import NULL, build_tables
 
@@ -188,49 +189,85 @@ class Replica:
         self._backend.configure(sample_interval, windows_per_row)
         self.sample_interval, self.windows_per_row = float(sample_interval), int(windows_per_row)
         self._mean_attempts = float(self._tables.number @ self._tables.bound) * sample_interval
-        self._samples = self._attempts_left = 0
+        self._samples = self._attempts_left = self._attempts_of_sample = 0
         self._parts: list[RawRows] = []
 
     # ---- running
 
-    def advance(self, n_samples: int, *, should_stop: ShouldStop = never) -> ExitReason:
+    def advance(
+        self, n_samples: int, *, should_stop: ShouldStop = never, on_hops: OnHops | None = None
+    ) -> ExitReason:
         """Simulate ``n_samples`` more sample intervals; how they are split over calls changes nothing.
 
         Comes back with `ExitReason.DONE`, or `ExitReason.BLOCKED_LATTICE` at once when no carrier can hop.
         (Every hop has its reverse, so that a lattice on which anything has moved cannot be blocked.)
         ``should_stop`` is asked some times a second, in the middle of a sample too: `ExitReason.INTERRUPTED`, and a
         later call goes on from there. The interpreter's lock is released, but taken again as often.
+        ``on_hops`` is given every hop, in chunks; whether somebody listens changes no hop and no random number.
         """
         if not self._mobile():
             return ExitReason.BLOCKED_LATTICE
         goal = self._samples + n_samples
+        feed = None
+        if on_hops is not None:
+            feed = Feed(self.catalog, self._tables, self._coupling, self._backend, on_hops)
         while self._samples < goal:
             if should_stop():
                 return ExitReason.INTERRUPTED
-            self._advance_some(goal - self._samples)
+            self._advance_some(goal - self._samples, feed)
             self._check_sometimes()
         return ExitReason.DONE
 
-    def _advance_some(self, n_samples: int) -> None:
+    def _advance_some(self, n_samples: int, feed: Feed | None) -> None:
         """One call of the kernel: at most ``n_samples``, and as much as its pace allows."""
         self._pace.start()
-        per_sample, before = SAMPLE_WORK + self.n_carriers, self._samples
+        per_sample, before, work = SAMPLE_WORK + self.n_carriers, self._samples, self._pace.work
+        if feed is not None:
+            work = min(work, MOST_LOGGED)
+            n_samples = min(n_samples, self._samples_left_in_row)
         if self.algorithm == "null_event":
-            self._null_events(min(n_samples, int(self._pace.work / (per_sample + self._mean_attempts))))
+            self._null_events(min(n_samples, int(work / (per_sample + self._mean_attempts))), work, feed)
         else:
-            n = min(n_samples, max(1, self._pace.work // per_sample))
-            self._run(n, np.zeros(0, np.int64), most=self._pace.work)
+            n, none = min(n_samples, max(1, work // per_sample)), np.zeros(0, np.int64)
+            self._run_fed(n, none, feed, work, (0, none), most=work)
         self._pace.end(self._backend.attempts_made + per_sample * (self._samples - before))
 
-    def _null_events(self, n_samples: int) -> None:
+    def _null_events(self, n_samples: int, work: int, feed: Feed | None) -> None:
         """So many samples, or where not even one is allowed, a part of one."""
         if self._attempts_left == 0 and n_samples:
-            self._run(n_samples, self._draw_attempts(n_samples))
+            attempts = self._draw_attempts(n_samples)
+            self._run_fed(n_samples, attempts, feed, int(attempts.sum()), (0, attempts))
             return
-        left = self._attempts_left or int(self._draw_attempts(1)[0])
-        part = left if self.is_twin else min(left, self._pace.work // BATCH * BATCH)
-        self._attempts_left = left - part
-        self._run(1, np.array([part]), goes_on=part < left)
+        if not self._attempts_left:
+            self._attempts_left = self._attempts_of_sample = int(self._draw_attempts(1)[0])
+        left, whole = self._attempts_left, self._attempts_of_sample
+        part = left if self.is_twin else min(left, work // BATCH * BATCH)
+        made = (whole - left, np.array([whole]))
+        self._run_fed(1, np.array([part]), feed, part, made, goes_on=part < left)
+
+    def _run_fed(
+        self,
+        n_samples: int,
+        attempts: IntArray,
+        feed: Feed | None,
+        room: int,
+        made: tuple[int, IntArray],
+        **limits: Any,
+    ) -> None:
+        """`_run`, and its hops (``room`` at the most) to the feed. made : `Feed.deliver` calls it attempts."""
+        sample, begin = self._samples, self._ticks
+        self._run(n_samples, attempts, None if feed is None else feed.log(room), **limits)
+        if self._attempts_left:
+            self._attempts_left -= int(attempts.sum())
+        if feed is not None:
+            feed.deliver(
+                window=sample // (self.windows_per_row * 2**self.levels),
+                begin=begin,
+                end=self._ticks,
+                sample=sample,
+                interval=self.sample_interval,
+                attempts=made,
+            )
 
     def _check_sometimes(self) -> None:
         """Every `CHECK_HOPS` hops, compare what is kept up to date with the same counted anew."""
@@ -273,6 +310,19 @@ class Replica:
             self._parts.append(rows)
         return self._backend.unfinished
 
+    @property
+    def _samples_left_in_row(self) -> int:
+        per_row = self.windows_per_row * 2**self.levels
+        return per_row - self._samples % per_row
+
+    @property
+    def _ticks(self) -> int:
+        """Since the last `reset`."""
+        part = self._backend.part_of_sample
+        if self._attempts_left:
+            part = (self._attempts_of_sample - self._attempts_left) / (self._attempts_of_sample + 1)
+        return self._samples * TICKS + round(part * TICKS)
+
     def record_events(self, n_samples: int, max_events: int = 10_000_000) -> Events:
         """Advance by ``n_samples`` samples (tallied as always) and list the executed hops.
 
@@ -288,17 +338,17 @@ class Replica:
                 raise ValueError(f"{attempts.sum()} attempts are too many to record at once")
             listed = []
             for i, n in enumerate(attempts):
-                log = np.zeros((int(n), 4))
+                log = np.zeros((int(n), LOG_COLUMNS))
                 self._run(1, attempts[i : i + 1], log)
                 log = log[: self._backend.logged]
                 when = np.sort(self._times.random(int(n)))
-                log[:, 3] = (start + i + when[log[:, 0].astype(np.int64)]) * self.sample_interval
+                log[:, 3] = (start + i + when[log[:, 3].astype(np.int64)]) * self.sample_interval
                 listed.append(log)
-            events = np.concatenate(listed) if listed else np.zeros((0, 4))
+            events = np.concatenate(listed) if listed else np.zeros((0, LOG_COLUMNS))
         else:
             listed, left = [], n_samples
             while left:
-                log = np.zeros((min(max_events, 65536), 4))
+                log = np.zeros((min(max_events, 65536), LOG_COLUMNS))
                 done = left
                 left = self._run(left, np.zeros(0, np.int64), log)
                 done -= left
@@ -308,7 +358,7 @@ class Replica:
                 listed.append(log)
                 if sum(map(len, listed)) > max_events:
                     raise ValueError(f"more than {max_events} hops to record at once")
-            events = np.concatenate(listed) if listed else np.zeros((0, 4))
+            events = np.concatenate(listed) if listed else np.zeros((0, LOG_COLUMNS))
         hop = self._tables.hop[events[:, 2].astype(np.int64)]
         return Events(events[:, 3].copy(), events[:, 1].astype(np.int64), hop)
 
@@ -543,6 +593,7 @@ class Replica:
             "windows_per_row": self.windows_per_row,
             "samples": self._samples,
             "attempts_left": self._attempts_left,
+            "attempts_of_sample": self._attempts_of_sample,
             "executed_before": self._executed_before,
             "attempted_before": self._attempted_before,
             "initial_note": self.initial_note,
@@ -597,6 +648,7 @@ class Replica:
             base = [int(x) for x in snapshot["energy_base"]]
             replica._energy_base = (base[0], base[1]) if base else None
         replica._samples, replica._attempts_left = int(snapshot["samples"]), int(snapshot["attempts_left"])
+        replica._attempts_of_sample = int(snapshot.get("attempts_of_sample", replica._attempts_left))
         replica.initial_note = str(snapshot["initial_note"])
         replica._executed_before = int(snapshot["executed_before"])
         replica._attempted_before = int(snapshot["attempted_before"])

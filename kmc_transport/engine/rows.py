@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RawRows"]
+__all__ = ["LOG_COLUMNS", "RawRows"]
+
+LOG_COLUMNS = 6
+"""Of the log of executed hops: sample (of those of the call); carrier; table row; when in the sample (null events: at
+which attempt; else the time in intervals); with interactions energy difference and barrier shift in quanta, or of a
+compiled kernel of codes the number of the code among those of all rows, and nothing."""
 
 
 @dataclass

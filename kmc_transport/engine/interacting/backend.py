@@ -469,6 +469,17 @@ class Interacting(Compiled):
         """(R,) executed hops whose barrier was clamped, since the start."""
         return np.array(self["clamped"])
 
+    def logged_energies(self, log: FloatArray) -> tuple[IntArray, IntArray]:
+        """(n,) energy difference and barrier shift of the hops of a log, quanta."""
+        codes, first = self.coupling.codes, log[:, 4].astype(np.int64)
+        if codes is None:
+            return first, log[:, 5].astype(np.int64)
+        real = self.tables.hop[self.tables.hop != NULL]
+        difference, shift = (
+            np.concatenate([getattr(codes[hop], name) for hop in real]) for name in ("difference", "shift")
+        )
+        return difference[first], shift[first]
+
     def largest_deviation(self) -> float:
         """eV between what is kept up to date for open hops and the same counted anew."""
         if self.algorithm == "null_event" or self["scheme"][kl.UNLISTED] < self.n:

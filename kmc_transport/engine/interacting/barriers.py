@@ -50,8 +50,18 @@ class Barriers:
 
     def many(self, hop: int, difference: IntArray, shift: IntArray) -> FloatArray:
         """(n,) rates, by the array form of the rule (the kernels and `one` use its scalar form)."""
-        rule = self.rule[hop]
-        energy = rule.activation_energy(
-            difference * QUANTUM, self.work[hop], self.saddle_work[hop] - shift * QUANTUM
-        ).energy
-        return np.asarray(np.exp(self.log_prefactor[hop] - energy / self.kt))
+        return np.asarray(np.exp(self.log_prefactor[hop] - self.heights(hop, difference, shift) / self.kt))
+
+    def heights(self, hop: int, difference: IntArray, shift: IntArray) -> FloatArray:
+        """(n,) barriers in the field, eV."""
+        saddle_work = self.saddle_work[hop] - shift * QUANTUM
+        return self.rule[hop].activation_energy(difference * QUANTUM, self.work[hop], saddle_work).energy
+
+    def heights_of(self, hop: IntArray, difference: IntArray, shift: IntArray) -> FloatArray:
+        """(n,) the same for hops one by one."""
+        height = np.empty(len(hop))
+        order = np.argsort(hop, kind="stable")
+        for own in np.split(order, np.flatnonzero(np.diff(hop[order])) + 1):
+            if len(own):
+                height[own] = self.heights(int(hop[own[0]]), difference[own], shift[own])
+        return height

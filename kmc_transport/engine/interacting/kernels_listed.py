@@ -445,6 +445,7 @@ def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
                 log[executed, 1] = carrier
                 log[executed, 2] = row >> ROW
                 log[executed, 3] = 1.0 - f.remaining[0]
+                log[executed, 4] = code >> U2
             executed += 1
             target = execute(f, p, entry, row, place)
             if target == place:
@@ -595,7 +596,8 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
             dE = v.short[entry]
             if charged:
                 dE += c.kept[entry]
-            rate, clamped = rate_of(e, row >> ROW, dE, entry_shift_total(f, e, v, entry, row, place))
+            shift = entry_shift_total(f, e, v, entry, row, place)
+            rate, clamped = rate_of(e, row >> ROW, dE, shift)
             bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
             # narrow counters of displacements rely on the bound of the row too
             if rate > bound or (rate > e.bound[row >> ROW] and f.held.shape[1] == 0):
@@ -612,6 +614,8 @@ def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, log
                 log[executed, 1] = carrier
                 log[executed, 2] = row >> ROW
                 log[executed, 3] = 1.0 - f.remaining[0]
+                log[executed, 4] = dE
+                log[executed, 5] = shift
             executed += 1
             target = execute(f, p, entry, row, place)
             if target == place:

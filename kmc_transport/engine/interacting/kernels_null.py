@@ -231,9 +231,11 @@ def run_null_codes(attempts, goes_on, fold_after, h, p, a, accept, t, rows_out, 
                 counts[row >> ROW] += 1
                 if logging:
                     entry = h.clock[LOGGED]
-                    log[entry, 0] = done + i
+                    log[entry, 0] = sample_number
                     log[entry, 1] = carrier
                     log[entry, 2] = row >> ROW
+                    log[entry, 3] = done + i
+                    log[entry, 4] = code >> U1
                     h.clock[LOGGED] = entry + 1
             done += size
             if done % fold_after == 0 and done < n:
@@ -375,9 +377,12 @@ def run_null_energies(attempts, goes_on, fold_after, h, p, a, e, c, t, rows_out,
             counts[number_of_row] += 1
             if logging:
                 entry = h.clock[LOGGED]
-                log[entry, 0] = done
+                log[entry, 0] = sample_number
                 log[entry, 1] = carrier
                 log[entry, 2] = number_of_row
+                log[entry, 3] = done
+                log[entry, 4] = dE
+                log[entry, 5] = shift
                 h.clock[LOGGED] = entry + 1
         h.rng[0], h.rng[1], h.rng[2], h.rng[3] = s0, s1, s2, s3
         h.clock[ATTEMPTS] += n

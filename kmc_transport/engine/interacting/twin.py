@@ -156,7 +156,7 @@ class InteractingTwin(Twin):
 
     # ---- null events
 
-    def null_event(self, attempts: int) -> None:
+    def null_event(self, attempts: int, sample: int) -> None:
         t, c = self.tables, self.coupling
         weight = t.number * t.bound
         cut = [x * 2.0**64 for x in np.cumsum(weight) / max(weight.sum(), 1e-300)]
@@ -188,8 +188,12 @@ class InteractingTwin(Twin):
                 assert rate <= bound
                 if self.kept(rate, bound, clamped):
                     self.execute(carrier, row, difference, clamped)
-                    self.log.append((begin + i, carrier, row, 0.0))
+                    self.log.append((sample, carrier, row, begin + i, difference, shift))
         self.attempts_in_row += attempts
+
+    def logged_energies(self, log: npt.NDArray[np.float64]) -> tuple[IntArray, IntArray]:
+        """See `Interacting.logged_energies`."""
+        return log[:, 4].astype(np.int64), log[:, 5].astype(np.int64)
 
     def kept(self, rate: float, bound: float, clamped: bool) -> bool:
         """Whether an attempt at a bound is kept: by 64 random bits for codes, by a float for energies."""
@@ -350,7 +354,7 @@ class InteractingTwin(Twin):
                     continue
             elif not self.kept(rate, bound, clamped):
                 continue
-            self.log.append((sample, carrier, row, 1.0 - remaining))
+            self.log.append((sample, carrier, row, 1.0 - remaining, difference, shift))
             self.execute_listed(carrier, row, difference, clamped)
 
     def execute_listed(self, carrier: int, row: int, difference: int, clamped: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..rows import RawRows
+from ..rows import LOG_COLUMNS, RawRows
 from ..tables import NULL, Tables
 from . import kernels as k
 
@@ -367,7 +367,7 @@ class Compiled:
     ) -> RawRows:
         """``n_samples`` samples with (for null events) the given numbers of attempts.
 
-        ``log`` (n, 4) receives the executed hops (`logged` of them): sample or attempt, carrier, row, time.
+        ``log`` (n, LOG_COLUMNS) receives the executed hops, `logged` of them.
         Null events: the last sample is not at its end if it ``goes_on``; its attempts so far must be whole batches.
         The other kernels come back early after ``most`` attempts, or when the log is full. `unfinished` then says how
         many samples are left.
@@ -375,7 +375,7 @@ class Compiled:
         clock = self["clock"]
         self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else most)
         rows, out = self._output(n_samples)
-        buffer = np.zeros((1, 4)) if log is None else log
+        buffer = np.zeros((1, LOG_COLUMNS)) if log is None else log
         clock[k.LOGGED] = 0
         before = self.attempts_in_row
         with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
@@ -454,6 +454,11 @@ class Compiled:
     def attempts_in_row(self) -> int:
         """Attempts in the unfinished row."""
         return int(self["clock"][k.ATTEMPTS])
+
+    @property
+    def part_of_sample(self) -> float:
+        """Of the time of a sample that is over, where a kernel came back in its middle (null events: 0)."""
+        return float(1.0 - self["remaining"][0]) if self.algorithm != "null_event" else 0.0
 
     @property
     def _sample(self) -> int:

@@ -495,9 +495,10 @@ def run_null_event(attempts, goes_on, fold_after, bits, plain, h, t, rows, log, 
                 carrier, row, executed = hops_bits(m, h, plain)
             if logging and executed:
                 entry = h.clock[LOGGED]
-                log[entry, 0] = done
+                log[entry, 0] = sample_number
                 log[entry, 1] = carrier
                 log[entry, 2] = row
+                log[entry, 3] = done
                 h.clock[LOGGED] = entry + 1
             done += m
             if done % fold_after == 0 and done < n:

@@ -69,7 +69,7 @@ class Twin:
         self.cell = [[int(x) for x in c] for c in np.array(np.unravel_index(cell, tables.size)).T]
         self.at = {self.site(c): c for c in range(len(self.kind))}
         self.species = [s for s in range(tables.n_species) for _ in range(int(tables.number[s]))]
-        self.log: list[tuple[float, int, int, float]] = []
+        self.log: list[tuple[int, int, int, float, int, int]] = []
         self.unfinished = self.attempts_made = 0
         self.finished: list[RawRows] = []
         self.open_hops: list[list[tuple[int, int]]] = [[] for _ in tables.class_rate]
@@ -107,6 +107,9 @@ class Twin:
 
     # ---- running
 
+    part_of_sample = 0.0
+    """See `Compiled.part_of_sample`."""
+
     def configure(self, sample_interval: float, windows_per_row: int) -> None:
         self.interval, self.windows_per_row = sample_interval, windows_per_row
 
@@ -124,7 +127,7 @@ class Twin:
         self.finished = []
         for i in range(n_samples):
             if self.algorithm == "null_event":
-                self.null_event(int(attempts[i]))
+                self.null_event(int(attempts[i]), i)
             else:
                 self.rejection_free(i)
             self.sample()
@@ -134,7 +137,7 @@ class Twin:
         t = self.tables
         return RawRows.concatenate([RawRows.empty(0, t.n_rows, self.levels, t.n_species), *self.finished])
 
-    def null_event(self, attempts: int) -> None:
+    def null_event(self, attempts: int, sample: int) -> None:
         """Uniformisation: every carrier attempts at the rate of its species' fastest site; the rest is null."""
         t = self.tables
         weight = t.number * t.bound
@@ -155,7 +158,7 @@ class Twin:
                 row = int(t.alias[row])
             if t.hop[row] != NULL and self.may_hop(carrier, row):
                 self.move(carrier, row)
-                self.log.append((attempt, carrier, row, 0.0))
+                self.log.append((sample, carrier, row, attempt, 0, 0))
         self.attempts_in_row += attempts
 
     def rejection_free(self, sample: int) -> None:
@@ -170,7 +173,7 @@ class Twin:
             carrier, slot = self.choose(tree)
             row = self.kind[carrier] * self.tables.width + slot
             self.execute_rejection_free(carrier, row)
-            self.log.append((sample, carrier, row, 1.0 - remaining))
+            self.log.append((sample, carrier, row, 1.0 - remaining, 0, 0))
             self.attempts_in_row += 1
 
     def execute_rejection_free(self, carrier: int, row: int) -> None:
