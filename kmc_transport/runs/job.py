@@ -1,14 +1,12 @@
-"""What a worker does with one point, wherever it runs: simulate, save segments, save the record, say how it ended."""
+"""What a worker does with one point, wherever it runs: simulate, save segments, say how it ended."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from .._version import __version__
@@ -76,12 +74,16 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """How the work on a point ended: done (with its record, unless that is in the store), failed, or stopped."""
+    """How the work on a point ended: done (with its record), failed, or stopped.
+
+    goes_on : a longer limit or the next round takes it up again from its last segment.
+    """
 
     standing: Standing
     record: PointRecord | None = None
     failure: Failure | None = None
     stopped: bool = False
+    goes_on: bool = False
 
 
 def simulate_point(
@@ -91,31 +93,11 @@ def simulate_point(
     should_stop: Callable[[], bool] = lambda: False,
     report: Callable[[Standing], None] = lambda _: None,
     pool: Executor | None = None,
-    keep_record: bool = False,
-    turn: AbstractContextManager[Any] | None = None,
 ) -> Outcome:
-    """One point from start, or from its last segment, to its record.
+    """One point from start, or from its last segment, to its record, which the driver saves.
 
-    Errors of the input (rates out of range) come back as a `Failure`; others are raised. keep_record : return the
-    record even when it is in the store. turn : held while the point is simulated, not while its record is saved: with
-    more threads than processors, some simulate while others wait for the disk.
+    Errors of the input (rates out of range) come back as a `Failure`; others are raised.
     """
-    with turn or nullcontext():
-        outcome, save = _simulate(job, point, should_stop, report, pool)
-    if save is None:
-        return outcome
-    save()
-    return outcome if keep_record else replace(outcome, record=None)
-
-
-def _simulate(
-    job: Job,
-    point: GridPoint,
-    should_stop: Callable[[], bool],
-    report: Callable[[Standing], None],
-    pool: Executor | None,
-) -> tuple[Outcome, Callable[[], None] | None]:
-    """The outcome with its record, and what saves that where this machine reaches the store."""
     if job.version != __version__:
         raise InputError(
             Problem(
@@ -143,7 +125,7 @@ def _simulate(
 
     nothing = PointProgress(0, 0.0, None, None)
     if should_stop():
-        return Outcome(standing(nothing), stopped=True), None
+        return Outcome(standing(nothing), stopped=True)
     store = job.store()
     try:
         linear = None
@@ -153,7 +135,7 @@ def _simulate(
             if linear is not None and good_enough(linear, job.model.sampling):
                 weak = weak_field_record(catalog, point.without_field, linear, point.zero)
                 end = standing(nothing, str(weak.values["exit_reason"]), bool(weak.values["converged"]))
-                return Outcome(end, weak), _saving(store, point.key, weak)
+                return Outcome(end, weak)
         if job.model.sampling.table_error is not None:
             linear = None  # rounds would weight it with the error of another round
         state = None if store is None else store.load_partial(point.key)
@@ -161,9 +143,9 @@ def _simulate(
         stopped = simulation.build(should_stop=should_stop, on_progress=lambda p: report(standing(p)))
     except InputError as e:
         failure = Failure(temperature=point.temperature, field=vector, reason=_one_line(e))
-        return Outcome(standing(nothing, "failed"), failure=failure), None
+        return Outcome(standing(nothing, "failed"), failure=failure)
     if stopped is ExitReason.INTERRUPTED:
-        return Outcome(standing(simulation.progress()), stopped=True), None
+        return Outcome(standing(simulation.progress()), stopped=True)
     reason = ExitReason.INTERRUPTED
     reached = min(
         reached, max(1, len(point.targets)) - 1
@@ -190,31 +172,20 @@ def _simulate(
             if reason is ExitReason.INTERRUPTED:
                 save_state()
                 if should_stop():
-                    return Outcome(standing(simulation.progress()), stopped=True), None
+                    return Outcome(standing(simulation.progress()), stopped=True)
         if reason is not ExitReason.ACCURACY_REACHED:
             break
     record = make_record(job.model, simulation, reason, job.root)
     if point.targets:
         record = replace(record, meta={**record.meta, "targets": list(point.targets)})
     end = standing(simulation.progress(), reason.value, bool(record.values["converged"]))
-    if store is None:
-        return Outcome(end, record), None
     # a longer limit, or the next round, takes it up again
     goes_on = reason is ExitReason.TIME_LIMIT or (
         bool(point.targets) and reason is ExitReason.ACCURACY_REACHED
     )
     if goes_on:
         save_state(len(point.targets) if reason is ExitReason.ACCURACY_REACHED else number)
-    return Outcome(end, record), _saving(store, point.key, record, keep_partial=goes_on)
-
-
-def _saving(
-    store: PointStore | None, key: str, record: PointRecord, *, keep_partial: bool = False
-) -> Callable[[], None] | None:
-    """What saves a record, where this machine reaches the store."""
-    if store is None:
-        return None
-    return lambda: store.save(key, record, replace=True, keep_partial=keep_partial)
+    return Outcome(end, record, goes_on=goes_on)
 
 
 def _simulation(

@@ -470,6 +470,6 @@ class _Work:
             if self.store is not None:
                 self.store.save_failure(point.key, outcome.failure)
         elif outcome.record is not None and self.store is not None:
-            self.store.save(point.key, outcome.record, replace=True)  # the worker does not reach the folder
+            self.store.save(point.key, outcome.record, replace=True, keep_partial=outcome.goes_on)
         elif outcome.record is not None:
             self.records[point.key] = outcome.record

@@ -48,27 +48,21 @@ class Pool(Protocol):
         """Wait for the points at work to end, and let go of everything."""
 
 
-SAVING = 3
-"""Points of one worker that may be waiting for the disk while it simulates another one."""
-
-
 class ThreadPool:
     """Threads of this process: nothing to start; the kernels run side by side, the Python between them does not.
 
-    With fewer points than threads, the replicas of a point run side by side. While a thread waits for the disk,
-    another one simulates in its place.
+    With fewer points than threads, the replicas of a point run side by side.
     """
 
     def __init__(self, job: Job, n: int, n_points: int, report: Callable[[Standing], None]) -> None:
         self._job, self._report = job, report
         self._stopping = threading.Event()
         self._n = min(n, n_points)
-        self._turn = threading.Semaphore(self._n)
-        self._pool = WorkerThreads(self._n if job.folder is None else self._n * (1 + SAVING))
+        self._pool = WorkerThreads(self._n)
         self._inner = WorkerThreads(n) if n > n_points else None
 
     def window(self) -> int:
-        return _window(self._n) + SAVING * self._n
+        return _window(self._n)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         return self._pool.submit(
@@ -78,7 +72,6 @@ class ThreadPool:
             should_stop=self._stopping.is_set,
             report=self._report,
             pool=self._inner,
-            turn=self._turn,
         )
 
     def check(self) -> None:
@@ -105,7 +98,7 @@ class ProcessPool:
     def __init__(self, job: Job, n: int, report: Callable[[Standing], None]) -> None:
         self._n = n
         fork = can_fork()
-        self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=fork, threads=1 + SAVING)
+        self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=fork)
         self._started = [] if fork else [self.processes.submit(_nothing) for _ in range(n)]
 
     def ready(self) -> bool:
@@ -113,7 +106,7 @@ class ProcessPool:
         return not self._started or any(f.done() for f in self._started)
 
     def window(self) -> int:
-        return _window(self._n) + SAVING * self._n  # at work, being saved, to be had by whoever is free
+        return _window(self._n)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         return self.processes.submit(_in_process, point)
@@ -212,7 +205,6 @@ def _travels(model: Model) -> bool:
 
 _REPORT_EVERY = 0.5
 _here: dict[str, tuple[Job, Callable[[], bool], Callable[[Standing], None]]] = {}
-_turn = threading.Lock()
 
 
 def _set_up(job: Job, should_stop: Callable[[], bool], report: Callable[[Standing], None]) -> None:
@@ -233,14 +225,13 @@ def _nothing() -> None:
 
 def _in_process(point: GridPoint) -> Outcome:
     job, should_stop, report = _here["job"]
-    return simulate_point(job, point, should_stop=should_stop, report=report, turn=_turn)
+    return simulate_point(job, point, should_stop=should_stop, report=report)
 
 
 class ForeignPool:
     """Any ``concurrent.futures`` executor; its workers may be on other machines.
 
-    Workers that reach the folder of points save there; others send the record back. They are told to stop through
-    a file in that folder.
+    Workers that reach the folder of points save their segments there, and are told to stop through a file in it.
     """
 
     def __init__(self, job: Job, executor: Executor, capacity: Callable[[], int] | None = None) -> None:

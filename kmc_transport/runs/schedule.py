@@ -178,8 +178,8 @@ def run_points(
                 if outcome is None:
                     queue.append((point, attempt + 1))
                     continue
-                tracker.end(outcome)
                 on_end(point, outcome)
+                tracker.end(outcome)
             on_tick()
     except BaseException:
         pool.stop()

@@ -617,21 +617,25 @@ def test_nothing_that_can_be_simulated_is_bad_input(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_point_is_done_when_it_is_saved_and_saving_keeps_nobody_waiting(
+def test_a_point_is_done_when_the_driver_has_saved_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn, seen, real = threading.Lock(), [], PointStore.save
+    seen: list[Any] = []
+    real = PointStore.save
 
     def save(self: PointStore, key: str, *args: Any, **how: Any) -> None:
-        seen.append(turn.locked())
+        seen.append((key, os.getpid(), tracker.done))
         real(self, key, *args, **how)
 
     monkeypatch.setattr(PointStore, "save", save)
-    point = grid_points(sweep_model(), 3)[0]
-    outcome = simulate_point(Job(model=sweep_model(), root=3, folder=tmp_path), point, turn=turn)
-    assert seen == [False]
-    assert outcome.record is None
-    assert PointStore(tmp_path).get(point.key) is not None
+    model = sweep_model()
+    points, tracker = grid_points(model, 3)[:2], Tracker(points=2, kept=0)
+    job, store = Job(model=model, root=3, folder=tmp_path), PointStore(tmp_path)
+    pool = pools.ThreadPool(job, 1, 2, tracker.report)
+    run_points(points, pool, tracker, on_end=lambda p, o: store.save(p.key, o.record))
+    pool.close()
+    assert seen == [(p.key, os.getpid(), i) for i, p in enumerate(points)]
+    assert all(store.get(p.key) is not None for p in points)
 
 
 def test_a_worker_of_another_version_is_refused() -> None:
@@ -672,7 +676,7 @@ def test_long_points_save_segments_and_go_on_from_them_bit_for_bit(
     try:
         for _ in range(1000):
             try:
-                simulate_point(job, point)
+                end = simulate_point(job, point)
                 break
             except Killed:
                 assert store.partial_keys() == [point.key]
@@ -681,7 +685,9 @@ def test_long_points_save_segments_and_go_on_from_them_bit_for_bit(
     assert len(saved) >= 4
     from kmc_transport.runs.verify import differences
 
-    assert differences(undisturbed, store.load(point.key)) == []
+    assert end.record is not None
+    assert differences(undisturbed, end.record) == []
+    store.save(point.key, end.record, keep_partial=end.goes_on)
     assert store.partial_keys() == []
 
 
