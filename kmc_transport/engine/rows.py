@@ -7,12 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LOG_COLUMNS", "RawRows"]
+from ..records import Tallies
+from .tables import NULL, Tables
+
+__all__ = ["LOG_COLUMNS", "ROW_ARRAYS", "RawRows", "tallies_of"]
+
+ROW_ARRAYS = ("events", "attempts", "collective", "tracer")
+"""Fields of `RawRows`."""
 
 LOG_COLUMNS = 6
-"""Of the log of executed hops: sample (of those of the call); carrier; table row; when in the sample (null events: at
-which attempt; else the time in intervals); with interactions energy difference and barrier shift in quanta, or of a
-compiled kernel of codes the number of the code among those of all rows, and nothing."""
+"""Of the kernels' log of executed hops: sample (of those of the call); carrier; table row; when in the sample (null
+events: at which attempt; else the time in intervals); with interactions energy difference and barrier shift in quanta,
+or by code the number of the code among those of all rows, and nothing."""
 
 
 @dataclass
@@ -37,6 +43,10 @@ class RawRows:
             np.zeros((n, levels + 1, n_species, 6)),
         )
 
+    @property
+    def levels(self) -> int:
+        return self.tracer.shape[1] - 1
+
     def __len__(self) -> int:
         return len(self.attempts)
 
@@ -57,9 +67,32 @@ class RawRows:
 
     @staticmethod
     def concatenate(parts: list[RawRows]) -> RawRows:
-        return RawRows(
-            *(
-                np.concatenate([getattr(p, name) for p in parts])
-                for name in ("events", "attempts", "collective", "tracer")
-            )
-        )
+        return RawRows(*(np.concatenate([getattr(p, name) for p in parts]) for name in ROW_ARRAYS))
+
+
+def tallies_of(rows: RawRows, tables: Tables, *, sample_interval: float, windows_per_row: int) -> Tallies:
+    """The same in the catalog's hops and in Å."""
+    t, n, s, levels = tables, len(rows), tables.n_species, rows.levels
+    events = np.zeros((n, t.model.network.n_hops), np.int64)
+    real = np.flatnonzero(t.hop != NULL)
+    events[:, t.hop[real]] = rows.events[:, real]
+    displacement = np.zeros((n, s, 3))
+    species = t.type_species[real // t.width]
+    for a in range(s):
+        own = real[species == a]
+        displacement[:, a] = rows.events[:, own] @ t.vector[own]
+    tracer = rows.tracer[..., [[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+    if t.integer_steps:
+        lattice = t.model.structure.lattice
+        tracer = lattice.T @ tracer @ lattice
+    return Tallies(
+        sample_interval=sample_interval,
+        levels=levels,
+        windows_per_row=windows_per_row,
+        number=np.array(t.number),
+        events=events,
+        attempts=rows.attempts.copy(),
+        displacement=displacement,
+        collective=rows.collective.reshape(n, levels + 1, s, 3, s, 3).copy(),
+        tracer=tracer,
+    )

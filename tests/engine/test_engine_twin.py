@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmc_transport.engine import Replica
+from kmc_transport.engine.choice import make_backend
 from kmc_transport.engine.plain import compiled
-from kmc_transport.engine.plain.twin import Xoshiro
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from tests.networks import T0, lattice_gas, make_model
+from tests.reference import Xoshiro, make_reference
 
 ALGORITHMS = ("null_event", "rejection_free")
 
@@ -72,7 +73,7 @@ def networks(draw: st.DrawFn) -> Model:
 @given(model=networks(), seed=st.integers(0, 2**32), field=st.sampled_from([0.0, 0.02]))
 def test_random_networks(algorithm: str, model: Model, seed: int, field: float) -> None:
     kw = {"field": (field, -0.5 * field, field), "seed": seed, "windows_per_row": 2}
-    twin = replica(model, algorithm, twin=True, **kw)
+    twin = replica(model, algorithm, backend=make_reference, **kw)
     reason = twin.advance(19)
     layouts = ("table", "bitset") if algorithm == "null_event" else ("auto",)
     for layout in layouts:
@@ -84,7 +85,9 @@ def test_random_networks(algorithm: str, model: Model, seed: int, field: float) 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_events_one_by_one(algorithm: str) -> None:
     model = lattice_gas("honeycomb", 3, 7)
-    a, b = (replica(model, algorithm, field=(0.03, 0.01, 0), twin=twin) for twin in (False, True))
+    a, b = (
+        replica(model, algorithm, field=(0.03, 0.01, 0), backend=b) for b in (make_backend, make_reference)
+    )
     x, y = a.record_events(13), b.record_events(13)
     np.testing.assert_array_equal(x.carrier, y.carrier)
     np.testing.assert_array_equal(x.hop, y.hop)
@@ -118,7 +121,7 @@ def test_extreme_random_numbers(algorithm: str, words: list[int]) -> None:
     """u = 0 gives the first carrier and slot, u -> 1 the last ones, and no waiting time; the kernels agree."""
     model = lattice_gas("sc", 3, 5)
     layouts = ("table", "bitset") if algorithm == "null_event" else ("auto",)
-    twin = replica(model, algorithm, twin=True)
+    twin = replica(model, algorithm, backend=make_reference)
     twin._backend.random = Xoshiro(words)
     first = twin.record_events(4)
     if algorithm == "null_event":
@@ -138,7 +141,7 @@ def test_twin_catches_a_changed_trajectory() -> None:
     """Negative control: another rate is seen."""
     model = lattice_gas("sc", 3, 5)
     a = replica(model, "null_event")
-    b = replica(lattice_gas("sc", 3, 5, rate=1.05), "null_event", twin=True)
+    b = replica(lattice_gas("sc", 3, 5, rate=1.05), "null_event", backend=make_reference)
     a.advance(40)
     b.advance(40)
     with pytest.raises(AssertionError):
@@ -154,7 +157,7 @@ def test_a_random_number_each_for_carrier_and_slot() -> None:
         counts=(3,),
         supercell=(3, 2, 1),
     )
-    twin = replica(model, "null_event", twin=True)
+    twin = replica(model, "null_event", backend=make_reference)
     assert twin._tables.two_draws
     twin.advance(40)
     for layout in ("table", "bitset"):
@@ -169,7 +172,7 @@ def test_plain_kernel(layout: str, field: float, monkeypatch: pytest.MonkeyPatch
     """One species on one kind of site has a simpler kernel: the trajectory is the twin's and the general kernel's."""
     model = lattice_gas("fcc", 3, 11)
     kw = {"field": (field, 0.5 * field, 0.0), "layout": layout}
-    twin = replica(model, "null_event", twin=True, **kw)
+    twin = replica(model, "null_event", backend=make_reference, **kw)
     assert compiled.is_plain(twin._tables)
     uniform = twin._tables.alias.tolist() == list(range(12))
     assert uniform == (field == 0)
@@ -199,7 +202,9 @@ def unplain() -> dict[str, Model]:
 @pytest.mark.parametrize("name", unplain())
 def test_plain_kernel_is_not_for_all(name: str) -> None:
     model = unplain()[name]
-    twin, kernel = (replica(model, "null_event", layout="table", twin=t) for t in (True, False))
+    twin, kernel = (
+        replica(model, "null_event", layout="table", backend=b) for b in (make_reference, make_backend)
+    )
     assert not compiled.is_plain(twin._tables)
     for r in (twin, kernel):
         r.advance(40)
@@ -209,7 +214,7 @@ def test_plain_kernel_is_not_for_all(name: str) -> None:
 def test_plain_kernel_forbids_hops_to_the_own_image(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: where a network is not plain, the simpler kernel goes another way than the twin."""
     model = unplain()["own image"]
-    twin = replica(model, "null_event", twin=True)
+    twin = replica(model, "null_event", backend=make_reference)
     twin.advance(40)
     monkeypatch.setattr(compiled, "is_plain", lambda tables: True)
     for layout in ("table", "bitset"):

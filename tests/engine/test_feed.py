@@ -13,6 +13,7 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.records import TICKS, HopChunk
 from tests.interacting_models import random_model
 from tests.networks import KT0, lattice_gas
+from tests.reference import make_reference
 
 SCALE = math.exp(
     -0.9 / KT0
@@ -99,7 +100,7 @@ def test_no_hop_is_lost(kind: str | None, algorithm: str) -> None:
     assert all_hops["total"] == SAMPLES * TICKS
     assert (np.diff(all_hops["tick"]) >= 0).all()
     # calls that are too short for a sample, and interruptions, cut the same hops otherwise
-    part = int(start._mean_attempts / 3) if algorithm == "null_event" else 0
+    part = int(start._backend._mean_attempts / 3) if algorithm == "null_event" else 0
     for work, stopping in ((max(32, part), False), (max(40, part), True)):
         r, parts = heard(replica(kind, algorithm), work, stopping=stopping)
         assert len(parts) > len(chunks)
@@ -122,7 +123,7 @@ def test_energies_of_hops(kind: str | None, algorithm: str) -> None:
     else:
         assert len(np.unique(hops["barrier"])) > c.model.network.n_hops
     _, few = heard(replica(kind, algorithm), 10**6, samples=2)
-    _, same = heard(replica(kind, algorithm, twin=True), 10**6, samples=2)
+    _, same = heard(replica(kind, algorithm, backend=make_reference), 10**6, samples=2)
     few_hops = joined(few)
     for name, values in joined(same).items():
         np.testing.assert_allclose(values, few_hops[name], atol=1e-9, err_msg=name)

@@ -23,6 +23,7 @@ from kmc_transport.rules.base import Activation, as_arrays, parameter
 from tests.interacting import chain as chain_input
 from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
 from tests.networks import KT0, T0, chain, lattice_gas
+from tests.reference import make_reference
 
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
 
@@ -111,8 +112,7 @@ def test_reset_looks_again() -> None:
     hot = build_catalog(model, temperature=40 * T0)
     r = Replica(hot, seed=np.random.SeedSequence(2), sample_interval=1e-17, levels=2, algorithm="auto")
     assert r.algorithm == "null_event"
-    r._wanted, r.algorithm = "auto", "rejection_free"
-    r._backend = r._interacting(r._backend.cells(), r._backend.kinds(), np.array(r._backend["rng"]))
+    r._backend = r._backend.with_algorithm("rejection_free")
     r._begin(200 * r.n_carriers / r.total_rate(), 1)
     r.advance(3)
     positions, energy, executed = r.positions(), r.energy(), r.executed
@@ -169,7 +169,7 @@ def test_clamped_hops_are_counted() -> None:
         r.advance(200)
         seen[algorithm] = r.clamped_events.sum() / r.executed
         assert 0 < r.clamped_events.sum() < r.executed
-        twin = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0), twin=True)
+        twin = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0), backend=make_reference)
         twin.advance(3)
         short = replica(model, algorithm, sample_interval=0.5 * math.exp(-0.98 / KT0))
         short.advance(3)
@@ -268,7 +268,7 @@ def test_counters_trust_sure_bounds_alone(
     energy[0, 12], energy[0, 13] = -0.05, 0.083
     model = replace(model, disorder=Disorder(energy, None, None))
     r = replica(model, "rejection_free", sample_interval=1e-12)
-    assert r._coupling.sure == (width == 1e-5)
+    assert r._backend.coupling.sure == (width == 1e-5)
     assert (r._backend["pending"].dtype == np.int16) == (narrow and width == 1e-5)
     r.reset(sample_interval=100 / r.total_rate())
     if narrow and width == 1e-5:
@@ -321,7 +321,7 @@ def test_halo(size: tuple[int, int, int], reach: tuple[int, int, int]) -> None:
 def test_coulomb_energies_beyond_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     size = 8 * 64 * 8  # 4³ cells, one type, six slots rounded up to eight
     monkeypatch.setattr(coupling, "MOST_GRADIENT", size)
-    assert len(replica(charged(), "rejection_free")._coupling.gradient) == size // 8
+    assert len(replica(charged(), "rejection_free")._backend.coupling.gradient) == size // 8
     monkeypatch.setattr(coupling, "MOST_GRADIENT", size - 1)
     with pytest.raises(RateError, match="take a smaller supercell"):
         replica(charged(), "rejection_free")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmc_transport.engine import Replica
+from kmc_transport.engine.choice import make_backend
 from kmc_transport.engine.interacting import backend as interacting
 from kmc_transport.engine.interacting import classes, coupling, kernels_listed
 from kmc_transport.engine.interacting.scratch import Scratch
@@ -18,6 +19,7 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from tests.interacting_models import nearest_pairs, random_model, with_interactions, with_rule
 from tests.networks import KT0, T0, lattice_gas
+from tests.reference import make_reference
 
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
 SCALE = math.exp(-0.9 / KT0)  # the models' barriers are 0.1 eV instead of the 1 eV that gives rates near 1/s
@@ -55,7 +57,7 @@ def test_random_models(algorithm: str, kind: str, number: int, seed: int, field:
     kw = {"field": (field, -0.5 * field, field), "seed": seed}
     # without a barrier the rates are those of the prefactor
     kw["sample_interval"] = SCALE * (0.3 if rule == "kra" else 0.3 * math.exp(-0.1 / KT0))
-    kernel, twin = (replica(model, algorithm, twin=twin, **kw) for twin in (False, True))
+    kernel, twin = (replica(model, algorithm, backend=b, **kw) for b in (make_backend, make_reference))
     assert kernel.advance(5) is twin.advance(5)
     assert_equal(kernel, twin)
     kernel.check()
@@ -80,7 +82,7 @@ def assert_rates(r: Replica) -> None:
             if oracle.is_open(occupation, int(hop), cell):
                 expected[hop] += math.exp(oracle.log_rate(occupation, int(hop), cell))
     np.testing.assert_allclose(r.open_rates(), expected, rtol=1e-8)
-    assert np.all(r._coupling.bound * (1 + 1e-9) >= r.open_rates() / max(1, t.number.sum()))
+    assert np.all(r._backend.coupling.bound * (1 + 1e-9) >= r.open_rates() / max(1, t.number.sum()))
 
 
 def test_codes_and_energies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,14 +92,14 @@ def test_codes_and_energies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     by_code = replica(model, "rejection_free")
     monkeypatch.setattr(coupling, "MOST_CODES", 0)
     by_energy = replica(model, "rejection_free")
-    assert (by_code._coupling.mode, by_energy._coupling.mode) == ("codes", "energies")
+    assert (by_code._backend.coupling.mode, by_energy._backend.coupling.mode) == ("codes", "energies")
     for r in (by_code, by_energy):
         r.advance(10)
         r.check()
         assert r.executed > 20
     np.testing.assert_allclose(
         by_code.open_rates(),
-        Scratch(by_energy._coupling, by_code._backend.cells(), by_code._backend.kinds()).open_rates(),
+        Scratch(by_energy._backend.coupling, by_code._backend.cells(), by_code._backend.kinds()).open_rates(),
     )
 
 
@@ -105,12 +107,12 @@ def assert_lists(r: Replica) -> None:
     """Each open hop is in a class whose bound is no less than its rate, closed ones in none; the lists are whole."""
     b, t = r._backend, r._tables
     listed, length = b["class_of"], b["length"]
-    anew, closed = Scratch(r._coupling, b.cells(), b.kinds()), np.ones(len(listed), np.bool_)
+    anew, closed = Scratch(r._backend.coupling, b.cells(), b.kinds()), np.ones(len(listed), np.bool_)
     for row in np.flatnonzero(t.hop != NULL):
         carriers = anew.open_carriers(int(row))
         entry = (carriers << b.bits) | (row % t.width)
         closed[entry] = False
-        rate = r._coupling.barriers.many(int(t.hop[row]), *anew.values(int(row), carriers))
+        rate = r._backend.coupling.barriers.many(int(t.hop[row]), *anew.values(int(row), carriers))
         if r.algorithm == "sum_tree":
             assert np.all(b["bound_of"][entry] * (1 + 1e-9) >= rate)
         else:
@@ -142,7 +144,10 @@ def test_cold_gas(pool: int, exact: int, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(classes, "MOST_EXACT", exact)
     model = with_rule(lattice_gas("sc", 6, 60, rate=math.exp(-1 / KT0)), "metropolis")
     model = with_interactions(model, clusters=nearest_pairs(-5 * KT0))
-    a, b = (replica(model, "rejection_free", sample_interval=0.4, twin=twin) for twin in (False, True))
+    a, b = (
+        replica(model, "rejection_free", sample_interval=0.4, backend=b)
+        for b in (make_backend, make_reference)
+    )
     for r in (a, b):
         r.advance(2)
         assert 0.3 < r.executed / r.attempted <= 1.0
@@ -158,7 +163,7 @@ def test_twin_catches_a_wrong_energy() -> None:
     model = with_rule(lattice_gas("sc", 3, 9), E_kra=0.1)
     wrong = with_interactions(model, clusters=nearest_pairs(-1.1 * KT0))
     model = with_interactions(model, clusters=nearest_pairs(-KT0))
-    a, b = replica(model, "rejection_free"), replica(wrong, "rejection_free", twin=True)
+    a, b = replica(model, "rejection_free"), replica(wrong, "rejection_free", backend=make_reference)
     a.advance(10)
     b.advance(10)
     with pytest.raises(AssertionError):

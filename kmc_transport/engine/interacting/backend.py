@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
+from ..backend import Carriers, Counts, HopLog, Start
 from ..jit import rule_address
 from ..plain import kernels as k
 from ..plain.compiled import Compiled, species_cut
@@ -18,8 +20,10 @@ from . import kernels_listed as kl
 from . import kernels_null as kn
 from .classes import margin, rate_classes
 from .coupling import Coupling, aligned
+from .drift import KeepsEnergy
 from .halo import GHOST, OCCUPANT, Halo, linked
 from .scratch import Scratch
+from .selection import faster
 
 __all__ = ["Interacting"]
 
@@ -59,22 +63,22 @@ SAVED = (
 )
 
 
-class Interacting(Compiled):
+class Interacting(Compiled, KeepsEnergy):
     """State of one replica with interactions; see `Compiled` for the arguments."""
 
     def __init__(
         self,
         coupling: Coupling,
+        start: Start,
+        carriers: Carriers,
         *,
         algorithm: str,
-        levels: int,
-        cell: IntArray,
-        kind: IntArray,
-        words: npt.NDArray[np.uint64],
+        words: npt.NDArray[np.uint64] | None = None,
     ) -> None:
         t = coupling.tables
-        self.coupling, self.tables = coupling, t
-        self.algorithm, self.layout, self.levels = algorithm, "halo", levels
+        self.coupling = coupling
+        self._begin(t, start, algorithm=algorithm, layout="halo")
+        cell, kind = carriers
         self.n, self.shift, self.bits = len(cell), 32, coupling.entry_bits
         s = coupling.surroundings
         reach = np.array(s.reach)
@@ -98,7 +102,7 @@ class Interacting(Compiled):
             "page": page,
             "link": link,
             "copies": copies,
-            **self._tally_state(words),
+            **self._tally_state(start.words if words is None else words),
             **self._measures(),
             **self._around(),
             "first": t.first[:-1].astype(np.uint64),
@@ -460,27 +464,29 @@ class Interacting(Compiled):
         place = (self["record"][0::2] & np.uint64(0xFFFFFFFF)).astype(np.int64)
         return np.asarray(np.ravel_multi_index(tuple(self.halo.cell_index(place)), self.tables.size))
 
-    @property
     def energy_change(self) -> int:
-        """Quanta by which the energy has changed since the start, as kept up to date hop by hop."""
         return int(self["ledger"][kn.ENERGY])
 
     def clamped_events(self) -> IntArray:
-        """(R,) executed hops whose barrier was clamped, since the start."""
-        return np.array(self["clamped"])
+        t, total = self.tables, np.zeros(self.tables.model.network.n_hops, np.int64)
+        real = t.hop != NULL
+        total[t.hop[real]] = self["clamped"][real]
+        return total
 
-    def logged_energies(self, log: FloatArray) -> tuple[IntArray, IntArray]:
-        """(n,) energy difference and barrier shift of the hops of a log, quanta."""
-        codes, first = self.coupling.codes, log[:, 4].astype(np.int64)
+    def logged_energies(self, hops: HopLog) -> tuple[IntArray, IntArray]:
+        codes, first = self.coupling.codes, hops.numbers[:, 0]
         if codes is None:
-            return first, log[:, 5].astype(np.int64)
+            return first, hops.numbers[:, 1]
         real = self.tables.hop[self.tables.hop != NULL]
         difference, shift = (
             np.concatenate([getattr(codes[hop], name) for hop in real]) for name in ("difference", "shift")
         )
         return difference[first], shift[first]
 
-    def largest_deviation(self) -> float:
+    def check(self) -> float:
+        return max(self._largest_deviation(), abs(self.energy_drift()))
+
+    def _largest_deviation(self) -> float:
         """eV between what is kept up to date for open hops and the same counted anew."""
         if self.algorithm == "null_event" or self["scheme"][kl.UNLISTED] < self.n:
             return 0.0  # nothing is kept
@@ -505,18 +511,47 @@ class Interacting(Compiled):
             most = max(most, int(np.count_nonzero(self["class_of"][entry] == kl.CLOSED)))
         return most * QUANTUM
 
-    def carry_on(self, other: Compiled) -> None:
-        """Take over what `clear` leaves of another algorithm's state, beside places and random stream."""
-        self._make_room(other["home"])
+    def successor(self, done: Counts) -> Interacting:
+        """Chosen by the present state, once the carriers have left their places at the start."""
+        if self.start.algorithm != "auto" or done.attempts <= 100 * self.n:
+            return self
+        acceptance = done.executed / done.attempts
+        if self.algorithm != "null_event":
+            weight = float(self.tables.number @ self.tables.bound)
+            acceptance = float(self.open_rates().sum()) / weight if weight else 0.0
+        self.acceptance_estimate = acceptance
+        algorithm = faster(acceptance)
+        return self if algorithm == self.algorithm else self.with_algorithm(algorithm)
+
+    def with_algorithm(self, algorithm: str) -> Interacting:
+        """The same carriers, counts since the start and random streams, the tallies empty."""
+        new = Interacting(
+            self.coupling, self.start, self.carriers(), algorithm=algorithm, words=np.array(self["rng"])
+        )
+        new._make_room(self["home"])
         for name in ("home", "clamped", "ledger"):
-            self[name][...] = other[name]
+            new[name][...] = self[name]
+        for name in ("_attempts", "energy_base", "acceptance_estimate", "annealing"):
+            setattr(new, name, getattr(self, name))
+        return new
 
     @property
     def _saved(self) -> Sequence[str]:
         return SAVED
 
-    def load(self, saved: dict[str, Any]) -> None:
+    def save(self) -> dict[str, Any]:
+        base = () if self.energy_base is None else self.energy_base
+        return {
+            **super().save(),
+            "wanted": self.start.algorithm,
+            "energy_base": np.array(base, np.int64),
+        }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
         self._take_over(saved)
+        self.start = replace(self.start, algorithm=str(saved["wanted"]))
+        base = [int(x) for x in saved["energy_base"]]
+        self.energy_base = (base[0], base[1]) if base else None
 
 
 def chances(rate: FloatArray, bound: Any, clamped: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..backend import ATTEMPTS, Carriers, Chunk, Counts, HopLog, Start, generator
 from ..rows import LOG_COLUMNS, RawRows
 from ..tables import NULL, Tables
 from . import kernels as k
+
+if TYPE_CHECKING:
+    from ..canonical.anneal import Annealing
 
 __all__ = ["Compiled", "bit_field", "fits_bits"]
 
@@ -37,8 +42,11 @@ SAVED = [
 WITHIN = ("counts", "held", "remaining")
 """What it needs beside them where a sample has begun."""
 
-CALL_HOPS = 5_000_000
-"""Hops after which the rejection-free kernel comes back when nothing else is asked."""
+SAMPLE_WORK = 30
+"""A sample costs as much as so many attempts, and one for each carrier."""
+
+LOGGED_HOPS = 65536
+"""Hops that a call of the rejection-free kernel lists at most."""
 
 LONGEST_WINDOW = 2**30
 """Cells that a carrier may travel within a window (its displacement is kept in 32 bits)."""
@@ -117,21 +125,24 @@ def _packed(tables: Tables, fields: Any) -> Any:
 class Compiled:
     """State of one replica in the kernels' arrays.
 
-    cell, kind : (N,) cell number and type of each carrier. words : the four words of the hop stream.
+    start : gives the levels and the random streams. words : (4,) state of the stream of the hops, if it is another.
     """
+
+    acceptance_estimate = float("nan")
+    annealing: Annealing | None = None
 
     def __init__(
         self,
         tables: Tables,
+        start: Start,
+        carriers: Carriers,
         *,
         algorithm: str,
         layout: str,
-        levels: int,
-        cell: IntArray,
-        kind: IntArray,
-        words: npt.NDArray[np.uint64],
+        words: npt.NDArray[np.uint64] | None = None,
     ) -> None:
-        self.tables, self.algorithm, self.layout, self.levels = tables, algorithm, layout, levels
+        self._begin(tables, start, algorithm=algorithm, layout=layout)
+        cell, kind = carriers
         self.n = len(cell)
         if max(tables.n_sites, self.n << slot_bits(tables)) >= 2**32 - 1 and layout == "table":
             raise ValueError(
@@ -139,7 +150,10 @@ class Compiled:
             )
         self.shift = bit_geometry(tables)[6] if layout == "bitset" else 32
         self._plain = True if is_plain(tables) else None
-        self._arrays: dict[str, Any] = {**self._network(), **self._empty_state(words)}
+        self._arrays: dict[str, Any] = {
+            **self._network(),
+            **self._empty_state(start.words if words is None else words),
+        }
         index = np.stack(np.unravel_index(cell, tables.size)) if self.n else np.zeros((3, 0), np.int64)
         self["home"][:] = index
         base = kind * tables.width
@@ -147,6 +161,11 @@ class Compiled:
         if not tables.integer_steps:
             self["last_base"][:] = base
         self._occupy()
+
+    def _begin(self, tables: Tables, start: Start, *, algorithm: str, layout: str) -> None:
+        self.tables, self.algorithm, self.layout, self.levels = tables, algorithm, layout, start.levels
+        self.start, self._attempts = start, generator(start.seed, ATTEMPTS)
+        self._attempts_left = self._attempts_of_sample = 0
 
     _room = 0
     """Cells that every carrier may travel until `_stay_in_range` looks again."""
@@ -344,6 +363,7 @@ class Compiled:
         share = float(t.number @ t.bound) / fastest if fastest else 1.0
         self._fold_after = max(1, int(min(2.0**62, 2**16 / reach * share)))
         self._arrays["plan"] = np.array([self.levels, windows_per_row, t.integer_steps, self.shift], np.int64)
+        self._mean_attempts = float(t.number @ t.bound) * sample_interval
         self._configure_lists(sample_interval)
 
     def _configure_lists(self, sample_interval: float) -> None:
@@ -356,32 +376,92 @@ class Compiled:
             for node in range(leaves - 1, 0, -1):
                 tree[node] = tree[2 * node] + tree[2 * node + 1]
 
-    def run(
+    def run(self, n_samples: int, work: int, *, most_logged: int | None = None) -> Chunk:
+        """See `Backend.run`."""
+        per_sample = SAMPLE_WORK + self.n
+        if self.algorithm == "null_event":
+            n = min(n_samples, int(work / (per_sample + self._mean_attempts)))
+            return self._null_events(n, work, most_logged, per_sample)
+        n, none = min(n_samples, max(1, work // per_sample)), np.zeros(0, np.int64)
+        if most_logged is None:
+            log = None
+        else:
+            work = min(work, max(1, most_logged), LOGGED_HOPS)
+            log = np.zeros((work, LOG_COLUMNS))
+        rows = self.execute(n, none, log, most=work)
+        done = n - self.unfinished_samples
+        hops = None if log is None else self._hop_log(log, 0, none)
+        return Chunk(rows=rows, samples=done, work=self.attempts_made + per_sample * done, hops=hops)
+
+    def _null_events(self, n: int, work: int, most_logged: int | None, per_sample: int) -> Chunk:
+        """So many samples, or where not even one is allowed, a part of one."""
+        made = 0
+        if self._attempts_left or not n:
+            if not self._attempts_left:
+                self._attempts_left = self._attempts_of_sample = self._draw_attempts(1).item()
+            n, made = 1, self._attempts_of_sample - self._attempts_left
+            attempts = np.array([min(self._attempts_left, work // k.BATCH * k.BATCH)])
+            self._attempts_left -= attempts.item()
+            of_sample = np.array([self._attempts_of_sample])
+        else:
+            attempts = of_sample = self._draw_attempts(n)
+        goes_on, total = self._attempts_left > 0, int(attempts.sum())
+        if most_logged is not None and total > most_logged:
+            raise ValueError(f"{total} attempts are too many to record at once")
+        log = None if most_logged is None else np.zeros((total, LOG_COLUMNS))
+        rows = self.execute(n, attempts, log, goes_on=goes_on)
+        hops, done = None if log is None else self._hop_log(log, made, of_sample), n - goes_on
+        return Chunk(rows=rows, samples=done, work=total + per_sample * done, hops=hops)
+
+    def _draw_attempts(self, n_samples: int) -> IntArray:
+        return self._attempts.poisson(self._mean_attempts, n_samples)
+
+    def _hop_log(self, log: npt.NDArray[np.float64], made: int, attempts: IntArray) -> HopLog:
+        """What the last call has logged. made : attempts of the first sample before the call."""
+        log = log[: self.logged]
+        sample, carrier, row = log[:, :3].T.astype(np.int64)
+        when = log[:, 3].copy()
+        when[sample == 0] += made
+        numbers = log[:, 4:].astype(np.int64)
+        return HopLog(sample=sample, carrier=carrier, row=row, when=when, attempts=attempts, numbers=numbers)
+
+    @property
+    def part_of_sample(self) -> float:
+        """See `Backend.part_of_sample`."""
+        if self.algorithm != "null_event":
+            return float(1.0 - self["remaining"][0])
+        if not self._attempts_left:
+            return 0.0
+        return (self._attempts_of_sample - self._attempts_left) / (self._attempts_of_sample + 1)
+
+    def execute(
         self,
         n_samples: int,
         attempts: IntArray,
         log: npt.NDArray[np.float64] | None = None,
         *,
-        most: int = CALL_HOPS,
+        most: int = 0,
         goes_on: bool = False,
     ) -> RawRows:
-        """``n_samples`` samples with (for null events) the given numbers of attempts.
+        """One call of the kernel: ``n_samples`` samples with (for null events) the given numbers of attempts.
 
         ``log`` (n, LOG_COLUMNS) receives the executed hops, `logged` of them.
         Null events: the last sample is not at its end if it ``goes_on``; its attempts so far must be whole batches.
-        The other kernels come back early after ``most`` attempts, or when the log is full. `unfinished` then says how
-        many samples are left.
+        The other kernels come back early after ``most`` attempts, or when the log is full. `unfinished_samples` then
+        says how many samples are left.
         """
         clock = self["clock"]
         self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else most)
         rows, out = self._output(n_samples)
         buffer = np.zeros((1, LOG_COLUMNS)) if log is None else log
         clock[k.LOGGED] = 0
-        before = self.attempts_in_row
+        before = self._attempts_in_row
         with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
-            self._most, self._goes_on = len(buffer) if log is not None else most, goes_on
-            self.unfinished = int(self._call(n_samples, attempts, out, buffer, log is not None)) + goes_on
-        self.attempts_made = self.attempts_in_row - before + int(rows.attempts.sum())
+            self._most, self._goes_on = most, goes_on
+            self.unfinished_samples = (
+                int(self._call(n_samples, attempts, out, buffer, log is not None)) + goes_on
+            )
+        self.attempts_made = self._attempts_in_row - before + int(rows.attempts.sum())
         if self._may_go_far and self.algorithm != "null_event":
             self._refuse_far(most * self._reach)
         self.logged = int(clock[k.LOGGED])
@@ -444,21 +524,15 @@ class Compiled:
 
     # ---- the unfinished row
 
-    @property
-    def executed_in_row(self) -> int:
-        """Hops executed in the unfinished row."""
+    def unfinished(self) -> Counts:
+        """Hops and attempts of the unfinished row."""
         waiting = [c for level, c in enumerate(self["pending_counts"]) if self._sample >> level & 1]
-        return int(self["events"].sum() + self["counts"].sum() + sum(int(c.sum()) for c in waiting))
+        executed = self["events"].sum() + self["counts"].sum() + sum(int(c.sum()) for c in waiting)
+        return Counts(int(executed), self._attempts_in_row)
 
     @property
-    def attempts_in_row(self) -> int:
-        """Attempts in the unfinished row."""
+    def _attempts_in_row(self) -> int:
         return int(self["clock"][k.ATTEMPTS])
-
-    @property
-    def part_of_sample(self) -> float:
-        """Of the time of a sample that is over, where a kernel came back in its middle (null events: 0)."""
-        return float(1.0 - self["remaining"][0]) if self.algorithm != "null_event" else 0.0
 
     @property
     def _sample(self) -> int:
@@ -474,6 +548,7 @@ class Compiled:
 
     def clear(self) -> None:
         """Forget everything tallied; the next sample begins a window."""
+        self._attempts_left = 0
         self._add_waiting(self["home"])
         if not self.tables.integer_steps:
             self["last_base"][:] = self.kinds() * self.tables.width
@@ -481,6 +556,9 @@ class Compiled:
             self[name][...] = 0
 
     # ---- reading the state
+
+    def carriers(self) -> Carriers:
+        return Carriers(self.cells(), self.kinds())
 
     def kinds(self) -> IntArray:
         """(N,) type of each carrier."""
@@ -519,9 +597,14 @@ class Compiled:
         """Bytes of the kernels' arrays."""
         return sum(a.nbytes for a in self._arrays.values())
 
-    def save(self) -> dict[str, np.ndarray]:
-        """Arrays from which `load` continues bit for bit."""
-        state = {f"state_{name}": self[name].copy() for name in self._saved if name in self._arrays}
+    def save(self) -> dict[str, Any]:
+        """See `Backend.save`; names are those of the kernels' arrays."""
+        state: dict[str, Any] = {
+            "attempts_left": self._attempts_left,
+            "attempts_of_sample": self._attempts_of_sample,
+            "attempts_stream": json.dumps(self._attempts.bit_generator.state),
+        }
+        state |= {f"state_{name}": self[name].copy() for name in self._saved if name in self._arrays}
         state |= {f"state_{name}": self[name].copy() for name in WITHIN if name in self._arrays}
         if not self["clock"][k.FOLDED]:
             state["state_held"] = state["state_held"][:, :0]  # nothing but zeros
@@ -531,15 +614,18 @@ class Compiled:
     def _saved(self) -> Sequence[str]:
         return SAVED
 
-    def load(self, saved: dict[str, Any]) -> None:
-        """Take over what `save` gave, for the same tables, algorithm, layout and levels."""
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """See `Backend.load`."""
         self["bytes"][:] = 0
         self["bits"][:] = 0
         if self.algorithm == "rejection_free":
             self["carrier_at"][:] = k.ABSENT
         self._take_over(saved)
 
-    def _take_over(self, saved: dict[str, Any]) -> None:
+    def _take_over(self, saved: Mapping[str, Any]) -> None:
+        self._attempts_left = int(saved["attempts_left"])
+        self._attempts_of_sample = int(saved.get("attempts_of_sample", self._attempts_left))
+        self._attempts.bit_generator.state = json.loads(str(saved["attempts_stream"]))
         self._make_room(saved["state_home"])
         if self._narrow and saved["state_held"].size:
             self._widen()

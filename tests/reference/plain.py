@@ -1,4 +1,4 @@
-"""The algorithms once more in plain Python, to be read and to test the kernels against.
+"""The algorithms without interactions once more in plain Python, to be read and to test the kernels against.
 
 Same random numbers, hence the same trajectory, event by event, and the same tallies to the last bit; the
 bookkeeping is independent of the kernels' (unwrapped positions and stored origins instead of packed counters).
@@ -7,15 +7,18 @@ bookkeeping is independent of the kernels' (unwrapped positions and stored origi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..rows import RawRows
-from ..tables import NULL, Tables
+from kmc_transport.engine.backend import ATTEMPTS, Carriers, Chunk, Counts, HopLog, Start, generator
+from kmc_transport.engine.plain.scratch import WithoutInteractions
+from kmc_transport.engine.rows import RawRows
+from kmc_transport.engine.tables import NULL, Tables
 
-__all__ = ["Twin", "Xoshiro"]
+__all__ = ["Reference", "ReferenceState", "Xoshiro"]
 
 IntArray = npt.NDArray[np.int64]
 MASK = 2**64 - 1
@@ -50,27 +53,23 @@ def split(r: int, n: int) -> tuple[int, int]:
     return (r * n) >> 64, (r * n) & MASK
 
 
-class Twin:
-    """State of one replica; see `kmc_transport.engine.plain.compiled.Compiled` for the arguments."""
+class ReferenceState:
+    """State of one replica, in lists."""
 
-    def __init__(
-        self,
-        tables: Tables,
-        *,
-        algorithm: str,
-        levels: int,
-        cell: IntArray,
-        kind: IntArray,
-        words: npt.NDArray[np.uint64],
-    ) -> None:
-        self.tables, self.algorithm, self.levels = tables, algorithm, levels
-        self.random: Callable[[], int] = Xoshiro(words)  # type: ignore[arg-type]
+    layout = "none"
+    acceptance_estimate = float("nan")
+    annealing = None
+
+    def __init__(self, tables: Tables, start: Start, carriers: Carriers, *, algorithm: str) -> None:
+        self.tables, self.start, self.algorithm, self.levels = tables, start, algorithm, start.levels
+        self.random: Callable[[], int] = Xoshiro(start.words)  # type: ignore[arg-type]
+        self.attempts_stream = generator(start.seed, ATTEMPTS)
+        cell, kind = carriers
         self.kind = [int(t) for t in kind]
         self.cell = [[int(x) for x in c] for c in np.array(np.unravel_index(cell, tables.size)).T]
         self.at = {self.site(c): c for c in range(len(self.kind))}
         self.species = [s for s in range(tables.n_species) for _ in range(int(tables.number[s]))]
         self.log: list[tuple[int, int, int, float, int, int]] = []
-        self.unfinished = self.attempts_made = 0
         self.finished: list[RawRows] = []
         self.open_hops: list[list[tuple[int, int]]] = [[] for _ in tables.class_rate]
         if algorithm == "rejection_free":
@@ -108,34 +107,35 @@ class Twin:
     # ---- running
 
     part_of_sample = 0.0
-    """See `Compiled.part_of_sample`."""
 
     def configure(self, sample_interval: float, windows_per_row: int) -> None:
         self.interval, self.windows_per_row = sample_interval, windows_per_row
 
-    def run(
-        self,
-        n_samples: int,
-        attempts: IntArray,
-        log: npt.NDArray[np.float64] | None = None,
-        *,
-        most: int = 0,
-        goes_on: bool = False,
-    ) -> RawRows:
-        """See `Compiled.run`; the log must be long enough, and all samples are brought to their end at once."""
-        self.log = []
-        self.finished = []
+    def run(self, n_samples: int, work: int, *, most_logged: int | None = None) -> Chunk:
+        """All samples are brought to their end at once."""
+        t = self.tables
+        self.log, self.finished = [], []
+        attempts = np.zeros(0, np.int64)
+        if self.algorithm == "null_event":
+            mean = float(t.number @ t.bound) * self.interval
+            attempts = self.attempts_stream.poisson(mean, n_samples)
         for i in range(n_samples):
             if self.algorithm == "null_event":
                 self.null_event(int(attempts[i]), i)
             else:
                 self.rejection_free(i)
             self.sample()
-        self.logged = len(self.log)
-        if log is not None and self.log:
-            log[: self.logged] = self.log
-        t = self.tables
-        return RawRows.concatenate([RawRows.empty(0, t.n_rows, self.levels, t.n_species), *self.finished])
+        rows = RawRows.concatenate([RawRows.empty(0, t.n_rows, self.levels, t.n_species), *self.finished])
+        sample, carrier, row, when, *numbers = zip(*self.log, strict=True) if self.log else [()] * 6
+        hops = HopLog(
+            sample=np.array(sample, int),
+            carrier=np.array(carrier, int),
+            row=np.array(row, int),
+            when=np.array(when, float),
+            attempts=attempts,
+            numbers=np.array(numbers, int).T,
+        )
+        return Chunk(rows=rows, samples=n_samples, work=n_samples, hops=hops)
 
     def null_event(self, attempts: int, sample: int) -> None:
         """Uniformisation: every carrier attempts at the rate of its species' fastest site; the rest is null."""
@@ -271,9 +271,8 @@ class Twin:
         self.row = RawRows.empty(1, t.n_rows, self.levels, t.n_species)
         self.finished = []
 
-    @property
-    def executed_in_row(self) -> int:
-        return int(self.row.events.sum()) + sum(self.counts[self.levels])
+    def unfinished(self) -> Counts:
+        return Counts(int(self.row.events.sum()) + sum(self.counts[self.levels]), self.attempts_in_row)
 
     def take_back(self, row: RawRows, windows: int) -> None:
         self.row = RawRows.concatenate([self.row, row]).pairs()
@@ -336,17 +335,25 @@ class Twin:
 
     # ---- reading the state
 
-    def kinds(self) -> IntArray:
-        return np.array(self.kind, np.int64)
-
-    def cells(self) -> IntArray:
-        if not self.cell:
-            return np.zeros(0, np.int64)
-        return np.ravel_multi_index(tuple(np.array([self.wrap(c) for c in self.cell]).T), self.tables.size)
+    def carriers(self) -> Carriers:
+        wrapped = np.array([self.wrap(c) for c in self.cell], np.int64).reshape(-1, 3)
+        return Carriers(
+            np.ravel_multi_index(tuple(wrapped.T), self.tables.size), np.array(self.kind, np.int64)
+        )
 
     def unwrapped(self) -> IntArray:
         return np.array(self.cell, np.int64).reshape(-1, 3)
 
+    def save(self) -> dict[str, Any]:
+        raise ValueError("the reference keeps no snapshots")
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        raise ValueError("the reference keeps no snapshots")
+
     @property
     def nbytes(self) -> int:
         return 0
+
+
+class Reference(ReferenceState, WithoutInteractions):
+    """Carriers without interactions."""

@@ -1,4 +1,4 @@
-"""The algorithms of interacting carriers once more in plain Python; see `twin`.
+"""The algorithms of interacting carriers once more in plain Python; see `plain`.
 
 Every energy is that of the whole configuration after a hop less that before, both from scratch; nothing is updated.
 Energies are whole numbers of quanta, as in the kernels, so that both give the same bits.
@@ -12,19 +12,22 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ...energies.configuration import WholeEnergy
-from ...energies.supercell import moved
-from ...energies.terms import QUANTUM, quantised
-from ...model.interactions import Interactions
-from ...rates.configuration import ConfigurationRates
-from ..plain.twin import Twin, split
-from ..tables import NULL
-from .classes import margin, rate_classes
-from .coupling import Coupling
-from .kernels_coulomb import LANES
-from .kernels_listed import PEAK, RARE
+from kmc_transport.energies.configuration import WholeEnergy
+from kmc_transport.energies.supercell import moved
+from kmc_transport.energies.terms import QUANTUM, quantised
+from kmc_transport.engine.backend import Carriers, Counts, HopLog, Start
+from kmc_transport.engine.interacting.classes import margin, rate_classes
+from kmc_transport.engine.interacting.coupling import Coupling
+from kmc_transport.engine.interacting.drift import KeepsEnergy
+from kmc_transport.engine.interacting.kernels_coulomb import LANES
+from kmc_transport.engine.interacting.kernels_listed import PEAK, RARE
+from kmc_transport.engine.tables import NULL
+from kmc_transport.model.interactions import Interactions
+from kmc_transport.rates.configuration import ConfigurationRates
 
-__all__ = ["InteractingTwin", "WholeEnergies"]
+from .plain import ReferenceState, split
+
+__all__ = ["InteractingReference", "WholeEnergies"]
 
 IntArray = npt.NDArray[np.int64]
 FULL = 2**64
@@ -81,26 +84,15 @@ class WholeEnergies:
         return total
 
 
-class InteractingTwin(Twin):
-    """State of one replica; see `kmc_transport.engine.interacting.backend.Interacting` for the arguments."""
+class InteractingReference(ReferenceState, KeepsEnergy):
+    """State of one replica whose carriers interact."""
 
-    def __init__(
-        self,
-        coupling: Coupling,
-        *,
-        algorithm: str,
-        levels: int,
-        cell: IntArray,
-        kind: IntArray,
-        words: npt.NDArray[np.uint64],
-    ) -> None:
+    def __init__(self, coupling: Coupling, start: Start, carriers: Carriers, *, algorithm: str) -> None:
         self.coupling, self.whole = coupling, WholeEnergies(coupling)
         self.classes, self.margin = rate_classes(coupling), margin(coupling)
-        super().__init__(
-            coupling.tables, algorithm="null_event", levels=levels, cell=cell, kind=kind, words=words
-        )
+        super().__init__(coupling.tables, start, carriers, algorithm="null_event")
         self.algorithm = algorithm
-        self.energy_change = 0
+        self.changed = 0
         self.clamped = [0] * self.tables.n_rows
         self.reached = coupling.reached()
         blocked = coupling.surroundings.blocked
@@ -121,11 +113,17 @@ class InteractingTwin(Twin):
                 for slot in range(self.tables.width):
                     self.renew((carrier, slot))
 
-    def carry_on(self, other: InteractingTwin) -> None:
-        """Take over the state of another algorithm."""
-        self.cell = [list(c) for c in other.cell]
-        self.energy_change, self.clamped = other.energy_change, list(other.clamped)
-        self.clear()
+    def energy_change(self) -> int:
+        return self.changed
+
+    def logged_energies(self, hops: HopLog) -> tuple[IntArray, IntArray]:
+        return hops.numbers[:, 0], hops.numbers[:, 1]
+
+    def check(self) -> float:
+        return 0.0  # nothing is kept but the energy
+
+    def successor(self, done: Counts) -> InteractingReference:
+        return self
 
     # ---- energies and rates
 
@@ -147,12 +145,15 @@ class InteractingTwin(Twin):
         return self.whole.difference(occupation, hop, cell), self.whole.shift(occupation, hop, cell)
 
     def execute(self, carrier: int, row: int, difference: int, clamped: bool) -> None:
-        self.energy_change += difference
+        self.changed += difference
         self.clamped[row] += clamped
         self.move(carrier, row)
 
     def clamped_events(self) -> IntArray:
-        return np.array(self.clamped)
+        t, total = self.tables, np.zeros(self.tables.model.network.n_hops, np.int64)
+        real = t.hop != NULL
+        total[t.hop[real]] = np.array(self.clamped)[real]
+        return total
 
     # ---- null events
 
@@ -190,10 +191,6 @@ class InteractingTwin(Twin):
                     self.execute(carrier, row, difference, clamped)
                     self.log.append((sample, carrier, row, begin + i, difference, shift))
         self.attempts_in_row += attempts
-
-    def logged_energies(self, log: npt.NDArray[np.float64]) -> tuple[IntArray, IntArray]:
-        """See `Interacting.logged_energies`."""
-        return log[:, 4].astype(np.int64), log[:, 5].astype(np.int64)
 
     def kept(self, rate: float, bound: float, clamped: bool) -> bool:
         """Whether an attempt at a bound is kept: by 64 random bits for codes, by a float for energies."""

@@ -1,0 +1,21 @@
+"""Which engine a model needs."""
+
+from __future__ import annotations
+
+from .backend import Backend, Start
+from .plain.start import make_plain
+
+__all__ = ["make_backend"]
+
+
+def make_backend(start: Start) -> Backend:
+    """Carriers that interact, or sites that differ, need rates of the configuration; the others none of that.
+
+    The interacting engine, which offers the sum tree as well, is imported only where it is used.
+    """
+    model = start.catalog.model
+    if start.algorithm == "sum_tree" or model.interactions is not None or model.disorder is not None:
+        from .interacting.start import make_interacting
+
+        return make_interacting(start)
+    return make_plain(start)

@@ -1,0 +1,71 @@
+"""Energy and rates of carriers without interactions, counted anew with numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ..backend import Carriers, Counts, HopLog, Start
+    from ..tables import Tables
+
+__all__ = ["WithoutInteractions"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class WithoutInteractions(Protocol):
+    """That part of a `Backend` which is the same for all carriers without interactions: rates are the catalog's, so
+    that nothing is kept up to date and nothing can drift."""
+
+    start: Start
+    tables: Tables
+
+    def carriers(self) -> Carriers: ...
+
+    def energy(self) -> float:
+        """Site energies of the carriers, eV."""
+        t, kind = self.tables, self.carriers().kind
+        energy = np.asarray(t.model.site_energy)[t.type_species[kind], t.basis_site[t.type_basis[kind]]]
+        return float(energy.sum())
+
+    def open_rates(self) -> FloatArray:
+        """(n_hops,) total rate of the open hops of each kind, 1/s."""
+        t, (cell, kind) = self.tables, self.carriers()
+        taken = np.zeros(t.n_sites, np.bool_)
+        taken[cell * t.n_basis + t.type_basis[kind]] = True
+        total = np.zeros(t.model.network.n_hops)
+        for a in range(t.n_types):
+            index = np.unravel_index(cell[kind == a], t.size)
+            for row in range(a * t.width, a * t.width + int(t.n_hops[a])):
+                target = np.ravel_multi_index(
+                    tuple((x + o) % s for x, o, s in zip(index, t.cell[row], t.size, strict=True)), t.size
+                )
+                free = ~taken[target * t.n_basis + t.type_basis[t.target_type[row]]]
+                n = len(free) if t.to_itself[row] else int(free.sum())
+                total[t.hop[row]] = n * t.rate[row]
+        return total
+
+    def hop_energies(self, hops: HopLog) -> tuple[FloatArray, FloatArray]:
+        """See `Backend.hop_energies`."""
+        catalog, hop = self.start.catalog, self.tables.hop[hops.row]
+        energy, net = catalog.model.site_energy, catalog.model.network
+        difference = energy[net.carrier, net.target] - energy[net.carrier, net.origin]
+        return difference[hop], catalog.effective_barrier[hop]
+
+    def clamped_events(self) -> IntArray:
+        """None: they are the executed hops of the clamped hops of the catalog."""
+        return np.zeros(self.tables.model.network.n_hops, np.int64)
+
+    def energy_drift(self) -> float:
+        return 0.0
+
+    def check(self) -> float:
+        return 0.0
+
+    def successor(self, done: Counts) -> Self:
+        """The algorithm was chosen for good."""
+        return self
