@@ -16,7 +16,7 @@ from ..errors import Problem, StoreError
 from .atomic import write_text
 from .dataset import catalog_dataset
 from .ours import CATALOG_MARK, check_free
-from .sealed import read_sealed, refuse_links, write_sealed
+from .sealed import read_group, read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
     import xarray
@@ -79,12 +79,11 @@ def load_catalog(path: str | Path) -> xarray.Dataset:
 
 def _from_hdf5(path: Path) -> xarray.Dataset:
     import h5py
-    import xarray as xr
 
     content, sealed = read_sealed(path)
     with h5py.File(io.BytesIO(content), "r") as file:
         refuse_links(file)
-    table = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        table = read_group(file)
     if not sealed and CATALOG_MARK in table.attrs:
         raise ValueError("its checksum is missing")
     return table

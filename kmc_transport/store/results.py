@@ -15,7 +15,7 @@ from ..errors import DamagedFile, Problem, StoreError
 from .container import SIGNATURE, reading
 from .dataset import catalog_dataset
 from .provenance import Provenance
-from .sealed import read_sealed, refuse_links, write_sealed
+from .sealed import read_group, read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
     import xarray
@@ -106,10 +106,7 @@ def _open(path: str | Path, *groups: str | None) -> tuple[dict[str, Any], list[x
         _check_version(name, int(np.ravel(attrs[FORMAT])[0]), sealed)  # netCDF holds numbers as lists of one
         refuse_links(file)
         return attrs, [
-            xr.load_dataset(io.BytesIO(content), engine="h5netcdf", group=g)
-            if g is None or g in file
-            else xr.Dataset()
-            for g in groups
+            read_group(file[g or "/"]) if g is None or g in file else xr.Dataset() for g in groups
         ]
 
 

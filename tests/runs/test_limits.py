@@ -75,6 +75,8 @@ def replica_of(
     model = make(rule="metropolis") if (make, algorithm) == (charged, "null_event") else make()
     if (make, algorithm) == (charged, "null_event"):
         interval *= math.exp(-1 / KT0)
+    if (make, algorithm) == (gas, "null_event"):  # thirty attempts a hop
+        interval /= 10
     return Replica(
         build_catalog(model, temperature=T0, field=field),
         seed=np.random.SeedSequence(11),

@@ -45,7 +45,8 @@ def rare_trap(n: int, depth: float) -> Model:
 
 
 def test_rare_traps_are_covered() -> None:
-    model = with_sampling(rare_trap(400, 5.0), relative_error=0.05, target="charge_diffusivity")
+    """The coarser the accuracy asked for, the shorter the runs and the harder the case."""
+    model = with_sampling(rare_trap(400, 5.0), relative_error=0.1, target="charge_diffusivity")
     z = []
     for seed in range(40):
         point = PointSimulation(model, T0, [0, 0, 0], root=seed)

@@ -499,6 +499,10 @@ def test_result_file_opens_everywhere(tmp_path: Path) -> None:
     back = open_results(path)
     assert set(back.variables) == set(data.variables)
     assert set(back.coords) == set(data.coords)
+    theirs = xr.load_dataset(path, engine="h5netcdf").set_coords(list(back.coords))
+    assert back.identical(theirs)
+    assert [v.dtype for v in back.variables.values()] == [theirs[n].dtype for n in back.variables]
+    assert {k: type(v) for k, v in back.attrs.items()} == {k: type(v) for k, v in theirs.attrs.items()}
     for name in data.variables:
         assert same(back[name].values, data[name].values), name
         assert back[name].dims == data[name].dims
@@ -506,6 +510,7 @@ def test_result_file_opens_everywhere(tmp_path: Path) -> None:
     with xr.open_datatree(path, engine="h5netcdf") as tree:
         assert tree["catalog"]["carrier_name"].dims == ("hop",)
     table = read_catalog(path)
+    assert table.identical(xr.load_dataset(path, engine="h5netcdf", group="catalog"))
     assert same(table["log_rate"].values, np.stack([c.log_rate for c in catalogs]))
     assert table["vector"].values == pytest.approx(model.network.vector * 1e-10)
     assert table["class_name"].values[0] == model.hop_classes[0].name
