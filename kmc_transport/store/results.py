@@ -105,9 +105,7 @@ def _open(path: str | Path, *groups: str | None) -> tuple[dict[str, Any], list[x
             )
         _check_version(name, int(np.ravel(attrs[FORMAT])[0]), sealed)  # netCDF holds numbers as lists of one
         refuse_links(file)
-        return attrs, [
-            read_group(file[g or "/"]) if g is None or g in file else xr.Dataset() for g in groups
-        ]
+        return attrs, [read_group(file[g or "/"]) if g is None or g in file else xr.Dataset() for g in groups]
 
 
 def _check_version(name: str, version: int, sealed: bool) -> None:
