@@ -17,9 +17,9 @@ pytestmark = pytest.mark.statistical
 
 SEEDS = 300
 HOPS = {"fluctuations": 16.0, "drift": 16.0}
-"""Least number of hops between two samples. A drift takes 256 to be economical; with 16 and four times the relative
-error the same number of rows is asked for, and a row of 8,000 hops still outlives the memory of a chain of two sites."""
-T_95 = 1.98  # of Student's t with the 64 to 512 batches of these runs
+"""Least number of hops between two samples. A drift takes 256 to be economical; with 16 and four times the error the
+same number of rows is asked for, and a row of 8,000 hops still outlives the memory of a chain of two sites."""
+T_95 = 1.98  # of Student's t with the 64 to 400 batches of these runs
 
 
 @pytest.mark.parametrize(
