@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
+from .. import kernels_sampling as ks
+from .. import kernels_shared as shared
 from ..backend import Carriers, Counts, HopLog, Start
 from ..jit import rule_address
-from ..plain import kernels as k
 from ..plain.compiled import Compiled, species_cut
+from ..plain.kernels import BATCH
 from ..tables import NULL
 from . import kernels_coulomb as kc
 from . import kernels_listed as kl
@@ -139,12 +141,12 @@ class Interacting(Compiled, KeepsEnergy):
         term_span = np.zeros((t.n_rows, 2), np.uint64)
         ahead_span = np.zeros((t.n_rows, 2), np.uint64)
         ahead: list[int] = []
-        rows = np.zeros((t.n_rows, 1 << int(k.ROW)), np.uint64)
+        rows = np.zeros((t.n_rows, 1 << int(shared.ROW)), np.uint64)
         self.entry_of: dict[tuple[int, tuple[int, tuple[int, int, int]]], int] = {}
         zero = self._code_start()
         for row in range(t.n_rows):
-            rows[row, int(k.THRESHOLD)] = t.threshold[row]
-            rows[row, int(k.ALIAS)] = t.alias[row] << int(k.ROW)
+            rows[row, int(shared.THRESHOLD)] = t.threshold[row]
+            rows[row, int(shared.ALIAS)] = t.alias[row] << int(shared.ROW)
             hop, basis = int(t.hop[row]), int(t.type_basis[row // t.width])
             if hop == NULL:
                 continue
@@ -186,17 +188,16 @@ class Interacting(Compiled, KeepsEnergy):
             rows[row, int(kn.CODE)] = zero[row]
         self.no_entry = len(entry) * stride  # of sites that only conditions on several sites know
         entry.append([0] * stride)
-        setup = np.zeros(11, np.uint64)
-        setup[: kn.ANY_CLAMPED + 1] = [
-            t.width,
-            t.two_draws,
-            stride,
-            self.halo.n_places > CALL_AHEAD_PLACES,
-            len(term) > 0,
-            any(bool(clamped.any()) for _, clamped in c.code_rate or ()),
-        ]
-        setup[kl.TREE] = self.algorithm == "sum_tree"
-        setup[k.ENTRY_SHIFT] = self.bits
+        setup = kn.CoupledSetup(
+            width=np.uint64(t.width),
+            two_draws=t.two_draws,
+            entry_shift=np.uint64(self.bits),
+            stride=np.uint64(stride),
+            call_ahead=self.halo.n_places > CALL_AHEAD_PLACES,
+            any_several=len(term) > 0,
+            any_clamped=any(bool(clamped.any()) for _, clamped in c.code_rate or ()),
+            tree=self.algorithm == "sum_tree",
+        )
         self.stride = stride
         return {
             "setup": setup,
@@ -287,7 +288,8 @@ class Interacting(Compiled, KeepsEnergy):
             "rule": address,
             "parameter_start": parameter_start,
             "parameters": np.array([*parameters, *[0.0] * 16]),
-            "scale": np.array([QUANTUM, b.kt]),
+            "quantum": QUANTUM,
+            "kt": float(b.kt),
             "site": site,
             "barrier": barrier,
             "barrier_start": (places * np.repeat(t.type_species, t.width)).astype(np.uint64),
@@ -299,11 +301,16 @@ class Interacting(Compiled, KeepsEnergy):
         listed, none = self.algorithm != "null_event", np.zeros(0, np.int64)
         row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
         row_cell = np.array([self.coupling.target(r)[1] for r in range(t.n_rows)], np.int64).reshape(-1, 3)
-        n = self.n if pair is not None else 0
+        there = int(pair is not None)
+        n = there * self.n
         entries = n << self.bits if listed else 0
         return {
-            "charge_setup": np.array(
-                [*t.size, t.n_types, self.bits] if pair is not None else [0] * 5, np.int64
+            "shape": kc.GradientShape(
+                cells_a=there * t.size[0],
+                cells_b=there * t.size[1],
+                cells_c=there * t.size[2],
+                types=there * t.n_types,
+                slot_bits=np.uint64(there * self.bits),
             ),
             "gradient": none if pair is None else self.coupling.gradient,
             "cell": np.zeros((3, n), np.int32),
@@ -346,7 +353,7 @@ class Interacting(Compiled, KeepsEnergy):
         basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
         arrays: dict[str, Any] = {
             "scheme": np.array([margin(c), classes.top_exponent, chunks, 0, room, n_classes, -1], np.int64),
-            "carrier_at": np.full(self.halo.n_places, k.ABSENT, np.uint32),
+            "carrier_at": np.full(self.halo.n_places, shared.ABSENT, np.uint32),
             "basis": basis.astype(np.uint64).reshape(-1),
             "group_span": np.array(span, np.uint64),
             "group": np.array(group, np.int64).reshape(-1),
@@ -375,7 +382,7 @@ class Interacting(Compiled, KeepsEnergy):
             table[:, 1] = self["accept"][1::2]
             table[:, 2] = np.where(listed < 0, int(kl.NEVER), listed)
             return arrays | {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
-        several = bool(self["setup"][kn.ANY_SEVERAL])
+        several = self["setup"].any_several
         return arrays | {
             "short": np.zeros(entries, np.int64),
             "shift": np.zeros(entries, np.int64),
@@ -404,7 +411,7 @@ class Interacting(Compiled, KeepsEnergy):
         occupant[places] |= (t.type_species[self.kinds()] + 1).astype(np.uint8)
         occupant[ghost] = GHOST | (occupant[copied] & OCCUPANT)
         if "carrier_at" in self._arrays:
-            self["carrier_at"][:] = k.ABSENT
+            self["carrier_at"][:] = shared.ABSENT
             self["carrier_at"][places] = np.arange(self.n, dtype=np.uint32)
             self["carrier_at"][ghost] = self["carrier_at"][copied]
         if len(self._arrays.get("kind", ())):
@@ -414,40 +421,25 @@ class Interacting(Compiled, KeepsEnergy):
     # ---- running
 
     def _configure_lists(self, sample_interval: float) -> None:
-        self._fold_after = max(k.BATCH, self._fold_after // k.BATCH * k.BATCH)
+        self._fold_after = max(BATCH, self._fold_after // BATCH * BATCH)
         if self.algorithm == "null_event":
             return
-        self._arrays["interval"] = np.array([sample_interval])
+        self._arrays["interval"] = float(sample_interval)
         self._arrays["class_weight"] = self["class_bound"] * sample_interval
 
-    def _short(self) -> tuple[Any, Any]:
-        return self._tuple(kn.Place), self._tuple(kn.Around)
-
-    def _long(self) -> tuple[Any, Any, Any, Any]:
-        return *self._short(), self._tuple(kn.Energies), self._tuple(kc.Charges)
-
-    def _call(self, n_samples: int, attempts: IntArray, out: k.Rows, log: FloatArray, logging: bool) -> int:
-        tally, left, logged = self._tuple(k.Tally), 0, (out, log, logging)
-        coded, null = self.coupling.codes is not None, self.algorithm == "null_event"
-        most, how = self._most, (self._goes_on, self._fold_after)
-        if null and coded:
-            kn.run_null_codes(
-                attempts,
-                *how,
-                self._tuple(kn.Null),
-                *self._short(),
-                self["accept"],
-                tally,
-                *logged,
-            )
-        elif null:
-            kn.run_null_energies(attempts, *how, self._tuple(kn.Null), *self._long(), tally, *logged)
-        elif coded:
-            lists, values = self._tuple(kl.Listed), self._tuple(kl.Codes)
-            left = kl.run_listed_codes(n_samples, most, lists, *self._short(), values, tally, *logged)
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray, logging: bool) -> int:
+        coded, left, end = self.coupling.codes is not None, 0, (self._tuple(ks.Tally), out, log, logging)
+        lattice, around = self._tuple(kn.Place), self._tuple(kn.Around)
+        energies, charges = ((), ()) if coded else (self._tuple(kn.Energies), self._tuple(kc.Charges))
+        if self.algorithm == "null_event":
+            null, accept = self._tuple(kn.Null), self["accept"] if coded else ()
+            how = attempts, self._goes_on, self._fold_after
+            kn.run_null(*how, null, lattice, around, accept, energies, charges, *end)
         else:
-            lists, values = self._tuple(kl.Listed), self._tuple(kl.Values)
-            left = kl.run_listed_energies(n_samples, most, lists, *self._long(), values, tally, *logged)
+            lists, values = self._tuple(kl.Listed), self._tuple(kl.Codes if coded else kl.Values)
+            left = kl.run_listed(
+                n_samples, self._most, lists, lattice, around, values, energies, charges, *end
+            )
         if self["ledger"][kn.EXCEEDED]:
             raise RuntimeError(
                 "a rate exceeded its bound, the result would be wrong: the rate that the barrier rule gives has a "

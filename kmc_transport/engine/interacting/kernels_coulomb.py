@@ -1,10 +1,11 @@
 # mypy: ignore-errors
-# (as in `kernels`: whole numbers of unlike widths)
+# (as in `kernels_shared`: whole numbers of unlike widths)
 """Parts of the kernels for Coulomb energies, which every hop changes for every carrier.
 
 Kept is the Coulomb energy difference of each hop of each carrier. A table holds what a carrier adds to the energy
 differences of another one's hops, side by side in one cache line for each place of the other: a hop costs two lines
-(at the place left and the place reached) for each carrier, all its slots at once.
+(at the place left and the place reached) for each carrier, all its slots at once. Whole quanta: what is kept up to date
+equals what is counted anew, to the last bit. Axes and words: `kernels_shared`; W' = slots rounded up to a power of two.
 """
 
 from __future__ import annotations
@@ -18,25 +19,31 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..jit import PLAIN, inlined
-from ..plain.kernels import U0, U1, U
+from ..kernels_shared import U0, U1, U
 
-__all__ = ["LANES", "Charges", "change_anew", "follow_hop", "move_charge", "sum_anew"]
+__all__ = ["LANES", "Charges", "GradientShape", "change_anew", "follow_hop", "move_charge", "sum_anew"]
 
 LANES = U(8)
 """Numbers that the processor takes at a time; slots of a carrier come in multiples of it."""
 
-# Entries of `Charges.charge_setup`.
-L1, L2, L3, TYPES, SLOT_BITS = range(5)
+
+class GradientShape(NamedTuple):
+    """Of the table of energy differences; all 0 without Coulomb energies."""
+
+    cells_a: int  # along each axis
+    cells_b: int
+    cells_c: int
+    types: int  # T
+    slot_bits: np.uint64  # log2 W'
 
 
 class Charges(NamedTuple):
-    """Coulomb energies in quanta; empty arrays without. T types, W' = slots rounded up to a power of two."""
+    """Coulomb energies in quanta; empty arrays without."""
 
-    charge_setup: np.ndarray  # (5,) int64: L1, L2, L3, T, bits of a slot; all 0 without Coulomb energies
-    gradient: (
-        np.ndarray
-    )  # (T T L1 L2 L3 W',) int64: what a carrier of type [0] adds to the energy difference of each
-    # slot of one of type [1], by the cell of [1] relative to [0]
+    shape: GradientShape
+    # (T T cells W',) int64: what a carrier of type [0] adds to the energy difference of each slot of one of type
+    # [1], by the cell of [1] relative to [0]
+    gradient: np.ndarray
     cell: np.ndarray  # (3, N) int32: cell of each carrier
     kind: np.ndarray  # (N,) int32: type
     row_type: np.ndarray  # (R, 2) int64: type before and after
@@ -114,99 +121,96 @@ add_row: Callable[..., Any] = _add_row if PLAIN else _jitted_add_row
 
 
 @inlined
-def stepped(c, r, x, y, z):
+def wrapped(x, n):
+    return x + n if x < 0 else (x - n if x >= n else x)
+
+
+@inlined
+def stepped(charges, r, x, y, z):
     """Cell after hop ``r``, wrapped."""
-    x, y, z = x + c.row_cell[r, 0], y + c.row_cell[r, 1], z + c.row_cell[r, 2]
-    x += c.charge_setup[L1] if x < 0 else (-c.charge_setup[L1] if x >= c.charge_setup[L1] else 0)
-    y += c.charge_setup[L2] if y < 0 else (-c.charge_setup[L2] if y >= c.charge_setup[L2] else 0)
-    z += c.charge_setup[L3] if z < 0 else (-c.charge_setup[L3] if z >= c.charge_setup[L3] else 0)
-    return x, y, z
+    shape, step = charges.shape, charges.row_cell
+    x, y, z = x + step[r, 0], y + step[r, 1], z + step[r, 2]
+    return wrapped(x, shape.cells_a), wrapped(y, shape.cells_b), wrapped(z, shape.cells_c)
 
 
 @inlined
-def cell_of(c, carrier):
-    return np.int64(c.cell[0, carrier]), np.int64(c.cell[1, carrier]), np.int64(c.cell[2, carrier])
+def cell_of(charges, carrier):
+    cell = charges.cell
+    return np.int64(cell[0, carrier]), np.int64(cell[1, carrier]), np.int64(cell[2, carrier])
 
 
 @inlined
-def move_charge(c, carrier, r):
+def move_charge(charges, carrier, r):
     """Keep the cell and type of a carrier that makes hop ``r``."""
-    x, y, z = cell_of(c, carrier)
-    c.cell[0, carrier], c.cell[1, carrier], c.cell[2, carrier] = stepped(c, r, x, y, z)
-    c.kind[carrier] = c.row_type[r, 1]
+    x, y, z = cell_of(charges, carrier)
+    charges.cell[0, carrier], charges.cell[1, carrier], charges.cell[2, carrier] = stepped(
+        charges, r, x, y, z
+    )
+    charges.kind[carrier] = charges.row_type[r, 1]
 
 
 @inlined
-def lines_from(c, line, kind, x, y, z):
-    """Number of the line of the table for each carrier as seen from a carrier of type ``kind`` in a cell."""
-    n0, n1, n2 = np.int32(c.charge_setup[L1]), np.int32(c.charge_setup[L2]), np.int32(c.charge_setup[L3])
-    first, x0, y0, z0 = np.int32(kind * c.charge_setup[TYPES]), np.int32(x), np.int32(y), np.int32(z)
-    cell0, cell1, cell2, kinds = c.cell[0], c.cell[1], c.cell[2], c.kind
+def lines(charges, line, kind, x, y, z, onto):
+    """Number of the line of the table that each carrier has with one of type ``kind`` in a cell: what that one adds to
+    each, or what each adds to it (``onto``). In 32 bits, of which the processor takes most at a time."""
+    shape = charges.shape
+    n0, n1, n2 = np.int32(shape.cells_a), np.int32(shape.cells_b), np.int32(shape.cells_c)
+    cell0, cell1, cell2, kinds = charges.cell[0], charges.cell[1], charges.cell[2], charges.kind
+    x0, y0, z0, own, n_types = np.int32(x), np.int32(y), np.int32(z), np.int32(kind), np.int32(shape.types)
     for i in range(len(kinds)):
         dx, dy, dz = cell0[i] - x0, cell1[i] - y0, cell2[i] - z0
+        pair = own * n_types + kinds[i]
+        if onto:
+            dx, dy, dz, pair = -dx, -dy, -dz, kinds[i] * n_types + own
         dx += n0 if dx < 0 else np.int32(0)
         dy += n1 if dy < 0 else np.int32(0)
         dz += n2 if dz < 0 else np.int32(0)
-        line[i] = (((first + kinds[i]) * n0 + dx) * n1 + dy) * n2 + dz
+        line[i] = ((pair * n0 + dx) * n1 + dy) * n2 + dz
 
 
 @inlined
-def lines_to(c, line, kind, x, y, z):
-    """As `lines_from`, for what each carrier adds to one of type ``kind`` in a cell."""
-    n0, n1, n2 = np.int32(c.charge_setup[L1]), np.int32(c.charge_setup[L2]), np.int32(c.charge_setup[L3])
-    n_types, own = np.int32(c.charge_setup[TYPES]), np.int32(kind)
-    x0, y0, z0 = np.int32(x), np.int32(y), np.int32(z)
-    cell0, cell1, cell2, kinds = c.cell[0], c.cell[1], c.cell[2], c.kind
-    for i in range(len(kinds)):
-        dx, dy, dz = x0 - cell0[i], y0 - cell1[i], z0 - cell2[i]
-        dx += n0 if dx < 0 else np.int32(0)
-        dy += n1 if dy < 0 else np.int32(0)
-        dz += n2 if dz < 0 else np.int32(0)
-        line[i] = (((kinds[i] * n_types + own) * n0 + dx) * n1 + dy) * n2 + dz
-
-
-@inlined
-def sum_anew(c, carrier):
+def sum_anew(charges, carrier):
     """Coulomb energy differences of all hops of one carrier."""
-    x, y, z = cell_of(c, carrier)
-    line, bits, width = c.line[0], U(c.charge_setup[SLOT_BITS]), U1 << U(c.charge_setup[SLOT_BITS])
-    lines_to(c, line, c.kind[carrier], x, y, z)
+    x, y, z = cell_of(charges, carrier)
+    line, total, bits = charges.line[0], charges.sum, charges.shape.slot_bits
+    width = U1 << bits
+    lines(charges, line, charges.kind[carrier], x, y, z, True)
     for i in range(U0, width + width):
-        c.sum[i] = 0
+        total[i] = 0
     for part in range(U0, width, LANES):
-        for i in range(U(len(c.kind))):  # two sums in turn: the next does not wait for the one before
-            add_row(c.sum, (i & U1) << bits | part, c.gradient, (U(line[i]) << bits) + part)
+        for i in range(U(len(charges.kind))):  # two sums in turn: the next does not wait for the one before
+            add_row(total, (i & U1) << bits | part, charges.gradient, (U(line[i]) << bits) + part)
     own = U(line[carrier]) << bits
     for i in range(width):
-        c.kept[carrier << bits | i] = c.sum[i] + c.sum[width + i] - c.gradient[own + i]
+        charges.kept[carrier << bits | i] = total[i] + total[width + i] - charges.gradient[own + i]
 
 
 @inlined
-def change_anew(c, carrier, r, slot):
+def change_anew(charges, carrier, r, slot):
     """Coulomb energy difference of hop ``r``, which is in ``slot`` of its carrier."""
-    x, y, z = cell_of(c, carrier)
-    line, bits, total = c.line[0], U(c.charge_setup[SLOT_BITS]), 0
-    lines_to(c, line, c.row_type[r, 0], x, y, z)
-    for i in range(U(len(c.kind))):
+    x, y, z = cell_of(charges, carrier)
+    line, total = charges.line[0], 0
+    lines(charges, line, charges.row_type[r, 0], x, y, z, True)
+    for i in range(U(len(charges.kind))):
         if i != carrier:
-            total += c.gradient[(U(line[i]) << bits) + slot]
+            total += charges.gradient[(U(line[i]) << charges.shape.slot_bits) + slot]
     return total
 
 
 @inlined
-def follow_hop(c, carrier, r, margin, left):
+def follow_hop(charges, carrier, r, margin, left):
     """Renew the energy differences of all other carriers as ``carrier``, whose cell is still the old one, makes hop
     ``r``. Fills ``left`` with the blocks of `LANES` slots in which one has left the margin; returns their number."""
-    x, y, z = cell_of(c, carrier)
-    lost, gained, bits = c.line[0], c.line[1], U(c.charge_setup[SLOT_BITS])
-    lines_from(c, lost, c.row_type[r, 0], x, y, z)
-    x, y, z = stepped(c, r, x, y, z)
-    lines_from(c, gained, c.row_type[r, 1], x, y, z)
+    x, y, z = cell_of(charges, carrier)
+    lost, gained, bits = charges.line[0], charges.line[1], charges.shape.slot_bits
+    lines(charges, lost, charges.row_type[r, 0], x, y, z, False)
+    x, y, z = stepped(charges, r, x, y, z)
+    lines(charges, gained, charges.row_type[r, 1], x, y, z, False)
     n = 0
     for part in range(U0, U1 << bits, LANES):
-        for i in range(U(len(c.kind))):
-            a, b = (U(lost[i]) << bits) + part, (U(gained[i]) << bits) + part
-            if shift_row(c.kept, i << bits | part, c.gradient, a, b, c.reference, margin):
-                left[n] = i << bits | part
+        for i in range(U(len(charges.kind))):
+            at, a, b = i << bits | part, (U(lost[i]) << bits) + part, (U(gained[i]) << bits) + part
+            if shift_row(charges.kept, at, charges.gradient, a, b, charges.reference, margin):
+                left[n] = at
                 n += 1
     return n

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
-# (as in `kernels`: whole numbers of unlike widths)
-"""Rejection-free kernels of interacting carriers: every open hop is listed, only what a hop reaches is renewed.
+# (as in `kernels_shared`: whole numbers of unlike widths)
+"""Rejection-free kernel of interacting carriers: every open hop is listed, only what a hop reaches is renewed.
 
 Selection by composition and rejection (A. Slepoy, A. P. Thompson, S. J. Plimpton, J. Chem. Phys. 128, 205101 (2008)):
 hops are listed by classes of their rates, a class is chosen by its weight, a hop evenly within it, and kept with
@@ -12,7 +12,9 @@ As in `kernels_null`, a hop's rate follows from a code, or from energies. With C
 energies of all, a little (`kernels_coulomb`): a hop is listed by a bound of its rate, which holds while its energy
 difference stays within a margin of where the bound was found.
 
-An *entry* is a hop of a carrier: ``carrier << shift | slot``.
+Invariants, between two attempts: an entry is in the list of ``class_of`` once, at the place that ``where`` tells; open
+hops have a class (or `NEVER`), closed ones `CLOSED`; the bound of an entry's class is no less than its rate. Axes and
+words: `kernels_shared` and `kernels_null`.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import inlined, jit_plain, wide_multiply
-from ..plain.kernels import (
+from ..kernels_sampling import sample
+from ..kernels_shared import (
     ABSENT,
     ATTEMPTS,
-    ENTRY_SHIFT,
     LOGGED,
     LOW32,
     ROW,
@@ -34,29 +36,34 @@ from ..plain.kernels import (
     U1,
     U2,
     U3,
-    U11,
+    U8,
     U32,
+    U63,
     U,
     draw,
     far,
+    find_leaf,
     fold,
-    sample,
+    load,
+    log_hop,
+    set_leaf,
+    store,
+    uniform,
+    waiting_time,
 )
-from .kernels_coulomb import LANES, TYPES, follow_hop, move_charge, sum_anew
+from .kernels_coulomb import LANES, follow_hop, move_charge, sum_anew
 from .kernels_null import (
-    ANY_SEVERAL,
     ENERGY,
     EXCEEDED,
     MAY,
     NEXT,
-    OCCUPANT,
-    ONE,
     STEP,
     TARGET,
-    WIDTH,
+    CoupledSetup,
     code_around,
     energies_around,
     link_of,
+    occupant_of,
     put,
     rate_of,
     real,
@@ -64,7 +71,6 @@ from .kernels_null import (
     total_shift,
 )
 
-U8 = U(8)
 CHUNK_MASK = U(255)
 CLOSED, NEVER = np.uint16(0xFFFF), np.uint16(0xFFFE)
 """In place of a class: the hop is not open; it is, but its rate is too small for a number."""
@@ -81,17 +87,16 @@ PEAK = 1.07
 """Factor of a bound over the rates at both ends and the middle of a window of ±kT, for rules whose rate has a maximum
 in between (Marcus at the edge of the inverted region): exp(kT/16 lambda) at most, for lambda above kT."""
 
-# `Listed.setup` continues `kernels_null`: whether a tree selects; at ENTRY_SHIFT the bits of a slot.
-TREE = 6
-
-# Entries of `Listed.scheme`.
 MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM, FASTEST, SLOWEST = range(7)
+"""Entries of `Listed.scheme`: margin in quanta, exponent of the fastest class, chunks a class (0: without chunks), next
+carrier to be listed at the start, entries for which a class has room without chunks, first and last class that has ever
+been used."""
 
 
 class Listed(NamedTuple):
-    """Arrays of both kernels. N carriers, B basis sites, C classes; the others as in `kernels_null.Null`."""
+    """Arrays of the kernel; those named as in `kernels_null.Null` are the same."""
 
-    setup: np.ndarray  # (11,) uint64
+    setup: CoupledSetup
     rows: np.ndarray
     rng: np.ndarray
     record: np.ndarray
@@ -100,11 +105,7 @@ class Listed(NamedTuple):
     clock: np.ndarray
     clamped: np.ndarray
     ledger: np.ndarray
-    scheme: (
-        np.ndarray
-    )  # (7,) int64: margin in quanta, exponent of the fastest class, chunks a class (0: without chunks), next
-    # carrier to be listed at the start, entries for which a class has room without chunks, first and last class that
-    # has ever been used
+    scheme: np.ndarray  # (7,) int64
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64: part of `group` about each basis site
@@ -125,29 +126,27 @@ class Listed(NamedTuple):
     class_weight: np.ndarray  # (C,) times the sample interval
     bound_of: np.ndarray  # (N << shift,) 1/s with a tree, else length 1
     tree: np.ndarray  # (2 P,) 1/s with a tree, else length 2
-    interval: np.ndarray  # (1,) s
+    interval: float  # s
     remaining: np.ndarray  # (1,) part of the sample interval that is left
 
 
 class Codes(NamedTuple):
-    """Values of the entries in the kernel of codes."""
+    """Values of the entries, by codes; n codes."""
 
     value: np.ndarray  # (N << shift,) int32: code
-    table: (
-        np.ndarray
-    )  # (4 n,) uint64 for each code: chance to be kept (lowest bit: clamped), energy difference, class
+    table: np.ndarray  # (4 n,) uint64: chance to be kept (lowest bit: clamped), energy difference, class
     rate: np.ndarray  # (n,) 1/s
 
 
 class Values(NamedTuple):
-    """Values of the entries in the kernel of energies, in quanta."""
+    """Values of the entries, by energies, in quanta."""
 
     short: np.ndarray  # (N << shift,) int64: energy difference without Coulomb energies
     shift: np.ndarray  # (N << shift,) int64: of the barrier, without table and disorder
     code: np.ndarray  # (N << shift,) int32: of the environment table
     several: (
         np.ndarray
-    )  # (3 N << shift,) int64 or length 1: what conditions on several sites have added to the three
+    )  # (3 N << shift,) int64 or length 1: share in the three of conditions on several sites
     left: np.ndarray  # uint64: scratch, see `kernels_coulomb.follow_hop`
 
 
@@ -155,478 +154,397 @@ class Values(NamedTuple):
 
 
 @inlined
-def pool_place(f, c, n):
+def pool_place(lists, c, n):
     """Where the pool holds number ``n`` of class ``c``."""
-    if f.scheme[CHUNKS] == 0:
-        return U(c) * U(f.scheme[ROOM]) + n
-    return U(f.directory[U(c) * U(f.scheme[CHUNKS]) + (n >> U8)]) << U8 | (n & CHUNK_MASK)
+    scheme = lists.scheme
+    if scheme[CHUNKS] == 0:
+        return U(c) * U(scheme[ROOM]) + n
+    return U(lists.directory[U(c) * U(scheme[CHUNKS]) + (n >> U8)]) << U8 | (n & CHUNK_MASK)
 
 
 @inlined
-def list_add(f, entry, c):
-    n = f.length[c]
+def list_add(lists, entry, c):
+    n, scheme = lists.length[c], lists.scheme
     if n == U0:
-        f.scheme[FASTEST] = min(f.scheme[FASTEST], np.int64(c))
-        f.scheme[SLOWEST] = max(f.scheme[SLOWEST], np.int64(c))
-    if f.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
-        f.free_count[0] -= U1
-        f.directory[U(c) * U(f.scheme[CHUNKS]) + (n >> U8)] = f.free[f.free_count[0]]
-    f.pool[pool_place(f, c, n)] = np.uint32(entry)
-    f.where[entry] = np.uint32(n)
-    f.length[c] = n + U1
+        scheme[FASTEST] = min(scheme[FASTEST], np.int64(c))
+        scheme[SLOWEST] = max(scheme[SLOWEST], np.int64(c))
+    if scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+        lists.free_count[0] -= U1
+        lists.directory[U(c) * U(scheme[CHUNKS]) + (n >> U8)] = lists.free[lists.free_count[0]]
+    lists.pool[pool_place(lists, c, n)] = np.uint32(entry)
+    lists.where[entry] = np.uint32(n)
+    lists.length[c] = n + U1
 
 
 @inlined
-def list_remove(f, entry, c):
+def list_remove(lists, entry, c):
     """The last one of the list fills the gap."""
-    n, place = f.length[c] - U1, U(f.where[entry])
-    end = pool_place(f, c, n)
-    last = f.pool[end]
-    f.pool[pool_place(f, c, place)] = last
-    f.where[U(last)] = np.uint32(place)
-    f.length[c] = n
-    if f.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
-        f.free[f.free_count[0]] = np.uint32(end >> U8)
-        f.free_count[0] += U1
+    n, place = lists.length[c] - U1, U(lists.where[entry])
+    end = pool_place(lists, c, n)
+    last = lists.pool[end]
+    lists.pool[pool_place(lists, c, place)] = last
+    lists.where[U(last)] = np.uint32(place)
+    lists.length[c] = n
+    if lists.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+        lists.free[lists.free_count[0]] = np.uint32(end >> U8)
+        lists.free_count[0] += U1
 
 
 @inlined
-def relist(f, entry, after, bound):
+def relist(lists, entry, after, bound):
     """Put an entry into the list of class ``after`` (none for `CLOSED` and `NEVER`), or into the tree."""
-    before = f.class_of[entry]
-    if f.setup[TREE] != U0:
-        f.class_of[entry] = after
-        set_bound(f, entry, bound)
+    before = lists.class_of[entry]
+    if lists.setup.tree:
+        lists.class_of[entry] = after
+        set_bound(lists, entry, bound)
     elif before != after:
         if before < NEVER:
-            list_remove(f, entry, before)
+            list_remove(lists, entry, before)
         if after < NEVER:
-            list_add(f, entry, after)
-        f.class_of[entry] = after
+            list_add(lists, entry, after)
+        lists.class_of[entry] = after
 
 
 @inlined
-def set_bound(f, entry, bound):
-    """New bound of an entry with a tree; the sums above are made anew, so that no rounding accumulates."""
-    if f.bound_of[entry] != bound:
-        f.bound_of[entry] = bound
-        shift = f.setup[ENTRY_SHIFT]
+def set_bound(lists, entry, bound):
+    """New bound of an entry with a tree."""
+    if lists.bound_of[entry] != bound:
+        lists.bound_of[entry] = bound
+        shift = lists.setup.entry_shift
         carrier = entry >> shift
         total = 0.0
-        for slot in range(f.setup[WIDTH]):
-            total += f.bound_of[carrier << shift | slot]
-        node = U(len(f.tree) >> 1) + carrier
-        f.tree[node] = total
-        while node > U1:
-            node >>= U1
-            f.tree[node] = f.tree[node << U1] + f.tree[node << U1 | U1]
+        for slot in range(lists.setup.width):
+            total += lists.bound_of[carrier << shift | slot]
+        set_leaf(lists.tree, carrier, total)
 
 
 @inlined
-def row_and_place(f, entry):
-    shift = f.setup[ENTRY_SHIFT]
-    here = f.record[(entry >> shift) << U1]
+def row_and_place(lists, entry):
+    shift = lists.setup.entry_shift
+    here = lists.record[(entry >> shift) << U1]
     return ((here >> U32) + (entry & ((U1 << shift) - U1))) << ROW, here & LOW32
 
 
 @inlined
-def is_open(f, p, row, place):
-    may = f.rows[row | MAY]
+def is_open(lists, lattice, row, place):
+    may = lists.rows[row | MAY]
     return (may & U1 != U0) and (
-        may & U2 != U0 or U(p.occupant[place + f.rows[row | TARGET]]) & OCCUPANT == U0
+        may & U2 != U0 or occupant_of(lattice, place + lists.rows[row | TARGET]) == U0
     )
 
 
 @inlined
-def total_weight(f):
+def total_weight(lists):
     """Expected attempts per sample interval."""
-    if f.setup[TREE] != U0:
-        return f.tree[1] * f.interval[0]
+    if lists.setup.tree:
+        return lists.tree[1] * lists.interval
     total = 0.0
-    for c in range(f.scheme[SLOWEST], f.scheme[FASTEST] - 1, -1):
-        total += np.float64(np.int64(f.length[c])) * f.class_weight[c]
+    for c in range(lists.scheme[SLOWEST], lists.scheme[FASTEST] - 1, -1):
+        total += np.float64(np.int64(lists.length[c])) * lists.class_weight[c]
     return total
 
 
 @inlined
-def choose_entry(f, total, r, r2):
-    """Entry and its class (0 with a tree) from two random numbers."""
-    x = np.float64(r >> U11) * ONE * total
-    if f.setup[TREE] != U0:
-        x /= f.interval[0]
-        node, leaves = U1, U(len(f.tree) >> 1)
-        while node < leaves:
-            node <<= U1
-            # rounding must not lead into an empty branch
-            if f.tree[node | U1] > 0.0 and x >= f.tree[node]:
-                x -= f.tree[node]
-                node |= U1
-        first = (node - leaves) << f.setup[ENTRY_SHIFT]
+def choose_entry(lists, total, rng):
+    """Entry and its class (0 with a tree)."""
+    r, rng = draw(rng)
+    r2, rng = draw(rng)
+    x = uniform(r) * total
+    if lists.setup.tree:
+        carrier, x = find_leaf(lists.tree, x / lists.interval)
+        first = carrier << lists.setup.entry_shift
         found = first
-        for slot in range(f.setup[WIDTH]):
-            bound = f.bound_of[first + slot]
+        for slot in range(lists.setup.width):
+            bound = lists.bound_of[first + slot]
             if bound > 0.0:
                 found = first + slot
                 if x < bound:
                     break
                 x -= bound
-        return found, 0
-    c = f.scheme[FASTEST]
-    for i in range(f.scheme[FASTEST], f.scheme[SLOWEST] + 1):
-        if f.length[i] != U0:
+        return found, 0, rng
+    c = lists.scheme[FASTEST]
+    for i in range(lists.scheme[FASTEST], lists.scheme[SLOWEST] + 1):
+        if lists.length[i] != U0:
             c = i
-            weight = np.float64(np.int64(f.length[i])) * f.class_weight[i]
+            weight = np.float64(np.int64(lists.length[i])) * lists.class_weight[i]
             if x < weight:
                 break
             x -= weight
-    place, r2 = wide_multiply(r2, f.length[c])
-    return U(f.pool[pool_place(f, c, place)]), c
+    place, _ = wide_multiply(r2, lists.length[c])
+    return U(lists.pool[pool_place(lists, c, place)]), c, rng
 
 
 @inlined
-def put_carrier(f, p, place, carrier, occupant):
+def put_carrier(lists, lattice, place, carrier, occupant):
     """Let a carrier (or nothing) sit at a real place and its copies."""
-    put(p, place, occupant)
-    f.carrier_at[place] = np.uint32(carrier)
-    if U(p.occupant[place]) > U(63):
-        start = link_of(p, place)
-        for i in range(start + U1, start + U1 + U(p.copies[start])):
-            f.carrier_at[p.copies[i]] = np.uint32(carrier)
+    put(lattice, place, occupant)
+    lists.carrier_at[place] = np.uint32(carrier)
+    if U(lattice.occupant[place]) > U63:
+        start = link_of(lattice, place)
+        for i in range(start + U1, start + U1 + U(lattice.copies[start])):
+            lists.carrier_at[lattice.copies[i]] = np.uint32(carrier)
 
 
 @inlined
-def execute(f, p, entry, row, place):
+def execute(lists, lattice, carrier, row, place, species):
     """Move the carrier. Returns its new place."""
-    carrier = entry >> f.setup[ENTRY_SHIFT]
-    target = place
-    if f.rows[row | MAY] & U2 == U0:
-        target = real(p, place + f.rows[row | TARGET])
-        species = U(p.occupant[place]) & OCCUPANT
-        put_carrier(f, p, place, U(ABSENT), U0)
-        put_carrier(f, p, target, carrier, species)
-    f.record[carrier << U1] = target | f.rows[row | NEXT]
-    f.record[carrier << U1 | U1] += f.rows[row | STEP]
-    if far(f.record[carrier << U1 | U1]) and f.held.shape[1] > 0:
-        fold(f, carrier)
-    f.counts[row >> ROW] += 1
+    record, target = lists.record, place
+    if lists.rows[row | MAY] & U2 == U0:
+        target = real(lattice, place + lists.rows[row | TARGET])
+        put_carrier(lists, lattice, place, U(ABSENT), U0)
+        put_carrier(lists, lattice, target, carrier, species)
+    record[carrier << U1] = target | lists.rows[row | NEXT]
+    record[carrier << U1 | U1] += lists.rows[row | STEP]
+    if far(record[carrier << U1 | U1]) and lists.held.shape[1] > 0:
+        fold(lists, carrier)
+    lists.counts[row >> ROW] += 1
     return target
 
 
 @inlined
-def carrier_near(f, p, place, mover):
+def carrier_near(lists, lattice, place, mover):
     """Carrier at a place, or `ABSENT`; the mover does not count."""
     # one byte a place is nearer at hand than the numbers of the carriers
-    if U(p.occupant[place]) & OCCUPANT == U0:
+    if occupant_of(lattice, place) == U0:
         return U(ABSENT)
-    found = U(f.carrier_at[place])
+    found = U(lists.carrier_at[place])
     return U(ABSENT) if found == mover else found
 
 
-# ---- codes
-
-
 @inlined
-def list_code(f, v, entry, total):
-    """List an open entry by its code. One that has become slower stays where it is until it is chosen in vain, if that
-    will be rare: many come back before."""
-    code = U(v.value[entry])
-    before, after = f.class_of[entry], np.uint16(v.table[code << U2 | U2])
-    stays = before < after and before < NEVER and f.class_weight[before] * RARE < total
-    if f.setup[TREE] != U0 or not stays:
-        relist(f, entry, after, v.rate[code])
+def touch(lists, lattice, around, values, energies, place, target, r, species, mover):
+    """What hops of other carriers see change as ``species`` leaves ``place`` for ``target`` by hop ``r``.
 
-
-@inlined
-def renew_codes(f, p, a, v, own, n, total):
-    """List the hops of carrier ``own`` and the first ``n`` touched ones anew; closed ones among these have opened."""
-    width, any_several = f.setup[WIDTH], f.setup[ANY_SEVERAL] != U0
-    first = own << f.setup[ENTRY_SHIFT]
-    for i in range(width + n):
-        entry = first | i if i < width else f.touched[i - width]
-        anew = i < width or f.class_of[entry] == CLOSED
-        if anew or any_several:
-            row, place = row_and_place(f, entry)
-            if i < width and not is_open(f, p, row, place):
-                if f.class_of[entry] != CLOSED:
-                    relist(f, entry, CLOSED, 0.0)
-                continue
-            if anew or a.term_span[row >> ROW << U1] != a.term_span[row >> ROW << U1 | U1]:
-                v.value[entry] = np.int32(code_around(p, a, f.setup, f.rows, row, place))
-        list_code(f, v, entry, total)
-
-
-@inlined
-def touch_codes(f, p, a, v, place, target, r, species, mover):
-    """What hops of other carriers see change as ``species`` leaves ``place`` for ``target``; ``r`` is twice the row.
-
-    Hops to ``target`` are closed at once. Touched are those to ``place``, which open, and open ones whose code has
-    changed, and is renewed; codes of closed hops are not kept.
+    Hops to ``target`` are closed at once. Touched are those to ``place``, which open, and open ones whose numbers have
+    changed. Energies of closed hops are kept up to date too; codes are not, but found anew as a hop opens. Returns how
+    many are touched.
     """
-    shift, n = f.setup[ENTRY_SHIFT], U0
+    shift, n = lists.setup.entry_shift, U0
     for end in range(U2):
         site = target if end == 0 else place
-        basis = f.basis[r + (U1 - end)]
+        basis = lists.basis[r << U1 | (U1 - end)]
         after = species if end == 0 else U0
         before = species ^ after
-        for g in range(f.group_span[basis], f.group_span[basis + U1]):
+        for g in range(lists.group_span[basis], lists.group_span[basis + U1]):
             at = g << U2
-            other = carrier_near(f, p, site - U(f.group[at]), mover)
-            if other != U(ABSENT) and f.record[other << U1] >> U32 == U(f.group[at | U1]):
-                for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
-                    entry, j = other << shift | f.change_slot[i], f.change_entry[i]
-                    is_listed = f.class_of[entry] != CLOSED
-                    if j == BY_TARGET:
-                        if is_listed:
-                            relist(f, entry, CLOSED, 0.0)
-                        elif end == 1:
-                            f.touched[n] = entry
-                            n += U1
-                    elif is_listed:
-                        v.value[entry] += np.int32(a.entry[U(j) + after] - a.entry[U(j) + before])
-                        f.touched[n] = entry
+            other = carrier_near(lists, lattice, site - U(lists.group[at]), mover)
+            if other == U(ABSENT) or lists.record[other << U1] >> U32 != U(lists.group[at | U1]):
+                continue
+            for i in range(U(lists.group[at | U2]), U(lists.group[at | U3])):
+                entry, j = other << shift | lists.change_slot[i], lists.change_entry[i]
+                is_listed = lists.class_of[entry] != CLOSED
+                if j == BY_TARGET:
+                    if is_listed:
+                        relist(lists, entry, CLOSED, 0.0)
+                    elif end == 1:
+                        lists.touched[n] = entry
                         n += U1
+                elif len(energies) == 0:
+                    if is_listed:
+                        values.value[entry] += np.int32(
+                            around.entry[U(j) + after] - around.entry[U(j) + before]
+                        )
+                        lists.touched[n] = entry
+                        n += U1
+                else:
+                    k, m = U(j) + U3 * after, U(j) + U3 * before
+                    values.short[entry] += around.entry[k] - around.entry[m]
+                    values.shift[entry] += around.entry[k + U1] - around.entry[m + U1]
+                    values.code[entry] += np.int32(around.entry[k + U2] - around.entry[m + U2])
+                    lists.touched[n] = entry
+                    n += U1 if is_listed else U0
     return n
 
 
-@jit_plain
-def run_listed_codes(n_samples, most, f, p, a, v, t, rows_out, log, logging):
-    """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left.
-
-    Carriers that are not listed yet are listed first, in the same loop, so that the code for it is compiled once.
-    """
-    s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
-    done = attempts = executed = 0
-    last = U(len(f.record) >> 1)
-    total = total_weight(f)
-    while True:
-        if U(f.scheme[UNLISTED]) < last:
-            if attempts >= most:
-                break
-            attempts += 1
-            carrier, n = U(f.scheme[UNLISTED]), U0
-            f.scheme[UNLISTED] += 1
-        elif done >= n_samples or attempts >= most:
-            break
-        else:
-            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
-            if not wait < f.remaining[0]:  # also if nothing can hop
-                f.remaining[0] = 1.0
-                sample(t, rows_out)
-                done += 1
-                continue
-            f.remaining[0] -= wait
-            attempts += 1
-            f.clock[ATTEMPTS] += 1
-            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            entry, listed = choose_entry(f, total, r, r2)
-            code = U(v.value[entry]) << U2
-            chance = v.table[code]
-            if f.setup[TREE] == U0 and v.table[code | U2] != U(
-                listed
-            ):  # slower than its class; see `list_code`
-                r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-                if np.float64(r >> U11) * ONE * f.class_bound[listed] >= v.rate[code >> U2]:
-                    relist(f, entry, np.uint16(v.table[code | U2]), 0.0)
-                    total = total_weight(f)
-                    continue
-            elif f.setup[TREE] == U0 and chance | U1 != ALWAYS:
-                r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-                if r >= chance:
-                    continue
-            row, place = row_and_place(f, entry)
-            carrier = entry >> f.setup[ENTRY_SHIFT]
-            species = U(p.occupant[place]) & OCCUPANT
-            f.ledger[ENERGY] += np.int64(v.table[code | U1])
-            f.clamped[row >> ROW] += np.int64(chance & U1)
-            if logging:
-                log[executed, 0] = done
-                log[executed, 1] = carrier
-                log[executed, 2] = row >> ROW
-                log[executed, 3] = 1.0 - f.remaining[0]
-                log[executed, 4] = code >> U2
-            executed += 1
-            target = execute(f, p, entry, row, place)
-            if target == place:
-                continue
-            n = touch_codes(f, p, a, v, place, target, row >> ROW << U1, species, carrier)
-        renew_codes(f, p, a, v, carrier, n, total)
-        total = total_weight(f)
-    f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
-    f.clock[LOGGED] = executed
-    return n_samples - done
-
-
-# ---- energies
+# ---- by codes
 
 
 @inlined
-def entry_shift_total(f, e, v, entry, row, place):
-    slot = entry & ((U1 << f.setup[ENTRY_SHIFT]) - U1)
-    return total_shift(e, row >> ROW, place, slot, v.shift[entry], np.int64(v.code[entry]))
+def keep_code(lists, codes, entry, listed, total, rng):
+    """Whether a chosen hop is executed, its energy difference, whether it is clamped, what the log takes; the total
+    weight, as a hop that has become slower than its class (see `renew_code`) is listed anew where it is refused."""
+    at = U(codes.value[entry]) << U2
+    chance, kept = codes.table[at], True
+    if not lists.setup.tree:
+        if codes.table[at | U2] != U(listed):
+            r, rng = draw(rng)
+            kept = uniform(r) * lists.class_bound[listed] < codes.rate[at >> U2]
+            if not kept:
+                relist(lists, entry, np.uint16(codes.table[at | U2]), 0.0)
+                total = total_weight(lists)
+        elif chance | U1 != ALWAYS:
+            r, rng = draw(rng)
+            kept = r < chance
+    return kept, np.int64(codes.table[at | U1]), np.int64(chance & U1), (at >> U2, 0), total, rng
 
 
 @inlined
-def look_around(f, c, v, carrier, r, n):
+def renew_code(lists, lattice, around, codes, entry, own, total):
+    """List an entry of the carrier that has moved (``own``), or a touched one, anew by its code. One that has become
+    slower stays where it is until it is chosen in vain, if that will be rare: many come back before."""
+    anew = own or lists.class_of[entry] == CLOSED  # a closed one among the touched has opened
+    if anew or lists.setup.any_several:
+        row, place = row_and_place(lists, entry)
+        if own and not is_open(lists, lattice, row, place):
+            if lists.class_of[entry] != CLOSED:
+                relist(lists, entry, CLOSED, 0.0)
+            return
+        r = row >> ROW
+        if anew or around.term_span[r << U1] != around.term_span[r << U1 | U1]:
+            codes.value[entry] = np.int32(code_around(lists, lattice, around, row, place))
+    code = U(codes.value[entry])
+    before, after = lists.class_of[entry], np.uint16(codes.table[code << U2 | U2])
+    stays = before < after and before < NEVER and lists.class_weight[before] * RARE < total
+    if lists.setup.tree or not stays:
+        relist(lists, entry, after, codes.rate[code])
+
+
+# ---- by energies
+
+
+@inlined
+def entry_shift_total(lists, energies, values, entry, row, place):
+    slot = entry & ((U1 << lists.setup.entry_shift) - U1)
+    return total_shift(energies, row >> ROW, place, slot, values.shift[entry], np.int64(values.code[entry]))
+
+
+@inlined
+def keep_energy(lists, energies, charges, values, entry, listed, row, place, rng):
+    """Whether a chosen hop is executed, its energy difference, whether it is clamped, what the log takes."""
+    dE, r = values.short[entry], row >> ROW
+    if charges.shape.types > 0:
+        dE += charges.kept[entry]
+    shift = entry_shift_total(lists, energies, values, entry, row, place)
+    rate, clamped = rate_of(energies, r, dE, shift)
+    bound = lists.bound_of[entry] if lists.setup.tree else lists.class_bound[listed]
+    # narrow counters of displacements rely on the bound of the row too
+    if rate > bound or (rate > energies.bound[r] and lists.held.shape[1] == 0):
+        lists.ledger[EXCEEDED] = 1
+    random, rng = draw(rng)
+    return uniform(random) * bound < rate, dE, np.int64(clamped), (dE, shift), rng
+
+
+@inlined
+def look_around(lists, charges, values, carrier, r, n):
     """Touch the open hops that leave their margin, as ``carrier`` (whose cell is still the old one) makes hop ``r``."""
-    margin = f.scheme[MARGIN]
-    blocks = follow_hop(c, carrier, r, margin, v.left)
-    move_charge(c, carrier, r)
+    margin = lists.scheme[MARGIN]
+    blocks = follow_hop(charges, carrier, r, margin, values.left)
+    move_charge(charges, carrier, r)
     for i in range(blocks):
-        first = U(v.left[i])
-        if first >> f.setup[ENTRY_SHIFT] != carrier:
+        first = U(values.left[i])
+        if first >> lists.setup.entry_shift != carrier:
             for entry in range(first, first + LANES):
-                if f.class_of[entry] == CLOSED:
-                    c.reference[entry] = c.kept[entry]
-                elif abs(c.kept[entry] - c.reference[entry]) > margin:
-                    f.touched[n] = entry
+                if lists.class_of[entry] == CLOSED:
+                    charges.reference[entry] = charges.kept[entry]
+                elif abs(charges.kept[entry] - charges.reference[entry]) > margin:
+                    lists.touched[n] = entry
                     n += U1
     return n
 
 
 @inlined
-def renew_energies(f, p, a, e, c, v, own, n):
-    """List the hops of carrier ``own`` and the first ``n`` touched ones by bounds that hold within the margin."""
-    width, shift, margin = f.setup[WIDTH], f.setup[ENTRY_SHIFT], f.scheme[MARGIN]
-    first = own << shift
-    for i in range(width + n):
-        entry = first | i if i < width else f.touched[i - width]
-        row, place = row_and_place(f, entry)
-        r = row >> ROW
-        several = a.term_span[r << U1] != a.term_span[r << U1 | U1]
-        if i < width and f.rows[row | MAY] != U0:
-            dE, extra, code = energies_around(p, a, e, f.setup, f.rows, row, place)
-            v.short[entry], v.shift[entry], v.code[entry] = dE, extra, np.int32(code)
-        if several:
-            more = several_around(p, a, r, place)
-            at = U3 * entry
-            if i >= width:
-                v.short[entry] += more[0] - v.several[at]
-                v.shift[entry] += more[1] - v.several[at + U1]
-                v.code[entry] += np.int32(more[2] - v.several[at + U2])
-            v.several[at], v.several[at + U1], v.several[at + U2] = more
-        bound = 0.0
-        listed = CLOSED
-        if is_open(f, p, row, place):
-            listed = NEVER
-            dE = v.short[entry]
-            if margin > 0:
-                dE += c.kept[entry]
-                c.reference[entry] = c.kept[entry]
-            total = entry_shift_total(f, e, v, entry, row, place)
-            # without a margin once, else also at both ends of the window
-            for end in range(-1 if margin > 0 else 0, 2 if margin > 0 else 1):
-                rate, _ = rate_of(e, r, dE + end * margin, total)
-                bound = max(bound, rate)
-            if margin > 0:
-                bound *= PEAK
-            if bound > 0.0:
-                _, exponent = math.frexp(bound)
-                where = f.scheme[TOP_EXPONENT] - np.int64(exponent)
-                listed = np.uint16(min(max(where, 0), len(f.length) - 1))
-        relist(f, entry, listed, bound)
-
-
-@inlined
-def touch_energies(f, p, a, v, place, target, r, species, mover):
-    """As `touch_codes`; the numbers of closed hops are kept."""
-    shift, n = f.setup[ENTRY_SHIFT], U0
-    for end in range(U2):
-        site = target if end == 0 else place
-        basis = f.basis[r + (U1 - end)]
-        after = species if end == 0 else U0
-        before = species ^ after
-        for g in range(f.group_span[basis], f.group_span[basis + U1]):
-            at = g << U2
-            other = carrier_near(f, p, site - U(f.group[at]), mover)
-            if other != U(ABSENT) and f.record[other << U1] >> U32 == U(f.group[at | U1]):
-                for i in range(U(f.group[at | U2]), U(f.group[at | U3])):
-                    entry, j = other << shift | f.change_slot[i], f.change_entry[i]
-                    is_listed = f.class_of[entry] != CLOSED
-                    if j == BY_TARGET:
-                        if is_listed:
-                            relist(f, entry, CLOSED, 0.0)
-                        elif end == 1:
-                            f.touched[n] = entry
-                            n += U1
-                    else:
-                        k, m = U(j) + U3 * after, U(j) + U3 * before
-                        v.short[entry] += a.entry[k] - a.entry[m]
-                        v.shift[entry] += a.entry[k + U1] - a.entry[m + U1]
-                        v.code[entry] += np.int32(a.entry[k + U2] - a.entry[m + U2])
-                        f.touched[n] = entry
-                        n += U1 if is_listed else U0
-    return n
+def renew_energy(lists, lattice, around, values, energies, charges, entry, own):
+    """As `renew_code`, by a bound that holds within the margin."""
+    row, place = row_and_place(lists, entry)
+    r, margin = row >> ROW, lists.scheme[MARGIN]
+    if own and lists.rows[row | MAY] != U0:
+        dE, extra, code = energies_around(lists, lattice, around, energies, row, place)
+        values.short[entry], values.shift[entry], values.code[entry] = dE, extra, np.int32(code)
+    if around.term_span[r << U1] != around.term_span[r << U1 | U1]:
+        more = several_around(lattice, around, r, place, (0, 0, 0))
+        at = U3 * entry
+        if not own:
+            values.short[entry] += more[0] - values.several[at]
+            values.shift[entry] += more[1] - values.several[at + U1]
+            values.code[entry] += np.int32(more[2] - values.several[at + U2])
+        values.several[at], values.several[at + U1], values.several[at + U2] = more
+    bound = 0.0
+    listed = CLOSED
+    if is_open(lists, lattice, row, place):
+        listed = NEVER
+        dE = values.short[entry]
+        if margin > 0:
+            dE += charges.kept[entry]
+            charges.reference[entry] = charges.kept[entry]
+        total = entry_shift_total(lists, energies, values, entry, row, place)
+        # without a margin once, else also at both ends of the window
+        for end in range(-1 if margin > 0 else 0, 2 if margin > 0 else 1):
+            rate, _ = rate_of(energies, r, dE + end * margin, total)
+            bound = max(bound, rate)
+        if margin > 0:
+            bound *= PEAK
+        if bound > 0.0:
+            _, exponent = math.frexp(bound)
+            where = lists.scheme[TOP_EXPONENT] - np.int64(exponent)
+            listed = np.uint16(min(max(where, 0), len(lists.length) - 1))
+    relist(lists, entry, listed, bound)
 
 
 @jit_plain
-def run_listed_energies(n_samples, most, f, p, a, e, c, v, t, rows_out, log, logging):
-    """As `run_listed_codes`."""
-    s0, s1, s2, s3 = f.rng[0], f.rng[1], f.rng[2], f.rng[3]
+def run_listed(
+    n_samples, most, lists, lattice, around, values, energies, charges, tally, rows_out, log, logging
+):
+    """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left.
+
+    By codes (``values`` are `Codes`, ``energies`` and ``charges`` ()) or by energies (`Values`): a kernel of its own
+    is compiled for each. Carriers that are not listed yet are listed first, in the same loop, so that the code for it
+    is compiled once.
+    """
+    rng = load(lists.rng)
+    width, shift = lists.setup.width, lists.setup.entry_shift
     done = attempts = executed = 0
-    last = U(len(f.record) >> 1)
-    charged = c.charge_setup[TYPES] > 0
-    total = total_weight(f)
-    while True:
+    last = U(len(lists.record) >> 1)
+    total = total_weight(lists)
+    while attempts < most:
         n = U0
-        if U(f.scheme[UNLISTED]) < last:
-            if attempts >= most:
-                break
+        if U(lists.scheme[UNLISTED]) < last:
             attempts += 1
-            carrier = U(f.scheme[UNLISTED])
-            f.scheme[UNLISTED] += 1
-        elif done >= n_samples or attempts >= most:
+            carrier = U(lists.scheme[UNLISTED])
+            lists.scheme[UNLISTED] += 1
+        elif done >= n_samples:
             break
         else:
-            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
-            if not wait < f.remaining[0]:  # also if nothing can hop
-                f.remaining[0] = 1.0
-                sample(t, rows_out)
+            r, rng = draw(rng)
+            wait = waiting_time(r, total)
+            if not wait < lists.remaining[0]:  # also if nothing can hop
+                lists.remaining[0] = 1.0
+                sample(tally, rows_out)
                 done += 1
                 continue
-            f.remaining[0] -= wait
+            lists.remaining[0] -= wait
             attempts += 1
-            f.clock[ATTEMPTS] += 1
-            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            r2, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            entry, listed = choose_entry(f, total, r, r2)
-            row, place = row_and_place(f, entry)
-            dE = v.short[entry]
-            if charged:
-                dE += c.kept[entry]
-            shift = entry_shift_total(f, e, v, entry, row, place)
-            rate, clamped = rate_of(e, row >> ROW, dE, shift)
-            bound = f.bound_of[entry] if f.setup[TREE] != U0 else f.class_bound[listed]
-            # narrow counters of displacements rely on the bound of the row too
-            if rate > bound or (rate > e.bound[row >> ROW] and f.held.shape[1] == 0):
-                f.ledger[EXCEEDED] = 1
-            r, s0, s1, s2, s3 = draw(s0, s1, s2, s3)
-            if np.float64(r >> U11) * ONE * bound >= rate:
+            lists.clock[ATTEMPTS] += 1
+            entry, listed, rng = choose_entry(lists, total, rng)
+            row, place = row_and_place(lists, entry)
+            if len(energies) == 0:
+                kept, dE, clamped, logged, total, rng = keep_code(lists, values, entry, listed, total, rng)
+            else:
+                kept, dE, clamped, logged, rng = keep_energy(
+                    lists, energies, charges, values, entry, listed, row, place, rng
+                )
+            if not kept:
                 continue
-            carrier = entry >> f.setup[ENTRY_SHIFT]
-            species = U(p.occupant[place]) & OCCUPANT
-            f.ledger[ENERGY] += dE
-            f.clamped[row >> ROW] += np.int64(clamped)
+            carrier, species, hop = entry >> shift, occupant_of(lattice, place), row >> ROW
+            lists.ledger[ENERGY] += dE
+            lists.clamped[hop] += clamped
             if logging:
-                log[executed, 0] = done
-                log[executed, 1] = carrier
-                log[executed, 2] = row >> ROW
-                log[executed, 3] = 1.0 - f.remaining[0]
-                log[executed, 4] = dE
-                log[executed, 5] = shift
+                log_hop(log, executed, done, carrier, row, 1.0 - lists.remaining[0], *logged)
             executed += 1
-            target = execute(f, p, entry, row, place)
+            target = execute(lists, lattice, carrier, row, place, species)
             if target == place:
                 continue
-            n = touch_energies(f, p, a, v, place, target, row >> ROW << U1, species, carrier)
-            if charged:
-                n = look_around(f, c, v, carrier, row >> ROW, n)
-        if charged:
-            sum_anew(c, carrier)
-        renew_energies(f, p, a, e, c, v, carrier, n)
-        total = total_weight(f)
-    f.rng[0], f.rng[1], f.rng[2], f.rng[3] = s0, s1, s2, s3
-    f.clock[LOGGED] = executed
+            n = touch(lists, lattice, around, values, energies, place, target, hop, species, carrier)
+            if len(energies) > 0 and charges.shape.types > 0:
+                n = look_around(lists, charges, values, carrier, hop, n)
+        if len(energies) > 0 and charges.shape.types > 0:
+            sum_anew(charges, carrier)
+        for i in range(width + n):
+            entry, own = carrier << shift | i if i < width else lists.touched[i - width], i < width
+            if len(energies) == 0:
+                renew_code(lists, lattice, around, values, entry, own, total)
+            else:
+                renew_energy(lists, lattice, around, values, energies, charges, entry, own)
+        total = total_weight(lists)
+    store(rng, lists.rng)
+    lists.clock[LOGGED] = executed
     return n_samples - done

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import kernels_sampling as ks
+from .. import kernels_shared as shared
 from ..backend import ATTEMPTS, Carriers, Chunk, Counts, HopLog, Start, generator
 from ..rows import LOG_COLUMNS, RawRows
 from ..tables import NULL, Tables
@@ -98,23 +100,20 @@ def is_plain(tables: Tables) -> bool:
     )
 
 
-def bit_geometry(tables: Tables) -> list[int]:
-    """Field width, second size, last size, sizes, bias (2**(width-1) - size), guard bits, bits of the place.
-
-    Sizes, biases and guards are in the packed form; the last size counts the basis sites (a power of two).
-    """
+def bit_geometry(tables: Tables) -> k.BitGeometry:
+    """How the bit-set layout packs a carrier's record."""
     field = bit_field(tables)
     sizes = [tables.size[0], tables.size[1], tables.size[2] << basis_bits(tables)]
     half = 1 << (field - 1)
-    return [
-        field,
-        sizes[1],
-        sizes[2],
-        _packed(tables, sizes),
-        _packed(tables, [half - s for s in sizes]),
-        _packed(tables, [half] * 3),
-        3 * field,
-    ]
+    return k.BitGeometry(
+        field=np.uint64(field),
+        second=np.uint64(sizes[1]),
+        last=np.uint64(sizes[2]),
+        sizes=np.uint64(_packed(tables, sizes)),
+        bias=np.uint64(_packed(tables, [half - s for s in sizes])),
+        guard=np.uint64(_packed(tables, [half] * 3)),
+        place_bits=np.uint64(3 * field),
+    )
 
 
 def _packed(tables: Tables, fields: Any) -> Any:
@@ -148,7 +147,7 @@ class Compiled:
             raise ValueError(
                 f"{tables.n_sites} sites with {self.n} carriers are too many for the table layout"
             )
-        self.shift = bit_geometry(tables)[6] if layout == "bitset" else 32
+        self.shift = 3 * bit_field(tables) if layout == "bitset" else 32
         self._plain = True if is_plain(tables) else None
         self._arrays: dict[str, Any] = {
             **self._network(),
@@ -181,9 +180,9 @@ class Compiled:
 
     def _network(self) -> dict[str, Any]:
         t, bits = self.tables, self.layout == "bitset"
-        rows = np.zeros((t.n_rows, 1 << int(k.ROW)), np.uint64)
-        rows[:, int(k.THRESHOLD)] = t.threshold
-        rows[:, int(k.ALIAS)] = t.alias << int(k.ROW)
+        rows = np.zeros((t.n_rows, 1 << int(shared.ROW)), np.uint64)
+        rows[:, int(shared.THRESHOLD)] = t.threshold
+        rows[:, int(shared.ALIAS)] = t.alias << int(shared.ROW)
         rows[:, int(k.LINK)] = t.link
         rows[:, int(k.MAY)] = np.where(t.hop == NULL, 0, np.where(t.to_itself, 3, 1))
         rows[:, int(k.CLASS)] = np.where(t.rate_class < 0, int(k.NO_CLASS), t.rate_class)
@@ -202,9 +201,14 @@ class Compiled:
             (link, t.first[s], t.first[s + 1], slot) for entries in t.incoming for link, s, slot in entries
         ]
         start = np.cumsum([0] + [len(x) for x in t.incoming])
-        geometry = bit_geometry(t) if bits else [0] * 7
         return {
-            "setup": np.array([*geometry, n_links(t), t.width, t.two_draws, slot_bits(t)], np.uint64),
+            "setup": k.Setup(
+                links=np.uint64(n_links(t)),
+                width=np.uint64(t.width),
+                two_draws=t.two_draws,
+                entry_shift=np.uint64(slot_bits(t)),
+            ),
+            "geometry": bit_geometry(t) if bits else k.BitGeometry(*[np.uint64(0)] * 7),
             "rows": rows.reshape(-1),
             "neighbour": np.zeros(1, np.uint32) if bits else neighbour_table(t),
             "first": t.first[:-1].astype(np.uint64),
@@ -233,7 +237,7 @@ class Compiled:
         t, n, levels = self.tables, self.n, self.levels
         n_total = 3 * t.n_species
         record = np.zeros(2 * n, np.uint64)
-        record[1::2] = k.STEP_ZERO
+        record[1::2] = shared.STEP_ZERO
         return {
             "rng": np.array(words, np.uint64),
             "record": record,
@@ -248,8 +252,8 @@ class Compiled:
             "total": np.zeros(n_total),
             "moments": np.zeros((levels + 1, 6)),
             "cell_moments": np.zeros((levels + 1, 6), np.int64),
-            "scratch": np.zeros((3, k.BLOCK), np.int32),
-            "before": np.zeros(k.BLOCK, np.int32),
+            "scratch": np.zeros((3, ks.BLOCK), np.int32),
+            "before": np.zeros(ks.BLOCK, np.int32),
         }
 
     def _waiting(self, narrow: bool) -> dict[str, np.ndarray]:
@@ -296,9 +300,9 @@ class Compiled:
         }
         if lists:
             state |= {
-                "carrier_at": np.full(t.n_sites, k.ABSENT, np.uint32),
+                "carrier_at": np.full(t.n_sites, shared.ABSENT, np.uint32),
                 "members": np.zeros(int(self._class_room().sum()), np.uint32),
-                "where": np.full(n << slot_bits(t), k.ABSENT, np.uint32),
+                "where": np.full(n << slot_bits(t), shared.ABSENT, np.uint32),
                 "length": np.zeros(n_classes, np.uint64),
                 "tree": np.zeros(2 << max(0, n_classes - 1).bit_length()),
                 "remaining": np.ones(1),
@@ -362,7 +366,12 @@ class Compiled:
         # the packed counters hold 2**20 cells: out of reach with 2**16 attempts a carrier on average
         share = float(t.number @ t.bound) / fastest if fastest else 1.0
         self._fold_after = max(1, int(min(2.0**62, 2**16 / reach * share)))
-        self._arrays["plan"] = np.array([self.levels, windows_per_row, t.integer_steps, self.shift], np.int64)
+        self._arrays["plan"] = ks.SamplingPlan(
+            levels=self.levels,
+            windows_per_row=windows_per_row,
+            integer_steps=t.integer_steps,
+            base_shift=np.uint64(self.shift),
+        )
         self._mean_attempts = float(t.number @ t.bound) * sample_interval
         self._configure_lists(sample_interval)
 
@@ -454,7 +463,7 @@ class Compiled:
         self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else most)
         rows, out = self._output(n_samples)
         buffer = np.zeros((1, LOG_COLUMNS)) if log is None else log
-        clock[k.LOGGED] = 0
+        clock[shared.LOGGED] = 0
         before = self._attempts_in_row
         with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
             self._most, self._goes_on = most, goes_on
@@ -464,7 +473,7 @@ class Compiled:
         self.attempts_made = self._attempts_in_row - before + int(rows.attempts.sum())
         if self._may_go_far and self.algorithm != "null_event":
             self._refuse_far(most * self._reach)
-        self.logged = int(clock[k.LOGGED])
+        self.logged = int(clock[shared.LOGGED])
         return rows.head(int(out.finished[0]))
 
     def _refuse_far(self, step: int) -> None:
@@ -493,10 +502,10 @@ class Compiled:
             self._widen()
 
     def _call(
-        self, n_samples: int, attempts: IntArray, out: k.Rows, log: npt.NDArray[np.float64], logging: bool
+        self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64], logging: bool
     ) -> int:
         """Run the kernel. Returns the samples that are left."""
-        tally = self._tuple(k.Tally)
+        tally = self._tuple(ks.Tally)
         if self.algorithm == "null_event":
             bits, hops = True if self.layout == "bitset" else None, self._tuple(k.Hops)
             how = (self._goes_on, self._fold_after, bits, self._plain)
@@ -505,16 +514,16 @@ class Compiled:
         lists = self._tuple(k.Lists)
         return int(k.run_rejection_free(n_samples, self._most, lists, tally, out, log, logging))
 
-    def _output(self, n_samples: int) -> tuple[RawRows, k.Rows]:
+    def _output(self, n_samples: int) -> tuple[RawRows, ks.Rows]:
         """Rows for the kernels to fill, and the same as they take them."""
         t, levels, clock = self.tables, self.levels, self["clock"]
-        windows_per_row = int(self["plan"][k.WINDOWS_PER_ROW])
-        begun = int(clock[k.WINDOW]) * 2**levels + int(clock[k.SAMPLE])
+        windows_per_row = self["plan"].windows_per_row
+        begun = int(clock[shared.WINDOW]) * 2**levels + int(clock[shared.SAMPLE])
         rows = RawRows.empty(
             (begun + n_samples) // (2**levels * windows_per_row), t.n_rows, levels, t.n_species
         )
         n = len(rows)
-        return rows, k.Rows(
+        return rows, ks.Rows(
             events=rows.events,
             attempts=rows.attempts,
             collective=rows.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
@@ -532,19 +541,19 @@ class Compiled:
 
     @property
     def _attempts_in_row(self) -> int:
-        return int(self["clock"][k.ATTEMPTS])
+        return int(self["clock"][shared.ATTEMPTS])
 
     @property
     def _sample(self) -> int:
-        return int(self["clock"][k.SAMPLE])
+        return int(self["clock"][shared.SAMPLE])
 
     def take_back(self, row: RawRows, windows: int) -> None:
         """Make a finished row (the last one) part of the unfinished one."""
         self["events"][:] += row.events[0]
         self["collective"][:] += row.collective[0].reshape(-1)
         self["tracer"][:] += row.tracer[0].reshape(-1)
-        self["clock"][k.ATTEMPTS] += row.attempts[0]
-        self["clock"][k.WINDOW] += windows
+        self["clock"][shared.ATTEMPTS] += row.attempts[0]
+        self["clock"][shared.WINDOW] += windows
 
     def clear(self) -> None:
         """Forget everything tallied; the next sample begins a window."""
@@ -595,7 +604,7 @@ class Compiled:
     @property
     def nbytes(self) -> int:
         """Bytes of the kernels' arrays."""
-        return sum(a.nbytes for a in self._arrays.values())
+        return sum(a.nbytes for a in self._arrays.values() if isinstance(a, np.ndarray))
 
     def save(self) -> dict[str, Any]:
         """See `Backend.save`; names are those of the kernels' arrays."""
@@ -606,7 +615,7 @@ class Compiled:
         }
         state |= {f"state_{name}": self[name].copy() for name in self._saved if name in self._arrays}
         state |= {f"state_{name}": self[name].copy() for name in WITHIN if name in self._arrays}
-        if not self["clock"][k.FOLDED]:
+        if not self["clock"][shared.FOLDED]:
             state["state_held"] = state["state_held"][:, :0]  # nothing but zeros
         return state
 
@@ -619,7 +628,7 @@ class Compiled:
         self["bytes"][:] = 0
         self["bits"][:] = 0
         if self.algorithm == "rejection_free":
-            self["carrier_at"][:] = k.ABSENT
+            self["carrier_at"][:] = shared.ABSENT
         self._take_over(saved)
 
     def _take_over(self, saved: Mapping[str, Any]) -> None:
