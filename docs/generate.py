@@ -101,6 +101,8 @@ API: list[tuple[str, str, list[str]]] = [
             "Initial",
         ],
     ),
+    ("Energies", "kmc_transport.energies.configuration", ["ConfigurationEnergy"]),
+    ("", "kmc_transport.energies.clusters", ["with_energy"]),
     (
         "Rates",
         "kmc_transport.rates",

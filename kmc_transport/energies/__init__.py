@@ -1,1 +1,1 @@
-"""The energy of a configuration: electrostatics (Ewald) and clusters."""
+"""The energy of a configuration: its terms, each written once and counted in every form that is needed."""

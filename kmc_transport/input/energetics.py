@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..energies.clusters import Cluster, Contribution, canonical, flat_clusters
-from ..energies.ewald import distances, ewald_potential, ewald_terms, scaled_lattice
+from ..energies.clusters import Cluster, Contribution, flat_clusters
+from ..energies.cutoff import cut_off_pairs
+from ..energies.ewald import ewald_potential, ewald_terms
 from ..model.interactions import Clusters, Coulomb
 from ..model.model import Carrier, Structure, frozen_array
-from ..model.network import BondFinder, is_forward
+from ..model.network import BondFinder
 from .document import Document, KeyPath
 from .pairs import Orbit, cluster_orbits, pair_orbits
 from .schema.interactions import CoulombInput, InteractionsInput
@@ -176,49 +177,17 @@ def _ewald(
 def _cut_off(
     given: CoulombInput, carriers: Sequence[Carrier], finder: BondFinder, doc: Document, path: KeyPath
 ) -> list[Contribution]:
-    """Pair clusters of q_a q_b (phi(r) - phi(cutoff)) for all pairs nearer than the cutoff.
-
-    In an anisotropic medium distances are measured as the medium sees them, scaled so that the volume within the
-    cutoff is that of a sphere of this radius: the energy is zero on the whole surface.
-    """
     if given.cutoff is None:
         doc.add((*path, "cutoff"), "method: cutoff needs a cutoff", remedy="for example  cutoff: 12 Å")
         return []
-    structure, tensor = finder.structure, np.array(given.permittivity)
-    cell, factor = scaled_lattice(structure.lattice, tensor)
-    shrink = float(np.linalg.det(tensor)) ** (1 / 6)  # scaled lengths of a sphere of the same volume
-    reach = given.cutoff / shrink
-    stretch = math.sqrt(float(np.linalg.eigvalsh(tensor).max()))
-    found: list[Contribution] = []
-    labels = list(dict.fromkeys(structure.labels))
-    allowed = {label: [a for a, c in enumerate(carriers) if label in c.sites] for label in labels}
-    for i, first in enumerate(labels):
-        for second in labels[i:]:
-            if not (allowed[first] and allowed[second]):
-                continue
-            bonds = finder.within(first, second, 0.0, reach * stretch * (1 + 1e-9))
-            if first == second:
-                bonds = [b for b in bonds if is_forward(b)]
-            if len(found) + len(bonds) * len(allowed[first]) * len(allowed[second]) > MAX_CLUSTERS:
-                doc.add(
-                    (*path, "cutoff"),
-                    "too many pairs per cell lie within the cutoff",
-                    value=given.cutoff,
-                    allowed=f"at most {MAX_CLUSTERS}",
-                    remedy="use a shorter cutoff, or method: ewald",
-                )
-                return []
-            if not bonds:
-                continue
-            ends = np.array([(b[0], b[1]) for b in bonds])
-            apart = structure.frac[ends[:, 1]] + np.array([b[2] for b in bonds]) - structure.frac[ends[:, 0]]
-            near = np.linalg.norm(apart @ cell, axis=1) < reach
-            energies = distances(structure.lattice, tensor, apart) - factor / reach
-            for k in np.flatnonzero(near).tolist():
-                origin, target, away = bonds[k]
-                for a in allowed[first]:
-                    for b in allowed[second]:
-                        cluster = canonical(((a, origin, (0, 0, 0)), (b, target, away)))
-                        energy = carriers[a].charge * carriers[b].charge * float(energies[k])
-                        found.append((cluster, energy, COULOMB_NAME))
-    return found
+    pairs = cut_off_pairs(carriers, finder, given.permittivity, given.cutoff, MAX_CLUSTERS)
+    if pairs is None:
+        doc.add(
+            (*path, "cutoff"),
+            "too many pairs per cell lie within the cutoff",
+            value=given.cutoff,
+            allowed=f"at most {MAX_CLUSTERS}",
+            remedy="use a shorter cutoff, or method: ewald",
+        )
+        return []
+    return [(pair, energy, COULOMB_NAME) for pair, energy in pairs]

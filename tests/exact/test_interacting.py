@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -25,6 +24,7 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.units import K_B
 from tests.interacting import LAYER, built, chain, kra
+from tests.reference.configurations import configurations, jumps
 
 from .reference import group_inverse
 
@@ -105,45 +105,17 @@ def brute_force(catalog):
     """States one by one, rates from scratch: law, drift (S, 3), diffusion (S, 3, S, 3) of the summed displacements,
     energies and configurations."""
     model, rates = catalog.model, ConfigurationRates(catalog)
-    known, from_scratch = {}, rates.energy
-    rates.energy = lambda row: (
-        known[k] if (k := row.tobytes()) in known else known.setdefault(k, from_scratch(row))
-    )
-    net, n_species = model.network, len(model.carriers)
-    blocked = model.disorder.blocked if model.disorder is not None else None
-    n_flat = model.n_cells * model.structure.n_sites
-    open_to = np.tile(model.allowed_sites, (1, model.n_cells))
-    if blocked is not None:
-        open_to &= ~blocked
-    rows = [np.zeros(n_flat, int)]
-    for a, c in enumerate(model.carriers):
-        rows = [
-            np.where(np.isin(np.arange(n_flat), chosen), a + 1, row)
-            for row in rows
-            for chosen in combinations(np.flatnonzero(open_to[a] & (row == 0)), c.count)
-        ]
-    number = {tuple(row): k for k, row in enumerate(rows)}
-    origin, target, rate, moved = [], [], [], []
-    for k, row in enumerate(rows):
-        for hop in range(net.n_hops):
-            for cell in rates.cells:
-                if not rates.is_open(row, hop, cell):
-                    continue
-                o, t = rates.ends(hop, cell)
-                after = row.copy()
-                after[o] = 0
-                after[t] = row[o]
-                step = np.zeros((n_species, 3))
-                step[net.carrier[hop]] = net.vector[hop]
-                origin.append(k)
-                target.append(number[tuple(after)])
-                rate.append(math.exp(rates.log_rate(row, hop, cell)))
-                moved.append(step.reshape(-1))
+    net, n_species, rows = model.network, len(model.carriers), configurations(model)
+    origin, target, hop, rate = zip(*jumps(rates, rows), strict=True)
+    moved = np.zeros((len(hop), n_species, 3))
+    moved[np.arange(len(hop)), net.carrier[list(hop)]] = net.vector[list(hop)]
     scale = max(rate)
-    law, drift, diffusion = group_inverse(len(rows), origin, target, np.array(rate) / scale, np.array(moved))
+    law, drift, diffusion = group_inverse(
+        len(rows), origin, target, np.array(rate) / scale, moved.reshape(len(hop), -1)
+    )
     shape = (n_species, 3, n_species, 3)
     energy = np.array([rates.energy(row) for row in rows])
-    return law, drift.reshape(n_species, 3) * scale, diffusion.reshape(shape) * scale, energy, np.array(rows)
+    return law, drift.reshape(n_species, 3) * scale, diffusion.reshape(shape) * scale, energy, rows
 
 
 CASES = {

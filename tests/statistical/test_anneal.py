@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from dataclasses import replace
@@ -22,6 +21,7 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.units import K_B
 from tests.networks import KT0, T0, chain, make_model
+from tests.reference.configurations import configurations, weights
 
 pytestmark = pytest.mark.statistical
 
@@ -111,31 +111,12 @@ def placed(model: Model, rng: np.random.Generator) -> LatticeMonteCarlo:
     return LatticeMonteCarlo(model, [site[species == s] for s in range(len(model.carriers))], rng)
 
 
-def configurations(model: Model) -> np.ndarray:
-    """(n, n_flat) every configuration."""
-    allowed = np.tile(np.asarray(model.allowed_sites), (1, model.n_cells))
-    if model.disorder is not None and model.disorder.blocked is not None:
-        allowed &= ~model.disorder.blocked
-    found = []
-    first, *others = [np.flatnonzero(a) for a in allowed]
-    for one in itertools.combinations(first, model.carriers[0].count):
-        rest = [s for s in others[0] if s not in one] if others else []
-        number = model.carriers[1].count if others else 0
-        for two in itertools.combinations(rest, number):
-            occupation = np.zeros(allowed.shape[1], np.int64)
-            occupation[list(one)] = 1
-            occupation[list(two)] = 2
-            found.append(occupation)
-    return np.array(found)
-
-
 def boltzmann(model: Model, temperature: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Configurations, their energies and probabilities."""
     plain = ConfigurationRates(build_catalog(model, temperature=temperature))
     states = configurations(model)
     energy = np.array([plain.energy(s) for s in states])
-    weight = np.exp(-(energy - energy.min()) / (K_B * temperature))
-    return states, energy, weight / weight.sum()
+    return states, energy, weights(energy, K_B * temperature)
 
 
 # ------------------------------------------------------------------------------------------- energies

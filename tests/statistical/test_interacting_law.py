@@ -26,6 +26,7 @@ from tests.interacting_models import (
     with_rule,
 )
 from tests.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.reference.configurations import configurations, jumps, weights
 
 pytestmark = pytest.mark.statistical
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
@@ -35,46 +36,20 @@ class Enumeration:
     """Markov chain of all configurations of a catalog: stationary state, hops per second, moments of displacements."""
 
     def __init__(self, catalog: RateCatalog) -> None:
-        rates, model, net = ConfigurationRates(catalog), catalog.model, catalog.model.network
-        n_flat = len(rates.cells) * rates.n_sites
-        allowed = np.tile(np.asarray(model.allowed_sites), len(rates.cells))
-        if model.disorder is not None and model.disorder.blocked is not None:
-            allowed = allowed & ~model.disorder.blocked
-        states: dict[bytes, int] = {}
-        self.configurations: list[np.ndarray] = []
-
-        def fill(species: int, occupation: np.ndarray) -> None:
-            if species == len(model.carriers):
-                states[occupation.tobytes()] = len(states)
-                self.configurations.append(occupation)
-                return
-            free = np.flatnonzero(allowed[species] & (occupation == 0))
-            for sites in itertools.combinations(free, model.carriers[species].count):
-                after = occupation.copy()
-                after[list(sites)] = species + 1
-                fill(species + 1, after)
-
-        fill(0, np.zeros(n_flat, np.int64))
-        n, s = len(states), len(model.carriers)
+        rates, net = ConfigurationRates(catalog), catalog.model.network
+        self.configurations = configurations(catalog.model)
+        n, s = len(self.configurations), len(catalog.model.carriers)
         self.per_hop = np.zeros((net.n_hops, n))
         self.generator = np.zeros((n, n))
         self.first = np.zeros((s, n, n))  # along x
         self.second = np.zeros((s, n, n))
-        for i, occupation in enumerate(self.configurations):
-            for hop, cell in itertools.product(range(net.n_hops), rates.cells):
-                if not rates.is_open(occupation, hop, cell):
-                    continue
-                rate = float(np.exp(rates.log_rate(occupation, hop, cell)))
-                origin, target = rates.ends(hop, cell)
-                after = occupation.copy()
-                after[origin] = 0
-                after[target] = occupation[origin]
-                j, a, d = states[after.tobytes()], int(net.carrier[hop]), float(net.vector[hop, 0])
-                self.per_hop[hop, i] += rate
-                self.generator[j, i] += rate
-                self.generator[i, i] -= rate
-                self.first[a, j, i] += rate * d
-                self.second[a, j, i] += rate * d * d
+        for i, j, hop, rate in jumps(rates, self.configurations):
+            a, d = int(net.carrier[hop]), float(net.vector[hop, 0])
+            self.per_hop[hop, i] += rate
+            self.generator[j, i] += rate
+            self.generator[i, i] -= rate
+            self.first[a, j, i] += rate * d
+            self.second[a, j, i] += rate * d * d
         system = np.vstack([self.generator / np.abs(self.generator).max(), np.ones(n)])
         self.stationary = np.linalg.lstsq(system, np.append(np.zeros(n), 1.0), rcond=None)[0]
 
@@ -264,16 +239,11 @@ def test_pairs_of_the_ising_chain(algorithm: str) -> None:
     n, carriers, energy = 14, 6, -1.5
     model = with_rule(chain([1.0], a=1.0, supercell=(n, 1, 1), counts=(carriers,)))
     model = with_interactions(model, clusters=nearest_pairs(energy * KT0, axes=1))
-    pairs = np.array(
-        [
-            sum((i + 1) % n in chosen for i in chosen)
-            for chosen in map(set, itertools.combinations(range(n), carriers))
-        ]
-    )
+    rows = configurations(model)
+    pairs = (rows * np.roll(rows, 1, axis=1)).sum(axis=1)
 
     def mean(energy: float) -> float:
-        weight = np.exp(-energy * pairs)
-        return float((weight * pairs).sum() / weight.sum())
+        return float(weights(energy * pairs, 1.0) @ pairs)
 
     catalog = build_catalog(model, temperature=T0)
     r = Replica(catalog, seed=np.random.SeedSequence(6), sample_interval=40.0, levels=0, algorithm=algorithm)
@@ -307,14 +277,8 @@ def test_canonical_equilibrium_with_coulomb_energies(algorithm: str) -> None:
     model = with_interactions(model, coulomb=coulomb(model, 0.8 * KT0))
     catalog = build_catalog(model, temperature=T0)
     rates = ConfigurationRates(catalog)
-    energies = []
-    for sites in itertools.permutations(range(9), 3):
-        if sites[0] < sites[1]:
-            occupation = np.zeros(9, np.int64)
-            occupation[list(sites)] = (1, 1, 2)
-            energies.append(rates.energy(occupation))
-    weight = np.exp(-np.array(energies) / KT0)
-    expected = float((weight * energies).sum() / weight.sum())
+    energies = np.array([rates.energy(row) for row in configurations(model)])
+    expected = float(weights(energies, KT0) @ energies)
     r = Replica(catalog, seed=np.random.SeedSequence(2), sample_interval=2.0, levels=0, algorithm=algorithm)
     r.advance(20)
     seen = np.array([(r.advance(1), r.energy())[1] for _ in range(4000)])

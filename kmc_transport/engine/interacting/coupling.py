@@ -14,7 +14,7 @@ from ...errors import Problem, RateError
 from ...rates.catalog import RateCatalog
 from ..tables import NULL, Tables, build_tables
 from .barriers import Barriers
-from .surroundings import HopTerms, Site, Surroundings, build_surroundings
+from .surroundings import HopTerms, Site, Surroundings, build_surroundings, nearest
 
 __all__ = ["Coupling", "HopCodes", "aligned", "couple"]
 
@@ -125,8 +125,7 @@ class Coupling:
     def target(self, row: int) -> Site:
         """Where a row's hop ends, as near as the periodic supercell allows."""
         t = self.tables
-        cell = [(int(c) + s // 2) % s - s // 2 for c, s in zip(t.cell[row], t.size, strict=True)]
-        return int(t.type_basis[t.target_type[row]]), (cell[0], cell[1], cell[2])
+        return int(t.type_basis[t.target_type[row]]), nearest(t.cell[row], t.size)
 
 
 def couple(catalog: RateCatalog) -> Coupling:
