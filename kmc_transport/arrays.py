@@ -15,7 +15,9 @@ from .records import Missing
 __all__ = [
     "ARRAYS",
     "CATALOG_ARRAYS",
+    "CONDITIONS",
     "OBSERVABLES",
+    "ON_REQUEST",
     "ArraySpec",
     "attributes",
     "base_name",
@@ -47,6 +49,7 @@ class ArraySpec:
     origin : ``coordinate``; ``point`` (from the simulation of one condition) or ``grid`` (from all of them).
     per_direction : at zero field, one run serves every direction. Most arrays are then the same for all of
         them; an array with this mark is a projection and has its own value for each direction.
+    observable : module of `kmc_transport.analysis.observables` that makes it, where the input asks for that.
     """
 
     name: str
@@ -60,6 +63,7 @@ class ArraySpec:
     has_exact: bool = False
     origin: str = "point"
     per_direction: bool = False
+    observable: str = ""
 
     @property
     def point_dims(self) -> tuple[str, ...]:
@@ -116,6 +120,23 @@ def _estimate(
         has_stderr=True,
         has_exact=True,
         per_direction=per_direction,
+    )
+
+
+def _observed(
+    observable: str, name: str, dim: str, unit: str, long_name: str, meaning: str, definition: str
+) -> ArraySpec:
+    return ArraySpec(
+        name=name,
+        dtype="float",
+        dims=(*_PER_CARRIER, dim),
+        unit=unit,
+        long_name=long_name,
+        meaning=f"{meaning} Where the input asks for it: `sampling.observe`.",
+        definition=definition,
+        has_stderr=True,
+        has_exact=True,
+        observable=observable,
     )
 
 
@@ -284,6 +305,53 @@ ARRAYS: dict[str, ArraySpec] = _registry(
         "1",
         "Tracer diffusivity over that of a random walk with the same hop rates, along each axis.",
         "f = D*_a/D_uncorrelated",
+    ),
+    _coordinate("site_kind", "str", "1", "kind of site", "Label of the sites that carriers may be on."),
+    _coordinate(
+        "barrier_bin", "float", "eV", "barrier", "Middle of a bin; the last holds what is beyond too."
+    ),
+    _coordinate(
+        "difference_bin",
+        "float",
+        "eV",
+        "energy difference",
+        "Middle of a bin; the first and the last hold what is beyond too.",
+    ),
+    _observed(
+        "occupation",
+        "occupation",
+        "site_kind",
+        "1",
+        "share of the time on a kind of site",
+        "Mean number of carriers of a species on sites of each kind, over their number.",
+        "<N_a(kind)>/N_a",
+    ),
+    _observed(
+        "residence_time",
+        "residence_time",
+        "site_kind",
+        "s",
+        "mean residence time",
+        "Time between two hops of a carrier, on a site of each kind; NaN where none was left.",
+        "<N_a(kind)> t/(hops that leave such sites)",
+    ),
+    _observed(
+        "barriers",
+        "barrier_share",
+        "barrier_bin",
+        "1",
+        "share of the executed hops by barrier",
+        "Barriers in the field, as the hops were executed.",
+        "hops in the bin/all hops of the species",
+    ),
+    _observed(
+        "barriers",
+        "energy_difference_share",
+        "difference_bin",
+        "1",
+        "share of the executed hops by energy difference",
+        "Energy after the hop less before, without field, as the hops were executed.",
+        "hops in the bin/all hops of the species",
     ),
     ArraySpec(
         name="effective_samples",
@@ -487,6 +555,9 @@ ARRAYS: dict[str, ArraySpec] = _registry(
     ),
 )
 """Arrays of the root group, by name."""
+
+ON_REQUEST = tuple(dict.fromkeys(s.observable for s in ARRAYS.values() if s.observable))
+"""Observables that an input may ask for."""
 
 
 def _column(name: str, dtype: str, unit: str, long_name: str, meaning: str, *dims: str) -> ArraySpec:

@@ -2,6 +2,7 @@
 
 from .chain import ChainSolution, solve_chain
 from .correlations import pair_probability
+from .flow import StationaryFlow, stationary_flow
 from .gth import gth
 from .sensitivity import Sensitivity, sensitivity
 from .solve import ExactTransport, applies, solve_exact
@@ -12,6 +13,7 @@ __all__ = [
     "ChainSolution",
     "ExactTransport",
     "Sensitivity",
+    "StationaryFlow",
     "Thermodynamics",
     "applies",
     "exact_values",
@@ -20,5 +22,6 @@ __all__ = [
     "sensitivity",
     "solve_chain",
     "solve_exact",
+    "stationary_flow",
     "thermodynamic_factor",
 ]

@@ -145,4 +145,5 @@ def build_sampling(given: SamplingInput) -> Sampling:
         wall_time=given.wall_time,
         table_error=given.table_error,
         algorithm=given.algorithm,
+        observe=tuple(sorted(set(given.observe))),
     )

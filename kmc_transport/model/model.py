@@ -264,6 +264,8 @@ class Sampling:
     """Root mean square of the relative errors of all points, reached in rounds (`kmc_transport.runs.rounds`)."""
     algorithm: str = "auto"
     """``auto``, ``null_event``, ``rejection_free`` or ``sum_tree``."""
+    observe: tuple[str, ...] = ()
+    """Observables on request (`kmc_transport.arrays.ON_REQUEST`)."""
 
 
 @dataclass(frozen=True)

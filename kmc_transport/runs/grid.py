@@ -47,6 +47,8 @@ def grid_points(model: Model, root: int) -> list[GridPoint]:
     sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
     if sampling.get("table_error") is None:  # keys of points without it stay what they were
         sampling.pop("table_error", None)
+    if not model.sampling.observe:
+        sampling.pop("observe")
     parameters = {"root": str(root), "sampling": sampling}
     weak, points = WeakFields(model), []
     for temperature in map(float, c.temperature):

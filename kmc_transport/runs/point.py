@@ -30,8 +30,9 @@ from ..model.islands import replicas_differ
 from ..model.model import Model
 from ..model.ways import Ways, find_ways
 from ..rates import RateCatalog, build_catalog
-from ..records import ExitReason, Tallies
+from ..records import Estimate, ExitReason, Tallies
 from ..seeds import replica_stream
+from .watch import Watch, watched
 
 __all__ = ["PointProgress", "PointSimulation", "system_of"]
 
@@ -120,6 +121,7 @@ class PointSimulation:
         self.catalog = build_catalog(model, temperature=temperature, field=field)
         self.system = _system(self.catalog)
         self.replicas: list[Replica] = []
+        self.watching = [Watch(self.catalog) for _ in range(self.sampling.replicas)]
         self.seconds = 0.0
         self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
         self.windows_per_row, self.interval, self.blocked = 1, 0.0, False
@@ -253,7 +255,7 @@ class PointSimulation:
     ) -> ExitReason | None:
         """Bring every replica to ``self.rows`` rows, and so that they have about as many when time is up."""
 
-        def advance(replica: Replica, goal: int) -> ExitReason | None:
+        def advance(replica: Replica, watch: Watch, goal: int) -> ExitReason | None:
             reason: ExitReason | None = None
 
             def should_stop() -> bool:
@@ -262,7 +264,8 @@ class PointSimulation:
                 reason = stop()
                 return reason is not None
 
-            done = replica.advance(max(0, goal - replica.samples), should_stop=should_stop)
+            on_hops = watch.add if watch and self.stage == "production" else None
+            done = replica.advance(max(0, goal - replica.samples), should_stop=should_stop, on_hops=on_hops)
             if done is ExitReason.BLOCKED_LATTICE:
                 self.blocked, reason = True, done
             return reason
@@ -276,7 +279,7 @@ class PointSimulation:
         while goals or rows < self.rows:
             begun = time.monotonic()
             goal = goals.pop(0) if goals else per_row * min(rows + step, self.rows)
-            reasons = list(run(advance, self.replicas, [goal] * len(self.replicas)))
+            reasons = list(run(advance, self.replicas, self.watching, [goal] * len(self.replicas)))
             reason = next((r for r in reasons if r is not None), None)
             if reason is not None:
                 return reason
@@ -408,8 +411,9 @@ class PointSimulation:
         """Go on to so many rows; where these are too many to keep, to half as many that are twice as long."""
         self.rows = round(rows)
         while self.rows > MAX_ROWS:
-            for replica in self.replicas:
+            for replica, watch in zip(self.replicas, self.watching, strict=True):
                 replica.coarsen()
+                watch.coarsen()
             self.windows_per_row *= 2
             self.rows = 2 * math.ceil(self.rows / 4) if even else math.ceil(self.rows / 2)
 
@@ -423,6 +427,8 @@ class PointSimulation:
                 break
             except ValueError:  # carriers could travel farther in a window than the counters hold
                 interval, windows = interval / 2, windows * 2
+        for watch in self.watching:
+            watch.clear()
         self.interval, self.windows_per_row = interval, windows
         self._tallies = self._evaluated = None
 
@@ -466,6 +472,11 @@ class PointSimulation:
             self.model, [r.occupation() for r in self.replicas], self.replicas[0].species, moved
         )
 
+    def observed(self) -> dict[str, Estimate]:
+        """Arrays of the observables that were asked for; empty where too little was counted for error bars."""
+        found, rows = self.evaluation, min((r.n_rows for r in self.replicas), default=0)
+        return watched(self.watching, rows, found is not None and (found.quenched or not found.consistent))
+
     def snapshot(self) -> dict[str, Any]:
         """Everything needed to go on, as arrays, numbers and strings."""
         state: dict[str, Any] = {
@@ -474,6 +485,7 @@ class PointSimulation:
         }
         for k, replica in enumerate(self.replicas):
             state |= {f"replica{k}/{name}": value for name, value in replica.snapshot().items()}
+            state |= {f"watch{k}/{name}": value for name, value in self.watching[k].save().items()}
         return state
 
     @classmethod
@@ -491,11 +503,11 @@ class PointSimulation:
         point = cls(model, temperature, field, root=root, linear=linear)
         for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked"):
             setattr(point, name, type(getattr(point, name))(state[name]))
-        point.replicas = [
-            Replica.restore(
-                point.catalog,
-                {n.removeprefix(f"replica{k}/"): v for n, v in state.items() if n.startswith(f"replica{k}/")},
-            )
-            for k in range(point.sampling.replicas)
-        ]
+
+        def part(prefix: str) -> dict[str, Any]:
+            return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+
+        for k in range(point.sampling.replicas):
+            point.replicas.append(Replica.restore(point.catalog, part(f"replica{k}/")))
+            point.watching[k].load(part(f"watch{k}/"))
         return point

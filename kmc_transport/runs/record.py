@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..analysis import Evaluation, LinearResponse, target_name
+from ..analysis.observables import kind_of
 from ..arrays import OBSERVABLES
 from ..energies.supercell import depends_on_configuration
-from ..exact import applies, exact_values
+from ..exact import applies, exact_values, stationary_flow
 from ..model.model import Model
 from ..rates import RateCatalog
 from ..records import ExitReason, Missing, Tallies
@@ -36,7 +37,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
     tallies = simulation.tallies()
     exacts: dict[str, Any] = {}
     if _is_small(model):
-        exacts = exact_values(simulation.catalog, simulation.system.direction, EXACT_STATES)
+        exacts = _exact(simulation.catalog, simulation.system.direction)
     values: dict[str, Any] = {}
     stderrs: dict[str, Any] = {}
     how: dict[str, Any] = {}
@@ -46,6 +47,8 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
             good = evaluation.trustworthy(name)
             if good is not None:
                 values[name], stderrs[name] = good.value, good.stderr
+    for name, estimate in simulation.observed().items():
+        values[name], stderrs[name] = estimate.value, estimate.stderr
     by_hop = sum((t.events.sum(axis=0) for t in tallies), np.zeros(model.network.n_hops, np.int64))
     executed = int(by_hop.sum())
     clamped = np.where(simulation.catalog.clamped, by_hop, 0)
@@ -105,7 +108,7 @@ def weak_field_record(
     """The record of a field that the run without field, found by ``key``, serves."""
     model, exacts = catalog.model, {}
     if _is_small(model):
-        exacts = exact_values(catalog, zero.directions, EXACT_STATES)
+        exacts = _exact(catalog, zero.directions)
     record = weak_record(catalog, zero, linear, exacts, key)
     if "missing" in zero.values:
         record = replace(record, values={**record.values, "missing": _missing_weak(zero.values["missing"])})
@@ -115,6 +118,17 @@ def weak_field_record(
     if np.any(off > CONTRADICTION * linear.mobility_error, where=linear.mobility_stderr > 0):
         return replace(record, values={**record.values, "converged": False})
     return record
+
+
+def _exact(catalog: RateCatalog, directions: npt.ArrayLike) -> dict[str, Any]:
+    """What simulations of this point must find; empty where there is no single answer."""
+    exacts: dict[str, Any] = exact_values(catalog, directions, EXACT_STATES)
+    asked = catalog.model.sampling.observe
+    if exacts and asked:
+        flow = stationary_flow(catalog, EXACT_STATES)
+        for name in asked:
+            exacts |= kind_of(name).exact(flow)
+    return exacts
 
 
 def _missing_weak(zero: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -61,7 +61,10 @@ class Frame:
 
     @classmethod
     def of_model(cls, model: Model) -> Frame:
-        return cls(model.title, _coordinates(model), model.volume is not None)
+        from ..analysis.observables import coordinates_of
+
+        more = coordinates_of(model.sampling.observe, model)
+        return cls(model.title, {**_coordinates(model), **more}, model.volume is not None)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -166,6 +169,8 @@ def build_dataset(
     for spec in ARRAYS.values():
         if spec.origin != "point" or (spec.name == "conductivity" and not frame.has_volume):
             continue
+        if spec.observable and not set(spec.dims) <= set(sizes):  # not asked for
+            continue
         data |= {name: empty(spec) for name in spec.names if not name.endswith("_exact")}
     data["complete"] = empty(ARRAYS["complete"])
     for columns in stack_points(points):
@@ -257,6 +262,8 @@ def _place(
         if name == "conductivity" and not frame.has_volume:
             continue
         spec, full = ARRAYS[name], name + _SUFFIX[part]
+        if spec.observable and not set(spec.dims) <= set(frame.sizes):
+            continue
         if full not in data:
             data[full] = empty(spec)
         target = data[full]

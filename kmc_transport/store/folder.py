@@ -115,7 +115,9 @@ def read_frame(path: str | Path) -> EmptyTable:
             spec = CATALOG_ARRAYS[name]
             catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
         frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]))
-        missing = [n for n, s in ARRAYS.items() if s.origin == "coordinate" and n not in frame.coordinates]
+        always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.observable for d in s.dims}
+        wanted = [n for n, s in ARRAYS.items() if s.origin == "coordinate" and set(s.dims) <= always]
+        missing = [n for n in wanted if n not in frame.coordinates]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
         return EmptyTable(
@@ -131,7 +133,7 @@ def join_tables(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyT
     joined = {"temperature", "field"}
     for source, table in zip(sources[1:], tables[1:], strict=True):
         for name, values in first.frame.coordinates.items():
-            if name not in joined and not np.array_equal(values, table.frame.coordinates[name]):
+            if name not in joined and not np.array_equal(values, table.frame.coordinates.get(name, [])):
                 raise StoreError(Problem(f"has another {name}", name, file=str(source)))
     coordinates = dict(first.frame.coordinates)
     for name in joined:

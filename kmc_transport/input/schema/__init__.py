@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag
 
+from ...arrays import ON_REQUEST
 from .base import (
     Angle,
     Area,
@@ -1002,6 +1003,12 @@ class SamplingInput(Section):
         "auto",
         description="How hops are selected; all are exact, `auto` takes the fastest.",
         examples=["rejection_free"],
+    )
+    observe: list[Literal[ON_REQUEST]] = Field(  # type: ignore[valid-type]
+        default_factory=list,
+        description="What else to count while it runs, hop by hop, which takes time; the arrays that each gives are in "
+        "the reference of results.",
+        examples=[["occupation"]],
     )
 
 

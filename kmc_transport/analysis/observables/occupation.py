@@ -1,0 +1,66 @@
+"""Occupation: the share of its time that a carrier spends on each kind of site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ...model.model import Model
+from ...records import HopChunk
+from .base import Observable
+
+if TYPE_CHECKING:
+    from ...exact.flow import StationaryFlow
+
+__all__ = ["OBSERVABLE", "Occupation", "by_kind"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def kinds(model: Model) -> list[str]:
+    """Labels of the sites that carriers may be on, in the order of the structure."""
+    used = np.any(model.allowed_sites, axis=0).tolist()
+    return list(dict.fromkeys(label for label, u in zip(model.structure.labels, used, strict=True) if u))
+
+
+def by_kind(model: Model, values: np.ndarray) -> np.ndarray:
+    """(..., n_sites) summed over the sites of each kind: (..., kinds)."""
+    labels = np.array(model.structure.labels)
+    return values @ np.stack([labels == kind for kind in kinds(model)], axis=1).astype(values.dtype)
+
+
+class Occupation(Observable):
+    """ticks : (S, kinds) time of all carriers on each kind of site."""
+
+    def count(self, chunk: HopChunk) -> dict[str, IntArray]:
+        net = self.catalog.model.network
+        # of each hop, the time that is left is spent on its target instead of its origin; whole numbers below 2**53
+        left = np.bincount(chunk.hop, chunk.length - chunk.tick, net.n_hops).astype(np.int64)
+        ticks = chunk.carriers * chunk.length
+        np.add.at(ticks, (net.carrier, net.target), left)
+        np.subtract.at(ticks, (net.carrier, net.origin), left)
+        return {"ticks": by_kind(self.catalog.model, ticks)}
+
+    def estimate(self, sums: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        return {"occupation": share(sums["ticks"])}
+
+    @classmethod
+    def coordinates(cls, model: Model) -> dict[str, np.ndarray]:
+        return {"site_kind": np.array(kinds(model), dtype=str)}
+
+    @classmethod
+    def exact(cls, flow: StationaryFlow) -> dict[str, FloatArray]:
+        return {"occupation": share(by_kind(flow.catalog.model, flow.carriers))}
+
+
+def share(values: FloatArray) -> FloatArray:
+    """Parts of the sum along the last axis; NaN where that is zero."""
+    total = values.sum(axis=-1, keepdims=True)
+    return np.divide(values, total, out=np.full(values.shape, np.nan), where=total > 0)
+
+
+OBSERVABLE = Occupation
