@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..energies.clusters import listed_clusters
 from ..energies.ewald import distances
 from ..energies.supercell import depends_on_configuration
 from ..input.energetics import COULOMB_NAME
@@ -114,19 +115,9 @@ def _coulomb_of(model: Model, clusters: Clusters, c: int) -> float:
         return float(
             charge[0] * charge[1] * coulomb.potential[(clusters.site[m], clusters.site[n], *cell.tolist())]
         )
-    same = [
-        k
-        for k, name in enumerate(clusters.name)
-        if name == COULOMB_NAME
-        and all(
-            np.array_equal(
-                getattr(clusters, x)[clusters.start[k] : clusters.start[k + 1]],
-                getattr(clusters, x)[clusters.start[c] : clusters.start[c + 1]],
-            )
-            for x in ("species", "site", "cell")
-        )
-    ]
-    return float(clusters.energy[same].sum())
+    listed = listed_clusters(clusters)
+    same = [e for pair, e, name in listed if name == COULOMB_NAME and pair == listed[c][0]]
+    return float(np.array(same).sum())
 
 
 def coulomb_table(model: Model) -> Table[Any]:

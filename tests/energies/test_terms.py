@@ -1,12 +1,15 @@
 """A new term of the energy is written in one place: two that the package does not have, defined here, go through the
 door `with_energy` and give the same numbers in every form, and right rates in the exact solver and in the engine."""
 
+import re
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import kmc_transport
 from kmc_transport.energies.clusters import with_energy
 from kmc_transport.energies.configuration import ConfigurationEnergy, WholeEnergy
 from kmc_transport.energies.terms import QUANTUM
@@ -162,3 +165,16 @@ def test_the_engine_takes_it(toy, among):
     assert abs(np.mean(counted) - law @ per_state) < 4 * error
     without = ConfigurationEnergy(model).energies(rows)
     assert abs(np.mean(counted) - weights(without, KT0) @ per_state) > 4 * error
+
+
+def test_no_other_room_counts_energies():
+    """What clusters and Coulomb potentials mean is written in `energies`; input makes them, report shows them."""
+    package = Path(kmc_transport.__file__).parent
+    reads = {
+        path.relative_to(package).parts[0]
+        for path in package.rglob("*.py")
+        if re.search(
+            r"\b(interactions|model)\.(clusters|coulomb)\b|import .*\b(Clusters|Coulomb)\b", path.read_text()
+        )
+    }
+    assert reads == {"energies", "input", "report"}

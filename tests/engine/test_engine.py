@@ -1,8 +1,10 @@
 """The replica: chunks, snapshots, layouts, tallies, blocked lattices, limits."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -422,6 +424,21 @@ def test_bytes_a_site() -> None:
     r = replica(lattice_gas("sc", 32, 2**14), "null_event", "bitset", levels=7, sample_interval=0.4)
     assert r.nbytes / 2**15 < 35.5
     assert is_narrow(r)
+
+
+def test_cache_of_another_version_is_not_read() -> None:
+    """Kernels on disk may name classes that are gone: another version of the sources must not read on."""
+    from kmc_transport.engine.jit import PLAIN, jit
+
+    def double(x: int) -> int:
+        return 2 * x
+
+    compiled = jit(double)
+    if not PLAIN:
+        index = Path(compiled._cache._cache_file._index_path)  # type: ignore[attr-defined]
+        index.parent.mkdir(exist_ok=True)
+        index.write_bytes(pickle.dumps(numba.__version__) + b"what cannot be unpickled")
+    assert compiled(3) == 6
 
 
 def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
