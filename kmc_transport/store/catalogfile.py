@@ -16,7 +16,8 @@ from ..errors import Problem, StoreError
 from .atomic import write_text
 from .dataset import catalog_dataset
 from .ours import CATALOG_MARK, check_free
-from .sealed import read_group, read_sealed, refuse_links, write_sealed
+from .netcdf import read_group
+from .sealed import read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
     import xarray

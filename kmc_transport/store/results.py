@@ -14,8 +14,9 @@ from ..arrays import ARRAYS, CATALOG_ARRAYS, check_dataset
 from ..errors import DamagedFile, Problem, StoreError
 from .container import SIGNATURE, reading
 from .dataset import catalog_dataset
+from .netcdf import read_group
 from .provenance import Provenance
-from .sealed import read_group, read_sealed, refuse_links, write_sealed
+from .sealed import read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
     import xarray

@@ -13,21 +13,19 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import DamagedFile, Problem
 from .atomic import read_bytes, write_parts
+from .netcdf import write_group
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["read_group", "read_sealed", "refuse_links", "write_sealed"]
+__all__ = ["read_sealed", "refuse_links", "write_sealed"]
 
 _MARK = b"\nkmc_transport sha256 "
 _LENGTH = len(_MARK) + 64
-_COMPRESS_FROM = 2**16  # bytes
-_BOOKKEEPING = {
-    "CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties",
-}  # fmt: skip
-_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable."
 
 
 def write_sealed(path: str | os.PathLike[str], groups: Mapping[str | None, xarray.Dataset]) -> None:
@@ -41,30 +39,18 @@ def write_sealed(path: str | os.PathLike[str], groups: Mapping[str | None, xarra
 
 
 def _in_memory(groups: Mapping[str | None, xarray.Dataset]) -> bytes:
-    import h5netcdf
-    from xarray.backends import H5NetCDFStore
+    import h5py
 
     buffer = io.BytesIO()
     # the format of 2016: checksums of the file's own structure, and no index beside each array
-    with h5netcdf.File(buffer, "w", libver=("v110", "v110")) as file:
-        for group, dataset in groups.items():
-            store = H5NetCDFStore(file, group=group, mode="a")
-            dataset.dump_to_store(store, encoding=_encoding(dataset))
+    with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
+        made = f"version=2,h5py={h5py.__version__},hdf5={h5py.version.hdf5_version}"
+        file.attrs["_NCProperties"] = np.array(made.encode(), f"S{len(made)}")
+        scales: dict[str, Any] = {}
+        for name, dataset in groups.items():
+            group = file if name is None else file.create_group(name, track_order=True)
+            write_group(group, dataset, scales)
     return buffer.getvalue()
-
-
-def _encoding(dataset: xarray.Dataset) -> dict[str, dict[str, Any]]:
-    encoding: dict[str, dict[str, Any]] = {}
-    for name, variable in dataset.variables.items():
-        how: dict[str, Any] = {}
-        if name in dataset.coords:
-            how["_FillValue"] = None  # CF: a coordinate has no missing values
-        if variable.dtype.kind in "fiub" and variable.size and variable.ndim:
-            how["fletcher32"] = True
-            if variable.nbytes > _COMPRESS_FROM and name not in dataset.coords:
-                how |= {"zlib": True, "complevel": 2, "shuffle": True}
-        encoding[str(name)] = how
-    return encoding
 
 
 def read_sealed(path: str | os.PathLike[str]) -> tuple[bytes, bool]:
@@ -82,28 +68,6 @@ def read_sealed(path: str | os.PathLike[str]) -> tuple[bytes, bool]:
             )
         )
     return body, True
-
-
-def read_group(group: Any) -> xarray.Dataset:
-    """A group of an open HDF5 file as `xarray.load_dataset` gives it, in a fifth of the time."""
-    import h5py
-    import numpy as np
-    import xarray as xr
-
-    def attributes(item: Any) -> dict[str, Any]:
-        every = {k: v for k, v in item.attrs.items() if k not in _BOOKKEEPING}
-        return {k: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v for k, v in every.items()}
-
-    variables = {}
-    for name, item in group.items():
-        if isinstance(item, h5py.Group) or item.attrs.get("NAME", b"").startswith(_NO_VARIABLE):
-            continue
-        text = h5py.check_string_dtype(item.dtype)
-        data = np.asarray(item.asstr()[()]).astype(str) if text else item[()]
-        own = item.is_scale and item.ndim == 1
-        dims = [name] if own else [d[0].name.rsplit("/", 1)[-1] for d in item.dims]
-        variables[name] = xr.Variable(dims, data, attributes(item))
-    return xr.decode_cf(xr.Dataset(variables, attrs=attributes(group)))
 
 
 def refuse_links(group: Any) -> None:
