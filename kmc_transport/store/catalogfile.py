@@ -15,8 +15,8 @@ from ..arrays import CATALOG_ARRAYS, attributes, check_dataset
 from ..errors import Problem, StoreError
 from .atomic import write_text
 from .dataset import catalog_dataset
-from .ours import CATALOG_MARK, check_free
 from .netcdf import read_group
+from .ours import CATALOG_MARK, check_free
 from .sealed import read_sealed, refuse_links, write_sealed
 
 if TYPE_CHECKING:
