@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..model.model import Model, frozen_array
 from ..rates.catalog import RateCatalog
 
-__all__ = ["NULL", "Tables", "alias_table", "build_tables"]
+__all__ = ["NULL", "Kinds", "Tables", "alias_table", "build_tables", "kinds_of"]
 
 NULL = -1
 """Hop index of a slot in which nothing happens."""
@@ -31,25 +31,54 @@ SLOT_RESOLUTION = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Tables:
-    """Everything about the network that does not change while hopping; arrays are read-only.
-
-    S species, T types, W = width, R = T W rows, B basis sites that some carrier may occupy, L links a site.
-    """
+class Kinds:
+    """Where carriers can be: T types, B basis sites that some carrier may occupy."""
 
     model: Model
     size: tuple[int, int, int]
     """Cells along each axis."""
-    number: npt.NDArray[np.int64]
-    """(S,) carriers of each species; carriers are numbered species by species."""
-    bound: npt.NDArray[np.float64]
-    """(S,) largest total escape rate of the species over its basis sites, 1/s."""
     basis_site: npt.NDArray[np.int64]
     """(B,) index of the basis site in the model's cell."""
     type_species: npt.NDArray[np.int64]
     """(T,)"""
     type_basis: npt.NDArray[np.int64]
     """(T,) index into `basis_site`."""
+
+    @property
+    def n_types(self) -> int:
+        return len(self.type_species)
+
+    @property
+    def n_basis(self) -> int:
+        return len(self.basis_site)
+
+
+def kinds_of(model: Model) -> Kinds:
+    """Types in the order of species, then sites."""
+    allowed = np.asarray(model.allowed_sites)
+    basis_site = np.flatnonzero(allowed.any(axis=0))
+    species, site = np.nonzero(allowed)
+    a, b, c = map(int, model.supercell)
+    return Kinds(
+        model=model,
+        size=(a, b, c),
+        basis_site=frozen_array(basis_site, np.int64),
+        type_species=frozen_array(species, np.int64),
+        type_basis=frozen_array(np.searchsorted(basis_site, site), np.int64),
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tables(Kinds):
+    """Everything about the network that does not change while hopping; arrays are read-only.
+
+    S species, T types, W = width, R = T W rows, B basis sites, L links a site.
+    """
+
+    number: npt.NDArray[np.int64]
+    """(S,) carriers of each species; carriers are numbered species by species."""
+    bound: npt.NDArray[np.float64]
+    """(S,) largest total escape rate of the species over its basis sites, 1/s."""
     centre: npt.NDArray[np.float64]
     """(T, 3) charge centre of a carrier of this type in cell (0, 0, 0), Å."""
     width: int
@@ -89,16 +118,8 @@ class Tables:
         return len(self.number)
 
     @property
-    def n_types(self) -> int:
-        return len(self.type_species)
-
-    @property
     def n_rows(self) -> int:
         return len(self.hop)
-
-    @property
-    def n_basis(self) -> int:
-        return len(self.basis_site)
 
     @property
     def n_cells(self) -> int:
@@ -154,12 +175,9 @@ def build_tables(catalog: RateCatalog) -> Tables:
     depend on the path).
     """
     model, net = catalog.model, catalog.model.network
-    size = model.supercell
-    allowed = np.asarray(model.allowed_sites)
-    basis_site = np.flatnonzero(allowed.any(axis=0))
-    basis_of = {int(site): b for b, site in enumerate(basis_site)}
-    n_species = len(model.carriers)
-    types = [(s, basis_of[int(i)]) for s in range(n_species) for i in np.flatnonzero(allowed[s])]
+    kinds, n_species = kinds_of(model), len(model.carriers)
+    basis_of = {int(site): b for b, site in enumerate(kinds.basis_site)}
+    types = list(zip(kinds.type_species.tolist(), kinds.type_basis.tolist(), strict=True))
     type_of = {t: k for k, t in enumerate(types)}
 
     hops: list[list[int]] = [[] for _ in types]
@@ -179,7 +197,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
         ),
     )
 
-    links: list[list[tuple[int, tuple[int, int, int]]]] = [[] for _ in basis_site]
+    links: list[list[tuple[int, tuple[int, int, int]]]] = [[] for _ in kinds.basis_site]
     n_rows = width * len(types)
     threshold = np.zeros(n_rows, np.uint64)
     alias = np.zeros(n_rows, np.int64)
@@ -210,7 +228,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
             link[row] = links[b].index((target, offset))  # type: ignore[arg-type]
             target_type[row] = type_of[s, target]
             cell[row], vector[row], rate[row] = net.cell[h], net.vector[h], catalog.rate[h]
-            to_itself[row] = target == b and not np.any(net.cell[h] % np.array(size))
+            to_itself[row] = target == b and not np.any(net.cell[h] % np.array(kinds.size))
             smallest[s] = min(smallest[s], rate[row] / bound[s])
 
     incoming = tuple(
@@ -220,19 +238,15 @@ def build_tables(catalog: RateCatalog) -> Tables:
             if basis == b
             for h in hops[k]
         )
-        for b in range(len(basis_site))
+        for b in range(kinds.n_basis)
     )
     rate_class, class_rate = _classes(rate)
     number = np.array([c.count for c in model.carriers], np.int64)
     return Tables(
-        model=model,
-        size=(int(size[0]), int(size[1]), int(size[2])),
+        **vars(kinds),
         number=frozen_array(number, np.int64),
         bound=frozen_array(bound, np.float64),
-        basis_site=frozen_array(basis_site, np.int64),
-        type_species=frozen_array([s for s, _ in types], np.int64),
-        type_basis=frozen_array([b for _, b in types], np.int64),
-        centre=frozen_array(_centres(catalog, types, basis_site, type_of, basis_of), np.float64),
+        centre=frozen_array(_centres(catalog, types, kinds.basis_site, type_of, basis_of), np.float64),
         width=width,
         n_hops=frozen_array([len(hs) for hs in hops], np.int64),
         threshold=frozen_array(threshold, np.uint64),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...energies.terms import QUANTUM
 from ...errors import Problem, RateError
 from ...rates.catalog import RateCatalog
-from ..tables import NULL, Tables, build_tables
+from ..tables import NULL, Tables, build_tables, kinds_of
 from .barriers import Barriers
 from .surroundings import HopTerms, Site, Surroundings, build_surroundings, nearest
 
@@ -135,8 +135,7 @@ def couple(catalog: RateCatalog) -> Coupling:
     ------
     RateError : a fixed barrier beside energies that depend on the configuration; Coulomb energies beyond memory.
     """
-    plain = build_tables(catalog)
-    surroundings = build_surroundings(catalog, plain)
+    surroundings = build_surroundings(catalog, kinds_of(catalog.model))
     barriers = Barriers(catalog)
     _check_fixed(catalog, surroundings, barriers)
     codes = code_rate = None

@@ -16,7 +16,7 @@ from ...energies.terms import Terms, quantised
 from ...model.interactions import EnvironmentTable, Interactions, LocalClusters
 from ...rates.catalog import RateCatalog
 from ...rates.configuration import ConfigurationRates
-from ..tables import Tables
+from ..tables import Kinds
 
 __all__ = ["HopTerms", "Site", "Surroundings", "build_surroundings"]
 
@@ -109,9 +109,9 @@ def nearest(cell: npt.ArrayLike, size: tuple[int, int, int]) -> tuple[int, int, 
     return a, b, c
 
 
-def build_surroundings(catalog: RateCatalog, tables: Tables) -> Surroundings:
-    """Terms of every hop, and the tables of disorder and Coulomb energies; of ``tables`` only the types count."""
-    t, model = tables, tables.model
+def build_surroundings(catalog: RateCatalog, kinds: Kinds) -> Surroundings:
+    """Terms of every hop, and the tables of disorder and Coulomb energies; in the types of ``kinds``."""
+    t, model = kinds, kinds.model
     interactions = model.interactions or Interactions()
     rates = ConfigurationRates(catalog)
     basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
@@ -146,7 +146,7 @@ def _hop(
     interactions: Interactions,
     rates: ConfigurationRates,
     whole: Terms,
-    t: Tables,
+    t: Kinds,
     basis_of: dict[int, int],
     hop: int,
     own_images: IntArray,
@@ -219,7 +219,7 @@ def _members(of: EnvironmentTable | LocalClusters, which: slice) -> IntArray:
 
 
 def _sites(
-    members: IntArray, t: Tables, basis_of: dict[int, int], shift: npt.ArrayLike
+    members: IntArray, t: Kinds, basis_of: dict[int, int], shift: npt.ArrayLike
 ) -> Iterator[tuple[Site | None, int]]:
     """(site, species) of (n, 5) members, moved by ``shift`` cells; no site where no carrier may sit."""
     for *cell, site, species in members.tolist():
