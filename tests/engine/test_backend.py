@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ def gas(interacting: bool = False) -> Model:
 
 
 def replica(model: Model, **options: Any) -> Replica:
-    options = {"algorithm": "rejection_free", "sample_interval": 1e-10, "levels": 1} | options
+    options = {
+        "algorithm": "rejection_free",
+        "sample_interval": 0.3 * math.exp(-0.9 / KT0),
+        "levels": 1,
+    } | options
     return Replica(build_catalog(model, temperature=T0), seed=np.random.SeedSequence(4), **options)
 
 
