@@ -12,7 +12,7 @@ from ..energies.supercell import depends_on_configuration
 from ..errors import InputError, KmcTransportError
 from ..model.potentials import Difference, solve_potential
 from ..rates.catalog import RateCatalog
-from ..rates.enumerated import ManyConfigurations
+from ..rates.configuration import ConfigurationRates
 from ..units import K_B
 from .chain import ChainSolution, solve_chain
 from .states import StateSpace, enumerate_states
@@ -123,7 +123,7 @@ def jump_rates(space: StateSpace, catalog: RateCatalog) -> JumpRates:
     """Rate of every jump, from the energies of the states and what surrounds the hop where these matter."""
     if not depends_on_configuration(catalog.model):
         return JumpRates(catalog.log_rate[space.hop], None)
-    many = ManyConfigurations(catalog)
+    many = ConfigurationRates(catalog)
     rows = space.configurations()
     energy = many.energies(rows)
     difference = energy[space.target] - energy[space.origin]

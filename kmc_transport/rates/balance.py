@@ -15,7 +15,6 @@ from ..units import K_B
 from .catalog import RateCatalog
 from .checks import TOLERANCE, describe_hop
 from .configuration import ConfigurationRates
-from .enumerated import ManyConfigurations
 
 __all__ = ["check_configurations", "random_configuration"]
 
@@ -60,7 +59,7 @@ def check_configurations(catalog: RateCatalog, *, samples: int | None = None, se
     model = catalog.model
     if not depends_on_configuration(model):
         return 0
-    rates = ManyConfigurations(catalog)
+    rates = ConfigurationRates(catalog)
     net, kt = model.network, K_B * catalog.temperature
     worst, count, told = 0.0, 0, (0, 0.0, 0.0)
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Rates of hops in a whole configuration, from scratch: readable and slow, what kernels are checked against."""
+"""Rates of hops in one configuration or many, from scratch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from ..energies.configuration import ConfigurationEnergy
 from ..energies.supercell import moved
-from ..model.interactions import LocalClusters
 from ..rules import BarrierRule, Fixed, make_rule
 from ..units import K_B
 from .catalog import RateCatalog
@@ -19,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class ConfigurationRates(ConfigurationEnergy):
-    """Energy of a configuration and rate of each hop in it, of a catalog with or without interactions."""
+    """Energies of configurations and rates of the hops in them, of a catalog with or without interactions."""
 
     def __init__(self, catalog: RateCatalog) -> None:
         super().__init__(catalog.model)
@@ -61,54 +60,49 @@ class ConfigurationRates(ConfigurationEnergy):
         """dE of the hop, eV: energy after less energy before, both from scratch."""
         return self.energy(moved(occupation, *self.ends(hop, cell))) - self.energy(occupation)
 
-    def barrier_shift(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> float:
-        """What surroundings and disorder add to the hop's barrier without field, eV; the same both ways."""
-        model, shift = self.model, 0.0
-        cell = np.asarray(cell)
+    def barrier_shifts(self, occupation: npt.NDArray[np.integer], hop: int, cell: int) -> FloatArray:
+        """(n,) eV: what surroundings and disorder add to the barrier of ``hop`` from cell number ``cell`` in each
+        of the configurations (n, n_flat), without field; the same both ways."""
+        model = self.model
+        rows = np.asarray(occupation)
+        shift = np.zeros(len(rows))
         if model.disorder is not None and model.disorder.barrier is not None:
-            number = int(self.flat(0, cell)) // self.n_sites
-            shift += float(model.disorder.barrier[number, hop])
+            shift += model.disorder.barrier[cell, hop]
         if model.interactions is None:
             return shift
-        hop_class = int(model.network.hop_class[hop])
+        home = self.cell_of(cell)
         for table in model.interactions.environments:
-            if table.hop_class == hop_class:
+            if table.hop_class == model.network.hop_class[hop]:
                 members = slice(table.start[hop], table.start[hop + 1])
-                flat = self.flat(table.site[members], cell + table.cell[members])
-                there = occupation[flat] == table.species[members] + 1
-                code = int(table.stride[members][there].sum())
-                shift += float(table.barrier[code]) - self.rule_of(hop).equal_ends_barrier
+                flat = self.flat(table.site[members], home + table.cell[members])
+                code = (rows[:, flat] == table.species[members] + 1) @ table.stride[members]
+                shift += table.barrier[code] - self.rule_of(hop).equal_ends_barrier
         local = model.interactions.local_clusters
         if local is not None:
-            shift += self._local(occupation, local, hop, cell)
+            for c in np.flatnonzero(local.hop == hop):
+                members = slice(local.start[c], local.start[c + 1])
+                flat = self.flat(local.site[members], home + local.cell[members])
+                shift += local.energy[c] * (rows[:, flat] == local.species[members] + 1).all(axis=1)
         return shift
 
-    def _local(self, occupation: IntArray, local: LocalClusters, hop: int, cell: IntArray) -> float:
-        total = 0.0
-        for c in np.flatnonzero(local.hop == hop):
-            members = slice(local.start[c], local.start[c + 1])
-            flat = self.flat(local.site[members], cell + local.cell[members])
-            if (occupation[flat] == local.species[members] + 1).all():
-                total += float(local.energy[c])
-        return total
-
-    def log_rate(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> float:
-        """ln of the rate (1/s) of a hop that is open in ``occupation``.
+    def log_rates(self, hop: int, difference: FloatArray, shift: FloatArray) -> FloatArray:
+        """(n,) ln of the rate (1/s) of ``hop`` for energy differences and barrier shifts (eV).
 
         A barrier that rises by some energy is a saddle work that is less by it; only rules with a saddle of their own
         (fixed, kra) take part in it, the model refuses it beside the others.
         """
         catalog, net = self.catalog, self.model.network
-        shift = self.barrier_shift(occupation, hop, cell)
         energy = (
             self.rule_of(hop)
-            .activation_energy(
-                self.energy_difference(occupation, hop, cell),
-                catalog.work[hop],
-                catalog.saddle_work[hop] - shift,
-            )
+            .activation_energy(difference, catalog.work[hop], catalog.saddle_work[hop] - shift)
             .energy
         )
         channels = self.model.hop_classes[net.hop_class[hop]].channels
-        log_prefactor = np.log(catalog.attempt_frequency[hop] * channels)
-        return float(log_prefactor - energy / (K_B * catalog.temperature))
+        prefactor = np.log(catalog.attempt_frequency[hop] * channels)
+        return np.asarray(prefactor - energy / (K_B * catalog.temperature))
+
+    def log_rate(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> float:
+        """ln of the rate (1/s) of a hop that is open in ``occupation``."""
+        difference = np.array([self.energy_difference(occupation, hop, cell)])
+        shift = self.barrier_shifts(occupation[None], hop, int(self.flat(0, cell)) // self.n_sites)
+        return float(self.log_rates(hop, difference, shift)[0])

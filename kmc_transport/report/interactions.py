@@ -17,7 +17,7 @@ from ..model.model import Model
 from ..model.network import BondFinder
 from ..rates import RateCatalog
 from ..rates.balance import check_configurations, random_configuration
-from ..rates.enumerated import ManyConfigurations
+from ..rates.configuration import ConfigurationRates
 from . import Column, Table
 
 __all__ = [
@@ -264,7 +264,7 @@ def rate_range_table(catalog: RateCatalog) -> Table[Any]:
     checked = check_configurations(catalog)
     if checked < CHECKED and model.n_cells < LARGE:
         checked = check_configurations(catalog, samples=CHECKED)
-    rates, random = ManyConfigurations(catalog), np.random.default_rng(1)
+    rates, random = ConfigurationRates(catalog), np.random.default_rng(1)
     seen: list[list[float]] = [[] for _ in model.hop_classes]
     for _ in range(SAMPLES if model.n_cells < LARGE else 1):
         occupation = random_configuration(model, random)

@@ -11,6 +11,8 @@ import numpy as np
 from kmc_transport.model.model import Model
 from kmc_transport.rates.configuration import ConfigurationRates
 
+from .rates import log_rate
+
 __all__ = ["configurations", "jumps", "weights"]
 
 
@@ -42,7 +44,7 @@ def jumps(rates: ConfigurationRates, rows: np.ndarray) -> Iterator[tuple[int, in
                 after = row.copy()
                 after[origin] = 0
                 after[target] = row[origin]
-                yield k, number[after.tobytes()], hop, math.exp(rates.log_rate(row, hop, cell))
+                yield k, number[after.tobytes()], hop, math.exp(log_rate(rates, row, hop, cell))
     rates.energy = from_scratch  # type: ignore[method-assign]
 
 

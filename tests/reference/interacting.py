@@ -26,6 +26,7 @@ from kmc_transport.model.interactions import Interactions
 from kmc_transport.rates.configuration import ConfigurationRates
 
 from .plain import ReferenceState, split
+from .rates import barrier_shift
 
 __all__ = ["InteractingReference", "WholeEnergies"]
 
@@ -71,7 +72,7 @@ class WholeEnergies:
     def shift(self, occupation: IntArray, hop: int, cell: IntArray) -> int:
         """Shift of a hop's barrier."""
         model = self.coupling.catalog.model
-        shift = self.rates.barrier_shift(occupation, hop, cell) / QUANTUM
+        shift = barrier_shift(self.rates, occupation, hop, cell) / QUANTUM
         assert shift == int(shift)
         total = int(shift)
         tables = () if model.interactions is None else model.interactions.environments
