@@ -42,11 +42,13 @@ def start(
 
 
 def children(pid: int) -> list[int]:
-    """Processes that this one has started."""
+    """Worker processes that this one has started: forked, or loky's."""
     found: list[int] = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):  # by whichever of its threads
         with suppress(OSError):
-            found += [int(p) for p in listing.read_text().split()]
+            for child in listing.read_text().split():
+                if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(int(child))
     return found
 
 

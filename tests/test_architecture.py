@@ -38,6 +38,7 @@ CONFINED: dict[str, set[str]] = {
     "rich": {"cli", "report"},
     "dask": {"runs"},
     "distributed": {"runs"},
+    "loky": {"runs"},
 }
 
 
@@ -160,7 +161,7 @@ def modules_after(statement: str) -> set[str]:
     return set(out.split())
 
 
-HEAVY = {"numba", "pymatgen", "xarray", "matplotlib", "pint", "scipy", "h5py", "h5netcdf"}
+HEAVY = {"numba", "pymatgen", "xarray", "matplotlib", "pint", "scipy", "h5py", "h5netcdf", "loky"}
 
 
 def test_importing_the_package_is_light() -> None:

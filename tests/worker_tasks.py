@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,18 +34,23 @@ def open_files() -> list[str]:
     return [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder) if os.path.islink(f"{folder}/{fd}")]
 
 
-def save_after(start: str, seconds: float) -> str:
-    """Says when it begins; waits as for a disk."""
-    _state["report"](start)
-    time.sleep(seconds)
-    return start
-
-
 def fail() -> None:
     raise TooManyStates(5, 4, "a test")
 
 
+class LockedError(Exception):
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+        self.lock = threading.Lock()
+
+
+def fail_with_a_lock() -> None:
+    raise LockedError("two", "words")
+
+
 def until_stopped() -> str:
+    """Reports its process, then that it waits."""
+    _state["report"](os.getpid())
     _state["report"]("here")
     while not _state["stop"]():
         time.sleep(0.01)
@@ -67,7 +73,7 @@ def never_come_back() -> None:
         return x
 
     busy(1)
-    _state["report"]("busy")
+    _state["report"](os.getpid())
     busy(2**62)
 
 

@@ -32,8 +32,8 @@ def processors() -> int:
 class Pool(Protocol):
     """What `run_points` needs of whoever simulates."""
 
-    def window(self) -> int:
-        """Points to hand over now, those at work included: enough to keep everybody busy."""
+    def window(self, left: int) -> int:
+        """Points to hand over now, of ``left`` that wait, those at work included: enough to keep everybody busy."""
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         """Have one point simulated."""
@@ -61,7 +61,7 @@ class ThreadPool:
         self._pool = WorkerThreads(self._n)
         self._inner = WorkerThreads(n) if n > n_points else None
 
-    def window(self) -> int:
+    def window(self, left: int) -> int:
         return _window(self._n)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
@@ -92,27 +92,32 @@ class ThreadPool:
             self._inner.shutdown(cancel_futures=True)
 
 
+QUICK, AHEAD = 0.5, 3
+"""Where points take less than this (s), a process has so many at hand, so that it never waits for the next; not where
+few are left, which another process might do sooner."""
+
+
 class ProcessPool:
     """Processes of this machine: all processors are busy with short points too."""
 
     def __init__(self, job: Job, n: int, report: Callable[[Standing], None]) -> None:
-        self._n = n
-        fork = can_fork()
-        self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=fork)
-        self._started = [] if fork else [self.processes.submit(_nothing) for _ in range(n)]
+        self._n, self._quick = n, False
+        self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=can_fork())
 
-    def ready(self) -> bool:
-        """Whether a process has started."""
-        return not self._started or any(f.done() for f in self._started)
-
-    def window(self) -> int:
-        return _window(self._n)
+    def window(self, left: int) -> int:
+        self.processes.listen()
+        return AHEAD * self._n if self._quick and left > self._n else self._n
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
-        return self.processes.submit(_in_process, point)
+        future = self.processes.submit(_in_process, point)
+        future.add_done_callback(self._learn)
+        return future
+
+    def _learn(self, future: Future[Outcome]) -> None:
+        self._quick = future.exception() is None and future.result().standing.seconds < QUICK
 
     def check(self) -> None:
-        self.processes.check()
+        """A death is told by the point that it costs."""
 
     def stop(self) -> None:
         self.processes.stop()
@@ -145,57 +150,50 @@ class AutoPool:
         self._seconds: list[float] = []
         self._learning = n > 1 and n_points > 2 * n and _travels(job.model)
 
-    def window(self) -> int:
-        if self._processes is not None and (self._fork or self._processes.ready()):
-            return self._processes.window()
-        if self._learning or self._processes is not None:  # few points that threads still have to do
-            return self._n if self._fork else _window(self._n)
-        return self._threads.window()
+    @property
+    def _pool(self) -> ThreadPool | ProcessPool:
+        return self._processes or self._threads
+
+    def window(self, left: int) -> int:
+        return self._n if self._learning else self._pool.window(left)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         if self._learning and len(self._seconds) >= self._n:
             self._decide(min(self._seconds))
         self._left -= 1
-        # threads go on while processes start afresh
-        if self._processes is not None and (self._fork or self._processes.ready()):
-            return self._processes.submit(point)
-        future = self._threads.submit(point)
-        future.add_done_callback(self._learn)
+        future = self._pool.submit(point)
+        if self._learning:
+            future.add_done_callback(self._learn)
         return future
 
     def _decide(self, seconds: float) -> None:
         """Start processes, or not, or learn more. seconds : what a point takes."""
+        self._learning = len(self._seconds) < LEARN * self._n
         worth = seconds * self._left > (WORTH_FORK if self._fork else WORTH) * self._n
-        if seconds < SHORT and worth:
-            if self._fork:
-                self._threads.drain()
-            try:
-                self._processes = ProcessPool(self._job, self._n, self._report)
-            except CannotStart:  # threads will do
-                if self._fork:
-                    self._threads = ThreadPool(self._job, self._n, self._left, self._report)
-                self._learning = False
-                return
-        self._learning = self._processes is None and len(self._seconds) < LEARN * self._n
+        if seconds > SHORT or not worth:
+            return
+        self._learning = False
+        if self._fork:
+            self._threads.drain()
+        try:
+            self._processes = ProcessPool(self._job, self._n, self._report)
+        except CannotStart:  # threads will do
+            self._threads = ThreadPool(self._job, self._n, self._left, self._report)
 
     def _learn(self, future: Future[Outcome]) -> None:
         if not future.cancelled() and future.exception() is None:
             self._seconds.append(future.result().standing.seconds)
 
     def check(self) -> None:
-        for pool in (self._threads, self._processes):
-            if pool is not None:
-                pool.check()
+        self._pool.check()
 
     def stop(self) -> None:
-        for pool in (self._threads, self._processes):
-            if pool is not None:
-                pool.stop()
+        self._threads.stop()
+        self._pool.stop()
 
     def close(self) -> None:
-        for pool in (self._threads, self._processes):
-            if pool is not None:
-                pool.close()
+        self._threads.close()
+        self._pool.close()
 
 
 def _travels(model: Model) -> bool:
@@ -219,10 +217,6 @@ def _set_up(job: Job, should_stop: Callable[[], bool], report: Callable[[Standin
     _here["job"] = (job, should_stop, seldom)
 
 
-def _nothing() -> None:
-    return None
-
-
 def _in_process(point: GridPoint) -> Outcome:
     job, should_stop, report = _here["job"]
     return simulate_point(job, point, should_stop=should_stop, report=report)
@@ -243,7 +237,7 @@ class ForeignPool:
         if self._stop_file is not None:
             self._stop_file.unlink(missing_ok=True)
 
-    def window(self) -> int:
+    def window(self, left: int) -> int:
         if self._capacity is not None:
             return _window(self._capacity())
         return _window(int(getattr(self._executor, "_max_workers", 0) or processors()))

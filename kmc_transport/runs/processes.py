@@ -1,69 +1,50 @@
 """Worker processes of this machine, as an executor that outlives the death of a worker.
 
-They are forked where that is safe (Linux, no other thread in this process), which takes some milliseconds, or else
-started afresh, which takes about a second; one that replaces a dead one always is. They talk over pipes, and do not run
-the user's script, so that it needs no ``if __name__ == "__main__"``. A worker whose driver has died finds its input
-closed: it saves what it is at and ends.
+Each is a loky executor of its own, so that the death of one breaks no other. They are forked where that is safe (Linux,
+no other thread in this process), which takes some milliseconds, or else started afresh, which takes about a second; one
+that replaces a dead one always is. They do not run the user's script, so that it needs no ``if __name__ ==
+"__main__"``. A pipe tells each when to stop; a worker whose driver has died finds it closed: it saves what it is at and
+ends.
 """
 
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import multiprocessing.util
 import os
 import pickle
-import queue
+import re
+import select
 import signal
-import struct
-import subprocess
 import sys
 import threading
 import time
-import warnings
+import weakref
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any
 
 from ..errors import KmcTransportError
 from .threads import CannotStart
 
-__all__ = ["WorkerLost", "WorkerProcesses", "can_fork", "serve"]
-
-_SIZE = struct.Struct("<Q")
-QUICK = 0.5
-"""A process that twice answers within this time (s) gets its next tasks before it has finished the one at work, so that
-it never waits for one; not where few tasks are left, which another process might do sooner."""
-
+__all__ = ["WorkerLost", "WorkerProcesses", "can_fork"]
 
 PATIENCE = 10.0
 """Seconds to wait for what was told to stop."""
 _NO_THREAD = 11
 """Exit code of a worker that cannot start its threads."""
+_STOPPING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
 
 class WorkerLost(KmcTransportError):
     """A worker process died: killed, or out of memory."""
-
-
-def _send(pipe: IO[bytes], message: object) -> None:
-    block = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.write(_SIZE.pack(len(block)) + block)
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes]) -> Any:
-    """Next message. EOFError at the end."""
-    head = pipe.read(_SIZE.size)
-    if len(head) < _SIZE.size:
-        raise EOFError
-    (size,) = _SIZE.unpack(head)
-    block = pipe.read(size)
-    if len(block) < size:
-        raise EOFError
-    return pickle.loads(block)
 
 
 def can_fork() -> bool:
@@ -80,54 +61,111 @@ def can_fork() -> bool:
     return not any(name in loaded for name in ("libgomp", "libiomp", "libomp"))
 
 
-class _Forked:
-    """A forked process, to be used as a `subprocess.Popen`."""
-
-    def __init__(self, pid: int, stdin: IO[bytes], stdout: IO[bytes]) -> None:
-        self.pid, self.stdin, self.stdout = pid, stdin, stdout
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else has waited for it
-                pid, status = self.pid, 0
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        end = time.monotonic() + (float("inf") if timeout is None else timeout)
-        pause = 0.0005
-        while (code := self.poll()) is None:
-            if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("forked worker", timeout or 0.0)
-            time.sleep(pause)
-            pause = min(2 * pause, 0.05)
-        return code
-
-    def kill(self) -> None:
-        if self.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-
-
-_Process = subprocess.Popen | _Forked
-
-
 @dataclass(eq=False)
 class _Task:
-    """What was submitted; ``running`` since it was first sent to a process."""
+    """What was submitted, and loky's future of it."""
 
     future: Future
-    content: Any
-    running: bool = False
+    call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+    inner: Future | None = None
 
-    def begin(self) -> bool:
-        """Whether it is still wanted."""
-        self.running = self.running or self.future.set_running_or_notify_cancel()
-        return self.running
+
+class _Worker:
+    """One process, started with its first task and again when it has died; its tasks, the oldest is at work."""
+
+    def __init__(self, set_up: bytes) -> None:
+        self.tasks: deque[_Task] = deque()
+        self.pipe: Connection | None = None
+        self._set_up = set_up
+        self._executor: Any = None  # of loky
+        self._told = self._closed = False
+        self._lock = threading.RLock()  # callbacks of finished tasks may come at once
+
+    def start(self, *, fork: bool = False) -> None:
+        """CannotStart where the system allows no more."""
+        from loky import ProcessPoolExecutor
+
+        self.pipe, theirs = multiprocessing.Pipe()
+        _drivers_ends.add(self.pipe)
+        context = multiprocessing.get_context("fork") if fork else None
+        try:
+            executor = ProcessPoolExecutor(
+                1, context=context, initializer=_begin, initargs=(self._set_up, theirs)
+            )
+            with _signals_held():
+                executor.submit(_nothing)
+        except (OSError, RuntimeError) as e:
+            self.pipe.close()
+            raise CannotStart("a worker process", e) from None
+        finally:
+            theirs.close()
+        self._executor = executor
+        if self._told:
+            self.stop()
+
+    def take(self, task: _Task) -> None:
+        fn, args, kwargs = task.call
+        with self._lock:
+            if self._executor is None:
+                self.start()
+            assert self._executor is not None
+            try:
+                task.inner = self._executor.submit(_run, fn, args, kwargs)
+            except BrokenProcessPool:
+                if not self.tasks:  # it died while it had nothing to do
+                    self._executor = None
+                    return self.take(task)
+                task.inner = None  # those before it are about to be told
+            self.tasks.append(task)
+        if task.inner is not None:
+            task.inner.add_done_callback(lambda inner: self._ended(task, inner))
+
+    def _ended(self, task: _Task, inner: Future) -> None:
+        error = inner.exception()
+        with self._lock:
+            if inner is not task.inner:  # handed out again meanwhile
+                return
+            if _is_death(error):
+                first, *others = self.tasks
+                self.tasks.clear()
+                self._executor = None
+            else:
+                self.tasks.remove(task)
+        if error is None:
+            task.future.set_result(inner.result())
+        elif not _is_death(error):
+            task.future.set_exception(error)
+        else:
+            first.future.set_exception(_how_it_died(str(error)))
+            self._take_again(others, error)
+
+    def _take_again(self, tasks: list[_Task], error: BaseException) -> None:
+        """Those that waited behind the one whose process died."""
+        for task in tasks:
+            task.inner = None
+        for task in tasks:
+            try:
+                if self._closed:
+                    raise error
+                self.take(task)
+            except (CannotStart, BrokenExecutor) as e:
+                task.future.set_exception(e)
+
+    def stop(self) -> None:
+        self._told = True
+        if self.pipe is not None:
+            with suppress(OSError):  # it is dead already
+                self.pipe.send(None)
+
+    def messages(self) -> Iterator[Any]:
+        with suppress(EOFError, OSError):
+            while self.pipe is not None and self.pipe.poll():
+                yield self.pipe.recv()
+
+    def shutdown(self, *, wait: bool, kill: bool) -> None:
+        self._closed = True
+        if self._executor is not None:
+            self._executor.shutdown(wait=wait, kill_workers=kill)
 
 
 class WorkerProcesses(Executor):
@@ -135,12 +173,11 @@ class WorkerProcesses(Executor):
 
     Parameters
     ----------
-    n : processes; each is started with its first task, and again when it has died.
+    n : processes, fewer where the system allows no more; each is started with its first task.
     fork : start all of them at once as copies of this process; only where `can_fork`.
-    threads : of a process, which share its tasks; more than one where tasks wait for something.
     setup, arguments : ``setup(*arguments, should_stop, report)`` is called first in each process; ``should_stop``
         tells whether `stop` was called (or this process died), ``report`` sends a message to ``on_message``.
-    on_message : called in a thread of this process.
+    on_message : called by `listen`.
 
     Functions and arguments must be importable by name and be picklable.
     """
@@ -153,373 +190,172 @@ class WorkerProcesses(Executor):
         on_message: Callable[[Any], None] = lambda _: None,
         *,
         fork: bool = False,
-        threads: int = 1,
     ) -> None:
-        self._ahead = max(2, threads)
-        start = (setup, arguments, threads)
-        self._setup = pickle.dumps(start)
-        self._on_message = on_message
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._processes: set[_Process] = set()
-        self._lock = threading.Lock()
-        self._stopping = self._closed = False
-        self._broken: BaseException | None = None
-        first: list[_Process | None] = list(_forked(start, n)) if fork else [None] * n
-        self._processes.update(p for p in first if p is not None)
-        self._threads: list[threading.Thread] = []
-        for p in first:
-            thread = threading.Thread(target=self._drive, args=(p,), daemon=True)
+        set_up = pickle.dumps((setup, arguments))
+        self._on_message, self._closed = on_message, False
+        self._workers = [_Worker(set_up) for _ in range(n)]
+        for i, worker in enumerate(self._workers if fork else ()):
             try:
-                thread.start()
-            except RuntimeError as e:
-                if p is not None:
-                    self._end(p)
-                if not self._threads:
-                    raise CannotStart("a thread", e) from None
-            else:
-                self._threads.append(thread)
-
-    @property
-    def pids(self) -> list[int]:
-        """Processes that live now."""
-        with self._lock:
-            return [p.pid for p in self._processes]
+                worker.start(fork=True)
+            except CannotStart:
+                if not i:
+                    raise
+                del self._workers[i:]
+                break
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """To the process with the fewest tasks; CannotStart where there can be none."""
         if self._closed:
             raise RuntimeError("the workers are shut down")
-        self.check()
-        future: Future = Future()
-        self._tasks.put(_Task(future, (fn, args, kwargs)))
-        return future
+        task = _Task(Future(), (fn, args, kwargs))
+        task.future.set_running_or_notify_cancel()  # it may begin at once: too late to cancel it
+        while True:
+            worker = min(self._workers, key=lambda w: len(w.tasks))
+            try:
+                worker.take(task)
+            except CannotStart:
+                if len(self._workers) == 1:
+                    raise
+                self._workers.remove(worker)
+            else:
+                return task.future
 
-    def check(self) -> None:
-        """KmcTransportError when a thread that drives a process has died, so that tasks will never be done."""
-        if isinstance(self._broken, CannotStart):
-            raise self._broken
-        if self._broken is not None:
-            raise KmcTransportError(
-                f"a worker has been given up ({type(self._broken).__name__}: {self._broken}); finished points are "
-                "kept, run again to go on, with fewer --workers perhaps"
-            )
+    def listen(self) -> None:
+        """Pass on what the processes have reported."""
+        for worker in self._workers:
+            for message in worker.messages():
+                self._on_message(message)
 
     def stop(self) -> None:
         """Tell the tasks at work to stop; those that ask `should_stop` do."""
-        with self._lock:
-            self._stopping = True
-            for process in self._processes:
-                self._tell_to_stop(process)
-
-    @staticmethod
-    def _tell_to_stop(process: _Process) -> None:
-        try:
-            assert process.stdin is not None
-            _send(process.stdin, None)
-        except (OSError, ValueError):
-            pass  # it is dead already
+        for worker in self._workers:
+            worker.stop()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """cancel_futures : tasks that are not done within some seconds are ended."""
         self._closed = True
-        if cancel_futures:
-            while True:
-                try:
-                    item = self._tasks.get_nowait()
-                except queue.Empty:
-                    break
-                if item is not None:
-                    item.future.cancel()
-        for _ in self._threads:
-            self._tasks.put(None)
-        if wait:
-            for thread in self._threads:
-                thread.join(PATIENCE if cancel_futures else None)
-            with self._lock:
-                left = list(self._processes) if cancel_futures else []
-            for process in left:  # it does not come back from what it is at
-                process.kill()
-                self._end(process)
-
-    def _start(self) -> _Process:
-        code = (
-            f"import sys; sys.path[:] = {[os.path.abspath(p) for p in sys.path]!r}; "
-            f"from {__name__} import serve; serve()"
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert process.stdin is not None
-        with self._lock:
-            self._processes.add(process)
-            with suppress(OSError):  # seen when its answer is read
-                _send(process.stdin, self._setup)
-            if self._stopping:
-                self._tell_to_stop(process)
-        return process
-
-    def _end(self, process: _Process) -> None:
-        with self._lock:
-            self._processes.discard(process)
-            for pipe in (process.stdin, process.stdout):
-                try:
-                    assert pipe is not None
-                    pipe.close()
-                except OSError:
-                    pass
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _drive(self, process: _Process | None) -> None:
-        """One thread for each process: hand it tasks, take its answers."""
-        sent: dict[int, _Task] = {}  # oldest first
-        try:
-            self._hand_out(process, sent)
-        except BaseException as e:  # no memory, say: nobody else looks after these tasks
-            self._broken = e
-            for task in sent.values():
-                if not task.future.done():
-                    task.future.set_exception(e)
-
-    def _hand_out(self, process: _Process | None, sent: dict[int, _Task]) -> None:
-        back: deque[_Task] = deque()  # from a process that died before it came to them
-        open_ = True
-        number, quick, since = 0, 0, 0.0
-        while True:
-            ahead = self._ahead if quick > 1 and self._tasks.qsize() >= len(self._threads) else 1
-            while len(sent) < ahead and (open_ or back):
-                try:
-                    task = back.popleft() if back else self._tasks.get(block=not sent)
-                except queue.Empty:
-                    break
-                if task is None:
-                    open_ = False
-                elif task.begin() and (block := _packed(task, number)) is not None:
-                    try:
-                        process = self._start() if process is None else process
-                    except (OSError, RuntimeError) as e:
-                        task.future.set_exception(CannotStart("a worker process", e))
-                        continue
-                    since = since if sent else time.monotonic()
-                    sent[number] = task
-                    number += 1
-                    with suppress(OSError):  # it died; seen when its answer is read
-                        self._write(process, block)
-            if not sent:
-                break
-            assert process is not None
-            try:
-                which, good, content = self._answer(process)
-            except (EOFError, OSError, pickle.UnpicklingError):
-                self._end(process)
-                first, *others = sent.values()
-                code = process.returncode
-                lost: KmcTransportError = WorkerLost(_how_it_died(code))
-                if code == _NO_THREAD:
-                    lost = CannotStart("a thread of a worker process", "the system allows no more")
-                first.future.set_exception(lost)
-                back.extend(others)
-                sent.clear()
-                process, quick = None, 0
-                continue
-            since, seconds = time.monotonic(), time.monotonic() - since
-            quick = quick + 1 if seconds < QUICK else 0
-            future = sent.pop(which).future
-            if good:
-                future.set_result(content)
-            else:
-                future.set_exception(content)
-        if process is not None:
-            self._end(process)
-
-    def _write(self, process: _Process, block: bytes) -> None:
-        assert process.stdin is not None
-        with self._lock:
-            process.stdin.write(_SIZE.pack(len(block)) + block)
-            process.stdin.flush()
-
-    def _answer(self, process: _Process) -> tuple[int, bool, Any]:
-        """Number of a task, whether it went well, its result or error."""
-        assert process.stdout is not None
-        while True:
-            kind, which, content = _receive(process.stdout)
-            if kind == "report":
-                self._on_message(content)
-            else:
-                return which, kind == "result", content
+        left = [t for w in self._workers for t in w.tasks]
+        end = time.monotonic() + PATIENCE
+        for task in left if wait else ():
+            with suppress(Exception):
+                task.future.exception(max(0.0, end - time.monotonic()) if cancel_futures else None)
+        for worker in self._workers:
+            worker.shutdown(wait=wait, kill=cancel_futures and bool(worker.tasks))
 
 
-def _forked(start: _Start, n: int) -> list[_Forked]:
-    """Up to ``n`` copies of this process, as many as the system allows; `CannotStart` for none."""
-    made: list[_Forked] = []
-    for _ in range(n):
-        try:
-            made.append(_fork(start))
-        except OSError as e:
-            if not made:
-                raise CannotStart("a worker process", e) from None
-            break
-    return made
+def _is_death(error: BaseException | None) -> bool:
+    """loky's other ends (an answer that cannot be read, say) are told as they are."""
+    return isinstance(error, BrokenExecutor) and type(error).__name__ == "TerminatedWorkerError"
 
 
-def _packed(task: _Task, number: int) -> bytes | None:
-    """The task as it is sent; None, and the task fails, where it cannot travel."""
-    try:
-        return pickle.dumps((number, task.content), protocol=pickle.HIGHEST_PROTOCOL)
-    except BaseException as e:
-        task.future.set_exception(e)
-        return None
-
-
-def _how_it_died(code: int | None) -> str:
+def _how_it_died(said: str) -> KmcTransportError:
+    """said : by loky, with exit codes such as ``{SIGKILL(-9)}``."""
+    found = re.search(r"\((-?\d+)\)", said)
+    code = None if found is None else int(found[1])
+    if code == _NO_THREAD:
+        return CannotStart("a thread of a worker process", "the system allows no more")
     if code is not None and code < 0:
         name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else str(-code)
         hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the worker process was ended by {name}{hint}"
-    return f"the worker process ended by itself, with code {code}"
+        return WorkerLost(f"the worker process was ended by {name}{hint}")
+    return WorkerLost(f"the worker process ended by itself, with code {code}")
 
 
-def serve() -> None:
-    """Main program of a worker process that was started afresh."""
-    source = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what is printed here must not get between the answers
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """No handler of the driver may run in a worker that begins; `_begin` lets them through again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
-        block = _receive(source)
-    except (BrokenPipeError, EOFError):  # the driver is gone
-        os._exit(0)
-    _serve(source, answers, lambda: pickle.loads(block))
-
-
-_Start = tuple[Callable[..., None], tuple[Any, ...], int]
-"""Set-up, its arguments, threads."""
-
-
-def _fork(start: _Start) -> _Forked:
-    """A copy of this process that serves."""
-    to_read, stdin = os.pipe()
-    stdout, to_write = os.pipe()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()  # or the copy would print it again
-    # no handler of the driver may run in the copy
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    try:
-        with warnings.catch_warnings():  # of threads that hold no lock: see `can_fork`
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-    except OSError:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for fd in (to_read, stdin, stdout, to_write):
-            os.close(fd)
-        raise
-    if pid:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(to_read)
-        os.close(to_write)
-        return _Forked(pid, os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"))
-    try:
-        gc.freeze()  # what the driver has is the driver's to clean up
-        _let_go_of_files(to_read, to_write)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        _serve(os.fdopen(to_read, "rb"), os.fdopen(to_write, "wb"), lambda: start)
+        yield
     finally:
-        os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _let_go_of_files(*kept: int) -> None:
-    """Locks and pipes of the driver are not this process's. Their numbers stay taken: objects that own them exist."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(2, 1)
-    for fd in map(int, os.listdir("/proc/self/fd")):
-        if fd not in (1, 2, nothing, *kept):
-            with suppress(OSError):
-                os.fstat(fd)
-                os.dup2(nothing, fd, inheritable=False)
+# in a worker -------------------------------------------------------------------------------------------
+
+_drivers_ends: weakref.WeakSet[Connection] = weakref.WeakSet()
+"""Pipes to workers; a forked worker must not hold those of the others open."""
+_stopping, _at_work = threading.Event(), threading.Lock()
+_broken: list[BaseException] = []
 
 
-def _serve(source: IO[bytes], answers: IO[bytes], get: Callable[[], _Start]) -> NoReturn:
-    """Work on the tasks that come from ``source`` until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the driver says what to do
-    stopping = threading.Event()
-    tasks: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
-    sending = threading.Lock()
+def _nothing() -> None:
+    return None
 
-    def listen() -> None:
-        try:
-            while True:
-                message = _receive(source)
-                if message is None:
-                    stopping.set()
-                else:
-                    tasks.put(message)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            stopping.set()
-            tasks.put(None)
-            time.sleep(PATIENCE)  # what it is at may not come back: nobody waits for it
-        finally:
-            os._exit(1)
 
-    def tell(kind: str, which: int, content: Any) -> None:
-        with sending:
-            _send(answers, (kind, which, content))
-
-    def answer(which: int, fn: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        try:
-            if broken is not None:
-                raise broken
-            kind, content = "result", fn(*args, **kwargs)
-        except BaseException as e:
-            kind, content = "error", _portable(e)
-        tell(kind, which, content)
-
-    def work() -> None:
-        try:
-            while (task := tasks.get()) is not None:
-                answer(task[0], *task[1])
-        except (OSError, ValueError):
-            stopping.set()  # the driver is gone
-        except BaseException as e:  # no memory, say; the driver sees the process end
-            os.write(2, f"kmc-transport: a worker process ends: {type(e).__name__}: {e}\n".encode())
-            os._exit(1)
-        tasks.put(None)  # for the next thread
-
-    broken: BaseException | None = None
-    threads = 1
-    try:
-        setup, arguments, threads = get()
-        setup(*arguments, stopping.is_set, lambda content: tell("report", -1, content))
-    except Exception as e:
-        broken = e
-    try:
-        threading.Thread(target=listen, daemon=True).start()
-    except RuntimeError:  # the system allows no more threads
-        os._exit(_NO_THREAD)
-    others = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-    for i, thread in enumerate(others):
-        try:
-            thread.start()
-        except RuntimeError:
-            del others[i:]
-            break
-    work()
-    for thread in others:  # they may be saving
-        thread.join()
+def _end() -> None:
+    """Without taking the interpreter to pieces, which takes a fifth of a second."""
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)
 
 
-def _portable(error: BaseException) -> BaseException:
-    """The error with its traceback as text; another one when it cannot travel."""
-    import traceback
+def _begin(set_up: bytes, pipe: Connection) -> None:
+    os.dup2(2, 1)  # what is printed here is not the driver's answer
+    if _drivers_ends:
+        _leave_the_driver()
+    for number in _STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the driver says what to do
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    with suppress(ImportError, AttributeError):  # a large model is no leak
+        from loky import process_executor
 
-    text = "".join(traceback.format_exception(error))
+        process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     try:
-        copy = pickle.loads(pickle.dumps(error))
-    except Exception:
-        copy = RuntimeError(f"{type(error).__name__}: {error}")
-    copy.__dict__["worker_traceback"] = text
-    return copy
+        threading.Thread(target=_listen, args=(pipe,), daemon=True).start()
+    except RuntimeError:  # the system allows no more threads
+        os._exit(_NO_THREAD)
+    multiprocessing.util.Finalize(None, _end, exitpriority=-100)
+    sending = threading.Lock()
+
+    def report(message: Any) -> None:
+        with sending, suppress(OSError):  # a driver that is gone, or busy for long, hears nothing
+            if select.select([], [pipe], [], 0.0)[1]:
+                pipe.send(message)
+
+    try:
+        setup, arguments = pickle.loads(set_up)
+        setup(*arguments, _stopping.is_set, report)
+    except Exception as e:  # told with the first task
+        _broken.append(e)
+
+
+def _leave_the_driver() -> None:
+    """In a forked worker: what the driver has is the driver's to clean up; its files, and locks on them, to let go."""
+    gc.freeze()
+    signal.set_wakeup_fd(-1)
+    for end in list(_drivers_ends):
+        end.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            name = os.readlink(f"/proc/self/fd/{fd}")
+            if fd > 2 and name.startswith("/") and not name.startswith(("/dev/", "/proc/")):
+                os.dup2(nothing, fd, inheritable=False)  # its number stays taken: objects that own it exist
+
+
+def _listen(pipe: Connection) -> None:
+    """Until the driver says stop, then until it is gone: what does not come back in time is ended."""
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.recv()
+            _stopping.set()
+    _stopping.set()
+    _at_work.acquire(timeout=PATIENCE)
+    os._exit(1)
+
+
+def _run(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    with _at_work:
+        if _broken:
+            raise _broken[0]
+        try:
+            return fn(*args, **kwargs)
+        except BaseException as e:
+            try:
+                pickle.loads(pickle.dumps(e))
+            except Exception:  # it cannot travel
+                raise RuntimeError(f"{type(e).__name__}: {e}") from e
+            raise

@@ -165,7 +165,7 @@ def run_points(
     ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
     try:
         while queue or pending:
-            while queue and len(pending) < pool.window():
+            while queue and len(pending) < pool.window(len(queue)):
                 point, attempt = queue.popleft()
                 future = pool.submit(point)
                 pending[future] = (point, attempt)

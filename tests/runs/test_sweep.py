@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,13 +11,16 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from loky.backend import fork_exec
+from loky.process_executor import _ExecutorManagerThread
 
 from kmc_transport.errors import InputError, KmcTransportError, Problem, StoreError, TooManyStates
 from kmc_transport.records import ExitReason
@@ -69,10 +73,9 @@ def test_processes_take_over_from_threads_where_many_short_points_are_left(
     assert not started  # it is not worth it
     monkeypatch.setattr(pools, "WORTH", 1e-6)
     monkeypatch.setattr(pools, "WORTH_FORK", 1e-6)
-    monkeypatch.setattr(pools.ProcessPool, "ready", lambda self: True)  # do not let threads go on meanwhile
     assert_same_table(run(sweep_model(), workers=2), whole)
     assert len(started) == 1
-    assert started[0].processes.pids == []  # nobody is left behind
+    assert active_children() == []  # nobody is left behind
     monkeypatch.setattr(pools, "SHORT", 1e-6)  # long points do not need them
     run(sweep_model(), workers=2)
     assert len(started) == 1
@@ -238,15 +241,16 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 def test_worker_processes() -> None:
     reports: list[Any] = []
     pool = WorkerProcesses(1, worker_tasks.prepare, (40,), reports.append)
-    assert pool.pids == []  # nothing is started for nothing
+    assert active_children() == []  # nothing is started for nothing
     value, pid = pool.submit(worker_tasks.add, 2).result()
     assert value == 42
+    pool.listen()
     assert reports == [2]
-    assert pool.pids == [pid]
+    assert [p.pid for p in active_children()] == [pid]
     with pytest.raises(TooManyStates) as caught:
         pool.submit(worker_tasks.fail).result()
     assert caught.value.problems[0].value == 5
-    assert "in fail" in caught.value.worker_traceback
+    assert "in fail" in str(caught.value.__cause__)
     with pytest.raises(WorkerLost, match="SIGKILL"):
         pool.submit(worker_tasks.die, -9).result()
     with pytest.raises(WorkerLost, match="code 3"):
@@ -255,15 +259,42 @@ def test_worker_processes() -> None:
     assert again[0] == 41
     assert again[1] != pid
     with pytest.raises(Exception, match="pickle"):
-        pool.submit(lambda: 1).result()
+        pool.submit(worker_tasks.add, threading.Lock()).result()
     waiting = pool.submit(worker_tasks.until_stopped)
     while reports[-1] != "here":
+        pool.listen()
         time.sleep(0.01)
     pool.stop()
     assert waiting.result(timeout=300) == "stopped"
     pool.shutdown()
+    assert active_children() == []
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(worker_tasks.add, 1)
+
+
+def test_the_death_of_one_worker_leaves_the_others_at_work() -> None:
+    reports: list[Any] = []
+    pool = WorkerProcesses(2, worker_tasks.prepare, (40,), reports.append)
+    waiting = pool.submit(worker_tasks.until_stopped)
+    while "here" not in reports:
+        pool.listen()
+        time.sleep(0.01)
+    with pytest.raises(WorkerLost, match="SIGKILL"):
+        pool.submit(worker_tasks.die, -9).result()
+    assert pool.submit(worker_tasks.add, 1).result()[0] == 41
+    (idle,) = {p.pid for p in active_children()} - {waiting_pid(reports)}
+    os.kill(idle, signal.SIGKILL)  # one that has nothing to do
+    with suppress(WorkerLost):  # before the death was noticed
+        pool.submit(worker_tasks.add, 2).result()
+    assert pool.submit(worker_tasks.add, 2).result()[0] == 42
+    assert not waiting.done()
+    pool.stop()
+    assert waiting.result(timeout=HANGS) == "stopped"
+    pool.shutdown()
+
+
+def waiting_pid(reports: list[Any]) -> int:
+    return int(reports[reports.index("here") - 1])
 
 
 def test_tasks_that_wait_behind_a_dying_one_are_not_lost() -> None:
@@ -280,25 +311,9 @@ def test_tasks_that_wait_behind_a_dying_one_are_not_lost() -> None:
     pool.shutdown()
 
 
-def test_a_task_may_begin_while_another_one_waits() -> None:
-    reports: list[str] = []
-    pool = WorkerProcesses(1, worker_tasks.prepare, (1,), reports.append, threads=2)
-    for i in range(4):
-        pool.submit(worker_tasks.add, i).result()
-    del reports[:]
-    pool.submit(worker_tasks.save_after, "first", 0.1)  # meanwhile the others queue up
-    slow = pool.submit(worker_tasks.save_after, "slow", 0.4)
-    fast = pool.submit(worker_tasks.save_after, "fast", 0.0)
-    pool.submit(worker_tasks.save_after, "last", 0.0)
-    assert fast.result() == "fast"
-    assert not slow.done()  # answers come in any order
-    assert slow.result() == "slow"
-    pool.shutdown()
-    assert sorted(reports) == ["fast", "first", "last", "slow"]
-
-
 FORKED = """
 import os, sys
+from multiprocessing import active_children
 from kmc_transport.runs.processes import WorkerLost, WorkerProcesses, can_fork
 from tests import worker_tasks as t
 
@@ -306,12 +321,13 @@ assert can_fork()
 kept = open(sys.argv[1], "w")
 reports = []
 pool = WorkerProcesses(2, t.prepare, (40,), reports.append, fork=True)
-first = set(pool.pids)
+first = {p.pid for p in active_children()}
 assert len(first) == 2, first
 assert not can_fork()  # there are threads now
 values = [f.result() for f in [pool.submit(t.add, i) for i in range(50)]]
 assert [v for v, _ in values] == list(range(40, 90))
 assert {p for _, p in values} <= first
+pool.listen()
 assert sorted(reports) == list(range(50))
 for name in pool.submit(t.open_files).result():  # locks and pipes of the driver are its own
     assert "kept" not in name, name
@@ -323,7 +339,7 @@ assert [f.result()[0] for f in others] == list(range(40, 60))
 waiting = pool.submit(t.until_stopped)
 pool.stop()
 assert waiting.result(timeout=300) == "stopped"
-pids = pool.pids
+pids = [p.pid for p in active_children()]
 pool.shutdown()
 for pid in pids:
     assert not os.path.exists(f"/proc/{pid}"), "a worker is left"
@@ -362,8 +378,9 @@ def test_a_worker_ends_with_its_driver(tmp_path: Path) -> None:
     code = (
         "from kmc_transport.runs.processes import WorkerProcesses\n"
         "from tests import worker_tasks as t\n"
-        "pool = WorkerProcesses(1, t.prepare, (1,), lambda m: print(pool.pids[0], flush=True))\n"
-        "pool.submit(t.until_stopped).result()\n"
+        "pool = WorkerProcesses(1, t.prepare, (1,), lambda m: print(m, flush=True))\n"
+        "future = pool.submit(t.until_stopped)\n"
+        "while not future.done(): pool.listen()\n"
     )
     with started([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as driver:
         assert driver.stdout is not None
@@ -378,8 +395,9 @@ import os
 from kmc_transport.runs import processes
 from tests import worker_tasks as t
 processes.PATIENCE = 0.5
-pool = processes.WorkerProcesses(1, t.prepare, (1,), lambda m: print(pool.pids[0], flush=True), fork=True)
-pool.submit(t.never_come_back).result()
+pool = processes.WorkerProcesses(1, t.prepare, (1,), lambda m: print(m, flush=True), fork=True)
+future = pool.submit(t.never_come_back)
+while not future.done(): pool.listen()
 """
 
 
@@ -426,7 +444,7 @@ def test_threads_where_no_process_can_be_started(whole: Any, monkeypatch: pytest
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", fork)
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: fork())
+    monkeypatch.setattr(fork_exec, "fork_exec", lambda *_, **__: fork())
     for name, seconds in (("WORTH", 1e-6), ("WORTH_FORK", 1e-6), ("SHORT", 1e9)):
         monkeypatch.setattr(pools, name, seconds)
     if can_fork():
@@ -453,18 +471,25 @@ def test_a_thread_that_dies_ends_the_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert open_results(tmp_path / "a.h5") is not None
 
 
-def test_a_thread_of_a_worker_that_dies_ends_the_worker() -> None:
+def test_an_answer_for_which_there_is_no_memory_is_told() -> None:
     """Not a driver that waits for ever."""
-    pool = WorkerProcesses(1, worker_tasks.prepare, (1,), threads=2)
-    for i in range(4):
-        pool.submit(worker_tasks.add, i).result()
+    pool = WorkerProcesses(1, worker_tasks.prepare, (1,))
     lost = [pool.submit(worker_tasks.no_memory_for_the_answer) for _ in range(3)]
     for future in lost:
-        assert isinstance(future.exception(timeout=HANGS), WorkerLost)
+        assert isinstance(future.exception(timeout=HANGS), MemoryError)
     assert pool.submit(worker_tasks.add, 1).result()[0] == 2
     pool.shutdown()
 
 
+def test_an_error_that_cannot_travel_is_told_in_words() -> None:
+    pool = WorkerProcesses(1, worker_tasks.prepare, (1,))
+    error = pool.submit(worker_tasks.fail_with_a_lock).exception(timeout=HANGS)
+    assert str(error) == "LockedError: two words"
+    assert "in fail_with_a_lock" in str(error.__cause__)
+    pool.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_driving_thread_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = WorkerProcesses(1, worker_tasks.prepare, (1,))
 
@@ -472,12 +497,15 @@ def test_a_driving_thread_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         raise MemoryError
 
     pool.submit(worker_tasks.add, 1).result()
-    monkeypatch.setattr(pool, "_answer", no_memory)
-    assert isinstance(pool.submit(worker_tasks.add, 1).exception(timeout=HANGS), MemoryError)
-    with pytest.raises(KmcTransportError, match="given up"):
-        pool.check()
+    with monkeypatch.context() as patch:
+        patch.setattr(_ExecutorManagerThread, "wait_result_broken_or_wakeup", no_memory)
+        future = pool.submit(worker_tasks.until_stopped)
+        error = future.exception(timeout=HANGS)
+    assert isinstance(error, BrokenProcessPool)
+    with pytest.raises(KmcTransportError, match="workers are gone"):
+        play({"a": [error]})
     pool.shutdown(cancel_futures=True)
-    assert pool.pids == []
+    assert active_children() == []
 
 
 def test_errors_keep_their_problems_on_the_way() -> None:
@@ -502,7 +530,7 @@ class Scripted:
     def __init__(self, script: dict[str, list[Any]]) -> None:
         self.script, self.calls, self.stopped = script, [], False
 
-    def window(self) -> int:
+    def window(self, left: int) -> int:
         return 4
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
@@ -563,8 +591,6 @@ def test_a_full_disk_ends_the_sweep() -> None:
 
 
 def test_dead_executors_end_the_sweep() -> None:
-    from concurrent.futures.process import BrokenProcessPool
-
     with pytest.raises(KmcTransportError, match="workers are gone"):
         play({"a": [BrokenProcessPool("x")]})
 
