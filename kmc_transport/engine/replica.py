@@ -124,6 +124,7 @@ class Replica:
         self.sample_interval, self.windows_per_row = float(sample_interval), int(windows_per_row)
         self._samples = 0
         self._parts: list[RawRows] = []
+        self._in_parts = Counts(0, 0)
 
     # ---- running
 
@@ -178,6 +179,10 @@ class Replica:
         self._samples += chunk.samples
         if len(chunk.rows):
             self._parts.append(chunk.rows)
+            more = _counted(chunk.rows)
+            self._in_parts = Counts(
+                self._in_parts.executed + more.executed, self._in_parts.attempts + more.attempts
+            )
         return chunk
 
     def _check_sometimes(self) -> None:
@@ -254,6 +259,7 @@ class Replica:
         if len(rows) > even:
             self._backend.take_back(rows.part(slice(even, None)), self.windows_per_row)
         self._parts = [rows.head(even).pairs()]
+        self._in_parts = _counted(self._parts[0])
         self.windows_per_row *= 2
         self._backend.configure(self.sample_interval, self.windows_per_row)
 
@@ -307,8 +313,7 @@ class Replica:
     @property
     def executed(self) -> int:
         """Hops executed since the start, those before a `reset` included."""
-        done = sum(int(rows.events.sum()) for rows in self._parts[:])
-        return self._before.executed + done + self._backend.unfinished().executed
+        return self._before.executed + self._in_parts.executed + self._backend.unfinished().executed
 
     @property
     def executed_since_reset(self) -> int:
@@ -318,8 +323,7 @@ class Replica:
     @property
     def attempted(self) -> int:
         """Attempts since the start, those before a `reset` included."""
-        done = sum(int(rows.attempts.sum()) for rows in self._parts[:])
-        return self._before.attempts + done + self._backend.unfinished().attempts
+        return self._before.attempts + self._in_parts.attempts + self._backend.unfinished().attempts
 
     @property
     def n_carriers(self) -> int:
@@ -439,4 +443,10 @@ class Replica:
         replica._before = Counts(int(snapshot["executed_before"]), int(snapshot["attempted_before"]))
         replica._times.bit_generator.state = json.loads(str(snapshot["times_stream"]))
         replica._parts = [RawRows(*(np.array(snapshot[f"rows_{name}"]) for name in ROW_ARRAYS))]
+        replica._in_parts = _counted(replica._parts[0])
         return replica
+
+
+def _counted(rows: RawRows) -> Counts:
+    """Executed hops and attempts of complete rows."""
+    return Counts(int(rows.events.sum()), int(rows.attempts.sum()))
