@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from kmc_transport.engine import Replica
 from kmc_transport.model import Model
 from kmc_transport.rates import build_catalog
-from tests.networks import KT0, T0, chain, lattice_gas
+from tests.reference.networks import KT0, T0, chain, lattice_gas
 
 PAIRS, SAMPLES = 60, 128
 

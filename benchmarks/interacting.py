@@ -35,8 +35,8 @@ from kmc_transport.engine import Replica  # noqa: E402
 from kmc_transport.model.interactions import Disorder, Interactions  # noqa: E402
 from kmc_transport.model.model import Model  # noqa: E402
 from kmc_transport.rates import build_catalog  # noqa: E402
-from tests.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule  # noqa: E402
-from tests.networks import KT0, T0, lattice_gas, make_model  # noqa: E402
+from tests.reference.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule  # noqa: E402
+from tests.reference.networks import KT0, T0, lattice_gas, make_model  # noqa: E402
 
 Job = Callable[[float], int]
 """About so many hops, returns how many they were."""
@@ -196,7 +196,7 @@ def two_species(fast: float) -> Model:
         allowed=[[True, False], [False, True]],
     )
     corners = [(i, j, k) for i in (0, -1) for j in (0, -1) for k in (0, -1)]
-    from tests.interacting_models import clusters
+    from tests.reference.interacting_models import clusters
 
     bound = clusters([(-KT0, [(0, 0, (0, 0, 0)), (1, 1, c)]) for c in corners])
     return replace(metropolis(model), interactions=Interactions(clusters=bound))

@@ -28,7 +28,7 @@ from bare_loops import BareBits, BareTable  # noqa: E402
 
 from kmc_transport.engine import Replica  # noqa: E402
 from kmc_transport.rates import build_catalog  # noqa: E402
-from tests.networks import T0, lattice_gas  # noqa: E402
+from tests.reference.networks import T0, lattice_gas  # noqa: E402
 
 STARTUP = """
 import time, numpy as np
@@ -36,7 +36,7 @@ start = time.perf_counter()
 from kmc_transport.engine import Replica
 imported = time.perf_counter()
 from kmc_transport.rates import build_catalog
-from tests.networks import T0, lattice_gas
+from tests.reference.networks import T0, lattice_gas
 catalog = build_catalog(lattice_gas("sc", 3, 5), temperature=T0)
 begin = time.perf_counter()
 for algorithm in {algorithms}:

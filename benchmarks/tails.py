@@ -18,8 +18,8 @@ from kmc_transport.analysis import target_name
 from kmc_transport.exact import exact_values
 from kmc_transport.records import ExitReason
 from kmc_transport.runs.point import PointSimulation
-from tests.networks import T0
-from tests.tails import FLAT, SLOW, Case
+from tests.reference.networks import T0
+from tests.reference.tails import FLAT, SLOW, Case
 
 NO_FIELD = [0.0, 0.0, 0.0]
 

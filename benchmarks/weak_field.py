@@ -21,7 +21,7 @@ from kmc_transport.model import Model
 from kmc_transport.model.model import frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.units import K_B
-from tests.networks import lattice_gas
+from tests.reference.networks import lattice_gas
 from tests.statistical.test_weak_fields import bound_pair, excluding
 
 WORKS = np.array([0, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 1, 3, 10])

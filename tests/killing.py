@@ -25,7 +25,7 @@ from typing import Any
 from kmc_transport.runs.pipeline import run
 from kmc_transport.store import PointStore, open_results, points_folder, read_status
 from tests.processes import HANGS, command_line, started, wait_until
-from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
+from tests.runs.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
 
 KINDS = ("driver", "worker", "rebuild")
 

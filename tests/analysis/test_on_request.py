@@ -21,11 +21,11 @@ from kmc_transport.rates import RateCatalog, build_catalog
 from kmc_transport.records import TICKS, HopChunk
 from kmc_transport.runs.pipeline import run
 from kmc_transport.runs.point import PointSimulation
-from tests.interacting import built as interacting
-from tests.interacting import chain
-from tests.interacting_models import coulomb, with_interactions, with_rule
-from tests.networks import KT0, lattice_gas, make_model
-from tests.sweeps import INPUT, assert_same_table, sweep_model
+from tests.input.interacting import built as interacting
+from tests.input.interacting import chain
+from tests.reference.interacting_models import coulomb, with_interactions, with_rule
+from tests.reference.networks import KT0, lattice_gas, make_model
+from tests.runs.sweeps import INPUT, assert_same_table, sweep_model
 
 
 def traps() -> Model:

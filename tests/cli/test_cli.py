@@ -197,7 +197,7 @@ def test_exact_of_all_configurations_says_so(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_exact_conductivity_is_that_without_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from tests.sweeps import INPUT
+    from tests.runs.sweeps import INPUT
 
     (tmp_path / "chain.yaml").write_text(INPUT, encoding="utf-8")
     assert call("exact", tmp_path / "chain.yaml", "--set", "conditions.temperature=300", "--json") == 0

@@ -11,7 +11,7 @@ import pytest
 from kmc_transport.cli.live import Live, duration, progress_text, worst_table
 from kmc_transport.runs.job import Standing
 from kmc_transport.runs.pipeline import Progress, run
-from tests.sweeps import INPUT, sweep_model
+from tests.runs.sweeps import INPUT, sweep_model
 
 
 class Terminal(io.StringIO):

@@ -20,7 +20,7 @@ from kmc_transport.errors import InputError, Problem
 from kmc_transport.input import input_schema, load_model_text
 from kmc_transport.input.settings import with_settings
 from kmc_transport.rules import rule_names
-from tests.sweeps import INPUT
+from tests.runs.sweeps import INPUT
 
 PACKAGE = Path(__file__).parents[2] / "kmc_transport"
 HELPERS = {"fail", "wrong", "refuse", "_wrong", "_fail", "_refuse"}

@@ -18,7 +18,7 @@ import pytest
 from kmc_transport.cli import terminal
 from kmc_transport.cli.app import main
 from kmc_transport.cli.stopping import stopped_by_signals
-from tests.sweeps import INPUT
+from tests.runs.sweeps import INPUT
 
 ROOT = Path(__file__).parents[2]
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kmc_transport.energies.ewald import COULOMB, ewald_potential
-from tests.interacting import built, olivine, refused
+from tests.input.interacting import built, olivine, refused
 
 FCC = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 VACUUM = np.eye(3)
@@ -152,7 +152,7 @@ def test_unvisited_sites_have_no_potential():
 
 
 def test_layers_and_chains_have_no_ewald_sum():
-    from tests.interacting import chain
+    from tests.input.interacting import chain
 
     (problem,) = refused(chain(8, 2, interactions={"coulomb": {"permittivity": 10}}))
     assert "cutoff" in problem.allowed

@@ -16,10 +16,16 @@ from kmc_transport.energies.terms import QUANTUM
 from kmc_transport.engine import LatticeMonteCarlo, Replica
 from kmc_transport.exact import solve_exact
 from kmc_transport.rates import ConfigurationRates, build_catalog, check_configurations
-from tests.exact.reference import group_inverse
-from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
-from tests.networks import KT0, T0, make_model
 from tests.reference.configurations import configurations, jumps, weights
+from tests.reference.interacting_models import (
+    coulomb,
+    nearest_pairs,
+    site_disorder,
+    with_interactions,
+    with_rule,
+)
+from tests.reference.master_equation import group_inverse
+from tests.reference.networks import KT0, T0, make_model
 
 HERE = (0, 0, (0, 0, 0))
 

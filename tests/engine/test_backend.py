@@ -22,9 +22,9 @@ from kmc_transport.engine.plain.start import Plain
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
-from tests.interacting_models import nearest_pairs, with_interactions, with_rule
-from tests.networks import KT0, T0, lattice_gas
 from tests.reference import InteractingReference, Reference, make_reference
+from tests.reference.interacting_models import nearest_pairs, with_interactions, with_rule
+from tests.reference.networks import KT0, T0, lattice_gas
 
 METHODS = {n: f for n, f in vars(Backend).items() if inspect.isfunction(f) and not n.startswith("_")}
 ENGINES = (Plain, Interacting, Reference, InteractingReference)

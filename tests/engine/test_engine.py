@@ -17,7 +17,7 @@ from kmc_transport.engine.tables import NULL, alias_table, build_tables
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import RateCatalog, build_catalog
 from kmc_transport.records import ExitReason
-from tests.networks import T0, chain, lattice_gas, make_model
+from tests.reference.networks import T0, chain, lattice_gas, make_model
 
 CASES = [("null_event", "table"), ("null_event", "bitset"), ("rejection_free", "auto")]
 

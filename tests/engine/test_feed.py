@@ -11,9 +11,9 @@ import pytest
 from kmc_transport.engine import Replica, pace
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import TICKS, HopChunk
-from tests.interacting_models import random_model
-from tests.networks import KT0, lattice_gas
 from tests.reference import make_reference
+from tests.reference.interacting_models import random_model
+from tests.reference.networks import KT0, lattice_gas
 
 SCALE = math.exp(
     -0.9 / KT0

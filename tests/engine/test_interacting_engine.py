@@ -20,10 +20,16 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
 from kmc_transport.rules import BarrierRule, register_rule
 from kmc_transport.rules.base import Activation, as_arrays, parameter
-from tests.interacting import chain as chain_input
-from tests.interacting_models import coulomb, nearest_pairs, site_disorder, with_interactions, with_rule
-from tests.networks import KT0, T0, chain, lattice_gas
+from tests.input.interacting import chain as chain_input
 from tests.reference import make_reference
+from tests.reference.interacting_models import (
+    coulomb,
+    nearest_pairs,
+    site_disorder,
+    with_interactions,
+    with_rule,
+)
+from tests.reference.networks import KT0, T0, chain, lattice_gas
 
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
 

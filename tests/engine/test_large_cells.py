@@ -9,7 +9,7 @@ import pytest
 
 from kmc_transport.input import load_model_text
 from kmc_transport.model import symmetry
-from tests.model_inputs import document, hop
+from tests.input.model_inputs import document, hop
 
 
 @pytest.mark.parametrize("periodic", [[True, True, True], [True, True, False]])

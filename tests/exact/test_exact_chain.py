@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from kmc_transport.errors import KmcTransportError
 from kmc_transport.exact import chain, large, solve_chain
-
-from .reference import group_inverse, high_precision
+from tests.reference.master_equation import group_inverse, high_precision
 
 
 def random_chain(seed, n, *, decades, reversible, driving=3.0, extra=8):

@@ -11,7 +11,7 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.exact import sensitivity, solve_exact
 from kmc_transport.rates import build_catalog
-from tests.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
 
 def with_barrier(model, index, change):

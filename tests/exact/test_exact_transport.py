@@ -20,9 +20,8 @@ from kmc_transport.exact.states import count_states, enumerate_states
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.sources.vibrations import AttemptFrequency
-from tests.networks import KT0, LATTICES, T0, chain, lattice_gas, make_model
-
-from .reference import all_configurations, group_inverse
+from tests.reference.master_equation import all_configurations, group_inverse
+from tests.reference.networks import KT0, LATTICES, T0, chain, lattice_gas, make_model
 
 
 def solve(model, field=(0.0, 0.0, 0.0), **kw):

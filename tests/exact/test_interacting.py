@@ -23,11 +23,10 @@ from kmc_transport.exact.states import enumerate_states
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.units import K_B
-from tests.interacting import LAYER, built, chain, kra
+from tests.input.interacting import LAYER, built, chain, kra
 from tests.reference.configurations import configurations, jumps
+from tests.reference.master_equation import group_inverse
 from tests.reference.rates import log_rate
-
-from .reference import group_inverse
 
 KT = K_B * 300
 MARCUS = {"rule": "marcus_adiabatic", "lambda": 1.0, "V_AB": 0.1}

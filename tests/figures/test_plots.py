@@ -14,7 +14,7 @@ from kmc_transport.errors import StoreError
 from kmc_transport.figures.comparison import plot_comparison
 from kmc_transport.figures.results import plot_results
 from kmc_transport.store import build_dataset
-from tests.results import X, Y, dataset, grid_model
+from tests.store.results import X, Y, dataset, grid_model
 
 TEMPERATURES = [200, 225, 250, 275, 298, 325, 350, 400, 450, 500]
 

@@ -38,9 +38,9 @@ from kmc_transport.sources import (
     read_spectrum,
     read_structure,
 )
-from tests import path_fixtures, polarization_data
 from tests.fuzz.mutate import in_child, mutate
-from tests.model_inputs import document, hop
+from tests.input.model_inputs import document, hop
+from tests.sources import path_fixtures, polarization_data
 from tests.sources.test_born import WRITERS
 from tests.sources.test_crystals import CIF, GOOD, POSCAR, PW, VASP4
 

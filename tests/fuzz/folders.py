@@ -31,7 +31,7 @@ from kmc_transport.runs.grid import grid_points
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import Failure, PointStore, points_folder
 from tests.fuzz.mutate import in_child, mutate
-from tests.sweeps import INPUT, sweep_model
+from tests.runs.sweeps import INPUT, sweep_model
 
 SECONDS, MEMORY = 900.0, 4 << 30
 """Limits of one damaged folder; its commands take some seconds, or a minute and more on a busy machine."""

@@ -17,7 +17,7 @@ from kmc_transport.arrays import (
     render_markdown_table,
 )
 from kmc_transport.errors import StoreError
-from tests.results import dataset
+from tests.store.results import dataset
 
 BOTH = [*ARRAYS.values(), *CATALOG_ARRAYS.values()]
 

@@ -22,7 +22,7 @@ from kmc_transport.input.build import check_memory
 from kmc_transport.input.memory import needed_memory
 from kmc_transport.input.settings import with_settings
 from kmc_transport.rates import build_catalog
-from tests.sweeps import INPUT
+from tests.runs.sweeps import INPUT
 
 ROOT = Path(__file__).parents[2]
 

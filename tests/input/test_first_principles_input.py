@@ -22,8 +22,8 @@ from kmc_transport.rates import RateCatalog, build_catalog, hop_regimes, rank_ca
 from kmc_transport.rules import get_rule, rule_names
 from kmc_transport.store import load_catalog, save_catalog
 from kmc_transport.units import K_B
-from tests import path_fixtures, spectra
-from tests.model_inputs import STRUCTURES, document, hop
+from tests.input.model_inputs import STRUCTURES, document, hop
+from tests.sources import path_fixtures, spectra
 
 CHAIN = STRUCTURES["chain"]
 LISTS = {"initial": [5, 8, 10], "saddle": [6, 9]}

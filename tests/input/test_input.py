@@ -14,7 +14,7 @@ import kmc_transport.input.build as build
 from kmc_transport.errors import InputError
 from kmc_transport.input import input_schema, load_model, load_model_text
 from kmc_transport.input.schema import Input, TemperatureRange
-from tests.model_inputs import STRUCTURES, check_network, document, hop, load
+from tests.input.model_inputs import STRUCTURES, check_network, document, hop, load
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "kmc_transport" / "input" / "starter.yaml"

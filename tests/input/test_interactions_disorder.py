@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kmc_transport.input.disorder import sample, unit_numbers
 from kmc_transport.model.interactions import Initial
 from kmc_transport.runs.grid import model_identity
-from tests.interacting import built, chain, olivine, refused
+from tests.input.interacting import built, chain, olivine, refused
 
 SITES = {"site_energies": [{"width": 0.05, "salt": 7}]}
 

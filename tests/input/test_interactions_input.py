@@ -14,7 +14,7 @@ from kmc_transport.energies.configuration import ConfigurationEnergy
 from kmc_transport.model.interactions import Interactions
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
-from tests.interacting import (
+from tests.input.interacting import (
     LAYER,
     built,
     chain,
@@ -25,7 +25,7 @@ from tests.interacting import (
     refused,
     turned,
 )
-from tests.model_inputs import STRUCTURES
+from tests.input.model_inputs import STRUCTURES
 
 PAIRS = [
     {"between": ["ion", "polaron"], "distance": 3.28, "energy": "-0.1 eV"},

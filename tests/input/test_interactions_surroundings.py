@@ -16,7 +16,7 @@ from kmc_transport.rates.balance import check_configurations
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.rules import HeatBath, Metropolis, check_rule, get_rule, make_rule
 from kmc_transport.units import K_B
-from tests.interacting import LAYER, built, chain, flat_images, kra, random_occupation, refused, turned
+from tests.input.interacting import LAYER, built, chain, flat_images, kra, random_occupation, refused, turned
 
 
 def layered(surroundings, **keys):

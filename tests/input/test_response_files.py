@@ -196,8 +196,8 @@ def test_outputs_of_single_images_are_a_path() -> None:
 
 def test_berry_phases_end_as_the_dipole_of_the_ion(tmp_path: Path) -> None:
     """OUTCARs with dipoles on any branch, images in any order; the whole hop is the ion's charge times its way."""
-    from tests.polarization_data import HOPPING, without_environment, write_outcar
-    from tests.polarization_data import hop as synthetic
+    from tests.sources.polarization_data import HOPPING, without_environment, write_outcar
+    from tests.sources.polarization_data import hop as synthetic
 
     h = without_environment(synthetic(charge=0.0))
     charge = float(h.z0[HOPPING, 0, 0])

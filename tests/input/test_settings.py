@@ -7,7 +7,7 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.input.settings import with_settings
-from tests.sweeps import INPUT, sweep_model
+from tests.runs.sweeps import INPUT, sweep_model
 
 
 def test_values_are_replaced_and_comments_stay() -> None:

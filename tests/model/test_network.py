@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kmc_transport.errors import InputError
 from kmc_transport.model.network import components, is_forward, reversed_bond, travel_axes
 from kmc_transport.model.potentials import Difference, solve_potential
-from tests.model_inputs import STRUCTURES, brute_force, hop, load
+from tests.input.model_inputs import STRUCTURES, brute_force, hop, load
 
 
 def bonds(model):

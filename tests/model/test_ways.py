@@ -10,7 +10,7 @@ import pytest
 from kmc_transport.model.interactions import Disorder
 from kmc_transport.model.model import Model
 from kmc_transport.model.ways import find_ways
-from tests.networks import chain, lattice_gas, make_model
+from tests.reference.networks import chain, lattice_gas, make_model
 
 
 def channels(edges: list, sites: int, supercell: tuple[int, int, int], **kw: object) -> Model:

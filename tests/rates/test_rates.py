@@ -16,7 +16,7 @@ from kmc_transport.rates import build_catalog, check_catalog
 from kmc_transport.rules.field import effective_barrier
 from kmc_transport.sources.vibrations import AttemptFrequency
 from kmc_transport.units import K_B, H
-from tests.networks import BARRIER, KT0, T0, chain, lattice_gas
+from tests.reference.networks import BARRIER, KT0, T0, chain, lattice_gas
 
 
 def test_rates_are_arrhenius_with_channels() -> None:

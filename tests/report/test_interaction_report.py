@@ -11,7 +11,7 @@ from kmc_transport.cli.app import app
 from kmc_transport.energies.ewald import COULOMB
 from kmc_transport.rates import build_catalog
 from kmc_transport.report.interactions import coulomb_table, disorder_table, energy_table, interaction_tables
-from tests.interacting import built, chain, olivine
+from tests.input.interacting import built, chain, olivine
 
 COULOMB_AND_PAIRS = {
     "coulomb": {"permittivity": 10},

@@ -8,7 +8,7 @@ import pytest
 
 from kmc_transport.rates import ConfigurationRates, build_catalog, check_configurations
 from kmc_transport.rules import registry
-from tests.interacting import LAYER, built, chain, kra, random_occupation, refused
+from tests.input.interacting import LAYER, built, chain, kra, random_occupation, refused
 
 RULES = '''
 import numpy as np

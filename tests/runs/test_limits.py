@@ -26,9 +26,9 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.runs.record import make_record
-from tests.interacting import built
-from tests.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule
-from tests.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.input.interacting import built
+from tests.reference.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule
+from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")
 

@@ -18,8 +18,8 @@ from kmc_transport.runs import schedule
 from kmc_transport.runs.pipeline import grid_points, model_identity, run
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import open_results, points_folder, read_catalog, read_provenance
-from tests.networks import T0, chain, lattice_gas
 from tests.processes import command_line, started, wait_until
+from tests.reference.networks import T0, chain, lattice_gas
 
 INPUT = """
 format: 1

@@ -32,9 +32,9 @@ from kmc_transport.runs.pipeline import Progress, run
 from kmc_transport.runs.processes import WorkerLost, WorkerProcesses, can_fork
 from kmc_transport.runs.schedule import Tracker, run_points
 from kmc_transport.store import PointStore, open_results, points_folder, read_status
-from tests import worker_tasks
 from tests.processes import HANGS, ROOT, started, wait_until
-from tests.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
+from tests.runs import worker_tasks
+from tests.runs.sweeps import INPUT, N_POINTS, assert_same_table, points_of, sweep_model
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +315,7 @@ FORKED = """
 import os, sys
 from multiprocessing import active_children
 from kmc_transport.runs.processes import WorkerLost, WorkerProcesses, can_fork
-from tests import worker_tasks as t
+from tests.runs import worker_tasks as t
 
 assert can_fork()
 kept = open(sys.argv[1], "w")
@@ -377,7 +377,7 @@ def test_a_worker_ends_with_its_driver(tmp_path: Path) -> None:
     """SIGKILL of the driver: the worker finds its input closed, stops, and is gone."""
     code = (
         "from kmc_transport.runs.processes import WorkerProcesses\n"
-        "from tests import worker_tasks as t\n"
+        "from tests.runs import worker_tasks as t\n"
         "pool = WorkerProcesses(1, t.prepare, (1,), lambda m: print(m, flush=True))\n"
         "future = pool.submit(t.until_stopped)\n"
         "while not future.done(): pool.listen()\n"
@@ -393,7 +393,7 @@ def test_a_worker_ends_with_its_driver(tmp_path: Path) -> None:
 DEAF = """
 import os
 from kmc_transport.runs import processes
-from tests import worker_tasks as t
+from tests.runs import worker_tasks as t
 processes.PATIENCE = 0.5
 pool = processes.WorkerProcesses(1, t.prepare, (1,), lambda m: print(m, flush=True), fork=True)
 future = pool.submit(t.never_come_back)

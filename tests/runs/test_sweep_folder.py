@@ -38,7 +38,7 @@ from kmc_transport.store import (
 )
 from tests.killing import KINDS, kill_once, start
 from tests.processes import HANGS, started, wait_until
-from tests.sweeps import INPUT, KEYS, N_POINTS, assert_same_table, points_of, sweep_model
+from tests.runs.sweeps import INPUT, KEYS, N_POINTS, assert_same_table, points_of, sweep_model
 
 
 @pytest.fixture(scope="module")

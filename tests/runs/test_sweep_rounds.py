@@ -14,7 +14,7 @@ from kmc_transport.runs.pipeline import Progress, run
 from kmc_transport.runs.rounds import GROWTH, Standings, next_targets
 from kmc_transport.runs.verify import verify
 from kmc_transport.store import PointStore, open_results, points_folder
-from tests.sweeps import INPUT, assert_same_table, sweep_model
+from tests.runs.sweeps import INPUT, assert_same_table, sweep_model
 
 TEXT = INPUT.replace("[300, 350, 400, 450, 500, 550]", "[300, 450]").replace("[0, 1e8]", "[0, 5e7, 1e8]")
 TEXT = TEXT.replace("events: 2000", "table_error: 1.6 %, relative_error: 40 %")

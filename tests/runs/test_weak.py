@@ -19,7 +19,7 @@ from kmc_transport.runs.table import load_table
 from kmc_transport.runs.verify import verify
 from kmc_transport.runs.weak import good_enough
 from kmc_transport.store import read_status
-from tests.sweeps import INPUT, assert_same_table, points_of, sweep_model
+from tests.runs.sweeps import INPUT, assert_same_table, points_of, sweep_model
 
 TEXT = INPUT.replace("[300, 350, 400, 450, 500, 550]", "[300, 500]")
 WEAK = TEXT.replace("[0, 1e8]", "[1e2, 1e4, 2e9]")

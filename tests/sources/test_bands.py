@@ -17,8 +17,8 @@ import pytest
 
 from kmc_transport.errors import InputError
 from kmc_transport.sources import read_path
-from tests import output_fixtures as out
-from tests import path_fixtures as fx
+from tests.sources import output_fixtures as out
+from tests.sources import path_fixtures as fx
 
 ENERGIES = [0.0, 0.1, 0.3, 0.4, 0.3, 0.1, 0.0]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kmc_transport.errors import InputError
 from kmc_transport.sources import Snapshot, berry_path, polarization_path, read_polarization_path
-from tests.polarization_data import SYMBOLS, Hop, hop, write_outcar
+from tests.sources.polarization_data import SYMBOLS, Hop, hop, write_outcar
 
 DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
 real_files = pytest.mark.skipif(

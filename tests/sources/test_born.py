@@ -17,7 +17,7 @@ import pytest
 
 from kmc_transport.errors import InputError
 from kmc_transport.sources import BornCharges, Snapshot, read_born_charges, spread_sum_rule
-from tests.polarization_data import write_outcar, write_poscar
+from tests.sources.polarization_data import write_outcar, write_poscar
 
 DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
 real_files = pytest.mark.skipif(

@@ -20,7 +20,7 @@ from kmc_transport.sources.frame import lattice_from_parameters, unsound
 from kmc_transport.sources.structures.crystals import read_crystal
 from kmc_transport.sources.structures.qe import bravais_cell
 from tests.fuzz.mutate import in_child
-from tests.model_inputs import document, hop
+from tests.input.model_inputs import document, hop
 
 CIF = """data_skew
 _cell_length_a {a}

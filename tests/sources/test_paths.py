@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from kmc_transport.errors import InputError
 from kmc_transport.sources import PATH_KINDS, read_path
-from tests import path_fixtures as fx
+from tests.sources import path_fixtures as fx
 
 DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
 real_files = pytest.mark.skipif(

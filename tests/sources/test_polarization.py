@@ -15,7 +15,7 @@ from kmc_transport.cli.app import main
 from kmc_transport.errors import InputError
 from kmc_transport.sources import MigrationPath, Snapshot, spread_sum_rule
 from kmc_transport.sources.polarization import DipoleTable, HopImages, hop_images, saddle_dipole_levels
-from tests.polarization_data import (
+from tests.sources.polarization_data import (
     HOPPING,
     SYMBOLS,
     Hop,

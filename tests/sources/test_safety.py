@@ -24,8 +24,8 @@ from kmc_transport.sources import (
     read_spectrum,
     read_structure,
 )
-from tests.model_inputs import document, hop
-from tests.path_fixtures import band, write_neb_analysis
+from tests.input.model_inputs import document, hop
+from tests.sources.path_fixtures import band, write_neb_analysis
 
 
 class _Pickled:

@@ -12,8 +12,8 @@ import pytest
 
 from kmc_transport.errors import InputError
 from kmc_transport.sources import MigrationPath, read_path
-from tests import output_fixtures as fx
-from tests import path_fixtures
+from tests.sources import output_fixtures as fx
+from tests.sources import path_fixtures
 
 U = " LDA+U is selected, type is set to LDAUTYPE =  2\n   angular momentum for each species LDAUL =  -1 1\n"
 U2 = f"{U}   U (eV)           for each species LDAUU =   0.0  2.0"

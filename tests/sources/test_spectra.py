@@ -16,7 +16,7 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.sources import Spectrum, read_spectrum
 from kmc_transport.sources.vibrations import koettgen, prepare_pair, zero_point_difference
-from tests.spectra import salt, write_all
+from tests.sources.spectra import salt, write_all
 
 DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA")
 needs_data = pytest.mark.skipif(

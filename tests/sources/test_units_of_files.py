@@ -15,8 +15,8 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.sources import read_spectrum
-from tests.model_inputs import document, hop
-from tests.spectra import forces, salt, write_all
+from tests.input.model_inputs import document, hop
+from tests.sources.spectra import forces, salt, write_all
 
 BOHR = 0.529177207423948  # as phonopy has it
 A = 4.2

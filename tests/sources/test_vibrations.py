@@ -30,7 +30,7 @@ from kmc_transport.sources.vibrations import (
     zero_point_difference,
 )
 from kmc_transport.units import K_B, H
-from tests.spectra import write_vacancy_hop
+from tests.sources.spectra import write_vacancy_hop
 
 THZ = H * 1e12
 T = 298.15

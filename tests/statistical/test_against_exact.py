@@ -18,7 +18,7 @@ from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import Tallies
 from kmc_transport.runs.point import system_of
-from tests.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 

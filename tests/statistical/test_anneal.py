@@ -20,8 +20,8 @@ from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.units import K_B
-from tests.networks import KT0, T0, chain, make_model
 from tests.reference.configurations import configurations, weights
+from tests.reference.networks import KT0, T0, chain, make_model
 
 pytestmark = pytest.mark.statistical
 

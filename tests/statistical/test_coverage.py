@@ -11,7 +11,7 @@ from kmc_transport.exact import exact_values
 from kmc_transport.model.model import Model, Sampling
 from kmc_transport.records import ExitReason
 from kmc_transport.runs.point import PointSimulation
-from tests.networks import KT0, T0, chain, lattice_gas
+from tests.reference.networks import KT0, T0, chain, lattice_gas
 
 pytestmark = pytest.mark.statistical
 

@@ -12,7 +12,7 @@ from kmc_transport.model.model import Model, Sampling
 from kmc_transport.records import ExitReason
 from kmc_transport.runs.pipeline import run
 from kmc_transport.runs.point import PointSimulation
-from tests.networks import KT0, T0, chain, make_model
+from tests.reference.networks import KT0, T0, chain, make_model
 
 pytestmark = pytest.mark.statistical
 

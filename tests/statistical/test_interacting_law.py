@@ -15,7 +15,8 @@ from kmc_transport.model.interactions import Disorder
 from kmc_transport.model.model import Model
 from kmc_transport.rates import RateCatalog, build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
-from tests.interacting_models import (
+from tests.reference.configurations import configurations, jumps, weights
+from tests.reference.interacting_models import (
     clusters,
     coulomb,
     environments,
@@ -25,8 +26,7 @@ from tests.interacting_models import (
     with_interactions,
     with_rule,
 )
-from tests.networks import KT0, T0, chain, lattice_gas, make_model
-from tests.reference.configurations import configurations, jumps, weights
+from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 ALGORITHMS = ("null_event", "rejection_free", "sum_tree")

@@ -12,7 +12,7 @@ from scipy import stats
 from kmc_transport.engine import Replica
 from kmc_transport.model.model import Model
 from kmc_transport.rates import RateCatalog, build_catalog
-from tests.networks import T0, chain, lattice_gas, make_model
+from tests.reference.networks import T0, chain, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 ALGORITHMS = ("null_event", "rejection_free")

@@ -12,7 +12,7 @@ from kmc_transport.runs import record as record_module
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.runs.record import make_record
 from kmc_transport.store import PointRecord, build_dataset
-from tests.networks import T0, chain, lattice_gas, make_model
+from tests.reference.networks import T0, chain, lattice_gas, make_model
 
 LENGTH, CARRIERS, CHANNELS = 8, 6, 3
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.tails import Study, study
 from kmc_transport.analysis.diffusion import Blocks, plateau_level
-from tests.tails import QUICK, Case
+from tests.reference.tails import QUICK, Case
 
 pytestmark = pytest.mark.statistical
 

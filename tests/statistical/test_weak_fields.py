@@ -20,8 +20,8 @@ from kmc_transport.runs import weak
 from kmc_transport.runs.grid import grid_points
 from kmc_transport.runs.job import Job, simulate_point
 from kmc_transport.store import PointRecord
-from tests.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
-from tests.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.reference.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
+from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 

@@ -32,10 +32,10 @@ from kmc_transport.store import (
     write_results,
 )
 from tests.processes import HANGS, started
-from tests.results import dataset
-from tests.sweeps import INPUT as SWEEP
-from tests.sweeps import assert_same_table
-from tests.sweeps import sweep_model as model_of
+from tests.runs.sweeps import INPUT as SWEEP
+from tests.runs.sweeps import assert_same_table
+from tests.runs.sweeps import sweep_model as model_of
+from tests.store.results import dataset
 
 INPUT = SWEEP.replace("[300, 350, 400, 450, 500, 550]", "[300, 350]").replace("[0, 1e8]", "[1e8]")
 N_POINTS = 2
@@ -362,7 +362,7 @@ def test_replaced_files_keep_their_permissions(tmp_path: Path) -> None:
     data = dataset([300, 400], [0, 1e7])
     result, picture, catalog = tmp_path / "a.h5", tmp_path / "a.png", tmp_path / "a.csv"
     from kmc_transport.rates import build_catalog
-    from tests.results import grid_model
+    from tests.store.results import grid_model
 
     def write() -> None:
         write_results(result, data, provenance=PROVENANCE)

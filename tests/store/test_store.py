@@ -46,7 +46,7 @@ from kmc_transport.store import (
     write_results,
 )
 from kmc_transport.store.atomic import write_parts
-from tests.results import X, Y, dataset, grid_model, random_tallies, records
+from tests.store.results import X, Y, dataset, grid_model, random_tallies, records
 
 KEY = "0123456789abcdef"
 PROVENANCE = Provenance(

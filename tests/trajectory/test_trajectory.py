@@ -27,7 +27,7 @@ from kmc_transport.seeds import replica_stream
 from kmc_transport.trajectory import recording
 from kmc_transport.trajectory.elements import element_of, elements_of
 from kmc_transport.trajectory.hdf5 import standard_axes
-from tests.networks import LATTICES, T0, chain, lattice_gas, make_model
+from tests.reference.networks import LATTICES, T0, chain, lattice_gas, make_model
 
 FIELD = (2e-3, 1e-3, 0.0)
 

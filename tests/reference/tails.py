@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kmc_transport.model.model import Model, Sampling
-from tests.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
-from tests.networks import BARRIER, KT0, chain, lattice_gas, make_model
+from tests.reference.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
+from tests.reference.networks import BARRIER, KT0, chain, lattice_gas, make_model
 
 __all__ = ["FLAT", "QUICK", "SLOW", "Case"]
 

@@ -11,7 +11,7 @@ from kmc_transport.errors import InputError, Problem
 from kmc_transport.input import load_model_text
 from kmc_transport.model import Model
 from kmc_transport.model.symmetry import site_images
-from tests.model_inputs import STRUCTURES
+from tests.input.model_inputs import STRUCTURES
 
 K_B = 8.617333262145179e-05  # eV/K
 

@@ -12,7 +12,7 @@ from kmc_transport.model.model import Conditions, Model, frozen_array
 from kmc_transport.records import Tallies
 from kmc_transport.store import PointRecord, build_dataset
 from kmc_transport.units import K_B
-from tests.networks import make_model
+from tests.reference.networks import make_model
 
 X = ("[1, 0, 0]", (1.0, 0.0, 0.0))
 Y = ("[0, 1, 0]", (0.0, 1.0, 0.0))

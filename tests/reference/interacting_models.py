@@ -1,4 +1,4 @@
-"""Small interacting models for tests, made by hand from those of `tests.networks`."""
+"""Small interacting models for tests, made by hand from those of `tests.reference.networks`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kmc_transport.model.interactions import (
     LocalClusters,
 )
 from kmc_transport.model.model import Model
-from tests.networks import make_model
+from tests.reference.networks import make_model
 
 __all__ = [
     "clusters",
