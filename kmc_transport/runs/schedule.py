@@ -220,13 +220,14 @@ def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome
             f"the workers are gone ({type(e).__name__}: {e}); finished points are kept, run again to go on"
         ) from e
     except Exception as e:
-        lost = isinstance(e, WorkerLost) or type(e).__name__ == "KilledWorker"  # Dask's own has tried already
-        if attempt < (LOST_ATTEMPTS if isinstance(e, WorkerLost) else ATTEMPTS) and not (
-            lost and not isinstance(e, WorkerLost)
-        ):
+        lost, given_up = (
+            isinstance(e, WorkerLost),
+            type(e).__name__ == "KilledWorker",
+        )  # Dask has tried already
+        if not given_up and attempt < (LOST_ATTEMPTS if lost else ATTEMPTS):
             return None
-        reason = str(e).splitlines()[0] if lost and str(e) else f"{type(e).__name__}: {e}".splitlines()[0]
-        detail = getattr(e, "worker_traceback", "") or "".join(traceback.format_exception(e))
+        said = str(e) if (lost or given_up) and str(e) else f"{type(e).__name__}: {e}"
+        reason, detail = said.splitlines()[0], "".join(traceback.format_exception(e))
     vector = (float(point.field[0]), float(point.field[1]), float(point.field[2]))
     failure = Failure(
         temperature=point.temperature, field=vector, reason=reason, attempts=attempt, detail=detail

@@ -357,6 +357,26 @@ def test_forked_workers(tmp_path: Path) -> None:
     assert err.count("must not get between") == 70
 
 
+WITHOUT_GUARD = """
+import os
+print("begins", flush=True)
+from kmc_transport.runs.processes import WorkerProcesses
+from tests import worker_tasks as t
+pool = WorkerProcesses(1, t.prepare, (40,))
+print(pool.submit(t.add, 2).result()[0], flush=True)
+pool.shutdown()
+"""
+
+
+def test_workers_do_not_run_the_script_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WITHOUT_GUARD)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started([sys.executable, str(script)], **pipes) as process:
+        out, err = process.communicate(timeout=HANGS)
+    assert (process.returncode, out) == (0, "begins\n42\n"), err
+
+
 def test_no_fork_beside_other_threads() -> None:
     end = threading.Event()
     other = threading.Thread(target=end.wait)
