@@ -245,6 +245,17 @@ class HopChunk:
     """Finds `energies`."""
 
     @cached_property
+    def often(self) -> IntArray:
+        """How many of each directed hop there were, up to the last one that occurred."""
+        return np.bincount(self.hop)
+
+    @cached_property
+    def ticks_left(self) -> IntArray:
+        """Of each directed hop, the time that was left of the stretch after it, summed over all of them."""
+        # whole numbers below 2**53, which numbers with a point hold exactly
+        return np.bincount(self.hop, self.length - self.tick).astype(np.int64)
+
+    @cached_property
     def energies(self) -> tuple[FloatArray, FloatArray]:
         """(n,) energy difference without field and barrier in the field of each of the hops, eV, as it was executed."""
         return self.measure()

@@ -56,8 +56,8 @@ Show = Annotated[
     list[str] | None,
     typer.Option(
         "--show",
-        help="Show this column too, such as conductivity or haven_ratio, or `all`. May be given again; a wrong name "
-        "lists them.",
+        help="Show this column too, such as conductivity or haven_ratio, or `all`; or the table of an observable that "
+        "the input asked for, such as occupation. May be given again; a wrong name lists them.",
         metavar="COLUMN",
     ),
 ]

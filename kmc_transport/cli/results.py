@@ -35,26 +35,35 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Show the table of a run, finished or not."""
-    from ..report import arrhenius_table, print_tables, results_table, select_results
+    from ..arrays import ON_REQUEST
+    from ..report import arrhenius_table, observable_tables, print_tables, results_table, select_results
     from ..runs.table import load_table
 
     dataset = load_table(run, on_damaged=say_damaged)
     chosen = select_results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
     )
-    table = results_table(chosen).showing(show or ())
+    asked = [name for name in show or () if name in ON_REQUEST]
+    table = results_table(chosen).showing(name for name in show or () if name not in asked)
+    observed = observable_tables(chosen, asked)
     if unfinished:
         table = table.only(not row["converged"] for row in table.data)
     if csv:
-        print_csv(table.data)
+        for one in observed or [table]:
+            print_csv(one.data)
         return
     fit = arrhenius_table(dataset)
     if as_json:
         print_json(
-            {"results": table.data, "arrhenius": [] if fit is None else fit.data, "notes": table.notes}
+            {
+                "results": table.data,
+                "arrhenius": [] if fit is None else fit.data,
+                "observed": {one.title: one.data for one in observed},
+                "notes": table.notes,
+            }
         )
         return
-    print_tables(table, *([] if fit is None or unfinished else [fit]))
+    print_tables(table, *([] if fit is None or unfinished else [fit]), *observed)
 
 
 def status(run: Run, as_json: Json = False) -> None:

@@ -48,8 +48,8 @@ class Feed:
             hop=hop,
             measure=partial(self.backend.hop_energies, hops),
         )
-        often = np.bincount(hop, minlength=net.n_hops)
+        known = slice(0, len(chunk.often))
         self.carriers = self.carriers.copy()
-        np.add.at(self.carriers, (net.carrier, net.target), often)
-        np.subtract.at(self.carriers, (net.carrier, net.origin), often)
+        np.add.at(self.carriers, (net.carrier[known], net.target[known]), chunk.often)
+        np.subtract.at(self.carriers, (net.carrier[known], net.origin[known]), chunk.often)
         self.on_hops(chunk)

@@ -4,6 +4,7 @@ from .exact import exact_table, sensitivity_table
 from .inputs import carrier_table, class_table, summary
 from .layout import page_width, print_tables, print_text, table_lines
 from .numbers import format_beside, format_estimate
+from .observables import observable_tables
 from .rates import candidates_table, catalog_rows, catalog_table, regime_table
 from .results import arrhenius_table, results_table, select_results
 from .table import Column, Table
@@ -20,6 +21,7 @@ __all__ = [
     "exact_table",
     "format_beside",
     "format_estimate",
+    "observable_tables",
     "page_width",
     "print_tables",
     "print_text",

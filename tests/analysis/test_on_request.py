@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ import pytest
 from kmc_transport.analysis.observables import Observable, kind_of
 from kmc_transport.analysis.observables.barriers import WIDTH, histogram
 from kmc_transport.arrays import ARRAYS, ON_REQUEST
+from kmc_transport.cli.app import main
 from kmc_transport.engine import Replica
-from kmc_transport.errors import Unconverged
+from kmc_transport.errors import InputError, Unconverged
 from kmc_transport.exact import stationary_flow
+from kmc_transport.input import load_model_text
 from kmc_transport.input.settings import with_settings
 from kmc_transport.model.model import Model
 from kmc_transport.rates import RateCatalog, build_catalog
 from kmc_transport.records import TICKS, HopChunk
+from kmc_transport.report import observable_tables, table_lines
 from kmc_transport.runs.pipeline import run
 from kmc_transport.runs.point import PointSimulation
 from tests.input.interacting import built as interacting
@@ -154,7 +158,7 @@ TEXT = with_settings(INPUT, ["conditions.temperature=[300, 400]", "sampling.even
 ASKING = with_settings(TEXT, ASK)
 
 
-def test_same_numbers_for_all_workers(tmp_path: Path) -> None:
+def test_same_numbers_for_all_workers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And in a run that nobody observes, to the last bit, but for what was not asked for."""
     one = run(sweep_model(ASKING), workers=1)
     two = run(sweep_model(ASKING), workers=2, output=tmp_path / "two.h5", checkpoint=0.01)
@@ -170,6 +174,19 @@ def test_same_numbers_for_all_workers(tmp_path: Path) -> None:
     z = np.abs((one.occupation - one.occupation_exact) / one.occupation_stderr).values
     assert np.isfinite(z).all()
     assert z.max() < 4
+
+    # shown on request, and only then
+    with pytest.raises(SystemExit, match="0"):
+        main(["results", str(tmp_path / "two.h5"), "--show", "occupation", "--json"])
+    shown = json.loads(capsys.readouterr().out)["observed"]["share of the time on a kind of site"]
+    assert [row["occupation"] for row in shown] == one["occupation"].values.reshape(-1).tolist()
+    assert [row["site_kind"] for row in shown[:2]] == ["A", "B"]
+    text = "\n".join(line for t in observable_tables(one, ON_REQUEST) for line in table_lines(t, 200))
+    assert "barrier" in text
+    with pytest.raises(InputError, match=r"sampling\.observe"):
+        observable_tables(silent, ["occupation"])
+    with pytest.raises(InputError, match="occupation, residence_time"):
+        load_model_text(with_settings(TEXT, ["sampling.observe=[colour]"]))
 
 
 def interrupted(model: Model, work: int) -> PointSimulation:

@@ -66,8 +66,9 @@ def histogram(
 ) -> np.ndarray:
     """(S, bins) number of hops, or their weight."""
     bins, n_species = BINS[name], len(model.carriers)
-    number = np.floor(energy / WIDTH + (0.5 + TIE)).clip(bins[0], bins[-1]).astype(np.int64) - bins[0]
-    place = model.network.carrier[hop] * len(bins) + number
+    # from the middle of the first bin on, so that cutting off is rounding down
+    number = (energy.clip(bins[0] * WIDTH, bins[-1] * WIDTH) / WIDTH + (0.5 + TIE - bins[0])).astype(np.int64)
+    place = number if n_species == 1 else model.network.carrier[hop] * len(bins) + number
     return np.bincount(place, weight, n_species * len(bins)).reshape(n_species, -1)
 
 

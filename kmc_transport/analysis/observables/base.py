@@ -79,11 +79,10 @@ class Observable(ABC):
         self.tick_seconds = chunk.tick_seconds
         for name, value in self.count(chunk).items():
             known = self.sums.get(name, np.zeros((0, *np.shape(value)), np.int64))
-            missing = max(0, chunk.window + 1 - len(known))
-            self.sums[name] = (
-                np.pad(known, [(0, missing)] + [(0, 0)] * (known.ndim - 1)) if missing else known
-            )
-            self.sums[name][chunk.window] += value
+            if chunk.window >= len(known):
+                fresh = np.zeros((chunk.window + 1 - len(known), *np.shape(value)), np.int64)
+                known = self.sums[name] = np.concatenate([known, fresh])
+            known[chunk.window] += value
 
     def coarsen(self) -> None:
         """Windows twice as long from now on; neighbours are added up, the last one of an odd number is continued."""

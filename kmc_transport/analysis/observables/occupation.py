@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,20 +30,26 @@ def kinds(model: Model) -> list[str]:
 
 def by_kind(model: Model, values: np.ndarray) -> np.ndarray:
     """(..., n_sites) summed over the sites of each kind: (..., kinds)."""
+    return values @ _members(model).astype(values.dtype)
+
+
+@lru_cache(maxsize=4)
+def _members(model: Model) -> npt.NDArray[np.bool_]:
+    """(n_sites, kinds)"""
     labels = np.array(model.structure.labels)
-    return values @ np.stack([labels == kind for kind in kinds(model)], axis=1).astype(values.dtype)
+    return np.stack([labels == kind for kind in kinds(model)], axis=1)
 
 
 class Occupation(Observable):
     """ticks : (S, kinds) time of all carriers on each kind of site."""
 
     def count(self, chunk: HopChunk) -> dict[str, IntArray]:
-        net = self.catalog.model.network
-        # of each hop, the time that is left is spent on its target instead of its origin; whole numbers below 2**53
-        left = np.bincount(chunk.hop, chunk.length - chunk.tick, net.n_hops).astype(np.int64)
+        net, left = self.catalog.model.network, chunk.ticks_left
+        known = slice(0, len(left))
         ticks = chunk.carriers * chunk.length
-        np.add.at(ticks, (net.carrier, net.target), left)
-        np.subtract.at(ticks, (net.carrier, net.origin), left)
+        # what is left of the time after a hop is spent on its target instead of its origin
+        np.add.at(ticks, (net.carrier[known], net.target[known]), left)
+        np.subtract.at(ticks, (net.carrier[known], net.origin[known]), left)
         return {"ticks": by_kind(self.catalog.model, ticks)}
 
     def estimate(self, sums: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -25,9 +25,7 @@ class ResidenceTime(Occupation):
     """ticks : (S, kinds) time of all carriers on each kind of site. hops : (S, kinds) hops that left it."""
 
     def count(self, chunk: HopChunk) -> dict[str, IntArray]:
-        model = self.catalog.model
-        often = np.bincount(chunk.hop, minlength=model.network.n_hops)
-        return {**super().count(chunk), "hops": leaving(model, often)}
+        return {**super().count(chunk), "hops": leaving(self.catalog.model, chunk.often)}
 
     def estimate(self, sums: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         return {"residence_time": _ratio(sums["ticks"], sums["hops"]) * self.tick_seconds}
@@ -40,10 +38,10 @@ class ResidenceTime(Occupation):
 
 
 def leaving(model: Model, often: np.ndarray) -> np.ndarray:
-    """(S, kinds) hops from each kind of site; often : (n_hops,)."""
-    net = model.network
+    """(S, kinds) hops from each kind of site; often : of the first directed hops."""
+    net, known = model.network, slice(0, len(often))
     total = np.zeros((len(model.carriers), model.structure.n_sites), often.dtype)
-    np.add.at(total, (net.carrier, net.origin), often)
+    np.add.at(total, (net.carrier[known], net.origin[known]), often)
     return by_kind(model, total)
 
 
