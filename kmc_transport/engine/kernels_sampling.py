@@ -15,7 +15,20 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import part, spliced
-from .kernels_shared import ATTEMPTS, FOLDED, LOW21, OFFSET, SAMPLE, STEP_ZERO, U0, U21, U42, WINDOW, U
+from .kernels_shared import (
+    ATTEMPTS,
+    FOLDED,
+    LOW21,
+    OFFSET,
+    SAMPLE,
+    STEP_ZERO,
+    U0,
+    U21,
+    U42,
+    WINDOW,
+    U,
+    fold_all,
+)
 
 BLOCK = 256
 """Carriers that the sampling treats at a time, so that its scratch stays in the fastest cache."""
@@ -232,7 +245,7 @@ def hand_over(tallied, row):
 
 
 @spliced
-def sample(tally, rows):
+def sample(tally, out):
     """Tally the blocks that end with this sample, and hand a row over when it is complete."""
     clock = tally.clock
     clock[SAMPLE] += 1
@@ -246,10 +259,20 @@ def sample(tally, rows):
     clock[WINDOW] += 1
     if clock[WINDOW] < tally.plan.windows_per_row:
         return
-    n = rows.finished[0]
-    rows.finished[0] = n + 1
-    rows.attempts[n] = clock[ATTEMPTS]
+    n = out.finished[0]
+    out.finished[0] = n + 1
+    out.attempts[n] = clock[ATTEMPTS]
     clock[ATTEMPTS] = clock[WINDOW] = 0
-    hand_over(tally.events, rows.events[n])
-    hand_over(tally.collective, rows.collective[n])
-    hand_over(tally.tracer, rows.tracer[n])
+    hand_over(tally.events, out.events[n])
+    hand_over(tally.collective, out.collective[n])
+    hand_over(tally.tracer, out.tracer[n])
+
+
+@spliced
+def end_attempts(hops, tally, out, n, goes_on):
+    """After ``n`` attempts: the sample ends here, or in the next call."""
+    hops.clock[ATTEMPTS] += n
+    if goes_on:
+        fold_all(hops)
+    else:
+        sample(tally, out)

@@ -82,10 +82,15 @@ def uniform(r):
     return np.float64(r >> U11) * ONE
 
 
-@part
-def waiting_time(r, total):
-    """Until the next event of total rate ``total`` (exponential law; infinite without any rate)."""
-    return -math.log(np.float64((r >> U11) + U1) * ONE) / total
+@inlined
+def sample_is_over(remaining, total, rng):
+    """Whether the sample ends before the next event. Else the waiting time (exponential law, mean 1 / ``total`` sample
+    intervals) is taken off its ``remaining`` part. It is drawn anew after each sample, as that law has no memory."""
+    r, rng = draw(rng)
+    wait = -math.log(np.float64((r >> U11) + U1) * ONE) / total
+    over = not wait < remaining[0]  # also if nothing can hop
+    remaining[0] = 1.0 if over else remaining[0] - wait
+    return over, rng
 
 
 @inlined
@@ -111,6 +116,12 @@ def attempt(rng, hops, plain):
             fraction, rng = draw(rng)
     slot, fraction = wide_multiply(fraction, setup.width)
     return carrier, slot, fraction, rng
+
+
+@inlined
+def after_alias(rows, row, fraction):
+    """Row of an attempt: the slot's own, or its alias."""
+    return rows[row | ALIAS] if fraction >= rows[row | THRESHOLD] else row
 
 
 @inlined

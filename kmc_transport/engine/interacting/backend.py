@@ -427,10 +427,10 @@ class Interacting(Compiled, KeepsEnergy):
         self._arrays["interval"] = float(sample_interval)
         self._arrays["class_weight"] = self["class_bound"] * sample_interval
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray, logging: bool) -> int:
-        coded, left, end = self.coupling.codes is not None, 0, (self._tuple(ks.Tally), out, log, logging)
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
+        coded, left, end = self.coupling.codes is not None, 0, (self._tuple(ks.Tally), out, log)
         lattice, around = self._tuple(kn.Place), self._tuple(kn.Around)
-        energies, charges = ((), ()) if coded else (self._tuple(kn.Energies), self._tuple(kc.Charges))
+        energies, charges = ((), ()) if coded else (self._tuple(kn.Energies), self._tuple(kc.CoulombArrays))
         if self.algorithm == "null_event":
             null, accept = self._tuple(kn.Null), self["accept"] if coded else ()
             how = attempts, self._goes_on, self._fold_after

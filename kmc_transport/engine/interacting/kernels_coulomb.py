@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from ..jit import PLAIN, inlined
 from ..kernels_shared import U0, U1, U
 
-__all__ = ["LANES", "Charges", "GradientShape", "change_anew", "follow_hop", "move_charge", "sum_anew"]
+__all__ = ["LANES", "CoulombArrays", "GradientShape", "change_anew", "follow_hop", "move_charge", "sum_anew"]
 
 LANES = U(8)
 """Numbers that the processor takes at a time; slots of a carrier come in multiples of it."""
@@ -37,7 +37,7 @@ class GradientShape(NamedTuple):
     slot_bits: np.uint64  # log2 W'
 
 
-class Charges(NamedTuple):
+class CoulombArrays(NamedTuple):
     """Coulomb energies in quanta; empty arrays without."""
 
     shape: GradientShape

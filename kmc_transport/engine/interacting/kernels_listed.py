@@ -46,10 +46,10 @@ from ..kernels_shared import (
     fold,
     load,
     log_hop,
+    sample_is_over,
     set_leaf,
     store,
     uniform,
-    waiting_time,
 )
 from .kernels_coulomb import LANES, follow_hop, move_charge, sum_anew
 from .kernels_null import (
@@ -481,9 +481,7 @@ def renew_energy(lists, lattice, around, values, energies, charges, entry, own):
 
 
 @jit_plain
-def run_listed(
-    n_samples, most, lists, lattice, around, values, energies, charges, tally, rows_out, log, logging
-):
+def run_listed(n_samples, most, lists, lattice, around, values, energies, charges, tally, out, log):
     """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left.
 
     By codes (``values`` are `Codes`, ``energies`` and ``charges`` ()) or by energies (`Values`): a kernel of its own
@@ -504,14 +502,11 @@ def run_listed(
         elif done >= n_samples:
             break
         else:
-            r, rng = draw(rng)
-            wait = waiting_time(r, total)
-            if not wait < lists.remaining[0]:  # also if nothing can hop
-                lists.remaining[0] = 1.0
-                sample(tally, rows_out)
+            over, rng = sample_is_over(lists.remaining, total, rng)
+            if over:
+                sample(tally, out)
                 done += 1
                 continue
-            lists.remaining[0] -= wait
             attempts += 1
             lists.clock[ATTEMPTS] += 1
             entry, listed, rng = choose_entry(lists, total, rng)
@@ -527,7 +522,7 @@ def run_listed(
             carrier, species, hop = entry >> shift, occupant_of(lattice, place), row >> ROW
             lists.ledger[ENERGY] += dE
             lists.clamped[hop] += clamped
-            if logging:
+            if len(log):
                 log_hop(log, executed, done, carrier, row, 1.0 - lists.remaining[0], *logged)
             executed += 1
             target = execute(lists, lattice, carrier, row, place, species)

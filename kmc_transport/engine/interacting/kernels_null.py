@@ -21,14 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import call_rule, inlined, jit_plain, prefetch
-from ..kernels_sampling import sample
+from ..kernels_sampling import end_attempts
 from ..kernels_shared import (
-    ALIAS,
-    ATTEMPTS,
     LOGGED,
     LOW32,
     ROW,
-    THRESHOLD,
     U0,
     U1,
     U2,
@@ -38,6 +35,7 @@ from ..kernels_shared import (
     U15,
     U32,
     U,
+    after_alias,
     attempt,
     draw,
     fold_all,
@@ -261,19 +259,7 @@ def rate_anew(hops, lattice, around, energies, charges, carrier, base, row, plac
 
 @jit_plain
 def run_null(
-    attempts,
-    goes_on,
-    fold_after,
-    null,
-    lattice,
-    around,
-    accept,
-    energies,
-    charges,
-    tally,
-    rows_out,
-    log,
-    logging,
+    attempts, goes_on, fold_after, null, lattice, around, accept, energies, charges, tally, out, log
 ):
     """One sample for each entry of ``attempts``; of the last one a part if it ``goes_on`` in the next call (whole
     batches, for the same random numbers).
@@ -307,8 +293,7 @@ def run_null(
                 carrier = carriers[i]
                 here = record[carrier << U1]
                 place, base = here & LOW32, here >> U32
-                row = (base + slots[i]) << ROW
-                row = rows[row | ALIAS] if fractions[i] >= rows[row | THRESHOLD] else row
+                row = after_alias(rows, (base + slots[i]) << ROW, fractions[i])
                 may = rows[row | MAY]
                 if may == U0:
                     continue
@@ -349,7 +334,7 @@ def run_null(
                 record[carrier << U1] = target | rows[row | NEXT]
                 record[carrier << U1 | U1] += rows[row | STEP]
                 counts[r] += 1
-                if logging:
+                if len(log):
                     log_hop(log, null.clock[LOGGED], number, carrier, row, done + i, *logged)
                     null.clock[LOGGED] += 1
             done += size
@@ -357,8 +342,4 @@ def run_null(
                 fold_all(null)
         store(rng, null.rng)
         null.ledger[ENERGY] += energy
-        null.clock[ATTEMPTS] += n
-        if goes_on and number == len(attempts) - 1:
-            fold_all(null)
-        else:
-            sample(tally, rows_out)
+        end_attempts(null, tally, out, n, goes_on and number == len(attempts) - 1)

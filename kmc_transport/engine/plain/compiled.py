@@ -202,7 +202,7 @@ class Compiled:
         ]
         start = np.cumsum([0] + [len(x) for x in t.incoming])
         return {
-            "setup": k.Setup(
+            "setup": k.NetworkSetup(
                 links=np.uint64(n_links(t)),
                 width=np.uint64(t.width),
                 two_draws=t.two_draws,
@@ -462,14 +462,12 @@ class Compiled:
         clock = self["clock"]
         self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else most)
         rows, out = self._output(n_samples)
-        buffer = np.zeros((1, LOG_COLUMNS)) if log is None else log
+        buffer = np.zeros((0, LOG_COLUMNS)) if log is None else log
         clock[shared.LOGGED] = 0
         before = self._attempts_in_row
         with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
             self._most, self._goes_on = most, goes_on
-            self.unfinished_samples = (
-                int(self._call(n_samples, attempts, out, buffer, log is not None)) + goes_on
-            )
+            self.unfinished_samples = int(self._call(n_samples, attempts, out, buffer)) + goes_on
         self.attempts_made = self._attempts_in_row - before + int(rows.attempts.sum())
         if self._may_go_far and self.algorithm != "null_event":
             self._refuse_far(most * self._reach)
@@ -501,18 +499,16 @@ class Compiled:
         if self._narrow and room(home) < 0:
             self._widen()
 
-    def _call(
-        self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64], logging: bool
-    ) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64]) -> int:
         """Run the kernel. Returns the samples that are left."""
         tally = self._tuple(ks.Tally)
         if self.algorithm == "null_event":
             bits, hops = True if self.layout == "bitset" else None, self._tuple(k.Hops)
             how = (self._goes_on, self._fold_after, bits, self._plain)
-            k.run_null_event(attempts, *how, hops, tally, out, log, logging)
+            k.run_null_event(attempts, *how, hops, tally, out, log)
             return 0
         lists = self._tuple(k.Lists)
-        return int(k.run_rejection_free(n_samples, self._most, lists, tally, out, log, logging))
+        return int(k.run_rejection_free(n_samples, self._most, lists, tally, out, log))
 
     def _output(self, n_samples: int) -> tuple[RawRows, ks.Rows]:
         """Rows for the kernels to fill, and the same as they take them."""

@@ -21,15 +21,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import inlined, jit, jit_plain, part, prefetch, wide_multiply
-from ..kernels_sampling import sample
+from ..kernels_sampling import end_attempts, sample
 from ..kernels_shared import (
     ABSENT,
-    ALIAS,
     ATTEMPTS,
     LOGGED,
     LOW32,
     ROW,
-    THRESHOLD,
     U0,
     U1,
     U2,
@@ -38,6 +36,7 @@ from ..kernels_shared import (
     U32,
     U63,
     U,
+    after_alias,
     attempt,
     draw,
     far,
@@ -46,10 +45,10 @@ from ..kernels_shared import (
     fold_all,
     load,
     log_hop,
+    sample_is_over,
     set_leaf,
     store,
     uniform,
-    waiting_time,
 )
 
 LINK, MAY, STEP, MOVE, NEXT, CLASS = (U(i) for i in range(2, 8))
@@ -62,7 +61,7 @@ BATCH = 32
 """Attempts that kernels choose ahead, to call for the memory that they need."""
 
 
-class Setup(NamedTuple):
+class NetworkSetup(NamedTuple):
     """Numbers of the network."""
 
     links: np.uint64  # columns of the neighbour table
@@ -88,7 +87,7 @@ class BitGeometry(NamedTuple):
 class Hops(NamedTuple):
     """Arrays of the null-event kernel."""
 
-    setup: Setup
+    setup: NetworkSetup
     geometry: BitGeometry
     rows: np.ndarray  # (8 R,) uint64
     neighbour: np.ndarray  # (n_sites * links,) uint32; length 1 where the bit set is used
@@ -108,7 +107,7 @@ class Hops(NamedTuple):
 class Lists(NamedTuple):
     """Arrays of the rejection-free kernel; those named as in `Hops` are the same."""
 
-    setup: Setup
+    setup: NetworkSetup
     rows: np.ndarray
     neighbour: np.ndarray
     rng: np.ndarray
@@ -155,7 +154,7 @@ def hops_table(n, hops, plain):
             site, row = here & LOW32, ((here >> U32) + slot) << ROW
         else:
             site, row = here, slot << ROW
-        row = rows[row | ALIAS] if fraction >= rows[row | THRESHOLD] else row
+        row = after_alias(rows, row, fraction)
         if plain is None:
             target = U(neighbour[site * links + rows[row | LINK]])
             executed = (rows[row | MAY] >> U(occupied[target])) & U1
@@ -203,15 +202,13 @@ def hops_bits(n, hops, plain):
             if plain is None:
                 fractions[i] = fraction
             else:
-                slot <<= ROW
-                slot = rows[slot | ALIAS] if fraction >= rows[slot | THRESHOLD] else slot
+                slot = after_alias(rows, slot << ROW, fraction)
             carriers[i], slots[i] = carrier, slot
         for i in range(size):
             carrier, row = carriers[i], slots[i]
             here = record[carrier << U1]
             if plain is None:
-                row = ((here >> geometry.place_bits) + row) << ROW
-                row = rows[row | ALIAS] if fractions[i] >= rows[row | THRESHOLD] else row
+                row = after_alias(rows, ((here >> geometry.place_bits) + row) << ROW, fractions[i])
             there = here + rows[row | MOVE]
             over = (there + geometry.bias) & geometry.guard
             there -= geometry.sizes & (over - (over >> (geometry.field - U1)))
@@ -229,14 +226,14 @@ def hops_bits(n, hops, plain):
 
 
 @jit_plain
-def run_null_event(attempts, goes_on, fold_after, bits, plain, hops, tally, rows, log, logging):
+def run_null_event(attempts, goes_on, fold_after, bits, plain, hops, tally, out, log):
     """One sample for each entry of ``attempts`` (its number of attempts).
 
-    ``goes_on``: the last one is a part of a sample, the rest of which is for the next call. ``bits``: the layout is the
-    bit set. ``plain``: the network is as `compiled.is_plain` says. Both are None or something else: a kernel of its own
-    is compiled for each case that is used.
+    ``goes_on``: the last one is a part of a sample, the rest of which is for the next call. ``log``: empty where no
+    hops are logged. ``bits``: the layout is the bit set. ``plain``: the network is as `compiled.is_plain` says. Both
+    are None or something else: a kernel of its own is compiled for each case that is used.
     """
-    most = np.int64(1) if logging else fold_after
+    most = np.int64(1) if len(log) else fold_after
     for number in range(len(attempts)):
         done = 0
         n = attempts[number]
@@ -246,17 +243,13 @@ def run_null_event(attempts, goes_on, fold_after, bits, plain, hops, tally, rows
                 carrier, row, executed = hops_table(m, hops, plain)
             else:
                 carrier, row, executed = hops_bits(m, hops, plain)
-            if logging and executed:
+            if len(log) and executed:
                 log_hop(log, hops.clock[LOGGED], number, carrier, row, done, 0, 0)
                 hops.clock[LOGGED] += 1
             done += m
             if done % fold_after == 0 and done < n:
                 fold_all(hops)
-        hops.clock[ATTEMPTS] += n
-        if goes_on and number == len(attempts) - 1:
-            fold_all(hops)
-        else:
-            sample(tally, rows)
+        end_attempts(hops, tally, out, n, goes_on and number == len(attempts) - 1)
 
 
 @inlined
@@ -327,11 +320,11 @@ def update_hops_into(lists, site, base, carrier, opened):
 
 
 @jit
-def run_rejection_free(n_samples, most, lists, tally, rows, log, logging):
+def run_rejection_free(n_samples, most, lists, tally, out, log):
     """``n_samples`` samples; the time to the next one is kept in units of the interval.
 
-    The waiting time is drawn anew at each sample, which the exponential law allows. The kernel comes back after
-    ``most`` events, wherever it is; called again it goes on. Returns the number of samples that are left.
+    The kernel comes back after ``most`` events, wherever it is; called again it goes on. Returns the number of samples
+    that are left.
     """
     links, shift, record, carrier_at = (
         lists.setup.links,
@@ -343,15 +336,11 @@ def run_rejection_free(n_samples, most, lists, tally, rows, log, logging):
     rng = load(lists.rng)
     done = events = 0
     while done < n_samples and events < most:
-        r, rng = draw(rng)
-        wait = waiting_time(r, tree[1])
-        if wait >= lists.remaining[0]:
-            lists.remaining[0] = 1.0
-            sample(tally, rows)
+        over, rng = sample_is_over(lists.remaining, tree[1], rng)
+        if over:
+            sample(tally, out)
             done += 1
             continue
-        lists.remaining[0] -= wait
-
         c = U0
         if len(tree) > 2:
             r, rng = draw(rng)
@@ -371,7 +360,7 @@ def run_rejection_free(n_samples, most, lists, tally, rows, log, logging):
             fold(lists, carrier)
         lists.counts[row >> ROW] += 1
         lists.clock[ATTEMPTS] += 1
-        if logging:
+        if len(log):
             log_hop(log, events, done, carrier, row, 1.0 - lists.remaining[0], 0, 0)
         events += 1
         if target != site:
