@@ -356,9 +356,8 @@ def kind(node: dict[str, Any]) -> str:
 def key_rows(part: dict[str, Any], name: str) -> Iterable[list[str]]:
     """Rows of one mapping; ``name`` is its class in the schema (which keeps the order within examples)."""
     from kmc_transport.input import schema
-    from kmc_transport.input.schema import interactions as schema_interactions
 
-    model = getattr(schema, name, None) or getattr(schema_interactions, name)
+    model = next(getattr(m, name) for m in (schema, *vars(schema).values()) if hasattr(m, name))
     fields = {f.alias or n: f for n, f in model.model_fields.items()}
     required = part.get("required", [])
     for key, node in part["properties"].items():

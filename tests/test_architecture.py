@@ -200,3 +200,26 @@ def test_records_are_built_by_name(tmp_path: Path) -> None:
     assert [w for p in sorted(PACKAGE.rglob("*.py")) for w in positional(p, records)] == []
     (tmp_path / "bad.py").write_text("EventList(a, b, c, d, e, f)\n")
     assert positional(tmp_path / "bad.py", records) == ["bad.py:1 EventList"]
+
+
+LONGEST = 500
+"""Lines of a module. Long kernels stay whole: what is compiled together is read together."""
+KERNELS = {"engine/plain/kernels.py", "engine/interacting/kernels_listed.py"}
+STILL_TOO_LONG = {
+    "engine/interacting/backend.py",
+    "engine/plain/compiled.py",
+    "engine/replica.py",
+    "runs/point.py",
+    "runs/processes.py",
+}
+
+
+def too_long(package: Path) -> set[str]:
+    files = ((p.relative_to(package).as_posix(), p) for p in package.rglob("*.py"))
+    return {name for name, p in files if len(p.read_text().splitlines()) > LONGEST}
+
+
+def test_modules_are_short(tmp_path: Path) -> None:
+    assert too_long(PACKAGE) - KERNELS <= STILL_TOO_LONG
+    (tmp_path / "long.py").write_text("pass\n" * (LONGEST + 1))
+    assert too_long(tmp_path) == {"long.py"}

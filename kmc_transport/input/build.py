@@ -25,7 +25,7 @@ from .hops import HopGroup, find_hops
 from .interacting import build_interacting
 from .memory import available_memory, check_memory
 from .response import Centres
-from .schema import CarrierInput
+from .schema.structure import CarrierInput
 from .site_dipoles import site_dipoles
 from .site_energies import SaddleHops, given_energies, hop_classes, site_energies
 from .structure import build_structure

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from ..model.model import Conditions, Sampling, Structure, frozen_array
 from .document import Document, KeyPath
-from .schema import (
+from .schema.conditions import (
     ConditionsInput,
     FieldInput,
     FieldRange,

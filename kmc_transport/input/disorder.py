@@ -17,7 +17,7 @@ from ..model.model import Carrier, HopNetwork, Structure, frozen_array
 from ..model.network import is_forward
 from .document import Document, KeyPath
 from .places import carrier_named, find_place, labels_of
-from .schema.interactions import BarrierDisorderInput, BlockedInput, DisorderInput, SiteDisorderInput
+from .schema.disorder import BarrierDisorderInput, BlockedInput, DisorderInput, SiteDisorderInput
 
 __all__ = ["build_disorder", "disordered_barriers", "sample", "unit_numbers"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..model.spacegroups import Setting
 from ..sources.frame import lattice_from_parameters
 from .document import Document
-from .schema import LatticeInput
+from .schema.structure import LatticeInput
 
 __all__ = ["build_lattice", "lattice_from_parameters"]
 

@@ -11,7 +11,7 @@ from ..model.interactions import Disorder, Initial
 from ..model.model import Carrier, Structure
 from .document import Document, KeyPath
 from .places import carrier_named, find_place
-from .schema.interactions import AnnealedInput, GivenInput, OrderedInput
+from .schema.disorder import AnnealedInput, GivenInput, OrderedInput
 
 __all__ = ["build_initial"]
 

@@ -14,16 +14,10 @@ from ..errors import InputError
 from ..sources.vibrations import AttemptFrequency, check_zero_point
 from .document import Document, KeyPath
 from .response import Response
-from .schema import (
-    AttemptFromEyring,
-    AttemptFromKoettgen,
-    AttemptFromVineyard,
-    BarrierPair,
-    BarrierPath,
-    FieldFiles,
-    FrequencyPair,
-    Measured,
-)
+from .schema.barriers import BarrierPair, BarrierPath
+from .schema.base import Measured
+from .schema.frequencies import AttemptFromEyring, AttemptFromKoettgen, AttemptFromVineyard, FrequencyPair
+from .schema.response import FieldFiles
 
 __all__ = ["Found", "Sources"]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..model.network import Bond, BondClass, BondFinder, reversed_bond
 from .document import Document, KeyPath
-from .schema import ClassicalResponse, FieldDipole, FieldEquivalentCharge, FieldMagnitude
+from .schema.response import ClassicalResponse, FieldDipole, FieldEquivalentCharge, FieldMagnitude
 
 __all__ = [
     "Centres",

@@ -17,9 +17,10 @@ from ..model.model import Carrier
 from ..model.network import BondFinder
 from ..model.symmetry import site_images
 from .document import Document, KeyPath, nearest
-from .hops import HopGroup, Saddle
+from .hops import HopGroup
 from .response import Centres, response_dipole, symmetric_part, vector_text
-from .schema import CarrierInput
+from .saddles import Saddle
+from .schema.structure import CarrierInput
 
 __all__ = ["site_dipoles"]
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from ..model.model import Carrier, HopClass, Structure
 from ..model.potentials import Difference, solve_potential
 from .document import Document, KeyPath, nearest
-from .hops import HopGroup, Saddle
+from .hops import HopGroup
 from .response import Centres, classical_dipole, saddle_dipole
-from .schema import BarrierPair
+from .saddles import Saddle
+from .schema.barriers import BarrierPair
 
 __all__ = ["SaddleHops", "given_energies", "hop_classes", "site_energies"]
 

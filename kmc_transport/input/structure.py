@@ -13,7 +13,7 @@ from ..model.model import Structure, frozen_array
 from ..sources.frame import FARTHEST, LONGEST, SHORTEST
 from .document import Document, nearest
 from .lattice import build_lattice
-from .schema import StructureInput
+from .schema.structure import StructureInput
 from .structurefile import structure_from_file
 from .symmetry import find_symmetry
 

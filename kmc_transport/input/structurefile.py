@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..model import spacegroups
 from ..sources.structures.crystals import STRUCTURE_KINDS, Crystal, read_crystal
 from .document import Document, nearest
-from .schema import StructureInput
+from .schema.structure import StructureInput
 
 __all__ = ["structure_from_file"]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ..model.spacegroups import find_operations
 from ..model.symmetry import nearest_sites
 from .document import Document
-from .schema import StructureInput
+from .schema.structure import StructureInput
 
 __all__ = ["find_symmetry"]
 

@@ -208,7 +208,7 @@ def build_dataset(
 
 def _unknown(name: str) -> ArraySpec:
     raise StoreError(
-        Problem("is not in the registry of arrays", name, remedy="define it in kmc_transport/arrays.py")
+        Problem("is not in the registry of arrays", name, remedy="define it in kmc_transport/arrays")
     )
 
 

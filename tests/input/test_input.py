@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import kmc_transport.input.build as build
 from kmc_transport.errors import InputError
 from kmc_transport.input import input_schema, load_model, load_model_text
-from kmc_transport.input.schema import Input, TemperatureRange
+from kmc_transport.input.schema import Input
+from kmc_transport.input.schema.conditions import TemperatureRange
 from tests.input.model_inputs import STRUCTURES, check_network, document, hop, load
 
 ROOT = Path(__file__).parents[2]

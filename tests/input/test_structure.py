@@ -11,7 +11,7 @@ from kmc_transport.errors import InputError
 from kmc_transport.input import load_model, load_model_text
 from kmc_transport.input.document import Document
 from kmc_transport.input.lattice import lattice_from_parameters
-from kmc_transport.input.schema import StructureInput
+from kmc_transport.input.schema.structure import StructureInput
 from kmc_transport.input.structure import build_structure
 from kmc_transport.model import spacegroups
 from kmc_transport.model.symmetry import site_images

@@ -1,9 +1,10 @@
-"""Shape of the input's sections on interacting carriers: energies, surroundings of a hop, disorder, initial state."""
+"""Energies of interacting carriers, and what surrounds a hop."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from .base import (
@@ -15,7 +16,6 @@ from .base import (
     Position,
     Quantity,
     Section,
-    Temperature,
     Text,
     Vector,
     Whole,
@@ -25,24 +25,17 @@ from .base import (
 )
 
 __all__ = [
-    "AnnealedInput",
-    "BarrierDisorderInput",
-    "BlockedInput",
     "ClusterInput",
     "CoulombInput",
     "CounterInput",
-    "DisorderInput",
     "EnvironmentRow",
     "ExpansionTerm",
-    "GivenInput",
-    "InitialInput",
     "InteractionsInput",
+    "Labels",
     "MemberInput",
-    "OrderedInput",
     "PairInput",
     "PlaceInput",
     "ShellTerm",
-    "SiteDisorderInput",
     "SurroundingsInput",
 ]
 
@@ -57,15 +50,7 @@ Window = Annotated[
     by_shape(value=(int, float, str), window=list),
 ]
 Labels = Annotated[list[Name], Field(min_length=1)]
-Salt = Annotated[int, Whole(0, 2**63 - 1)]
 _TOLERANCE = "With a single `distance`: how far a pair may be off it, in Å."
-_SALT = (
-    "Names one realisation of the disorder: the same site and salt always give the same number, another salt gives "
-    "another sample."
-)
-
-
-# --------------------------------------------------------------------------------------------- energies
 
 
 class PairInput(Section):
@@ -189,7 +174,6 @@ def _permittivity(given: object) -> object:
             "must be a relative permittivity",
             "a number, three numbers (diagonal) or a symmetric 3 x 3 tensor",
         )
-    import numpy as np
 
     tensor = np.array(given, float)
     allowed = f"{_WEAKEST:g} to {_STRONGEST:g}, 1 in vacuum"
@@ -267,9 +251,6 @@ class InteractionsInput(Section):
         description="Coulomb energy between all carriers.",
         examples=[{"method": "ewald", "permittivity": 10}],
     )
-
-
-# --------------------------------------------------------------------------------------------- surroundings
 
 
 class CounterInput(Section):
@@ -360,159 +341,3 @@ class SurroundingsInput(Section):
         description="Local cluster expansion: terms added to E_kra, or to the table's barrier.",
         examples=[[{"carrier": "polaron", "distance": 3.2, "energy": "-15 meV"}]],
     )
-
-
-# --------------------------------------------------------------------------------------------- disorder
-
-
-class SiteDisorderInput(Section):
-    """Quenched random energies of sites."""
-
-    carriers: Annotated[list[Name], Field(min_length=1)] | None = Field(
-        None, description="Carriers that feel them, all alike; every carrier by default.", examples=[["hole"]]
-    )
-    sites: Labels | None = Field(None, description="Labels of the sites; all by default.", examples=[["O"]])
-    distribution: Literal["gaussian", "uniform", "exponential"] = Field(
-        "gaussian",
-        description="`gaussian`: mean 0. `uniform`: centred at 0. `exponential`: energies below 0, density "
-        "proportional to exp(energy/width), a tail of traps.",
-        examples=["exponential"],
-    )
-    width: Annotated[float, Quantity(dimension="energy", ge=1e-12, le=10)] = Field(
-        description="Standard deviation of `gaussian`, full width of `uniform`, decay of `exponential`, in eV.",
-        examples=["50 meV"],
-    )
-    salt: Salt = Field(0, description=_SALT, examples=[7])
-
-
-class BarrierDisorderInput(Section):
-    """Quenched random shifts of barriers, the same for a hop and its reverse."""
-
-    carriers: Annotated[list[Name], Field(min_length=1)] | None = Field(
-        None, description="Carriers whose hops are shifted; every carrier by default.", examples=[["hole"]]
-    )
-    distribution: Literal["gaussian", "uniform"] = Field(
-        "gaussian", description="As for site energies; the mean is 0.", examples=["uniform"]
-    )
-    width: Annotated[float, Quantity(dimension="energy", ge=1e-12, le=10)] = Field(
-        description="Standard deviation of `gaussian`, full width of `uniform`, in eV.", examples=["30 meV"]
-    )
-    salt: Salt = Field(0, description=_SALT, examples=[7])
-
-
-class BlockedInput(Section):
-    """Sites that no carrier may enter: a random share, or a list."""
-
-    model_config = exactly_one("fraction", "places")
-
-    sites: Labels | None = Field(
-        None, description="With `fraction`: labels of the sites; all by default.", examples=[["Na"]]
-    )
-    fraction: Annotated[float, Quantity(dimension="fraction", ge=1e-30, le=1)] | None = Field(
-        None,
-        description="Probability of each site to be blocked; the number that results is noted.",
-        examples=["2 %"],
-    )
-    salt: Salt = Field(0, description=_SALT, examples=[7])
-    places: Annotated[list[PlaceInput], Field(min_length=1)] | None = Field(
-        None,
-        description="Blocked sites of the supercell, one by one; instead of `fraction`.",
-        examples=[[{"site": "Na", "index": 0, "cell": [3, 0, 0]}]],
-    )
-
-
-class DisorderInput(Section):
-    """Quenched disorder of the supercell: a function of the site and a salt, the same in every run and replica."""
-
-    site_energies: list[SiteDisorderInput] = Field(
-        default_factory=list,
-        description="Random energies added to the site energies; several entries add up.",
-        examples=[[{"width": "50 meV", "salt": 7}]],
-    )
-    barriers: list[BarrierDisorderInput] = Field(
-        default_factory=list,
-        description="Random shifts of barriers; several entries add up.",
-        examples=[[{"width": "30 meV"}]],
-    )
-    blocked: list[BlockedInput] = Field(
-        default_factory=list,
-        description="Sites that no carrier may enter.",
-        examples=[[{"fraction": "2 %", "salt": 7}]],
-    )
-
-
-# --------------------------------------------------------------------------------------------- initial state
-
-Places = dict[
-    Name,
-    Annotated[
-        list[
-            Annotated[
-                Annotated[PlaceInput, Tag("place")] | Annotated[Position, Tag("fractional")],
-                by_shape(place=dict, fractional=list),
-            ]
-        ],
-        Field(min_length=1),
-    ],
-]
-_PLACES = "Carrier -> its sites: `{site, index, cell}`, or fractional positions in units of the cell."
-
-
-class GivenInput(Section):
-    """Carriers start on the sites that are listed."""
-
-    given: Places = Field(description=_PLACES, examples=[{"ion": [[0, 0, 0], [2, 0, 0]]}])
-
-
-class OrderedPattern(Section):
-    """A pattern of carriers in a block of cells, repeated over the supercell."""
-
-    block: Annotated[list[Annotated[int, Whole(1)]], Field(min_length=3, max_length=3)] = Field(
-        description="Cells of the block along a, b, c; the supercell holds a whole number of blocks.",
-        examples=[[2, 1, 1]],
-    )
-    places: Places = Field(description=_PLACES, examples=[{"ion": [[0, 0, 0]]}])
-
-
-class OrderedInput(Section):
-    """Carriers start in an ordered pattern."""
-
-    ordered: OrderedPattern = Field(
-        description="The pattern.", examples=[{"block": [2, 1, 1], "places": {"ion": [[0, 0, 0]]}}]
-    )
-
-
-class AnnealingInput(Section):
-    """Lattice Monte Carlo with the model's energies, cooled to the temperature of each point."""
-
-    start_temperature: Temperature | None = Field(
-        None,
-        description="Annealing begins here; ten times the temperature of the point when left out.",
-        examples=["2000 K"],
-    )
-    sweeps: Annotated[int, Whole(1)] = Field(
-        10_000,
-        description="Monte Carlo trials per carrier at each temperature at most; equilibration is detected.",
-        examples=[10_000],
-    )
-
-
-class AnnealedInput(Section):
-    """Carriers start in a configuration that was annealed."""
-
-    annealed: AnnealingInput = Field(description="How to anneal.", examples=[{"start_temperature": "2000 K"}])
-
-
-def _initial_kind(given: object) -> str:
-    if isinstance(given, dict):
-        return next((k for k in ("ordered", "annealed") if k in given), "given")
-    return "word"
-
-
-InitialInput = Annotated[
-    Annotated[Literal["random", "annealed"], Tag("word")]
-    | Annotated[GivenInput, Tag("given")]
-    | Annotated[OrderedInput, Tag("ordered")]
-    | Annotated[AnnealedInput, Tag("annealed")],
-    Discriminator(_initial_kind),
-]

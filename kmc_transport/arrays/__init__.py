@@ -1,0 +1,22 @@
+"""One registry of every array in a result file: name, type, dimensions, unit, one-line meaning.
+
+It feeds the attributes in the file, the check before a file is written, and the reference page.
+"""
+
+from .catalog import CATALOG_ARRAYS
+from .checking import attributes, base_name, check_dataset, render_markdown_table
+from .results import ARRAYS, OBSERVABLES, ON_REQUEST
+from .spec import CONDITIONS, ArraySpec
+
+__all__ = [
+    "ARRAYS",
+    "CATALOG_ARRAYS",
+    "CONDITIONS",
+    "OBSERVABLES",
+    "ON_REQUEST",
+    "ArraySpec",
+    "attributes",
+    "base_name",
+    "check_dataset",
+    "render_markdown_table",
+]
