@@ -117,7 +117,8 @@ class ProcessPool:
         self._quick = future.exception() is None and future.result().standing.seconds < QUICK
 
     def check(self) -> None:
-        """A death is told by the point that it costs."""
+        """A death is told by the point that it costs; how far the points are, is heard here."""
+        self.processes.listen()
 
     def stop(self) -> None:
         self.processes.stop()
@@ -185,6 +186,7 @@ class AutoPool:
             self._seconds.append(future.result().standing.seconds)
 
     def check(self) -> None:
+        self._threads.check()
         self._pool.check()
 
     def stop(self) -> None:

@@ -361,7 +361,7 @@ WITHOUT_GUARD = """
 import os
 print("begins", flush=True)
 from kmc_transport.runs.processes import WorkerProcesses
-from tests import worker_tasks as t
+from tests.runs import worker_tasks as t
 pool = WorkerProcesses(1, t.prepare, (40,))
 print(pool.submit(t.add, 2).result()[0], flush=True)
 pool.shutdown()
