@@ -154,7 +154,7 @@ FLAT = (
 )
 
 QUICK = (
-    Case("random barriers, 60 sites", lambda: random_barriers(60, 5.8, 5), "mobility", 0.1),
+    Case("random barriers, 40 sites", lambda: random_barriers(40, 5.8, 5), "mobility", 0.1),
     Case("random site energies, 40 sites", lambda: random_sites(40, 4.0), "mobility", 0.1),
     Case("traps, 40 sites", lambda: traps(40, 3.0), "mobility", 0.1),
     Case(
