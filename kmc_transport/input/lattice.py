@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.spacegroups import Setting
-from ..sources.frame import lattice_from_parameters
+from ..sources.cell import lattice_from_parameters
 from .document import Document
 from .schema.structure import LatticeInput
 

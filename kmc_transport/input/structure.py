@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..model import spacegroups
 from ..model.model import Structure, frozen_array
-from ..sources.frame import FARTHEST, LONGEST, SHORTEST
+from ..sources.cell import FARTHEST, LONGEST, SHORTEST
 from .document import Document, nearest
 from .lattice import build_lattice
 from .schema.structure import StructureInput

@@ -16,7 +16,7 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.sources import match_atoms, read_born_charges, read_structure
-from kmc_transport.sources.frame import lattice_from_parameters, unsound
+from kmc_transport.sources.cell import lattice_from_parameters, unsound
 from kmc_transport.sources.structures.crystals import read_crystal
 from kmc_transport.sources.structures.qe import bravais_cell
 from tests.fuzz.mutate import in_child

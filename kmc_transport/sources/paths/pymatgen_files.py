@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..cell import unsound
 from ..common import RawPath, fail, library, read_text, stack
-from ..frame import unsound
 from ..plain_json import parse_json
 from ..structures.plain import plain_structure
 from .geometry import refuse_unequal_images

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..frame import MOST_ATOMS
+from ..cell import MOST_ATOMS
 from ..records import FloatArray, Spectrum
 from .freeze import HIGHEST_FREQUENCY, freeze_spectrum, highest_frequency, wrong
 from .phonopy_files import open_hdf5

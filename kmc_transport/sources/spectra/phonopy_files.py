@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...errors import InputError
+from ..cell import MOST_ATOMS, unsound
 from ..common import fail, library
 from ..files import check_file, read_packed_text
-from ..frame import MOST_ATOMS, unsound
 from ..structures.plain import load_yaml
 from .freeze import wrong
 

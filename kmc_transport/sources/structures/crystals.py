@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..cell import lattice_from_parameters, unsound
 from ..common import fail, library, require_ase
 from ..files import bare_name, plain_copy, read_packed_text
-from ..frame import lattice_from_parameters, unsound
 from ..plain_json import parse_json
 from ..records import FloatArray
 from ..vasp_outcar import scan_outcar_text

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..cell import MOST_ATOMS, lattice_from_parameters
 from ..common import fail
-from ..frame import MOST_ATOMS, lattice_from_parameters
 
 __all__ = ["load_yaml", "plain_structure"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..cell import MOST_ATOMS
 from ..common import fail, numbers
 from ..files import read_packed_text
-from ..frame import MOST_ATOMS
 
 __all__ = ["normal_poscar"]
 
