@@ -55,7 +55,7 @@ def bond_classes(entry: HopInput, finder: BondFinder, doc: Document, path: KeyPa
             value=entry.distance,
             allowed=f"the nearest distances are {known} Å" if known else "",
             remedy=f"distance: {min(lengths, key=lambda x: abs(x - (low + high) / 2)):.3f}, or a window "
-            "[shortest, longest]" if known else "list the hops under 'vectors'",
+            "[shortest, longest]" if known else "list the hops under 'vectors'"
         )  # fmt: skip
         return None
     if len(bonds) > MAX_BONDS:

@@ -165,7 +165,7 @@ def _check_carriers(given: Mapping[str, CarrierInput], structure: Structure | No
         if carrier.charge == 0:
             doc.add(
                 (*path, "charge"), "a carrier without charge has no mobility in a field", value=0,
-                allowed="any number but 0, in e", remedy="give the charge that the carrier transports",
+                allowed="any number but 0, in e", remedy="give the charge that the carrier transports"
             )  # fmt: skip
         if (carrier.count is None) == (carrier.fraction is None):
             both = carrier.count is not None
@@ -180,7 +180,7 @@ def _check_carriers(given: Mapping[str, CarrierInput], structure: Structure | No
                 ok = False
                 doc.add(
                     (*path, "sites", k), f"there are no sites '{label}'", value=label, allowed=", ".join(labels),
-                    remedy=nearest(label, labels) or "use the labels of the structure",
+                    remedy=nearest(label, labels) or "use the labels of the structure"
                 )  # fmt: skip
             elif label in carrier.sites[:k]:
                 doc.add((*path, "sites", k), f"the label '{label}' is listed twice", remedy="keep one")
@@ -203,7 +203,7 @@ def _supercell(sections: Sections, structure: Structure, doc: Document) -> tuple
             ok = False
             doc.add(
                 ("supercell", axis), f"the structure does not repeat along {_AXES[axis]}", value=given[axis],
-                allowed="1", remedy="set it to 1, or make the axis periodic",
+                allowed="1", remedy="set it to 1, or make the axis periodic"
             )  # fmt: skip
     return (given[0], given[1], given[2]) if ok else None
 
@@ -236,7 +236,7 @@ def _automatic_supercell(
         if total * structure.n_sites > _AUTO_SITES:
             doc.add(
                 ("supercell",), "no cell of reasonable size holds these fractions",
-                remedy="give a supercell, or larger fractions",
+                remedy="give a supercell, or larger fractions"
             )  # fmt: skip
             return None
         side += max(0.5 * float(lengths[structure.periodic].min()), 0.01 * side)

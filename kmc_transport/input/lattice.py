@@ -71,7 +71,7 @@ def build_lattice(
             ok = False
             doc.add(
                 (*here, key), f"the {why} needs {key} = {other}", value=numbers[key], allowed=f"{numbers[other]:g}",
-                remedy=f"leave '{key}' out",
+                remedy=f"leave '{key}' out"
             )  # fmt: skip
         elif other in numbers:
             numbers.setdefault(key, numbers[other])
@@ -80,7 +80,7 @@ def build_lattice(
             ok = False
             doc.add(
                 (*here, key), f"the {why} needs {key} = {value:g}", value=numbers[key], allowed=f"{value:g}",
-                remedy=f"leave '{key}' out",
+                remedy=f"leave '{key}' out"
             )  # fmt: skip
         numbers.setdefault(key, value)
     for axis, repeats in zip(_AXES, periodic, strict=True):

@@ -72,12 +72,12 @@ def given_energies(
             if name not in names:
                 doc.add(
                     (*path, name), f"there is no carrier '{name}'", allowed=", ".join(names),
-                    remedy=nearest(name, names),
+                    remedy=nearest(name, names)
                 )  # fmt: skip
             elif label not in carriers[names.index(name)].sites:
                 doc.add(
                     (*path, name), f"the carrier '{name}' cannot sit on sites '{label}'",
-                    allowed=", ".join(carriers[names.index(name)].sites), remedy="remove it",
+                    allowed=", ".join(carriers[names.index(name)].sites), remedy="remove it"
                 )  # fmt: skip
             else:
                 result[names.index(name)][label] = energy

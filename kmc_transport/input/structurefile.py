@@ -101,7 +101,7 @@ def _file_labels(
                 if not 0 <= index < len(labels):
                     doc.add(
                         path, "there is no such site", value=index, allowed=f"0 to {len(labels) - 1}",
-                        remedy="indices count the sites of the file from 0",
+                        remedy="indices count the sites of the file from 0"
                     )  # fmt: skip
                 elif index in taken:
                     doc.add(path, f"site {index} already has the label '{taken[index]}'", value=index)

@@ -164,7 +164,7 @@ def _shell(
     if sizes == {0}:
         doc.add(
             (*path, "distance"), f"no site {', '.join(labels)} lies there", value=counter.distance,
-            remedy="widen the window; the two ends of the hop never count",
+            remedy="widen the window; the two ends of the hop never count"
         )  # fmt: skip
         return None
     return species, found

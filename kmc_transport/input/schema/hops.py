@@ -212,9 +212,7 @@ class HopInput(HopNumbers):
         examples=[[[1, 0, 0]], [{"from": 0, "to": 1, "cell": [0, 0, 0]}]],
     )
     saddles: Saddles | None = Field(
-        None,
-        description=_SADDLES,
-        examples=[[{"name": "3NN_a"}, {"name": "3NN_b"}]],
+        None, description=_SADDLES, examples=[[{"name": "3NN_a"}, {"name": "3NN_b"}]]
     )
     classes: dict[Text, ClassNumbers] | None = Field(
         None,

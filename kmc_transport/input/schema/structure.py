@@ -116,14 +116,10 @@ class StructureInput(Section):
         examples=[[True, False, False]],
     )
     cross_section: Area | None = Field(
-        None,
-        description="For a chain: area per chain, needed for a conductivity only.",
-        examples=["52 Å^2"],
+        None, description="For a chain: area per chain, needed for a conductivity only.", examples=["52 Å^2"]
     )
     thickness: Length | None = Field(
-        None,
-        description="For a layer: its thickness, needed for a conductivity only.",
-        examples=[3.35],
+        None, description="For a layer: its thickness, needed for a conductivity only.", examples=[3.35]
     )
     symmetry: Flag = Field(
         True,
