@@ -72,6 +72,7 @@ INPUT_SECTIONS = {
     "FieldInput": "`conditions.field`",
     "FieldRange": "Range of field magnitudes",
     "SamplingInput": "`sampling`",
+    "ReconcileInput": "`reconcile`",
 }
 """Headings of the parts of the schema, in the order of the page; parts not named here follow at the end."""
 

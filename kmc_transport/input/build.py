@@ -24,6 +24,7 @@ from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .hops import HopGroup, find_hops
 from .interacting import build_interacting
 from .memory import available_memory, check_memory
+from .reconcile import reconcile
 from .response import Centres
 from .schema.structure import CarrierInput
 from .site_dipoles import site_dipoles
@@ -113,12 +114,13 @@ def _build(
     if sections.site_energies is None or not groups:
         return None
     energies = given_energies(sections.site_energies, carriers, structure, doc)
-    site_energy = site_energies(groups, carriers, structure, energies, doc)
+    groups, energies, hints = reconcile(sections.reconcile, groups, energies, carriers, structure, doc)
+    site_energy = site_energies(groups, carriers, structure, energies, hints, doc)
     dipoles = site_dipoles(sections.carriers, carriers, groups, finder, doc)
     centres = Centres(finder, [c.charge for c in carriers], dipoles)
     if len(doc.problems) > before or not _ways_are_long(groups, centres, doc):
         return None
-    classes = hop_classes(groups, site_energy, centres, doc)
+    classes = hop_classes(groups, site_energy, centres, hints, doc)
     simulated = [c for c in classes if c.saddle.use]
     if whole:
         _check_reach(groups, carriers, structure, doc)

@@ -50,6 +50,8 @@ class Saddle:
     fraction_path: KeyPath
     surroundings: SurroundingsInput | None
     surroundings_path: KeyPath
+    given: tuple[float, float] | None = None
+    """Forward and reverse barrier before they were reconciled, eV; None when they were not changed."""
 
 
 def saddles_of(

@@ -89,9 +89,13 @@ def site_energies(
     carriers: Sequence[Carrier],
     structure: Structure,
     given: Sequence[dict[str, float]],
+    hints: Sequence[str],
     doc: Document,
 ) -> npt.NDArray[np.float64]:
-    """(n_carriers, n_sites) energies: given, or from forward and reverse barriers, or 0; NaN where not allowed."""
+    """(n_carriers, n_sites) energies: given, or from forward and reverse barriers, or 0; NaN where not allowed.
+
+    hints : for each carrier, added to the remedy of loops that do not close.
+    """
     result = np.full((len(carriers), structure.n_sites), np.nan)
     labels = np.array(structure.labels)
     entries = _saddles(groups)
@@ -123,7 +127,8 @@ def site_energies(
                 saddle.barrier_path,
                 f"{name}: forward - reverse barrier is {asked:.6g} eV for E({labels[j]}) - E({labels[i]}), but {text}",
                 allowed=f"the same to {ENERGY_TOLERANCE:g} eV",
-                remedy="energy must not be gained round a closed loop of hops: correct one of the barriers",
+                remedy="energy must not be gained round a closed loop of hops: correct one of the barriers"
+                + hints[index],
             )
         _note_derived(carrier, differences, free, result[index], labels, doc)
     return result
@@ -162,12 +167,16 @@ def hop_classes(
     groups: Sequence[HopGroup],
     energies: npt.NDArray[np.float64],
     centres: Centres,
+    hints: Sequence[str],
     doc: Document,
 ) -> list[SaddleHops]:
-    """Hop classes with both barriers and frequencies; contradictions go to ``doc``."""
+    """Hop classes with both barriers and frequencies; contradictions go to ``doc``.
+
+    hints : as in `site_energies`.
+    """
     result = []
     for group, saddle, name in _saddles(groups):
-        barriers = _barriers(group, saddle, name, energies[group.carrier], doc)
+        barriers = _barriers(group, saddle, name, energies[group.carrier], hints[group.carrier], doc)
         if barriers is None:
             continue
         bonds, index = group.bonds, group.carrier
@@ -187,6 +196,7 @@ def hop_classes(
             barrier_forward=barriers[0],
             barrier_reverse=barriers[1],
             barrier_stderr=barriers[2],
+            given=saddle.given,
             attempt_frequency=saddle.attempt_frequency,
             channels=saddle.channels,
             saddle_fraction=saddle.fraction,
@@ -217,7 +227,7 @@ def _alike(a: Saddle, b: Saddle) -> bool:
 
 
 def _barriers(
-    group: HopGroup, saddle: Saddle, name: str, energies: npt.NDArray[np.float64], doc: Document
+    group: HopGroup, saddle: Saddle, name: str, energies: npt.NDArray[np.float64], hint: str, doc: Document
 ) -> tuple[float, float, float | None] | None:
     """Forward, reverse, uncertainty."""
     if isinstance(saddle.barrier, BarrierPair):
@@ -234,7 +244,7 @@ def _barriers(
                 f"{name} must have equal barriers both ways ({why}), not {forward:.6g} and {reverse:.6g} eV",
                 value=f"forward {forward:.6g} eV, reverse {reverse:.6g} eV",
                 allowed="forward = reverse",
-                remedy="give one number; a difference belongs to sites with labels of their own",
+                remedy="give one number; a difference belongs to sites with labels of their own" + hint,
             )
             return None
     steps = [float(energies[j] - energies[i]) for i, j, _ in group.bonds.forward]

@@ -185,6 +185,8 @@ class HopClass:
     polaron: PolaronNumbers | None = None
     log: tuple[str, ...] = ()
     """What was done to the numbers on the way: modes removed, barriers symmetrised."""
+    given: tuple[float, float] | None = None
+    """Forward and reverse barrier of the input, eV, where they were reconciled; None where they are used as given."""
 
     @property
     def given_barriers(self) -> bool:

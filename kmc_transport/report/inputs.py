@@ -162,6 +162,7 @@ def class_table(model: Model) -> Table[Any]:
             text=lambda r: r.barrier,
         ),
         Column("", lambda r: r.it.barrier_stderr, "eV", "barrier_stderr", shown=False),
+        Column("", lambda r: r.it.given, "eV", "barriers_given", shown=False),
         Column(
             header="reverse",
             value=lambda r: r.it.barrier_reverse,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, Tag
 
+from .barriers import ReconcileInput
 from .base import Energy, Name, Section, Text, Whole, by_shape, key_error, quantity_texts
 from .conditions import ConditionsInput, SamplingInput
 from .disorder import DisorderInput, InitialInput
@@ -87,6 +88,12 @@ class Input(Section):
                 }
             ]
         ],
+    )
+    reconcile: ReconcileInput | None = Field(
+        None,
+        description="Barriers from first principles miss the closing of loops by some meV: adjust them by weighted "
+        "least squares, and list every change. Without it such barriers are refused.",
+        examples=[{"within": "30 meV"}],
     )
     interactions: InteractionsInput | None = Field(
         None,

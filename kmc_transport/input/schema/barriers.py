@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from .base import FileName, Flag, Name, PlainBarrier, Section, Text, UncertainBarrier, Whole, key_error
+from .base import FileName, Flag, Name, PlainBarrier, Section, SmallEnergy, Text, UncertainBarrier, Whole, key_error
 
 __all__ = [
     "BARRIER",
@@ -16,6 +16,7 @@ __all__ = [
     "BarrierPair",
     "BarrierPath",
     "Files",
+    "ReconcileInput",
     "keyed",
 ]
 
@@ -29,6 +30,21 @@ class BarrierPair(Section):
         examples=["0.30 ± 0.05 eV"],
     )
     reverse: PlainBarrier = Field(description="Barrier of the reverse hop, in eV.", examples=["0.20 eV"])
+
+
+class ReconcileInput(Section):
+    """Adjust forward and reverse barriers so that they close every loop of hops, as detailed balance asks."""
+
+    within: SmallEnergy = Field(
+        description="Largest change of a barrier or a given site energy, in eV; larger ones are refused.",
+        examples=["30 meV"],
+    )
+    uncertainty: SmallEnergy = Field(
+        0.03,
+        description="Standard uncertainty, in eV, of barriers that state none (`0.30 ± 0.05 eV` does) and of given "
+        "site energies. Numbers change in proportion to the squares of their uncertainties.",
+        examples=["20 meV"],
+    )
 
 
 Files = Annotated[

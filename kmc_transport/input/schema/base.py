@@ -35,6 +35,7 @@ __all__ = [
     "Position",
     "Quantity",
     "Section",
+    "SmallEnergy",
     "Temperature",
     "Text",
     "UncertainBarrier",
@@ -195,6 +196,7 @@ FileName = Annotated[str, Field(min_length=1, max_length=1000, json_schema_extra
 Energy = Annotated[float, Quantity(dimension="energy", ge=-50, le=50)]
 UncertainBarrier = Annotated[Measured, Quantity(dimension="energy", ge=0, le=50, uncertain=True)]
 PlainBarrier = Annotated[float, Quantity(dimension="energy", ge=0, le=50)]
+SmallEnergy = Annotated[float, Quantity(dimension="energy", gt=0, le=1)]
 Frequency = Annotated[float, Quantity(dimension="frequency", gt=1e3, le=1e17)]
 FrequencyOrEyring = Annotated[
     float | Literal["eyring"], Quantity(dimension="frequency", gt=1e3, le=1e17, words=("eyring",))
