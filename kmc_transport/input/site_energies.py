@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..model.model import Carrier, HopClass, Structure
 from ..model.potentials import Difference, solve_potential
+from ..rules import get_rule
 from .document import Document, KeyPath, nearest
 from .hops import HopGroup
 from .response import Centres, classical_dipole, saddle_dipole
@@ -204,7 +205,7 @@ def hop_classes(
             read_from=saddle.read_from,
             zero_point=saddle.zero_point,
             rule="fixed" if saddle.rule is None else saddle.rule.rule,
-            rule_parameters=() if saddle.rule is None else tuple((saddle.rule.model_extra or {}).items()),
+            rule_parameters=_rule_parameters(saddle, float(centres.finder.length(group.bonds.forward[0]))),
             saddle_dipole=dipole,
             response=saddle.response.kind,
             classical_dipole=classical,
@@ -214,6 +215,15 @@ def hop_classes(
         result.append(SaddleHops(group, saddle, hop_class))
     _check_frequency_loops([item for item in result if item.saddle.use], doc)
     return result
+
+
+def _rule_parameters(saddle: Saddle, length: float) -> tuple[tuple[str, object], ...]:
+    """As the user wrote them, and the length of the hop where the rule asks for it."""
+    if saddle.rule is None:
+        return ()
+    given = dict(saddle.rule.model_extra or {})
+    name = get_rule(saddle.rule.rule).hop_length
+    return tuple({**({} if name is None else {name: length}), **given}.items())
 
 
 def _alike(a: Saddle, b: Saddle) -> bool:

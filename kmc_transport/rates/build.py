@@ -104,6 +104,8 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
             )
             if one.own_prefactor:
                 log_attempt[hops] = np.log(one.prefactor(temperature))
+            else:
+                log_attempt[hops] += one.log_transmission
     log_rate = log_attempt + np.log(channels) - effective / kt
     with np.errstate(over="ignore", under="ignore"):
         rate = np.exp(log_rate)
@@ -174,6 +176,7 @@ def zero_field_rate(hop_class: HopClass, temperature: float) -> ZeroFieldRate:
     else:
         rule = _rule(hop_class).at_temperature(temperature)
         barrier = float(rule.activation_energy(0.0).energy)
+        log_attempt += rule.log_transmission
         if rule.own_prefactor:
             log_attempt = float(np.log(rule.prefactor(temperature)))
     log_rate = log_attempt + np.log(hop_class.channels) - barrier / (K_B * temperature)

@@ -6,7 +6,7 @@ add theirs through `register_rule` or the entry-point group ``kmc_transport.rule
 
 from .base import Activation, BarrierRule, Parameter, parameter
 from .checking import check_rule
-from .equilibration import HeatBath, Metropolis
+from .equilibration import HeatBath, Metropolis, MillerAbrahams
 from .linear import Fixed, KineticallyResolved
 from .marcus import MarcusAdiabatic, MarcusAdiabaticApproximate
 from .nonadiabatic import LandauZener, MarcusNonadiabatic
@@ -32,6 +32,7 @@ __all__ = [
     "MarcusAdiabaticApproximate",
     "MarcusNonadiabatic",
     "Metropolis",
+    "MillerAbrahams",
     "Parameter",
     "Regime",
     "check_rule",

@@ -146,6 +146,9 @@ class BarrierRule(ABC):
     physical: ClassVar[bool] = True
     """False for dynamics that only lead to equilibrium: their times and diffusivities mean nothing."""
 
+    hop_length: ClassVar[str | None] = None
+    """Name of the parameter that is the length of the hop when the input does not give it."""
+
     values: dict[str, float]
     """Parameters by name, internal units. Not to be changed."""
 
@@ -240,7 +243,7 @@ class BarrierRule(ABC):
     def prefactor(
         self, temperature: float, attempt_frequency: npt.ArrayLike | None = None
     ) -> npt.NDArray[np.float64]:
-        """What multiplies exp(-energy/kT), 1/s: the attempt frequency, or the rule's own at ``temperature``.
+        """What multiplies exp(-energy/kT), 1/s: attempt frequency times transmission, or the rule's own.
 
         It depends on the temperature alone, never on dH, so a kernel takes it as a constant.
 
@@ -257,7 +260,12 @@ class BarrierRule(ABC):
                 allowed="> 0 Hz",
                 remedy="give one; eyring is kT/h",
             )
-        return np.asarray(attempt_frequency, dtype=np.float64)
+        return np.asarray(attempt_frequency, dtype=np.float64) * math.exp(self.log_transmission)
+
+    @property
+    def log_transmission(self) -> float:
+        """Logarithm of what multiplies the attempt frequency, such as a tunnelling factor."""
+        return 0.0
 
     def log_rate(
         self,

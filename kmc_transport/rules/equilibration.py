@@ -1,19 +1,21 @@
-"""Dynamics that lead to equilibrium, whatever happens on the way: for annealing and for test against theory."""
+"""Rates without a barrier of their own: dynamics that lead to equilibrium, for annealing and for test against theory,
+and phonon-assisted tunnelling."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import RateError
 from ..units import K_B
-from .base import Activation, BarrierRule
+from .base import Activation, BarrierRule, parameter
 from .registry import register_rule
 
-__all__ = ["HeatBath", "Metropolis"]
+__all__ = ["HeatBath", "Metropolis", "MillerAbrahams"]
 
 
 @register_rule
@@ -22,7 +24,9 @@ class Metropolis(BarrierRule):
 
     name = "metropolis"
     formula = "k = nu min(1, exp(-dH/kT)), dH = dE - W"
-    references = ("Metropolis et al., J. Chem. Phys. 21, 1087 (1953), doi:10.1063/1.1699114",)
+    references: ClassVar[tuple[str, ...]] = (
+        "Metropolis et al., J. Chem. Phys. 21, 1087 (1953), doi:10.1063/1.1699114",
+    )
     takes_saddle_dipole = False
     physical = False
 
@@ -95,3 +99,40 @@ class HeatBath(BarrierRule):
 
     def scalar_parameters(self) -> tuple[float, ...]:
         return (self.thermal_energy,)
+
+
+@register_rule
+class MillerAbrahams(Metropolis):
+    """Phonon-assisted tunnelling of localised carriers: downhill at the attempt frequency times the tunnelling factor.
+
+    The energies enter as in `Metropolis`; here the rate is the physical one, of carriers in disordered or impurity
+    bands whose coupling to phonons is weak.
+    """
+
+    name = "miller_abrahams"
+    formula = "k = nu exp(-2 r/a) min(1, exp(-dH/kT)), dH = dE - W"
+    references = (
+        "Miller & Abrahams, Phys. Rev. 120, 745 (1960), doi:10.1103/PhysRev.120.745",
+        "Bässler, Phys. Status Solidi B 175, 15 (1993), doi:10.1002/pssb.2221750102 (2 alpha r)",
+    )
+    physical = True
+    hop_length = "distance"
+
+    localization_length = parameter(
+        "length",
+        above=0,
+        at_most=1e4,
+        meaning="the localization length a = 1/alpha of the wave function",
+        source="Miller & Abrahams, doi:10.1103/PhysRev.120.745",
+    )
+    distance = parameter(
+        "length",
+        above=0,
+        at_most=1e5,
+        meaning="the distance r of the two sites, by default the length of the hop",
+        source="Miller & Abrahams, doi:10.1103/PhysRev.120.745",
+    )
+
+    @property
+    def log_transmission(self) -> float:
+        return -2 * self.distance / self.localization_length

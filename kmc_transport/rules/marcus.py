@@ -8,11 +8,25 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .base import Activation, BarrierRule, parameter
+from .base import Activation, BarrierRule, Parameter, parameter
 from .registry import register_rule
 from .two_state import edge, two_state_barrier, two_state_barriers
 
 __all__ = ["MarcusAdiabatic", "MarcusAdiabaticApproximate", "TwoState"]
+
+
+def _coupling(at_least: float) -> Parameter:
+    return parameter(
+        "energy",
+        key="V_AB",
+        at_least=at_least,
+        at_most=10,
+        meaning="the electronic coupling",
+        source="Newton & Sutin, Annu. Rev. Phys. Chem. 35, 437 (1984), "
+        "doi:10.1146/annurev.pc.35.100184.002253; from dE_12 by Mulliken-Hush, Hush, Electrochim. Acta 13, "
+        "1005 (1968), doi:10.1016/0013-4686(68)80032-5 (Lei & Abate, eq 1)",
+        alternatives={"dE_12": 0.5},
+    )
 
 
 class TwoState(BarrierRule):
@@ -28,17 +42,7 @@ class TwoState(BarrierRule):
         meaning="the reorganisation energy",
         source="Marcus & Sutin, Biochim. Biophys. Acta 811, 265 (1985), doi:10.1016/0304-4173(85)90014-X",
     )
-    electronic_coupling = parameter(
-        "energy",
-        key="V_AB",
-        at_least=1e-9,
-        at_most=10,
-        meaning="the electronic coupling",
-        source="Newton & Sutin, Annu. Rev. Phys. Chem. 35, 437 (1984), "
-        "doi:10.1146/annurev.pc.35.100184.002253; from dE_12 by Mulliken-Hush, Hush, Electrochim. Acta 13, "
-        "1005 (1968), doi:10.1016/0013-4686(68)80032-5 (Lei & Abate, eq 1)",
-        alternatives={"dE_12": 0.5},
-    )
+    electronic_coupling = _coupling(at_least=1e-9)
 
 
 @register_rule
@@ -99,6 +103,8 @@ class MarcusAdiabaticApproximate(TwoState):
         "Deskins & Dupuis, Phys. Rev. B 75, 195212 (2007), doi:10.1103/PhysRevB.75.195212",
     )
     assumed_regime: ClassVar[str | None] = "adiabatic"
+
+    electronic_coupling = _coupling(at_least=0)  # without coupling it is the diabatic crossing
 
     def activation_energy(
         self, energy_difference: npt.ArrayLike, work: npt.ArrayLike = 0.0, saddle_work: npt.ArrayLike = 0.0

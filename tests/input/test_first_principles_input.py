@@ -36,6 +36,7 @@ RULES = {
     "marcus_nonadiabatic": {"lambda": "1 eV", "V_AB": "5 meV"},
     "landau_zener": {"lambda": "1 eV", "dE_12": "0.1 eV", "phonon_frequency": "15 THz"},
     "metropolis": {},
+    "miller_abrahams": {"localization_length": "2 Å"},
     "heat_bath": {},
 }
 OWN_PREFACTOR = {"marcus_nonadiabatic", "landau_zener"}
@@ -284,6 +285,33 @@ def ruled(rule: str, energy: float, **keys: object) -> Model:
         site_energies={"A": 0, "B": energy},
         **keys,
     )
+
+
+def test_miller_abrahams_tunnels_over_the_length_of_the_hop() -> None:
+    nu, a, kt = 1e13, 2.0, K_B * 320
+    for given, r in (({}, 3.0), ({"distance": "5 Å"}, 5.0)):
+        model = two_sites(
+            barrier={"rule": "miller_abrahams", "localization_length": "2 Å", **given},
+            attempt_frequency=nu,
+            site_energies={"A": 0, "B": 0.1},
+        )
+        catalog = build_catalog(model, temperature=320)
+        uphill = np.where(model.network.orientation > 0, np.exp(-0.1 / kt), 1.0)
+        np.testing.assert_allclose(catalog.rate, nu * np.exp(-2 * r / a) * uphill, rtol=1e-12)
+        np.testing.assert_allclose(catalog.attempt_frequency, nu * np.exp(-2 * r / a), rtol=1e-12)
+    assert not any("no physical" in note for note in model.notes)
+    assert "localization length" in refused(chain, barrier={"rule": "miller_abrahams"})
+
+
+def test_the_approximate_formula_takes_no_coupling() -> None:
+    barrier = {"rule": "marcus_adiabatic_approximate", "lambda": "1 eV", "V_AB": 0}
+    assert build_catalog(chain(barrier=barrier), temperature=300).barrier == pytest.approx(0.25)
+    for rule in ("marcus_adiabatic", "marcus_nonadiabatic"):
+        assert "the electronic coupling is outside the allowed range" in refused(
+            chain,
+            barrier={**barrier, "rule": rule},
+            attempt_frequency=None if rule in OWN_PREFACTOR else 1e13,
+        )
 
 
 def test_every_rule_of_this_package_is_tried_here() -> None:

@@ -761,6 +761,15 @@ def test_whatever_stands_in_a_key_the_answer_is_a_model_or_problems(data):
 # ------------------------------------------------------------------------------------------- schema
 
 
+@pytest.mark.parametrize("none", [0, 0.0, None])
+def test_zero_is_no_field(none: object) -> None:
+    model = load("chain", [hop(distance=2.665)], conditions={"temperature": 300, "field": none})
+    assert model.conditions.field.tolist() == [0.0]
+    for wrong in (False, 1, "0 V/m"):
+        with pytest.raises(InputError, match="field"):
+            load("chain", [hop(distance=2.665)], conditions={"temperature": 300, "field": wrong})
+
+
 def test_schema_documents_every_key():
     schema = input_schema()
     assert schema["title"] == "Input"

@@ -27,6 +27,7 @@ from kmc_transport.rules import (
     MarcusAdiabatic,
     MarcusAdiabaticApproximate,
     MarcusNonadiabatic,
+    MillerAbrahams,
     check_rule,
     contradiction,
     derive_reorganisation_energy,
@@ -257,6 +258,8 @@ RULES: list[BarrierRule] = [
         for lam, v in ((1.0, 0.2), (3.6, 0.865), (0.7, 1e-9), (1.0, 0.5 - 1e-12), (1.0, 0.5), (0.2, 3.0))
     ),
     zener(),
+    marcus(MarcusAdiabaticApproximate, 1.0, 0.0),
+    MillerAbrahams(localization_length=2.0, distance=3.0),
 ]
 
 

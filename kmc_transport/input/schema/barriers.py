@@ -105,8 +105,8 @@ class BarrierFromRule(BaseModel):
     __pydantic_extra__: dict[str, RuleParameter]
 
     rule: Name = Field(
-        description="Name of the rule: kra, metropolis, heat_bath, marcus_adiabatic, marcus_adiabatic_approximate, "
-        "marcus_nonadiabatic, landau_zener, or one registered by another package.",
+        description="Name of the rule: kra, miller_abrahams, metropolis, heat_bath, marcus_adiabatic, "
+        "marcus_adiabatic_approximate, marcus_nonadiabatic, landau_zener, or one registered by another package.",
         examples=["marcus_adiabatic"],
     )
 

@@ -141,9 +141,15 @@ class ConditionsInput(Section):
         description="Temperatures in K: one, a list, or a range `{from, to, step}` or `{from, to, points}`.",
         examples=["298 K", [200, 300, 400], {"from": 200, "to": 500, "step": 50}],
     )
-    field: FieldInput | None = Field(
+    field: Annotated[
+        FieldInput | None,
+        BeforeValidator(
+            lambda given: None if given == 0 and not isinstance(given, bool) else given,
+            json_schema_input_type=FieldInput | Literal[0] | None,
+        ),
+    ] = Field(
         None,
-        description="Electric field; none by default.",
+        description="Electric field; none by default, or `0`.",
         examples=[{"along": [1, 0, 0], "magnitude": [0, 1e7]}],
     )
 
