@@ -11,7 +11,7 @@ from kmc_transport.errors import InputError
 from kmc_transport.exact import solve_exact
 from kmc_transport.input import load_model_text
 from kmc_transport.rates import build_catalog
-from tests.model_inputs import document
+from tests.input.model_inputs import document
 
 TRIANGLE = {
     "lattice": {"a": 9.0},

@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from .base import FileName, Flag, Name, PlainBarrier, Section, SmallEnergy, Text, UncertainBarrier, Whole, key_error
+from .base import (
+    FileName,
+    Flag,
+    Name,
+    PlainBarrier,
+    Section,
+    SmallEnergy,
+    Text,
+    UncertainBarrier,
+    Whole,
+    key_error,
+)
 
 __all__ = [
     "BARRIER",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, Strict, Tag
+from pydantic import BeforeValidator, Field, Strict, Tag
 
 from ...arrays import ON_REQUEST
 from .base import (
