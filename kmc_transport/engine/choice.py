@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .backend import Backend, Start
-from .plain.start import make_plain
+from .plain.backend import make_plain
 
 __all__ = ["make_backend"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..rates.catalog import RateCatalog
 from ..units import K_B
-from .plain.compiled import CARRIER_BYTES, fits_bits, is_plain, n_links
+from .plain.layouts import CARRIER_BYTES, fits_bits, is_plain, n_links
 from .tables import Tables, build_tables
 
 __all__ = [

@@ -17,8 +17,8 @@ from kmc_transport.engine.backend import Backend, Start
 from kmc_transport.engine.choice import make_backend
 from kmc_transport.engine.interacting import coupling
 from kmc_transport.engine.interacting.backend import Interacting
-from kmc_transport.engine.plain import start as plain_start
-from kmc_transport.engine.plain.start import Plain
+from kmc_transport.engine.plain import backend as plain
+from kmc_transport.engine.plain.backend import Plain
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
@@ -113,7 +113,7 @@ def test_an_engine_of_ones_own(interacting: bool) -> None:
 @pytest.mark.parametrize("interacting", [False, True])
 def test_tables_are_built_once(interacting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
-    for module in (coupling, plain_start):
+    for module in (coupling, plain):
         build = module.build_tables
         monkeypatch.setattr(module, "build_tables", lambda c, build=build: built.append(c) or build(c))
     replica(gas(interacting))

@@ -10,9 +10,8 @@ import numba
 import numpy as np
 import pytest
 
-from kmc_transport.engine import Replica, expected_hop_rate
+from kmc_transport.engine import Replica, compiled, expected_hop_rate
 from kmc_transport.engine import jit as accelerate
-from kmc_transport.engine.plain import compiled
 from kmc_transport.engine.tables import NULL, alias_table, build_tables
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import RateCatalog, build_catalog

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kmc_transport.engine import Replica
 from kmc_transport.engine.choice import make_backend
-from kmc_transport.engine.plain import compiled
+from kmc_transport.engine.plain import backend as plain
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from tests.reference import Xoshiro, make_reference
@@ -173,14 +173,14 @@ def test_plain_kernel(layout: str, field: float, monkeypatch: pytest.MonkeyPatch
     model = lattice_gas("fcc", 3, 11)
     kw = {"field": (field, 0.5 * field, 0.0), "layout": layout}
     twin = replica(model, "null_event", backend=make_reference, **kw)
-    assert compiled.is_plain(twin._tables)
+    assert plain.is_plain(twin._tables)
     uniform = twin._tables.alias.tolist() == list(range(12))
     assert uniform == (field == 0)
     twin.advance(21)
     kernel = replica(model, "null_event", **kw)
     kernel.advance(21)
     assert_equal(kernel, twin)
-    monkeypatch.setattr(compiled, "is_plain", lambda tables: False)
+    monkeypatch.setattr(plain, "is_plain", lambda tables: False)
     general = replica(model, "null_event", **kw)
     general.advance(21)
     assert_equal(general, twin)
@@ -205,7 +205,7 @@ def test_plain_kernel_is_not_for_all(name: str) -> None:
     twin, kernel = (
         replica(model, "null_event", layout="table", backend=b) for b in (make_reference, make_backend)
     )
-    assert not compiled.is_plain(twin._tables)
+    assert not plain.is_plain(twin._tables)
     for r in (twin, kernel):
         r.advance(40)
     assert_equal(kernel, twin)
@@ -216,7 +216,7 @@ def test_plain_kernel_forbids_hops_to_the_own_image(monkeypatch: pytest.MonkeyPa
     model = unplain()["own image"]
     twin = replica(model, "null_event", backend=make_reference)
     twin.advance(40)
-    monkeypatch.setattr(compiled, "is_plain", lambda tables: True)
+    monkeypatch.setattr(plain, "is_plain", lambda tables: True)
     for layout in ("table", "bitset"):
         wrong = replica(model, "null_event", layout=layout)
         wrong.advance(40)

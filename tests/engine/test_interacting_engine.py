@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from kmc_transport.cli.app import main
-from kmc_transport.engine import Replica
+from kmc_transport.engine import Replica, compiled
 from kmc_transport.engine.interacting import coupling
 from kmc_transport.engine.interacting.halo import GHOST, HAS_GHOSTS, Halo, linked
-from kmc_transport.engine.plain import compiled
 from kmc_transport.errors import RateError
 from kmc_transport.model.interactions import Disorder, Initial
 from kmc_transport.model.model import Model

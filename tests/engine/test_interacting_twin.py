@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmc_transport.engine import Replica
+from kmc_transport.engine import Replica, compiled
 from kmc_transport.engine.choice import make_backend
-from kmc_transport.engine.interacting import backend as interacting
-from kmc_transport.engine.interacting import classes, coupling, kernels_listed
+from kmc_transport.engine.interacting import classes, coupling, kernels_listed, lists
 from kmc_transport.engine.interacting.scratch import Scratch
-from kmc_transport.engine.plain import compiled
 from kmc_transport.engine.tables import NULL
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
@@ -135,12 +133,12 @@ def assert_lists(r: Replica) -> None:
         np.testing.assert_array_equal(b["pool"][place], own)
 
 
-@pytest.mark.parametrize("pool", [0, interacting.FLAT_POOL])
+@pytest.mark.parametrize("pool", [0, lists.FLAT_POOL])
 @pytest.mark.parametrize("exact", [0, classes.MOST_EXACT])
 def test_cold_gas(pool: int, exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strong coupling: hops that have become slower keep their class until they are chosen in vain. Lists with room
     for all hops and made of chunks, classes of one rate and of factors of two: twins equal, nothing lost."""
-    monkeypatch.setattr(interacting, "FLAT_POOL", pool)
+    monkeypatch.setattr(lists, "FLAT_POOL", pool)
     monkeypatch.setattr(compiled, "FEW_CARRIERS", 0 if pool else 100)  # displacements in 16 bits, and in 32
     monkeypatch.setattr(classes, "MOST_EXACT", exact)
     model = with_rule(lattice_gas("sc", 6, 60, rate=math.exp(-1 / KT0)), "metropolis")

@@ -1,0 +1,118 @@
+"""Arrays of the interacting kernels that list hops, with nothing listed yet; and those of Coulomb energies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import kernels_shared as shared
+from ..tables import NULL
+from . import kernels_coulomb as kc
+from . import kernels_listed as kl
+from .classes import margin, rate_classes
+from .coupling import Coupling, aligned
+from .lattice import CoupledLattice, chances
+
+__all__ = ["charge_arrays", "list_arrays"]
+
+FLAT_POOL = 1 << 21
+"""Entries up to which every class has room for all hops; beyond, lists are made of chunks (8 % slower)."""
+
+
+def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
+    """Coulomb energies of ``n`` carriers, empty without. listed : whether energies of all hops are kept."""
+    t, pair, bits = coupling.tables, coupling.surroundings.pair, coupling.entry_bits
+    none = np.zeros(0, np.int64)
+    row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
+    row_cell = np.array([coupling.target(r)[1] for r in range(t.n_rows)], np.int64).reshape(-1, 3)
+    there = int(pair is not None)
+    n *= there
+    entries = n << bits if listed else 0
+    return {
+        "shape": kc.GradientShape(
+            cells_a=there * t.size[0],
+            cells_b=there * t.size[1],
+            cells_c=there * t.size[2],
+            types=there * t.n_types,
+            slot_bits=np.uint64(there * bits),
+        ),
+        "gradient": none if pair is None else coupling.gradient,
+        "cell": np.zeros((3, n), np.int32),
+        "kind": np.zeros(n, np.int32),
+        "row_type": row_type,
+        "row_cell": row_cell,
+        "kept": aligned(np.zeros(entries, np.int64)),
+        "reference": aligned(np.zeros(entries, np.int64)),
+        "line": np.zeros((2, n), np.int32),
+        "sum": aligned(np.zeros(2 << bits, np.int64)),
+    }
+
+
+def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bool) -> dict[str, Any]:
+    """Of ``n`` carriers. known : `CoupledLattice.arrays`. tree : whether a sum tree selects hops, instead of lists."""
+    t, c = lattice.tables, lattice.coupling
+    entries = n << lattice.bits
+    group: list[tuple[int, int, int, int]] = []
+    span, slots, at = [0], list[int](), list[int]()
+    for b, groups in enumerate(c.reached()):
+        for kind, cell, changes in groups:
+            offset = int(lattice.halo.offset(cell, b - int(t.type_basis[kind])))
+            group.append((offset, kind * t.width, len(slots), len(slots) + len(changes)))
+            for slot, site in changes:
+                slots.append(slot)
+                row = kind * t.width + slot
+                if site == c.target(row) and not t.to_itself[row]:
+                    at.append(kl.BY_TARGET)
+                else:
+                    at.append(lattice.entry_of.get((row, site), lattice.no_entry) + 1)
+        span.append(len(group))
+    most = len(slots)
+    charged = c.surroundings.pair is not None
+    touched = 2 * most + 1 + (n * t.width if charged else 0)
+    classes = rate_classes(c)
+    n_classes = len(classes.bound)
+    room = 0 if tree else n * t.width
+    flat = n_classes * room <= FLAT_POOL
+    chunks = 0 if flat else (room >> 8) + 1
+    n_chunks = 0 if flat else chunks + n_classes + 1
+    basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
+    arrays: dict[str, Any] = {
+        "scheme": np.array([margin(c), classes.top_exponent, chunks, 0, room, n_classes, -1], np.int64),
+        "carrier_at": np.full(lattice.halo.n_places, shared.ABSENT, np.uint32),
+        "basis": basis.astype(np.uint64).reshape(-1),
+        "group_span": np.array(span, np.uint64),
+        "group": np.array(group, np.int64).reshape(-1),
+        "change_slot": np.array(slots, np.uint64),
+        "change_entry": np.array(at, np.int64),
+        "touched": np.zeros(touched, np.uint64),
+        "class_of": np.full(entries, kl.CLOSED, np.uint16),
+        "where": np.zeros(1 if tree else entries, np.uint32),
+        "pool": np.zeros(n_classes * room if flat else n_chunks << 8, np.uint32),
+        "directory": np.zeros(n_classes * chunks, np.uint32),
+        "free": np.arange(n_chunks, dtype=np.uint32)[::-1].copy(),
+        "free_count": np.array([n_chunks], np.uint64),
+        "length": np.zeros(n_classes, np.uint64),
+        "class_bound": classes.bound,
+        "bound_of": np.zeros(entries if tree else 1),
+        "tree": np.zeros(2 << max(0, n - 1).bit_length() if tree else 2),
+    }
+    if c.codes is not None:
+        assert c.code_rate is not None
+        real = np.flatnonzero(t.hop != NULL)
+        rate = known["rate"]
+        clamped = np.concatenate([np.zeros(0, np.bool_), *(c.code_rate[t.hop[row]][1] for row in real)])
+        table = np.zeros((len(rate), 4), np.uint64)
+        listed = np.array([classes.of(r) for r in rate.tolist()], np.int64).reshape(-1)
+        table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
+        table[:, 1] = known["accept"][1::2]
+        table[:, 2] = np.where(listed < 0, int(kl.NEVER), listed)
+        return arrays | {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
+    several = known["setup"].any_several
+    return arrays | {
+        "short": np.zeros(entries, np.int64),
+        "shift": np.zeros(entries, np.int64),
+        "code": np.zeros(entries, np.int32),
+        "several": np.zeros(3 * entries if several else 1, np.int64),
+        "left": np.zeros(entries >> 3 if charged else 0, np.uint64),
+    }
