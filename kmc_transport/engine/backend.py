@@ -130,9 +130,9 @@ class HopLog(NamedTuple):
     def drawn_parts(self, random: np.random.Generator) -> FloatArray:
         """(n,) part of the sample interval that is over; of null events drawn."""
         part = self.when.copy()
-        for sample, n in enumerate(self.attempts):
-            own = self.sample == sample
-            part[own] = np.sort(random.random(int(n)))[part[own].astype(np.int64)]
+        first = np.searchsorted(self.sample, np.arange(len(self.attempts) + 1))
+        for n, begin, end in zip(self.attempts, first, first[1:], strict=False):
+            part[begin:end] = np.sort(random.random(int(n)))[part[begin:end].astype(np.int64)]
         return part
 
 

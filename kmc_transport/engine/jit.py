@@ -35,7 +35,7 @@ PLAIN = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009
 """Whether the kernels run as plain Python."""
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-"""No fastmath: the plain-Python twin must give the same bits."""
+"""No fastmath: the reference in plain Python must give the same bits."""
 
 
 UNCOUNTED: dict[str, Any] = {"_nrt": False}

@@ -1,4 +1,4 @@
-"""From the rate catalog to the frozen arrays that the kernels (and their twin) read.
+"""From the rate catalog to the frozen arrays that engines read.
 
 A *type* is a (species, basis site) pair that a carrier can be in. Each type has ``width`` *rows*, one for each
 slot of its alias table: its hops first, then a null slot (nothing happens) and padding. A carrier knows the
