@@ -76,9 +76,13 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     flat = n_classes * room <= FLAT_POOL
     chunks = 0 if flat else (room >> 8) + 1
     n_chunks = 0 if flat else chunks + n_classes + 1
+    scheme = np.zeros(7, np.int64)
+    scheme[kl.MARGIN], scheme[kl.TOP_EXPONENT] = margin(c), classes.top_exponent
+    scheme[kl.CHUNKS], scheme[kl.ROOM] = chunks, room
+    scheme[kl.FASTEST], scheme[kl.SLOWEST] = n_classes, -1  # none is used yet
     basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
     arrays: dict[str, Any] = {
-        "scheme": np.array([margin(c), classes.top_exponent, chunks, 0, room, n_classes, -1], np.int64),
+        "scheme": scheme,
         "carrier_at": np.full(lattice.halo.n_places, shared.ABSENT, np.uint32),
         "basis": basis.astype(np.uint64).reshape(-1),
         "group_span": np.array(span, np.uint64),
