@@ -23,7 +23,7 @@ from kmc_transport.engine.plain.backend import Plain
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
-from tests.reference import InteractingReference, Reference, make_reference
+from tests.reference.engine import InteractingReference, Reference, make_reference
 from tests.reference.interacting_models import nearest_pairs, with_interactions, with_rule
 from tests.reference.networks import KT0, T0, lattice_gas
 

@@ -10,7 +10,7 @@ from kmc_transport.engine.choice import make_backend
 from kmc_transport.engine.plain import backend as plain
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
-from tests.reference import Xoshiro, make_reference
+from tests.reference.engine import Xoshiro, make_reference
 from tests.reference.networks import T0, lattice_gas, make_model
 
 ALGORITHMS = ("null_event", "rejection_free")

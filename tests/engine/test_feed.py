@@ -11,7 +11,7 @@ import pytest
 from kmc_transport.engine import Replica, pace
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import TICKS, HopChunk
-from tests.reference import make_reference
+from tests.reference.engine import make_reference
 from tests.reference.interacting_models import random_model
 from tests.reference.networks import KT0, lattice_gas
 

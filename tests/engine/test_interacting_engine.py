@@ -20,7 +20,7 @@ from kmc_transport.records import ExitReason
 from kmc_transport.rules import BarrierRule, register_rule
 from kmc_transport.rules.base import Activation, as_arrays, parameter
 from tests.input.interacting import chain as chain_input
-from tests.reference import make_reference
+from tests.reference.engine import make_reference
 from tests.reference.interacting_models import (
     coulomb,
     nearest_pairs,

@@ -15,7 +15,7 @@ from kmc_transport.engine.tables import NULL
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
-from tests.reference import make_reference
+from tests.reference.engine import make_reference
 from tests.reference.interacting_models import nearest_pairs, random_model, with_interactions, with_rule
 from tests.reference.networks import KT0, T0, lattice_gas
 from tests.reference.rates import log_rate
