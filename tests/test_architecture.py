@@ -206,9 +206,6 @@ LONGEST = 500
 """Lines of a module. Long kernels stay whole: what is compiled together is read together."""
 KERNELS = {"engine/plain/kernels.py", "engine/interacting/kernels_listed.py"}
 STILL_TOO_LONG = {
-    "engine/interacting/backend.py",
-    "engine/plain/compiled.py",
-    "engine/replica.py",
     "runs/point.py",
     "runs/processes.py",
 }
