@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError, Problem, StoreError
 from ..input import load_model
@@ -22,30 +21,9 @@ from ..model.model import Model
 from ..rates import RateCatalog, build_catalog
 from ..records import ExitReason
 from ..seeds import draw_root
-from ..store import (
-    Failure,
-    Frame,
-    OutputState,
-    Pack,
-    PointRecord,
-    PointStore,
-    Provenance,
-    Shard,
-    begin_run,
-    check_output,
-    condition,
-    lock_output,
-    owner_mark,
-    points_folder,
-    refuse_to_lose,
-    start_over,
-    update_results,
-    write_frame,
-    write_plan,
-    write_progress,
-)
+from ..store import Failure, Pack, PointRecord, PointStore, Shard, write_progress
 from . import rounds
-from .grid import GridPoint, grid_points, model_identity, of_shard, plan_of
+from .grid import GridPoint, grid_points, model_identity, of_shard
 from .job import CHECKPOINT, Job, Outcome
 from .pools import (
     AutoPool,
@@ -56,15 +34,14 @@ from .pools import (
     processors,
     warm_up,
 )
+from .runfolder import RunFolder
 from .schedule import Progress, Tracker, run_points
-from .table import barrier_error_factor, found, rebuild, table_of
+from .table import found, table_of
 
 if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Progress", "Shard", "grid_points", "model_identity", "run"]
-
-FloatArray = npt.NDArray[np.float64]
 
 TELL_EVERY = 1.0
 """Seconds between two notes of how far a run is."""
@@ -123,45 +100,26 @@ def run(
             _refuse_rounds_of_shard(part)
             if output is None:  # rounds go on from states on disk
                 output = stack.enter_context(TemporaryDirectory(prefix="kmc_transport-")) + "/table.h5"
-        store, root, factor = None, model.sampling.seed, barrier_error_factor(model)
+        folder = None
         if output is not None:
-            path = Path(output)
-            stack.enter_context(lock_output(path, part))
-            if overwrite:
-                _refuse_overwriting_shard(part)
-                start_over(path)
-            earlier = check_output(path, model_identity(model))
-            _refuse_other_sampling(path, earlier, model)
-            root = earlier.seed if root is None else root
-            root = draw_root() if root is None else root
-            provenance = Provenance(
-                identity=model_identity(model),
-                input_text=model.source.text,
-                seed=root,
-                input_path=model.source.path,
-                command=command,
-                files=dict(model.source.files),
+            opened = RunFolder.opened(
+                model, Path(output), catalogs, part, overwrite=overwrite, command=command
             )
-            if earlier.has_result:
-                there = PointStore(points_folder(path), owner_mark(provenance))
-                refuse_to_lose(path, there, _conditions(grid_points(model, root)))
-            root = begin_run(path, provenance).seed  # another shard may have been quicker
-            provenance = replace(provenance, seed=root)
-            write_frame(path, Frame.of_model(model), provenance, factor, catalogs)
-            store = PointStore(points_folder(path), owner_mark(provenance))
+            folder = stack.enter_context(opened)
+        root = model.sampling.seed if folder is None else folder.provenance.seed
         root = draw_root() if root is None else root
         points = grid_points(model, root)
-        if output is not None:
-            write_plan(path, plan_of(points))
-        own = of_shard(points, part)
-        job = Job(
+        job = Job(model=model, root=root, checkpoint=checkpoint)
+        if folder is not None:
+            folder.plan(points)
+            job = replace(job, folder=folder.store.folder.resolve(), owner=folder.store.owner)
+        work = _Work(
             model=model,
-            root=root,
-            folder=None if store is None else store.folder.resolve(),
-            owner=_owner(store),
-            checkpoint=checkpoint,
+            job=job,
+            points=of_shard(points, part),
+            store=None if folder is None else folder.store,
+            notes=_Notes(output, part, on_progress),
         )
-        work = _Work(model=model, job=job, points=own, store=store, notes=_Notes(output, part, on_progress))
         try:
             work.find_kept({p.key for p in points})
             if work.missing or work.unfinished:
@@ -169,48 +127,15 @@ def run(
                 stack.callback(pool.close)
                 work.run(pool)
         except BaseException:
-            if (
-                store is not None and part is None
-            ):  # whatever ends the run, the file holds all finished points
+            if folder is not None:  # whatever ends the run, the file holds all finished points
                 with contextlib.suppress(Exception):
-                    update_results(
-                        path,
-                        work.table(factor),
-                        store,
-                        provenance=provenance,
-                        catalogs=catalogs,
-                        unfinished=True,
-                    )
+                    folder.leave(work.table())
             raise
-        dataset = work.table(factor)
-        if store is not None and part is None:
-            update_results(path, dataset, store, provenance=provenance, catalogs=catalogs)
-        elif store is not None and {p.key for p in points} <= set(store.keys()):  # this was the last shard
-            dataset, _ = rebuild(path)
+        dataset = work.table()
+        if folder is not None:
+            dataset = folder.finish(dataset, points)
         work.notes.tell(work.tracker, finished=True)
         return dataset.assign_attrs(seed=str(root))
-
-
-def _conditions(points: Sequence[GridPoint]) -> set[tuple[float, ...]]:
-    """What the rows of these points are called; a point at zero field serves every direction."""
-    return {condition(p.temperature, p.field * 1e10) for p in points}
-
-
-def _refuse_other_sampling(path: Path, earlier: OutputState, model: Model) -> None:
-    """Without its folder of points a result file cannot tell what the points of another accuracy would replace."""
-    if earlier.result is None or earlier.run is not None or earlier.result.input_text == model.source.text:
-        return
-    raise StoreError(
-        Problem(
-            "holds results of another wording of this input, and their folder of points is gone",
-            file=str(path),
-            remedy="put the folder back, choose another -o, or start over with --overwrite",
-        )
-    )
-
-
-def _owner(store: PointStore | None) -> str:
-    return "" if store is None else store.owner
 
 
 def _checked_shard(shard: Shard | tuple[int, int] | None, output: object) -> Shard | None:
@@ -228,17 +153,6 @@ def _checked_shard(shard: Shard | tuple[int, int] | None, output: object) -> Sha
             )
         )
     return part
-
-
-def _refuse_overwriting_shard(part: Shard | None) -> None:
-    if part is not None:
-        raise InputError(
-            Problem(
-                "a shard cannot start over: it would delete the points of the other shards",
-                "--overwrite",
-                remedy="delete the result file and its .points folder, then start the shards",
-            )
-        )
 
 
 def _refuse_rounds_of_shard(part: Shard | None) -> None:
@@ -384,12 +298,12 @@ class _Work:
         limit = self.model.sampling.wall_time
         return limit is None or limit > float(found.content()["values/wall_time"])
 
-    def table(self, error_factor: FloatArray) -> xarray.Dataset:
+    def table(self) -> xarray.Dataset:
         """The points of this run, as they are on disk."""
         points: Iterable[PointRecord | Pack] = self.records.values()
         if self.store is not None:
             points = found(self.store, [p.key for p in self.points])
-        return table_of(self.model, points, failures=self.failures, error_factor=error_factor)
+        return table_of(self.model, points, failures=self.failures)
 
     def run(self, pool: Pool) -> None:
         if self.model.sampling.table_error is None:
