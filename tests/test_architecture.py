@@ -204,11 +204,7 @@ def test_records_are_built_by_name(tmp_path: Path) -> None:
 
 LONGEST = 500
 """Lines of a module. Long kernels stay whole: what is compiled together is read together."""
-KERNELS = {"engine/plain/kernels.py", "engine/interacting/kernels_listed.py"}
-STILL_TOO_LONG = {
-    "runs/point.py",
-    "runs/processes.py",
-}
+KERNELS = {"engine/interacting/kernels_listed.py"}
 
 
 def too_long(package: Path) -> set[str]:
@@ -217,6 +213,6 @@ def too_long(package: Path) -> set[str]:
 
 
 def test_modules_are_short(tmp_path: Path) -> None:
-    assert too_long(PACKAGE) - KERNELS <= STILL_TOO_LONG
+    assert too_long(PACKAGE) == KERNELS
     (tmp_path / "long.py").write_text("pass\n" * (LONGEST + 1))
     assert too_long(tmp_path) == {"long.py"}
