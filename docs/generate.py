@@ -223,6 +223,11 @@ API: list[tuple[str, str, list[str]]] = [
     ("", "kmc_transport.runs.merge", ["merge", "Merged"]),
     ("", "kmc_transport.runs.verify", ["verify", "Verification"]),
     ("", "kmc_transport.figures.results", ["plot_results"]),
+    (
+        "An engine",
+        "kmc_transport.engine.backend",
+        ["Backend", "Start", "Carriers", "Chunk", "HopLog", "Counts"],
+    ),
     ("One replica", "kmc_transport.engine", ["Replica", "Events"]),
     (
         "Equilibrium",

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from ..analysis import (
     Accuracy,
     Evaluation,
     LinearResponse,
-    System,
     accuracy,
     combined,
     evaluate,
@@ -28,13 +26,13 @@ from ..engine.pace import ShouldStop, Stopped, never
 from ..errors import Unconverged
 from ..model.islands import replicas_differ
 from ..model.model import Model
-from ..model.ways import Ways, find_ways
-from ..rates import RateCatalog, build_catalog
+from ..rates import build_catalog
 from ..records import Estimate, ExitReason, Tallies
 from ..seeds import replica_stream
+from .system import system_of
 from .watch import Watch, watched
 
-__all__ = ["PointProgress", "PointSimulation", "system_of"]
+__all__ = ["PointProgress", "PointSimulation"]
 
 HOPS_PER_SAMPLE = 2.0
 """Executed hops per carrier between two samples, to start with, so that what carriers remember shows."""
@@ -69,36 +67,6 @@ class PointProgress:
     relative_error: float | None
 
 
-def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
-    """What the estimators must know of a point."""
-    return _system(build_catalog(model, temperature=temperature, field=field))
-
-
-def _system(catalog: RateCatalog) -> System:
-    model, net = catalog.model, catalog.model.network
-    if model not in _WAYS:
-        _WAYS[model] = find_ways(model)
-    ways = _WAYS[model]
-    return System(
-        temperature=catalog.temperature,
-        field=catalog.field,
-        charge=np.array([c.charge for c in model.carriers], dtype=np.float64),
-        volume=model.volume,
-        hop_carrier=net.carrier,
-        hop_vector=model.site_vectors,
-        clamped=catalog.clamped,
-        direction=model.conditions.direction,
-        span=ways.span,
-        single_file=ways.single_file,
-        ordered=ways.ordered,
-        repeat=ways.repeat,
-    )
-
-
-_WAYS: WeakKeyDictionary[Model, Ways] = WeakKeyDictionary()
-"""What `find_ways` found; all points of a sweep share a model."""
-
-
 class PointSimulation:
     """Replicas of one point, run in rounds; the state between two chunks can be saved and taken up again.
 
@@ -119,7 +87,7 @@ class PointSimulation:
     ) -> None:
         self.model, self.sampling, self.linear = model, model.sampling, linear
         self.catalog = build_catalog(model, temperature=temperature, field=field)
-        self.system = _system(self.catalog)
+        self.system = system_of(self.catalog)
         self.replicas: list[Replica] = []
         self.watching = [Watch(self.catalog) for _ in range(self.sampling.replicas)]
         self.seconds = 0.0

@@ -17,7 +17,7 @@ from kmc_transport.exact import exact_values
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import Tallies
-from kmc_transport.runs.point import system_of
+from kmc_transport.runs.system import system_of
 from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
@@ -138,7 +138,10 @@ def run_replicas(
 
 
 def simulate(model: Model, field: float, algorithm: str, **how: Any) -> Evaluation:
-    return evaluate(system_of(model, T0, field * DIRECTION), run_replicas(model, field, algorithm, **how))
+    return evaluate(
+        system_of(build_catalog(model, temperature=T0, field=field * DIRECTION)),
+        run_replicas(model, field, algorithm, **how),
+    )
 
 
 def deviations(model: Model, field: float, evaluation: Evaluation) -> dict[str, float]:
@@ -213,7 +216,9 @@ def test_a_displacement_of_wrong_sign_is_caught(algorithm: str) -> None:
     with pytest.raises(RateError, match="loop rule"):  # the catalog sees it first
         build_catalog(backwards, temperature=T0, field=[FIELD, 0, 0])
     tallies = wrong_sign(model, algorithm)
-    evaluation = evaluate(system_of(model, T0, 2 * FIELD * DIRECTION), tallies)
+    evaluation = evaluate(
+        system_of(build_catalog(model, temperature=T0, field=2 * FIELD * DIRECTION)), tallies
+    )
     assert abs(deviations(model, 2 * FIELD, evaluation)["drift_velocity[0, 0]"]) > 20
 
 
