@@ -650,7 +650,11 @@ def class_lines(cls: type) -> list[str]:
         notes = field_notes(cls)
         rows = []
         for f in dataclasses.fields(cls):
-            default = "" if f.default is dataclasses.MISSING else f"`{f.default!r}`"
+            default = (
+                ""
+                if f.default is dataclasses.MISSING
+                else f"`{getattr(f.default, '__name__', repr(f.default))}`"
+            )
             rows.append([f"`{f.name}`", f"`{f.type}`", default, notes.get(f.name, "")])
         lines += ["", *table(["field", "type", "default", ""], rows)]
     rows = []

@@ -29,10 +29,10 @@ from ..model.model import Model
 from ..rates import build_catalog
 from ..records import Estimate, ExitReason, Tallies
 from ..seeds import replica_stream
-from .system import system_of
+from .system import system_of, system_of_catalog
 from .watch import Watch, watched
 
-__all__ = ["PointProgress", "PointSimulation"]
+__all__ = ["PointProgress", "PointSimulation", "system_of"]
 
 HOPS_PER_SAMPLE = 2.0
 """Executed hops per carrier between two samples, to start with, so that what carriers remember shows."""
@@ -87,7 +87,7 @@ class PointSimulation:
     ) -> None:
         self.model, self.sampling, self.linear = model, model.sampling, linear
         self.catalog = build_catalog(model, temperature=temperature, field=field)
-        self.system = system_of(self.catalog)
+        self.system = system_of_catalog(self.catalog)
         self.replicas: list[Replica] = []
         self.watching = [Watch(self.catalog) for _ in range(self.sampling.replicas)]
         self.seconds = 0.0

@@ -5,19 +5,25 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 
 from ..analysis import System
 from ..model.model import Model
 from ..model.ways import Ways, find_ways
-from ..rates import RateCatalog
+from ..rates import RateCatalog, build_catalog
 
-__all__ = ["system_of"]
+__all__ = ["system_of", "system_of_catalog"]
 
 _WAYS: WeakKeyDictionary[Model, Ways] = WeakKeyDictionary()
 """What `find_ways` found; all points of a sweep share a model."""
 
 
-def system_of(catalog: RateCatalog) -> System:
+def system_of(model: Model, temperature: float, field: npt.ArrayLike) -> System:
+    """What the estimators must know of a point at ``temperature`` (K) and ``field`` (3,) in V/Å."""
+    return system_of_catalog(build_catalog(model, temperature=temperature, field=field))
+
+
+def system_of_catalog(catalog: RateCatalog) -> System:
     """Charges, hop vectors and ways of a point's carriers."""
     model, net = catalog.model, catalog.model.network
     if model not in _WAYS:

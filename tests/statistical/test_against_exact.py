@@ -139,7 +139,7 @@ def run_replicas(
 
 def simulate(model: Model, field: float, algorithm: str, **how: Any) -> Evaluation:
     return evaluate(
-        system_of(build_catalog(model, temperature=T0, field=field * DIRECTION)),
+        system_of(model, T0, field * DIRECTION),
         run_replicas(model, field, algorithm, **how),
     )
 
@@ -216,9 +216,7 @@ def test_a_displacement_of_wrong_sign_is_caught(algorithm: str) -> None:
     with pytest.raises(RateError, match="loop rule"):  # the catalog sees it first
         build_catalog(backwards, temperature=T0, field=[FIELD, 0, 0])
     tallies = wrong_sign(model, algorithm)
-    evaluation = evaluate(
-        system_of(build_catalog(model, temperature=T0, field=2 * FIELD * DIRECTION)), tallies
-    )
+    evaluation = evaluate(system_of(model, T0, 2 * FIELD * DIRECTION), tallies)
     assert abs(deviations(model, 2 * FIELD, evaluation)["drift_velocity[0, 0]"]) > 20
 
 
