@@ -44,7 +44,7 @@ def results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
     )
     asked = [name for name in show or () if name in ON_REQUEST]
-    table = results_table(chosen).showing(name for name in show or () if name not in asked)
+    table = results_table(chosen).showing((name for name in show or () if name not in asked), ON_REQUEST)
     observed = observable_tables(chosen, asked)
     if unfinished:
         table = table.only(not row["converged"] for row in table.data)

@@ -359,14 +359,15 @@ def _kelvin_axis(ax: Axes, temperature: FloatArray) -> None:
 
 
 def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
-    """One temperature: colour tells the carrier; the zero-field value is a band across."""
+    """One temperature: colour and marker tell the carrier; the zero-field value is a band across."""
     nonzero = np.flatnonzero(cell.field > 0)
     zero = np.flatnonzero(cell.field == 0)
     x = cell.field[nonzero]
     handles, any_exact = [], False
     for c in range(len(cell.carriers)):
         color = PALETTE[c % len(PALETTE)]
-        handles.append(_swatch(color, cell.label(c)))
+        marker = MARKERS[c % len(MARKERS)]
+        handles.append(_proxy(marker=marker, color=color, label=cell.label(c)))
         any_exact |= _exact_line(ax, x, cell.mobility_exact[0, nonzero, c], color=color)
         _errorbars(
             ax,
@@ -375,7 +376,7 @@ def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
             cell.mobility_stderr[0, nonzero, c],
             cell.accurate[0, nonzero],
             color=color,
-            marker="o",
+            marker=marker,
             zorder=3,
         )
         if len(zero) and np.isfinite(cell.mobility[0, zero[0], c]):

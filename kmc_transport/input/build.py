@@ -111,7 +111,8 @@ def _build(
     groups = find_hops(sections.hops, carriers, finder, doc, base)
     whole = None not in sections.hops and len(doc.problems) == before
     _note_classes(groups, doc)
-    if sections.site_energies is None or not groups:
+    reconciled_badly = sections.reconcile is None and (doc.data or {}).get("reconcile") is not None
+    if sections.site_energies is None or reconciled_badly or not groups:
         return None
     energies = given_energies(sections.site_energies, carriers, structure, doc)
     groups, energies, hints = reconcile(sections.reconcile, groups, energies, carriers, structure, doc)

@@ -121,7 +121,7 @@ def reconcile(
         if asked is None:
             hints[index] = (
                 f", or let the barriers be adjusted:  reconcile: {{within: {_round_up(abs(worst.change))} meV}}  would "
-                f"change {len(changes)} numbers, most {worst}"
+                f"change {len(changes)} numbers, the largest: {worst}"
             )
             continue
         told = _told(loop, entries, labels)

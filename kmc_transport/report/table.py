@@ -122,8 +122,10 @@ class Table(Generic[R]):
         cells = [[cell(c, row) for c in self.shown] for row in self.rows]
         return cells, [f"[{n}] {why}" for why, n in reasons.items()]
 
-    def showing(self, names: Iterable[str]) -> Table[R]:
+    def showing(self, names: Iterable[str], others: Iterable[str] = ()) -> Table[R]:
         """The same with more of its columns in the text, by key; ``all`` for every one.
+
+        others : what may be asked for beside columns, for the message.
 
         Raises InputError for one that there is not.
         """
@@ -133,7 +135,7 @@ class Table(Generic[R]):
                 "there is no such column",
                 key="--show",
                 value=unknown[0],
-                allowed=", ".join(dict.fromkeys(["all", *keys])),
+                allowed=", ".join(dict.fromkeys(["all", *others, *keys])),
             )
         more = [replace(c, shown=c.shown or bool(c.key and wanted & {"all", c.key})) for c in self.columns]
         return replace(self, columns=more)

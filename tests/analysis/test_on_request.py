@@ -181,6 +181,9 @@ def test_same_numbers_for_all_workers(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = json.loads(capsys.readouterr().out)["observed"]["share of the time on a kind of site"]
     assert [row["occupation"] for row in shown] == one["occupation"].values.reshape(-1).tolist()
     assert [row["site_kind"] for row in shown[:2]] == ["A", "B"]
+    with pytest.raises(SystemExit):
+        main(["results", str(tmp_path / "two.h5"), "--show", "residense"])
+    assert "residence_time" in capsys.readouterr().err  # among what may be asked for
     text = "\n".join(line for t in observable_tables(one, ON_REQUEST) for line in table_lines(t, 200))
     assert "barrier" in text
     with pytest.raises(InputError, match=r"sampling\.observe"):

@@ -115,6 +115,18 @@ def test_one_temperature_is_drawn_against_the_field() -> None:
     assert "zero field (Einstein)" in legend(mobility)
 
 
+def test_both_panels_mark_a_carrier_alike() -> None:
+    data = dataset([300], [0, 1e6, 1e7, 1e8], charges=(1, -1), exact=False)
+    marks = []
+    for ax in panels(plot_results(data)):
+        drawn = [c[0].get_marker() for c in ax.containers]
+        legend_marks = [h.get_marker() for h in ax.get_legend().legend_handles[:2]]
+        assert drawn == legend_marks
+        assert len(set(drawn)) == 2
+        marks.append(drawn)
+    assert marks[0] == marks[1]
+
+
 def test_one_field_is_drawn_against_temperature() -> None:
     mobility, velocity = panels(plot_results(dataset(TEMPERATURES, [1e7])))
     assert "1000" in mobility.get_xlabel()

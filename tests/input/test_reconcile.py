@@ -96,6 +96,12 @@ def test_beyond_the_tolerance_the_worst_loop_is_named() -> None:
     assert all(name in problem.message for name in ("p:A-B#1", "p:B-C#1", "p:C-A#1"))
 
 
+def test_a_wrong_tolerance_is_the_only_problem() -> None:
+    with pytest.raises(InputError, match="negative") as refused:
+        load_model_text(text(MISSES, reconcile={"within": "-3 meV"}))
+    assert [p.key for p in refused.value.problems] == ["reconcile.within"]
+
+
 def test_two_links_of_one_pair_of_sites() -> None:
     """As beta-Ga2O3's, with 29 and 42 meV between the same two sites."""
     hops = [pair("AB", 0.300, 0.271), {**pair("BA", 0.442, 0.400), "distance": 6.0}, pair("BC", 0.3, 0.3)]
