@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import codecs
 import contextlib
@@ -96,6 +97,7 @@ def quit_on_interrupt() -> None:
     """Let Ctrl-C end the program at once, also while it imports libraries that turn it into errors of their own."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _quit)
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # runs last: the work is done by then
 
 
 def interruptible() -> None:

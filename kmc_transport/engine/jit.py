@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.caching import IndexDataCacheFile
 from numba.extending import intrinsic
 
 __all__ = [
@@ -56,9 +58,24 @@ def jit(function: F, **more: Any) -> F:
         if not PLAIN:
             file = compiled._cache._cache_file
             file._version = (file._version, _sources())
+            file.__class__ = _KernelFiles
     except (AttributeError, RuntimeError):
         return numba.njit(**OPTIONS, **more)(function)
     return compiled
+
+
+class _KernelFiles(IndexDataCacheFile):
+    """Machine code on disk, in a file named by its signature.
+
+    numba numbers the files: of two processes that compile a kernel for two signatures at once, one then finds the other
+    one's machine code under its own signature.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        digest = int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big")
+        name = self._data_name(digest)
+        self._save_data(name, data)
+        self._save_index(self._load_index() | {key: name})
 
 
 def jit_plain(function: F) -> F:
@@ -146,6 +163,7 @@ RULE_ARGUMENTS = 4
 
 _PLAIN_RULES: list[Callable[..., Any]] = []
 _COMPILED_RULES: dict[Callable[..., Any], Any] = {}
+_one_at_a_time = threading.Lock()
 
 
 def rule_address(scalar: Callable[..., tuple[float, bool]]) -> int:
@@ -157,6 +175,11 @@ def rule_address(scalar: Callable[..., tuple[float, bool]]) -> int:
         if scalar not in _PLAIN_RULES:
             _PLAIN_RULES.append(scalar)
         return _PLAIN_RULES.index(scalar)
+    with _one_at_a_time:  # of two threads' results one would be freed, whose address is in use
+        return _compiled_rule(scalar)
+
+
+def _compiled_rule(scalar: Callable[..., tuple[float, bool]]) -> int:
     if scalar not in _COMPILED_RULES:
         inner = numba.njit(**OPTIONS)(scalar)
         double = types.float64

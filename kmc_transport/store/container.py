@@ -10,6 +10,7 @@ of bytes. Attributed variables, one dataset each, take some ten times as long; t
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -201,6 +202,9 @@ _frames: dict[tuple[str, tuple[tuple[str, int], ...]], list[bytes | _Place]] = {
 """What is in a file, in its order, by kind and lengths of the packs: the library's own bytes, and the packs."""
 
 
+_numbers = itertools.count()
+
+
 def _frame(
     image: bytes, packs: Mapping[str, bytes], places: Mapping[str, int | None]
 ) -> list[bytes | _Place]:
@@ -223,7 +227,8 @@ def _image(kind: str, packs: Mapping[str, bytes]) -> tuple[bytes, dict[str, int 
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)  # checksums of the file's own structure
     access.set_fapl_core(2**16, False)
-    file = h5f.create(b"container", h5f.ACC_TRUNC, h5p.create(h5p.FILE_CREATE), access)
+    # the library takes two files in memory with one name for the same file
+    file = h5f.create(b"container %d" % next(_numbers), h5f.ACC_TRUNC, h5p.create(h5p.FILE_CREATE), access)
     places: dict[str, int | None] = {}
     try:
         text = h5t.C_S1.copy()

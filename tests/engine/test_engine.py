@@ -440,6 +440,31 @@ def test_cache_of_another_version_is_not_read() -> None:
     assert compiled(3) == 6
 
 
+def test_processes_that_compile_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For two signatures, both from an empty index: none finds the machine code of the other one."""
+    from kmc_transport.engine.jit import PLAIN, jit
+
+    if PLAIN:
+        pytest.skip("nothing is compiled")
+
+    def half(x: float) -> float:
+        return x / 2
+
+    first, second, third = jit(half), jit(half), jit(half)
+    files = [c._cache._cache_file for c in (first, second)]  # type: ignore[attr-defined]
+    for file in files:  # neither sees what the other one saves
+        monkeypatch.setattr(file, "_load_index", dict)
+    assert first(np.ones(3)).tolist() == [0.5] * 3
+    assert second(3) == 1.5
+    index = third._cache._cache_file._load_index()  # type: ignore[attr-defined]
+    names = set(index.values())
+    saved = {p.name for p in Path(files[0]._cache_path).glob(f"*{half.__qualname__.split('.')[-1]}*.nbc")}
+    assert len(saved) >= 2
+    assert names < saved
+    assert third(4) == 2.0
+    assert third(np.ones(2)).tolist() == [0.5, 0.5]
+
+
 def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 

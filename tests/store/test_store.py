@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -182,6 +183,18 @@ def test_container_refuses_what_it_cannot_keep(tmp_path: Path) -> None:
         with pytest.raises(TypeError):
             write_container(tmp_path / "a.h5", "test", {"x": value})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_write_containers_of_new_shapes_at_once(tmp_path: Path) -> None:
+    """A point whose segment could not be saved was tried again, and the second time was lost."""
+
+    def write(thread: int) -> None:
+        for i in range(60):
+            write_container(tmp_path / f"{thread}.h5", "test", {"x": np.zeros(17 + 8 * i + 5000 * thread)})
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write, n) for n in range(4)]:
+            done.result()
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
