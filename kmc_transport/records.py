@@ -53,6 +53,7 @@ class Missing(enum.IntEnum):
     FEW_BATCHES = 7
     MEMORY = 8
     CONTRADICTION = 9
+    NO_CHARGE = 10
 
     @property
     def text(self) -> str:
@@ -71,6 +72,7 @@ _WHY = {
     Missing.FEW_BATCHES: "not enough time: too few batches for an error bar",
     Missing.MEMORY: "not enough time: the carriers' memory is longer than the longest block",
     Missing.CONTRADICTION: "the replicas contradict each other: all are too short",
+    Missing.NO_CHARGE: "the carrier has no charge",
 }
 
 

@@ -258,6 +258,7 @@ def _evaluate(
         blocks_t = blocks(squares_t, own_t, ~ordered).at_least(patience / lag, tallies.levels)
 
     charge, kt = system.charge, K_B * system.temperature
+    charges = float((number * charge**2).sum())
     weight = charge * np.sqrt(number)  # so that sum_ab w_a w_b D_ab = sum q q <XX>/2t
     names: list[str] = []
     shapes: list[tuple[int, ...]] = []
@@ -277,7 +278,7 @@ def _evaluate(
             "drift_velocity": drift,
             "tracer_diffusivity": d_t,
             "collective_diffusivity": d_c,
-            "charge_diffusivity": total / (number * charge**2).sum(),
+            "charge_diffusivity": total / charges if charges else np.full_like(total, np.nan),
         }
         with np.errstate(divide="ignore", invalid="ignore"):
             out["haven_ratio"] = np.where(moves, own_t / own_c, np.nan)

@@ -106,15 +106,17 @@ def _components(
     errors = {n: e.stderr for n, e in evaluation.estimates.items()} if errors is None else errors
     stderr = errors[name]
     diagonal = np.einsum("aii->ai", system.span) > 0
+    charged = system.charge != 0  # others have no mobility
     if name in ("drift_velocity", "mobility"):
         mobility = evaluation.estimates["mobility"]  # along the field, with its own error
         size = float(np.linalg.norm(system.field))
         unit = system.field / size
         factor = size * 1e10 if name == "drift_velocity" else 1.0
         value, stderr = mobility.value * factor, errors["mobility"] * factor
-        possible = np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12
+        possible = (np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12) & charged
     elif name == "mobility_einstein":
         possible = np.einsum("di,aij,dj->da", system.direction, system.span, system.direction) > 1e-12
+        possible &= charged
     elif name == "tracer_diffusivity":
         value, stderr, possible = np.einsum("aii->ai", value), np.einsum("aii->ai", stderr), diagonal
     elif name == "collective_diffusivity":

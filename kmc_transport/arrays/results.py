@@ -52,10 +52,21 @@ def _observed(
     )
 
 
-def _fitted(name: str, unit: str, long_name: str, meaning: str, *, error: bool = True) -> ArraySpec:
+def _fitted(
+    name: str,
+    unit: str,
+    long_name: str,
+    meaning: str,
+    *,
+    error: bool = True,
+    definition: str = "mu T = A exp(-E_a/kT)",
+) -> ArraySpec:
     more = {"has_stderr": error, "has_exact": error, "origin": "grid"}
-    definition, dims = "mu T = A exp(-E_a/kT)", ("direction", "carrier")
+    dims = ("direction", "carrier")
     return _array(name, "float", dims, unit, long_name, meaning, definition=definition, **more)
+
+
+_OF_D = "D* = D_0 exp(-E_D/kT)"
 
 
 ARRAYS: dict[str, ArraySpec] = registry_of(
@@ -414,6 +425,45 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "chi squared of the Arrhenius fit per degree of freedom",
         "About 1 for a straight line; well above it the plot is curved and the fit's errors are too small.",
         error=False,
+    ),
+    _fitted(
+        "diffusivity_activation_energy",
+        "eV",
+        "activation energy of the tracer diffusivity",
+        "Activation energy E_D of the tracer's D along the direction at zero field.",
+        definition=_OF_D,
+    ),
+    _fitted(
+        "diffusivity_prefactor",
+        "m2 s-1",
+        "prefactor of the tracer diffusivity",
+        "Prefactor D_0 of the tracer's D along the direction at zero field.",
+        definition=_OF_D,
+    ),
+    _fitted(
+        "diffusivity_covariance",
+        "eV",
+        "covariance of activation energy and ln prefactor of D",
+        "Covariance of E_D and ln D_0 in the fit.",
+        error=False,
+        definition=_OF_D,
+    ),
+    _array(
+        "diffusivity_inaccurate",
+        "int",
+        ("direction", "carrier"),
+        "1",
+        "points of the fit of D that are not as accurate as asked",
+        "As `arrhenius_inaccurate`.",
+        origin="grid",
+    ),
+    _fitted(
+        "diffusivity_chi2",
+        "1",
+        "chi squared of the fit of D per degree of freedom",
+        "As `arrhenius_chi2`.",
+        error=False,
+        definition=_OF_D,
     ),
 )
 """Arrays of the root group, by name."""

@@ -36,7 +36,7 @@ def results(
 ) -> None:
     """Show the table of a run, finished or not."""
     from ..arrays import ON_REQUEST
-    from ..report import arrhenius_table, observable_tables, print_tables, results_table, select_results
+    from ..report import arrhenius_tables, observable_tables, print_tables, results_table, select_results
     from ..runs.table import load_table
 
     dataset = load_table(run, on_damaged=say_damaged)
@@ -52,18 +52,18 @@ def results(
         for one in observed or [table]:
             print_csv(one.data)
         return
-    fit = arrhenius_table(dataset)
+    fits = arrhenius_tables(dataset)
     if as_json:
         print_json(
             {
                 "results": table.data,
-                "arrhenius": [] if fit is None else fit.data,
+                "arrhenius": [row for fit in fits for row in fit.data],
                 "observed": {one.title: one.data for one in observed},
                 "notes": table.notes,
             }
         )
         return
-    print_tables(table, *([] if fit is None or unfinished else [fit]), *observed)
+    print_tables(table, *([] if unfinished else fits), *observed)
 
 
 def status(run: Run, as_json: Json = False) -> None:

@@ -33,7 +33,7 @@ class Sensitivity:
 
     temperature : K. field : (3,) V/Å. direction : (3,) unit vector.
     observable : ``mobility`` (v/E along the direction) or, without field, ``mobility_einstein``.
-    mobility : (S,) its value, Å²/(V s).
+    mobility : (S,) its value, Å²/(V s). Of a carrier without charge all numbers are those of its D, Å²/s.
     share : (S, C) d ln|mobility| / d ln(rates of the class), both directions of its hops together. The shares
         of a species add up to 1 (all rates scaled by one factor scale the mobility by it), unless hops are
         clamped by the field: those do not answer to their barrier and count 0.
@@ -112,8 +112,11 @@ def sensitivity(
 
     def of(answer: ExactTransport) -> FloatArray:
         if answer.mobility is None:
-            return np.einsum("i,aij,j->a", axis, answer.mobility_einstein, axis)
-        return answer.mobility @ axis
+            found = np.einsum("i,aij,j->a", axis, answer.mobility_einstein, axis)
+        else:
+            found = answer.mobility @ axis
+        own = np.einsum("i,aiaj,j->a", axis, answer.collective_diffusivity, axis)
+        return np.where(answer.charge == 0, own, found)
 
     undisturbed = solved(np.zeros(len(hop_class)))
     value = of(undisturbed)

@@ -85,15 +85,18 @@ class ExactTransport:
 
     @property
     def charge_diffusivity(self) -> FloatArray:
-        """(3, 3) D_sigma = sum_ab q_a q_b sqrt(N_a N_b) D_ab / sum_a N_a q_a², Å²/s."""
+        """(3, 3) D_sigma = sum_ab q_a q_b sqrt(N_a N_b) D_ab / sum_a N_a q_a², Å²/s; NaN without charges."""
         weight = self.charge * np.sqrt(self.number)
-        return np.einsum("a,aibj,b->ij", weight, self.collective_diffusivity, weight) / (weight @ weight)
+        summed = np.einsum("a,aibj,b->ij", weight, self.collective_diffusivity, weight)
+        return summed / (weight @ weight) if weight.any() else np.full((3, 3), np.nan)
 
     def conductivity(self, volume: float | None) -> FloatArray | None:
         """(3, 3) S/m: sum_ab q_a q_b <X_a X_b>/(2 kT V t), without field (Kubo); None without a volume (Å³)."""
         if volume is None:
             return None
         charges = float(np.sum(self.number * self.charge**2))
+        if not charges:
+            return np.zeros((3, 3))
         return self.charge_diffusivity * (charges / (K_B * self.temperature * volume) * E_CHARGE / ANGSTROM)
 
 

@@ -66,6 +66,8 @@ class _Cell:
     mobility_exact: FloatArray
     accurate: npt.NDArray[np.bool_]
     """(temperature, field) whether the point is as accurate as asked."""
+    neutral: bool = False
+    """Whether no carrier has a charge: the numbers are then the tracer's diffusivity (cm²/s), not mobilities."""
 
     @property
     def has_numbers(self) -> bool:
@@ -104,6 +106,8 @@ def plot_results(
 ) -> Figure:
     """Mobility against temperature beside drift velocity against field, one row per direction of the field.
 
+    Of carriers without charge, where there are no others: the tracer's diffusivity against temperature.
+
     Markers are simulated values with one standard error, lines the exact answer where there is one. With one
     temperature the mobility is drawn against the field; with one field the drift velocity against the
     temperature; with none but zero field there is only the mobility. Negative values are drawn as magnitudes
@@ -129,7 +133,7 @@ def plot_results(
     cells = [_cell(dataset, d, names) for d in picked]
     if not any(c.has_numbers for c in cells):
         raise StoreError("holds no mobility to draw yet", remedy="run the input to its end first")
-    n_panels = 2 if (cells[0].field > 0).any() else 1
+    n_panels = 2 if (cells[0].field > 0).any() and not cells[0].neutral else 1
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.4 * n_panels + 0.4, 3.8 * len(cells)), layout="constrained")
         axes = figure.subplots(len(cells), n_panels, squeeze=False)
@@ -192,13 +196,21 @@ def _labels(dataset: xarray.Dataset, dim: str, wanted: Sequence[str] | None) -> 
 
 
 def _cell(dataset: xarray.Dataset, direction: str, carriers: tuple[str, ...]) -> _Cell:
-    """One direction; at zero field the Einstein mobility takes the place of v/E."""
+    """One direction; at zero field the Einstein mobility takes the place of v/E, without any charge the tracer's D."""
     order = np.argsort(dataset["temperature"].values)
     d = [str(v) for v in dataset["direction"].values].index(direction)
     c = [[str(v) for v in dataset["carrier"].values].index(name) for name in carriers]
     field = np.asarray(dataset["field"].values, float)
 
+    neutral = not np.any(dataset["carrier_charge"].values[c])
+
     def take(suffix: str) -> FloatArray:
+        if neutral and f"tracer_diffusivity{suffix}" in dataset:
+            unit = dataset["direction_vector"].values[d]
+            unit = np.abs(unit) if suffix == "_stderr" else unit
+            array = dataset[f"tracer_diffusivity{suffix}"]
+            tensor = array.transpose("temperature", "field", "direction", "carrier", "axis", "axis_2").values
+            return np.einsum("i,tfaij,j->tfa", unit, tensor[order][:, :, d][:, :, c], unit) * _CM2
         parts = []
         for name in ("mobility" + suffix, "mobility_einstein" + suffix):
             if name in dataset:
@@ -220,6 +232,7 @@ def _cell(dataset: xarray.Dataset, direction: str, carriers: tuple[str, ...]) ->
         mobility_stderr=take("_stderr"),
         mobility_exact=take("_exact"),
         accurate=dataset["converged"].transpose("temperature", "field", "direction").values[order][:, :, d],
+        neutral=neutral,
     )
 
 
@@ -285,7 +298,8 @@ def _power(value: float) -> str:
 
 def _draw_mobility(ax: Axes, cell: _Cell) -> None:
     ax.set_yscale("log", nonpositive="clip")
-    ax.set_ylabel(r"mobility  $|\mu|$  (cm$^2$ V$^{-1}$ s$^{-1}$)")
+    mobility = r"mobility  $|\mu|$  (cm$^2$ V$^{-1}$ s$^{-1}$)"
+    ax.set_ylabel(r"diffusivity  $D^*$  (cm$^2$ s$^{-1}$)" if cell.neutral else mobility)
     if len(cell.temperature) == 1 and (cell.field > 0).any() and len(cell.field) > 1:
         _mobility_against_field(ax, cell)
     else:
@@ -330,7 +344,8 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
     handles = [_swatch(PALETTE[c % len(PALETTE)], cell.label(c)) for c in range(len(cell.carriers))]
     for i, f in enumerate(drawn):
         zero = cell.field[f] == 0
-        label = "zero field (Einstein)" if zero else f"$E$ = {_power(cell.field[f])} V/m"
+        how = "no field" if cell.neutral else "zero field (Einstein)"
+        label = how if zero else f"$E$ = {_power(cell.field[f])} V/m"
         face = "0.35" if zero else "none"
         handles.append(_proxy(marker=MARKERS[i], markerfacecolor=face, markersize=_size(i), label=label))
     if any_exact:

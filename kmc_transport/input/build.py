@@ -132,8 +132,9 @@ def _build(
         sections, structure, supercell, carriers, network, doc, available_memory()
     ):
         return None
+    sampling = None if sections.sampling is None else build_sampling(sections.sampling, carriers, doc)
     parts = build_interacting(sections, simulated, network, carriers, finder, supercell, doc)
-    if doc.problems or sections.whole is None or supercell is None or conditions is None:
+    if doc.problems or sections.whole is None or supercell is None or conditions is None or sampling is None:
         return None
     return Model(
         title=sections.title,
@@ -145,7 +146,7 @@ def _build(
         hop_classes=tuple(c.hop_class for c in simulated),
         network=network,
         conditions=conditions,
-        sampling=build_sampling(sections.sampling),
+        sampling=sampling,
         source=InputSource(doc.path, doc.text, tuple(used.items())),
         candidates=tuple(c.hop_class for c in classes if not c.saddle.use),
         notes=(*sections.notes, *doc.notes),
@@ -165,10 +166,10 @@ def _check_carriers(given: Mapping[str, CarrierInput], structure: Structure | No
     ok = True
     for name, carrier in given.items():
         path: KeyPath = ("carriers", name)
-        if carrier.charge == 0:
+        if carrier.charge == 0 and carrier.site_dipoles is not None:
             doc.add(
-                (*path, "charge"), "a carrier without charge has no mobility in a field", value=0,
-                allowed="any number but 0, in e", remedy="give the charge that the carrier transports"
+                (*path, "site_dipoles"), "a carrier without charge has no charge centre that a dipole could move",
+                remedy="remove 'site_dipoles', or give the charge that the carrier transports"
             )  # fmt: skip
         if (carrier.count is None) == (carrier.fraction is None):
             both = carrier.count is not None

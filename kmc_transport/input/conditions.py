@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from pydantic_core import PydanticCustomError
 
-from ..model.model import Conditions, Sampling, Structure, frozen_array
+from ..model.model import Carrier, Conditions, Sampling, Structure, frozen_array
 from .document import Document, KeyPath
 from .schema.conditions import (
     ConditionsInput,
@@ -22,6 +24,8 @@ MAX_POINTS = 1_000_000
 """Temperatures times fields times directions."""
 NO_FIELD = 1e-100
 """V/m; what is weaker is no field: its square is no number any more."""
+OF_CHARGES = ("mobility", "drift_velocity", "charge_diffusivity")
+"""Targets that are zero where no carrier has a charge."""
 
 
 def build_conditions(given: ConditionsInput, structure: Structure | None, doc: Document) -> Conditions | None:
@@ -125,15 +129,27 @@ def _within_periodic(unit: np.ndarray, structure: Structure) -> bool:
     return bool(np.linalg.norm(unit - basis @ (basis.T @ unit)) < 1e-6)
 
 
-def build_sampling(given: SamplingInput) -> Sampling:
-    """Sampling goals; 1 % relative error when the input names no goal."""
+def build_sampling(given: SamplingInput, carriers: Sequence[Carrier], doc: Document) -> Sampling:
+    """Sampling goals; 1 % relative error when the input names no goal, of D where no carrier has a charge."""
+    target = given.target
+    if all(c.charge == 0 for c in carriers):
+        if "target" not in given.model_fields_set:
+            target = "tracer_diffusivity"
+        elif target in OF_CHARGES:
+            doc.add(
+                ("sampling", "target"),
+                "no carrier has a charge, so that a field moves none and this target is zero",
+                value=target,
+                allowed="tracer_diffusivity, collective_diffusivity",
+                remedy="target: tracer_diffusivity, which is the default without charges",
+            )
     relative = given.relative_error
     if relative is None and given.table_error is not None:
         relative = min(1.0, 4 * given.table_error)
     elif relative is None and given.absolute_error is None and given.events is None and given.time is None:
         relative = 0.01
     return Sampling(
-        target=given.target,
+        target=target,
         relative_error=relative,
         absolute_error=given.absolute_error,
         events=given.events,

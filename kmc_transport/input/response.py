@@ -113,7 +113,7 @@ class Centres:
     def vector(self, carrier: int, bond: Bond) -> FloatArray:
         """(3,) displacement of the charge centre, Å."""
         way = self.finder.vector(bond)
-        if self.dipoles is None:
+        if self.dipoles is None or not self.charges[carrier]:
             return way
         own = self.dipoles[carrier]
         return np.asarray(way + (own[bond[1]] - own[bond[0]]) / self.charges[carrier])
@@ -147,6 +147,9 @@ def saddle_dipole(
         doc.add(path, f"{title} has both 'saddle' and 'field_response'", remedy="leave 'saddle' out")
         return None, []
     finder, charge, first = centres.finder, centres.charges[carrier], bonds.forward[0]
+    if not charge:
+        _refuse_neutral(title, path, doc)
+        return None, []
     vector, log = centres.vector(carrier, first), list(response.log)
     half = charge * vector / 2
     dipole = response_dipole(bonds, carrier, response, centres, title, path, doc)
@@ -189,6 +192,14 @@ def saddle_dipole(
             "that of another hop of the class, or of the reverse one, say so with 'hop'"
         )
     return _plain(allowed), log
+
+
+def _refuse_neutral(title: str, path: KeyPath, doc: Document) -> None:
+    doc.add(
+        path,
+        f"the carrier of {title} has no charge: the field does no work on it, and its hops take no dipole",
+        remedy="remove this key, or give the carrier its charge",
+    )
 
 
 def response_dipole(
@@ -255,6 +266,9 @@ def classical_dipole(
     if given is None:
         return None
     charge = centres.charges[carrier]
+    if not charge:
+        _refuse_neutral(title, path, doc)
+        return None
     if not isinstance(given.d_ma, list):
         if given.hop is not None:
             doc.add(

@@ -118,7 +118,7 @@ class Carrier:
     """A species of carrier: an ion, a vacancy or a polaron.
 
     ``sites`` are the labels of the sites it may occupy; ``count`` is its number in the supercell, resolved
-    from ``count`` or ``fraction`` of the input; ``charge`` is the transported charge in e.
+    from ``count`` or ``fraction`` of the input; ``charge`` is the transported charge in e, 0 of a neutral one.
     """
 
     name: str
@@ -326,7 +326,9 @@ class Model:
         net = self.network
         if self.site_dipole is None:
             return net.vector
-        charge = np.array([c.charge for c in self.carriers])[net.carrier, None]
+        charge = np.array([c.charge or 1.0 for c in self.carriers])[
+            net.carrier, None
+        ]  # neutral: without dipole
         step = self.site_dipole[net.carrier, net.target] - self.site_dipole[net.carrier, net.origin]
         return frozen_array(net.vector - step / charge, np.float64)
 

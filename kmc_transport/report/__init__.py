@@ -1,18 +1,19 @@
 """What the commands show: tables that print at any width, and the same numbers for ``--json`` and ``--csv``."""
 
+from .arrhenius import arrhenius_tables
 from .exact import exact_table, sensitivity_table
 from .inputs import carrier_table, class_table, summary
 from .layout import page_width, print_tables, print_text, table_lines
 from .numbers import format_beside, format_estimate
 from .observables import observable_tables
 from .rates import candidates_table, catalog_rows, catalog_table, regime_table
-from .results import arrhenius_table, results_table, select_results
+from .results import results_table, select_results
 from .table import Column, Table
 
 __all__ = [
     "Column",
     "Table",
-    "arrhenius_table",
+    "arrhenius_tables",
     "candidates_table",
     "carrier_table",
     "catalog_rows",

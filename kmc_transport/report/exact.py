@@ -44,7 +44,9 @@ class _Answer:
 
     @property
     def mobility(self) -> float:
-        """cm²/(V s)."""
+        """cm²/(V s); NaN without charge."""
+        if not self.exact.charge[self.a]:
+            return math.nan
         if self.exact.mobility is None:
             return self.along(self.exact.mobility_einstein[self.a]) * CM2
         return float(self.exact.mobility[self.a] @ self.unit) * CM2
@@ -94,8 +96,10 @@ def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_An
     )
     yield Column("along", lambda r: r.direction, key="direction", names=True)
     yield Column("carrier", lambda r: model.carriers[r.a].name, key="carrier", names=True)
-    yield _number("mobility", lambda r: r.mobility, "cm²/(V s)", "mobility")
-    yield _number("drift velocity", lambda r: r.drift, "m/s", "drift_velocity")
+    charged = any(c.charge for c in model.carriers)
+    if charged:
+        yield _number("mobility", lambda r: r.mobility, "cm²/(V s)", "mobility")
+        yield _number("drift velocity", lambda r: r.drift, "m/s", "drift_velocity")
     yield _number(
         "D collective along",
         lambda r: r.along(r.exact.collective_diffusivity[r.a, :, r.a]) * CM2,
@@ -103,22 +107,23 @@ def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_An
         "collective_diffusivity",
     )
     yield _number(
-        "D tracer along", lambda r: r.along(r.tracer) * CM2, "cm²/s", "tracer_diffusivity", shown=False
+        "D tracer along", lambda r: r.along(r.tracer) * CM2, "cm²/s", "tracer_diffusivity", shown=not charged
     )
-    yield _number(
-        "D charge along",
-        lambda r: r.along(r.exact.charge_diffusivity) * CM2,
-        "cm²/s",
-        "charge_diffusivity",
-        shown=False,
-    )
-    yield _number(
-        "conductivity along",
-        lambda r: math.nan if r.strength else r.along(r.exact.conductivity(model.volume)) * 1e-2,
-        "S/cm",
-        "conductivity",
-        shown=False,
-    )
+    if charged:
+        yield _number(
+            "D charge along",
+            lambda r: r.along(r.exact.charge_diffusivity) * CM2,
+            "cm²/s",
+            "charge_diffusivity",
+            shown=False,
+        )
+        yield _number(
+            "conductivity along",
+            lambda r: math.nan if r.strength else r.along(r.exact.conductivity(model.volume)) * 1e-2,
+            "S/cm",
+            "conductivity",
+            shown=False,
+        )
     for i, axis in enumerate("xyz"):
         yield _number(
             f"drift velocity {axis}",

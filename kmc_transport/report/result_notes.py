@@ -16,12 +16,13 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def result_notes(d: Arrays, contradicting: int) -> list[str]:
-    """Notes of a dataset's arrays. contradicting : mobilities more than 5 standard errors from the exact ones."""
+    """Notes of a dataset's arrays. contradicting : mobilities (without charge, diffusivities) more than 5 standard
+    errors from the exact ones."""
     parts = [
         _classical(d),
         _across(d),
         _how(d),
-        _contradictions(contradicting),
+        _contradictions(d, contradicting),
         _restless(d),
         _quenched(d),
         _clamped(d),
@@ -69,9 +70,10 @@ def _across(d: Arrays) -> Iterator[str]:
 
 
 def _how(d: Arrays) -> Iterator[str]:
-    if (d["field"] == 0).any():
+    charged = bool(np.any(d["carrier_charge"] != 0))
+    if charged and (d["field"] == 0).any():
         yield "Mobility at zero field: Einstein relation, from the fluctuations."
-    if not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", []))):
+    if charged and not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", []))):
         yield (
             "From linear response: the field is so weak that the run without field serves it; combined: with the drift "
             "in the field, by their errors. A bound of the bias is part of the error (column mobility_bias)."
@@ -97,9 +99,10 @@ def _barriers(d: Arrays) -> str:
     coldest = int(np.argmin(d["temperature"]))
     kelvin, factor = float(d["temperature"][coldest]), d["barrier_error_factor"][coldest]
     if np.isfinite(factor).any():
+        what = "mobility" if np.any(d["carrier_charge"] != 0) else "diffusivity"
         whose = "" if d["carrier_count"].sum() == 1 else " of one carrier alone (dilute limit)"
         return (
-            f"The barriers' own uncertainty makes the mobility{whose} uncertain by a factor of "
+            f"The barriers' own uncertainty makes the {what}{whose} uncertain by a factor of "
             f"{np.nanmax(factor):.3g} at {kelvin:g} K."
         )
     return (
@@ -108,10 +111,11 @@ def _barriers(d: Arrays) -> str:
     )
 
 
-def _contradictions(number: int) -> Iterator[str]:
+def _contradictions(d: Arrays, number: int) -> Iterator[str]:
     if number:
+        what = "mobilities" if np.all(d["carrier_charge"] != 0) else "mobilities or diffusivities"
         yield (
-            f"Warning: {number} mobilities lie more than 5 standard errors from the exact answer: their "
+            f"Warning: {number} {what} lie more than 5 standard errors from the exact answer: their "
             "error bars are too small. Run longer (smaller relative_error) or with more replicas."
         )
 

@@ -20,7 +20,7 @@ from .table import Column, Table
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["arrhenius_table", "results_table", "select_results"]
+__all__ = ["results_table", "select_results"]
 
 CM2, S_PER_CM = 1e4, 1e-2
 """cm² in a m², S/cm in S/m."""
@@ -113,9 +113,21 @@ class _Row:
 
     @property
     def deviation(self) -> float:
-        """Mobility minus exact mobility, in standard errors."""
-        stderr = self.mobility("_stderr")
-        return (self.mobility() - self.mobility("_exact")) / stderr if stderr > 0 else math.nan
+        """Mobility minus exact mobility, in standard errors; where nothing has a charge, of the tracer's D."""
+        charged = _charged(self.d)
+        value, stderr, exact = (
+            self.mobility(s) if charged else self.along(f"tracer_diffusivity{s}")
+            for s in ("", "_stderr", "_exact")
+        )
+        return (value - exact) / stderr if stderr > 0 else math.nan
+
+    def drift(self, suffix: str = "") -> float:
+        """m/s along the field; NaN without one."""
+        if not self.driven:
+            return math.nan
+        if self.d["carrier_charge"][self.a] == 0:
+            return self.along(f"drift_velocity{suffix}")
+        return self.mobility(suffix) * float(self.d["field"][self.f])
 
     @property
     def state(self) -> str:
@@ -183,8 +195,9 @@ def results_table(dataset: xarray.Dataset) -> Table[Any]:
 
 def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     kelvin, strength = enough_digits(d["temperature"], 5), enough_digits(d["field"], 3)
-    exact = [d[n] for n in ("mobility_exact", "mobility_einstein_exact") if n in d]
-    judged = any(np.isfinite(x).any() for x in exact)
+    charged = _charged(d)
+    known = ("mobility_exact", "mobility_einstein_exact") if charged else ("tracer_diffusivity_exact",)
+    judged = any(np.isfinite(d[n]).any() for n in known if n in d)
     yield Column(
         header="T",
         value=lambda r: r.d["temperature"][r.t],
@@ -203,6 +216,37 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     )
     yield Column("along", lambda r: str(r.d["direction"][r.e]), key="direction", names=True)
     yield Column("carrier", lambda r: str(r.d["carrier"][r.a]), key="carrier", names=True)
+    if charged:
+        yield from _mobility(d, judged)
+    yield from _along(
+        "D tracer along", "tracer_diffusivity", "cm²/s", CM2, shown=True, exact=judged and not charged
+    )
+    if not charged:
+        yield _deviation("tracer_diffusivity_deviation", judged)
+    yield Column(
+        header="hops", value=lambda r: r.of_point("executed_hops"), unit="", key="executed_hops", text=".1e"
+    )
+    yield Column("", lambda r: r.state, key="state")
+    yield from _on_request(d)
+
+
+def _charged(d: Mapping[str, np.ndarray]) -> bool:
+    """Whether any carrier has a charge: else there are no mobilities."""
+    return bool(np.any(d["carrier_charge"] != 0))
+
+
+def _deviation(key: str, shown: bool) -> Column[_Row]:
+    return Column(
+        header="dev.",
+        value=lambda r: r.deviation,
+        unit="s.e.",
+        key=key,
+        text="+.1f",
+        shown=shown,
+    )
+
+
+def _mobility(d: Mapping[str, np.ndarray], judged: bool) -> Iterator[Column[_Row]]:
     yield Column(
         "mobility",
         lambda r: r.mobility() * CM2,
@@ -219,67 +263,37 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         text=lambda r: format_beside(*(r.mobility(s) * CM2 for s in ("_exact", "", "_stderr"))),
         shown=judged,
     )
-    yield Column(
-        header="dev.",
-        value=lambda r: r.deviation,
-        unit="s.e.",
-        key="mobility_deviation",
-        text="+.1f",
-        shown=judged,
-    )
+    yield _deviation("mobility_deviation", judged)
     mixed = not {"linear response", "combined"}.isdisjoint(np.ravel(d.get("mobility_method", [])))
     yield Column("from", lambda r: r.method, key="mobility_from", shown=mixed)
     yield Column(
         "drift velocity",
-        lambda r: r.mobility() * r.d["field"][r.f] if r.driven else math.nan,
+        lambda r: r.drift(),
         "m/s",
         "drift_velocity",
-        stderr=lambda r: r.mobility("_stderr") * r.d["field"][r.f] if r.driven else math.nan,
+        stderr=lambda r: r.drift("_stderr"),
         shown=bool((d["field"] > 0).any()),
         reason=lambda r: r.why("drift_velocity") if r.driven else "",
     )
-    yield from _along("D tracer along", "tracer_diffusivity", "cm²/s", CM2, shown=True)
-    yield Column(
-        header="hops", value=lambda r: r.of_point("executed_hops"), unit="", key="executed_hops", text=".1e"
-    )
-    yield Column("", lambda r: r.state, key="state")
-    yield from _on_request(d)
 
 
 def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     """What is in the data, and in the text when asked for."""
-    for header, name in (
-        ("D collective along", "collective_diffusivity"),
-        ("D charge along", "charge_diffusivity"),
-    ):
-        yield from _along(header, name, "cm²/s", CM2)
+    charged = _charged(d)
+    yield from _along("D collective along", "collective_diffusivity", "cm²/s", CM2)
+    if charged:
+        yield from _along("D charge along", "charge_diffusivity", "cm²/s", CM2)
     if "conductivity" in d:
         yield from _along("conductivity along", "conductivity", "S/cm", S_PER_CM)
     yield from _haven()
-    yield Column(
-        "differential mobility",
-        lambda r: r.of_carrier("differential_mobility") * CM2,
-        "cm²/(V s)",
-        "differential_mobility",
-        stderr=lambda r: r.of_carrier("differential_mobility_stderr") * CM2,
-        shown=False,
-        reason=lambda r: r.why_no_slope,
-    )
-    yield Column(
-        "differential mobility, exact",
-        lambda r: r.of_carrier("differential_mobility_exact") * CM2,
-        "cm²/(V s)",
-        "differential_mobility_exact",
-        text=lambda r: format_beside(
-            *(r.of_carrier(f"differential_mobility{s}") * CM2 for s in ("_exact", "", "_stderr"))
-        ),
-        shown=False,
-    )
+    if charged:
+        yield from _differential()
     for name, unit, factor in (
         ("drift_velocity", "m/s", 1.0),
-        ("mobility_tensor", "cm²/(V s)", CM2),
+        *((("mobility_tensor", "cm²/(V s)", CM2),) if charged else ()),
         ("tracer_diffusivity", "cm²/s", CM2),
         ("haven_ratio", "", 1.0),
+        ("correlation_factor", "", 1.0),
     ):
         rank = sum(x.startswith("axis") for x in ARRAYS[name].dims)
         for at in np.ndindex(*(3,) * rank):
@@ -304,14 +318,15 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         text=".3g",
         shown=False,
     )
-    yield Column(
-        header="bias at most",
-        value=lambda r: r.of_carrier("mobility_bias") * CM2,
-        unit="cm²/(V s)",
-        key="mobility_bias",
-        text=".2g",
-        shown=False,
-    )
+    if charged:
+        yield Column(
+            header="bias at most",
+            value=lambda r: r.of_carrier("mobility_bias") * CM2,
+            unit="cm²/(V s)",
+            key="mobility_bias",
+            text=".2g",
+            shown=False,
+        )
     if "algorithm" in d:
         yield _of_point("algorithm", "algorithm", "")
     yield Column(
@@ -322,6 +337,28 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     yield _of_point("exit", "exit_reason", "")
 
 
+def _differential() -> Iterator[Column[_Row]]:
+    yield Column(
+        "differential mobility",
+        lambda r: r.of_carrier("differential_mobility") * CM2,
+        "cm²/(V s)",
+        "differential_mobility",
+        stderr=lambda r: r.of_carrier("differential_mobility_stderr") * CM2,
+        shown=False,
+        reason=lambda r: r.why_no_slope,
+    )
+    yield Column(
+        "differential mobility, exact",
+        lambda r: r.of_carrier("differential_mobility_exact") * CM2,
+        "cm²/(V s)",
+        "differential_mobility_exact",
+        text=lambda r: format_beside(
+            *(r.of_carrier(f"differential_mobility{s}") * CM2 for s in ("_exact", "", "_stderr"))
+        ),
+        shown=False,
+    )
+
+
 def _of_point(header: str, name: str, text: str, unit: str = "") -> Column[_Row]:
     return Column(
         header=header, value=lambda r: r.of_point(name), unit=unit, key=name, text=text, shown=False
@@ -329,7 +366,7 @@ def _of_point(header: str, name: str, text: str, unit: str = "") -> Column[_Row]
 
 
 def _along(
-    header: str, name: str, unit: str, factor: float, *, shown: bool = False
+    header: str, name: str, unit: str, factor: float, *, shown: bool = False, exact: bool = False
 ) -> Iterator[Column[_Row]]:
     """A tensor's component along the direction of the row, and its exact value."""
     yield Column(
@@ -347,7 +384,7 @@ def _along(
         unit,
         f"{name}_exact",
         text=lambda r: format_beside(*(r.along(name + s) * factor for s in ("_exact", "", "_stderr"))),
-        shown=False,
+        shown=exact,
     )
 
 
@@ -409,63 +446,3 @@ def _haven() -> Iterator[Column[_Row]]:
         shown=False,
         reason=lambda r: r.why("haven_ratio"),
     )
-
-
-def arrhenius_table(dataset: xarray.Dataset) -> Table[Any] | None:
-    """Activation energies of mobility x temperature at zero field, or None where there is no fit."""
-    d = {str(n): v.values for n, v in dataset.variables.items()}
-    energy, prefactor = d["arrhenius_activation_energy"], d["arrhenius_prefactor"]
-    s_energy, s_prefactor = (d[f"arrhenius_{n}_stderr"] for n in ("activation_energy", "prefactor"))
-    rows = [at for at in np.ndindex(*energy.shape) if math.isfinite(energy[at])]
-    if not rows:
-        return None
-    covariance = d["arrhenius_covariance"]
-    inaccurate = d.get("arrhenius_inaccurate", np.zeros(energy.shape, np.int64))
-    columns: list[Column[Any]] = [
-        Column("along", lambda at: str(d["direction"][at[0]]), key="direction", names=True),
-        Column("carrier", lambda at: str(d["carrier"][at[1]]), key="carrier", names=True),
-        Column(
-            "activation energy",
-            lambda at: energy[at],
-            "eV",
-            "activation_energy",
-            stderr=lambda at: s_energy[at],
-        ),
-        Column(
-            "prefactor",
-            lambda at: prefactor[at] * CM2,
-            "K cm²/(V s)",
-            "prefactor",
-            stderr=lambda at: s_prefactor[at] * CM2,
-        ),
-        Column(
-            "correlation",
-            lambda at: covariance[at] / (s_energy[at] * s_prefactor[at] / abs(prefactor[at])),
-            key="correlation",
-            text=".3f",
-        ),
-        Column("inaccurate", lambda at: int(inaccurate[at]), "", "inaccurate_points", shown=False),
-        Column(
-            header="chi²/dof",
-            value=lambda at: d["arrhenius_chi2"][at],
-            unit="",
-            key="chi2_per_degree_of_freedom",
-            text=".2g",
-            shown=any(math.isfinite(d["arrhenius_chi2"][at]) for at in rows),
-        ),
-        Column(
-            "covariance",
-            lambda at: covariance[at],
-            "eV",
-            "covariance_energy_log_prefactor",
-            shown=False,
-        ),
-    ]
-    table = Table("Arrhenius fit of mobility x temperature at zero field", columns, rows)
-    worst = max(int(inaccurate[at]) for at in rows)
-    if worst:
-        table.notes.append(
-            f"Up to {worst} of the points of a fit are not as accurate as asked (open symbols with a cross in the "
-            "picture); they count by their own errors."
-        )
-    return table

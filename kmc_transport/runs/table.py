@@ -136,33 +136,61 @@ def barrier_error_factor(model: Model) -> FloatArray:
 
 
 def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
-    """Arrhenius fits of mobility x temperature at zero field, for each direction and carrier."""
-    shape = (frame.sizes["direction"], frame.sizes["carrier"])
-    names = ("activation_energy", "prefactor")
-    out: dict[str, npt.NDArray[Any]] = {
-        f"arrhenius_{n}{s}": np.full(shape, np.nan) for n in names for s in ("", "_stderr")
-    }
-    out |= {f"arrhenius_{n}": np.full(shape, np.nan) for n in ("covariance", "chi2")}
-    inaccurate = out["arrhenius_inaccurate"] = np.zeros(shape, np.int64)
+    """Arrhenius fits at zero field, for each direction and carrier: of mobility x temperature and of D."""
+    none = np.full((frame.sizes["temperature"], frame.sizes["direction"], frame.sizes["carrier"]), np.nan)
+    series = {"arrhenius": (none, none), "diffusivity": (none, none)}
+    converged = np.zeros(none.shape[:2], np.bool_)
     zero = np.flatnonzero(frame.coordinates["field"] == 0)
-    if not len(zero):
-        return out
-    value = data["mobility_einstein"][:, zero[0]]
-    stderr = data["mobility_einstein_stderr"][:, zero[0]]
-    t = frame.coordinates["temperature"]
+    if len(zero):
+        at, t = zero[0], frame.coordinates["temperature"][:, None, None]
+        unit = frame.coordinates["direction_vector"]
+        mobility, tracer = (
+            [data[f"{name}{s}"][:, at] for s in ("", "_stderr")]
+            for name in ("mobility_einstein", "tracer_diffusivity")
+        )
+        along = [
+            np.einsum("di,tdaij,dj->tda", u, x, u) for u, x in zip((unit, np.abs(unit)), tracer, strict=True)
+        ]
+        series = {
+            "arrhenius": (mobility[0] * t, mobility[1] * t),
+            "diffusivity": (along[0], along[1]),
+        }
+        converged = data["converged"][:, at]
+    return {
+        f"{name}_{k}": x
+        for name, (value, stderr) in series.items()
+        for k, x in _fits(frame.coordinates["temperature"], value, stderr, converged).items()
+    }
+
+
+def _fits(
+    t: FloatArray, value: FloatArray, stderr: FloatArray, converged: npt.NDArray[np.bool_]
+) -> dict[str, npt.NDArray[Any]]:
+    """Of (temperature, direction, carrier) arrays; NaN where there are too few numbers."""
+    shape = value.shape[1:]
+    names = (
+        "activation_energy",
+        "activation_energy_stderr",
+        "prefactor",
+        "prefactor_stderr",
+        "covariance",
+        "chi2",
+    )
+    out: dict[str, npt.NDArray[Any]] = {n: np.full(shape, np.nan) for n in names}
+    inaccurate = out["inaccurate"] = np.zeros(shape, np.int64)
     for d, a in np.ndindex(*shape):
         try:
-            fit = fit_arrhenius(t, value[:, d, a] * t, stderr[:, d, a] * t)
+            fit = fit_arrhenius(t, value[:, d, a], stderr[:, d, a])
         except InputError:
             continue  # too few temperatures, or no transport along this direction
         used = np.isfinite(value[:, d, a]) & (stderr[:, d, a] > 0)
-        inaccurate[d, a] = int((used & ~data["converged"][:, zero[0], d]).sum())
+        inaccurate[d, a] = int((used & ~converged[:, d]).sum())
         sign = np.sign(np.nansum(value[:, d, a]))
-        out["arrhenius_activation_energy"][d, a] = fit.activation_energy
-        out["arrhenius_activation_energy_stderr"][d, a] = fit.activation_energy_stderr
-        out["arrhenius_prefactor"][d, a] = sign * fit.prefactor
-        out["arrhenius_prefactor_stderr"][d, a] = fit.prefactor_stderr
-        out["arrhenius_covariance"][d, a] = fit.covariance[0, 1]
+        out["activation_energy"][d, a] = fit.activation_energy
+        out["activation_energy_stderr"][d, a] = fit.activation_energy_stderr
+        out["prefactor"][d, a] = sign * fit.prefactor
+        out["prefactor_stderr"][d, a] = fit.prefactor_stderr
+        out["covariance"][d, a] = fit.covariance[0, 1]
         if fit.points > 2:
-            out["arrhenius_chi2"][d, a] = fit.chi2 / (fit.points - 2)
+            out["chi2"][d, a] = fit.chi2 / (fit.points - 2)
     return out

@@ -20,6 +20,7 @@ from ..arrays import (
 )
 from ..errors import Problem, StoreError
 from ..model.model import Model
+from ..records import Missing
 from ..units import E_CHARGE
 from .container import Pack
 from .points import Columns, Failure, PointRecord, stack_points
@@ -183,6 +184,7 @@ def build_dataset(
                 data["complete"][here], data["exit_reason"][here], f"failed: {failure.reason}"
             )
 
+    _without_charge(data, coordinates)
     more = extra(data) if callable(extra) else extra or {}
     data |= {name: np.asarray(value) for name, value in more.items()}
     data.setdefault("einstein_deviation", _einstein_deviation(data, coordinates["field"]))
@@ -286,6 +288,25 @@ def _place(
             same = np.linalg.norm(own - grid.direction[k], axis=2) < 1e-9
             found = same.any(axis=1)
             target[t[rows][found], f[rows][found], k] = values[rows[found], same[found].argmax(axis=1)]
+
+
+def _without_charge(data: dict[str, np.ndarray], coordinates: Mapping[str, np.ndarray]) -> None:
+    """No mobility of neutral carriers (what drags them along shows in their drift), no conductivity of none."""
+    neutral = coordinates["carrier_charge"] == 0
+    if not neutral.any():
+        return
+    names = list(coordinates["observable"])
+    why = data["missing"]
+    for name, values in data.items():
+        spec = ARRAYS[base_name(name)]
+        if spec.unit == "m2 V-1 s-1":
+            values[(slice(None),) * spec.dims.index("carrier") + (neutral,)] = np.nan
+    for name in [n for n in ("mobility", "mobility_einstein") if n in names]:
+        own = why[..., names.index(name), :]
+        own[..., neutral] = np.where(own[..., neutral] == Missing.NOT_SIMULATED, 0, Missing.NO_CHARGE)
+    if neutral.all():
+        for name in [n for n in data if base_name(n) in ("conductivity", "charge_diffusivity")]:
+            del data[name]
 
 
 def _einstein_deviation(data: Mapping[str, np.ndarray], strength: np.ndarray) -> np.ndarray:

@@ -216,7 +216,12 @@ FOLLOWED: list[tuple[Sequence[str], str, Sequence[str]]] = [
         "fraction: 0.001",
         ["carriers.ion.fraction=0.001", "supercell=[1000, 1, 1]"],
     ),
-    (["carriers.ion.charge=0"], "the charge that the carrier transports", ["carriers.ion.charge=1"]),
+    (
+        ["carriers.ion.charge=0", "carriers.ion.site_dipoles=solve"],
+        "the charge that the carrier transports",
+        ["carriers.ion.charge=1", "carriers.ion.site_dipoles=null"],
+    ),
+    (["carriers.ion.charge=0", "sampling.target=mobility"], "the default", ["sampling.target=null"]),
     (
         ["hops[0].attempt_frequency=null"],
         "attempt_frequency: 6.12 THz",

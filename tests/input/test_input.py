@@ -474,12 +474,12 @@ def test_memory(monkeypatch):
         ),
         (
             "charge: 1",
-            "charge: 0",
-            9,
-            "carriers.hole_polaron.charge",
+            "charge: 0\n    site_dipoles: solve",
+            10,
+            "carriers.hole_polaron.site_dipoles",
             "without charge",
-            "any number but 0",
             "",
+            "remove 'site_dipoles'",
         ),
         ("count: 1", "count: 1, fraction: 0.1", 9, "carriers.hole_polaron.fraction", "not both", "", ""),
         (", count: 1", "", 9, "carriers.hole_polaron", "one of 'count' and 'fraction'", "", "count: 1"),
@@ -636,7 +636,7 @@ structure:
   lattice: {a: 4.165, b: 4.2}
   sites: {Mg: [[0, 0, 0]], O: [[0.5, 0.5, 0.5]]}
 carriers:
-  vacancy: {charge: 0, sites: [O], fraction: 0.001}
+  vacancy: {charge: 0, sites: [O], fraction: 0.001, site_dipoles: solve}
 hops:
   - {carrier: vacancy, between: [O, O], distence: 2.945, barrier: 2.0 eV, attempt_frequency: 5}
 conditions: {temperature: [300, -5]}
@@ -645,7 +645,7 @@ sampling: {relative_eror: 1 %}
     found = problems(text)
     assert [(p.line, p.key) for p in found] == [
         (3, "structure.lattice.b"),
-        (6, "carriers.vacancy.charge"),
+        (6, "carriers.vacancy.site_dipoles"),
         (8, "hops[0].distence"),
         (8, "hops[0].attempt_frequency"),
         (9, "conditions.temperature[1]"),

@@ -163,7 +163,12 @@ class SamplingInput(Section):
         "tracer_diffusivity",
         "collective_diffusivity",
         "charge_diffusivity",
-    ] = Field("mobility", description="Observable that the errors apply to.", examples=["charge_diffusivity"])
+    ] = Field(
+        "mobility",
+        description="Observable that the errors apply to; where no carrier has a charge, `tracer_diffusivity` is the "
+        "default.",
+        examples=["charge_diffusivity"],
+    )
     relative_error: Annotated[float, Quantity(dimension="fraction", ge=1e-9, le=1)] | None = Field(
         None, description="Stop at this relative standard error of the target.", examples=["1 %"]
     )

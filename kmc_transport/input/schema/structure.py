@@ -140,7 +140,8 @@ class CarrierInput(Section):
     model_config = exactly_one("count", "fraction")
 
     charge: Annotated[float, Quantity(dimension="charge", ge=-100, le=100)] = Field(
-        description="Charge that one carrier transports, in e; not zero.", examples=[1, -1, 2]
+        description="Charge that one carrier transports, in e; 0 for a neutral one, which feels no field.",
+        examples=[1, -1, 0],
     )
     sites: Annotated[list[Name], Field(min_length=1)] = Field(
         description="Labels of the sites that the carrier may occupy.", examples=[["O"]]
