@@ -245,6 +245,27 @@ class HopChunk:
     """(n,) directed hop: row of the catalog."""
     measure: Callable[[], tuple[FloatArray, FloatArray]]
     """Finds `energies`."""
+    begin: int = 0
+    """Ticks from the last `Replica.reset` to the beginning of the stretch."""
+    locate: Callable[[], IntArray] | None = None
+    """Finds `sites`."""
+    draw: Callable[[], IntArray] | None = None
+    """Finds `drawn`, where that is not told by ``tick``."""
+
+    @cached_property
+    def sites(self) -> IntArray:
+        """(N,) site of the supercell that each carrier is on as the stretch begins. ValueError where nobody knows."""
+        if self.locate is None:
+            raise ValueError("this chunk does not say where the carriers are")
+        return self.locate()
+
+    @cached_property
+    def drawn(self) -> IntArray:
+        """(n,) when, in ticks since the last reset, as if each time had been drawn: for lags between hops.
+
+        Of null-event algorithms ``tick`` is a mean, which is better for what is linear in times, and wrong for lags.
+        """
+        return self.begin + self.tick if self.draw is None else self.draw()
 
     @cached_property
     def often(self) -> IntArray:

@@ -15,14 +15,14 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 # a file imports its own room and rooms further up in this list, and no others
 ROOMS = [
     *("_version", "_moved", "records", "errors", "units", "seeds", "arrays"),
-    *("rules", "sources", "model", "energies", "input", "rates", "exact"),
+    *("rules", "sources", "model", "energies", "input", "rates", "exact", "jit"),
     *("engine", "analysis", "store", "runs", "trajectory", "report", "figures", "cli", "__main__"),
 ]
 # a saved file is analysed without running anything
 NEVER = {room: {"engine", "runs"} for room in ("analysis", "store", "report", "figures")}
 # third-party libraries and the only rooms that may import them
 CONFINED: dict[str, set[str]] = {
-    "numba": {"engine"},
+    "numba": {"jit", "engine"},
     "pymatgen": {"model", "input", "sources"},
     "ase": {"sources"},
     "phonopy": {"sources"},

@@ -5,10 +5,11 @@ It feeds the attributes in the file, the check before a file is written, and the
 
 from .catalog import CATALOG_ARRAYS
 from .checking import attributes, base_name, check_dataset, render_markdown_table
-from .results import ARRAYS, OBSERVABLES, ON_REQUEST
+from .results import ANALYSES, ARRAYS, OBSERVABLES, ON_REQUEST
 from .spec import CONDITIONS, ArraySpec
 
 __all__ = [
+    "ANALYSES",
     "ARRAYS",
     "CATALOG_ARRAYS",
     "CONDITIONS",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..records import Missing
+from .coupling import COUPLING
 from .spec import CONDITIONS, ArraySpec, coordinate, registry_of
 
-__all__ = ["ARRAYS", "OBSERVABLES", "ON_REQUEST"]
+__all__ = ["ANALYSES", "ARRAYS", "OBSERVABLES", "ON_REQUEST"]
 
 OBSERVABLES = (
     "drift_velocity",
@@ -267,6 +268,7 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "Energy after the hop less before, without field, as the hops were executed.",
         "hops in the bin/all hops of the species",
     ),
+    *COUPLING,
     _array(
         "effective_samples",
         "float",
@@ -470,3 +472,6 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
 
 ON_REQUEST = tuple(dict.fromkeys(s.observable for s in ARRAYS.values() if s.observable))
 """Observables that an input may ask for."""
+
+ANALYSES = tuple(dict.fromkeys(s.analysis for s in ARRAYS.values() if s.analysis))
+"""Entries of the input's `analysis`."""

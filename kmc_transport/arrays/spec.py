@@ -19,6 +19,7 @@ class ArraySpec:
     per_direction : at zero field, one run serves every direction. Most arrays are then the same for all of
         them; an array with this mark is a projection and has its own value for each direction.
     observable : module of `kmc_transport.analysis.observables` that makes it, where the input asks for that.
+    analysis : entry of the input's `analysis` that asks for it, and module of `kmc_transport.analysis.coupling`.
     """
 
     name: str
@@ -33,6 +34,12 @@ class ArraySpec:
     origin: str = "point"
     per_direction: bool = False
     observable: str = ""
+    analysis: str = ""
+
+    @property
+    def on_request(self) -> str:
+        """What an input must ask for to have it; empty for what every result has."""
+        return self.observable or self.analysis
 
     @property
     def point_dims(self) -> tuple[str, ...]:

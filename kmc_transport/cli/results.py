@@ -35,7 +35,7 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Show the table of a run, finished or not."""
-    from ..arrays import ON_REQUEST
+    from ..arrays import ANALYSES, ON_REQUEST
     from ..report import arrhenius_tables, observable_tables, print_tables, results_table, select_results
     from ..runs.table import load_table
 
@@ -43,8 +43,9 @@ def results(
     chosen = select_results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
     )
-    asked = [name for name in show or () if name in ON_REQUEST]
-    table = results_table(chosen).showing((name for name in show or () if name not in asked), ON_REQUEST)
+    on_request = (*ON_REQUEST, *ANALYSES)
+    asked = [name for name in show or () if name in on_request]
+    table = results_table(chosen).showing((name for name in show or () if name not in asked), on_request)
     observed = observable_tables(chosen, asked)
     if unfinished:
         table = table.only(not row["converged"] for row in table.data)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import part, spliced
+from ..jit import part, spliced
 from .kernels_shared import (
     ATTEMPTS,
     FOLDED,

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from .jit import inlined, part, wide_multiply
+from ..jit import inlined, part, wide_multiply
 
 U = np.uint64
 U0, U1, U2, U3, U4, U5, U6, U8 = U(0), U(1), U(2), U(3), U(4), U(5), U(6), U(8)

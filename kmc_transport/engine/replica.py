@@ -142,7 +142,7 @@ class Replica:
         if not self._mobile():
             return ExitReason.BLOCKED_LATTICE
         goal = self._samples + n_samples
-        feed = None if on_hops is None else Feed(self._backend, on_hops)
+        feed = None if on_hops is None else Feed(self._backend, on_hops, self._key)
         while self._samples < goal:
             if should_stop():
                 return ExitReason.INTERRUPTED
@@ -167,6 +167,12 @@ class Replica:
             interval=self.sample_interval,
         )
         return chunk.work
+
+    @property
+    def _key(self) -> int:
+        """Word of 64 bits that belongs to the stream of times, whatever was drawn from it."""
+        increment = int(self._times.bit_generator.state["state"]["inc"])  # type: ignore[call-overload,index]
+        return (increment ^ increment >> 64) & (2**64 - 1)
 
     @property
     def _ticks(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..model.analysis import Analysis
 from ..model.classical import marked
 from ..model.model import (
     Carrier,
@@ -19,6 +20,7 @@ from ..model.model import (
     frozen_array,
 )
 from ..model.network import Bond, BondFinder, components, reversed_bond, travel_axes
+from .analysis import build_analysis
 from .conditions import build_conditions, build_sampling
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .hops import HopGroup, find_hops
@@ -134,6 +136,9 @@ def _build(
         return None
     sampling = None if sections.sampling is None else build_sampling(sections.sampling, carriers, doc)
     parts = build_interacting(sections, simulated, network, carriers, finder, supercell, doc)
+    analysis = Analysis()
+    if sections.analysis is not None and supercell is not None:
+        analysis = build_analysis(sections.analysis, carriers, structure, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None or sampling is None:
         return None
     return Model(
@@ -153,6 +158,7 @@ def _build(
         interactions=parts.interactions,
         disorder=parts.disorder,
         initial=parts.initial,
+        analysis=analysis,
         site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
     )
 

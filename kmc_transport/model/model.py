@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..rules import get_rule
 from ..sources.vibrations import AttemptFrequency
+from .analysis import Analysis
 from .interactions import Disorder, Initial, Interactions
 
 __all__ = [
@@ -309,6 +310,12 @@ class Model:
     """(n_carriers, n_sites, 3) e·Å: dipole of a carrier on a site, which moves its charge centre by dipole/charge; hop
     vectors of the network contain that. None: all zero."""
     initial: Initial = field(default_factory=Initial)
+    analysis: Analysis = field(default_factory=Analysis)
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Names of all observables that are asked for (`kmc_transport.analysis.observables.kind_of`)."""
+        return (*self.sampling.observe, *self.analysis.names)
 
     @property
     def n_cells(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import ARRAYS, CONDITIONS, ON_REQUEST
+from ..arrays import ANALYSES, ARRAYS, CONDITIONS, ON_REQUEST
 from ..errors import InputError
 from .numbers import enough_digits, format_beside
 from .table import Column, Table
@@ -22,14 +22,16 @@ def observable_tables(dataset: xarray.Dataset, names: Sequence[str]) -> list[Tab
     """Tables of these observables (`ON_REQUEST`), an array each. Raises InputError for one that the run has not."""
     tables = []
     for name in names:
-        arrays = [s.name for s in ARRAYS.values() if s.observable == name and s.name in dataset.variables]
+        arrays = [s.name for s in ARRAYS.values() if s.on_request == name and s.name in dataset.variables]
         if not arrays:
             raise InputError(
                 "the run has not counted this",
                 key="--show",
                 value=name,
-                allowed="what sampling.observe of its input names",
-                remedy=f"run it with --set 'sampling.observe=[{', '.join(ON_REQUEST)}]', or less of these",
+                allowed="what sampling.observe of its input names, and the entries of its analysis",
+                remedy=f"give analysis.{name} in the input"
+                if name in ANALYSES
+                else f"run it with --set 'sampling.observe=[{', '.join(ON_REQUEST)}]', or less of these",
             )
         tables += [_table(dataset, array) for array in arrays]
     return tables

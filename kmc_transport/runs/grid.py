@@ -50,6 +50,8 @@ def grid_points(model: Model, root: int) -> list[GridPoint]:
     if not model.sampling.observe:
         sampling.pop("observe")
     parameters = {"root": str(root), "sampling": sampling}
+    if model.analysis.names:
+        parameters["analysis"] = asdict(model.analysis)
     weak, points = WeakFields(model), []
     for temperature in map(float, c.temperature):
         nothing = np.zeros(3)

@@ -123,7 +123,7 @@ def weak_field_record(
 def _exact(catalog: RateCatalog, directions: npt.ArrayLike) -> dict[str, Any]:
     """What simulations of this point must find; empty where there is no single answer."""
     exacts: dict[str, Any] = exact_values(catalog, directions, EXACT_STATES)
-    asked = catalog.model.sampling.observe
+    asked = catalog.model.observed
     if exacts and asked:
         flow = stationary_flow(catalog, EXACT_STATES)
         for name in asked:

@@ -59,7 +59,7 @@ def table_of(
     )
 
     def extra(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        return _arrhenius(frame, data) | {"barrier_error_factor": factor}
+        return _arrhenius(frame, data) | _arrhenius_of_rates(frame, data) | {"barrier_error_factor": factor}
 
     return build_dataset(frame, points, extra=extra, failures=failures)
 
@@ -193,4 +193,27 @@ def _fits(
         out["covariance"][d, a] = fit.covariance[0, 1]
         if fit.points > 2:
             out["chi2"][d, a] = fit.chi2 / (fit.points - 2)
+    return out
+
+
+def _arrhenius_of_rates(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
+    """Arrhenius fits of hop and flip rates without field, where they were asked for and there are two temperatures."""
+    out: dict[str, npt.NDArray[Any]] = {}
+    zero = np.flatnonzero(frame.coordinates["field"] == 0)
+    for rate in ("hop_rate", "flip_rate"):
+        if rate not in data or not len(zero):
+            continue
+        value, stderr = (data[f"{rate}{s}"][:, zero[0]] for s in ("", "_stderr"))
+        fitted = {n: np.full(value.shape[1:], np.nan) for n in ("activation_energy", "prefactor")}
+        errors = {n: np.full(value.shape[1:], np.nan) for n in fitted}
+        for at in np.ndindex(*value.shape[1:]):
+            one = (slice(None), *at)
+            with contextlib.suppress(InputError):  # too few temperatures
+                fit = fit_arrhenius(frame.coordinates["temperature"], value[one], stderr[one])
+                fitted["activation_energy"][at] = fit.activation_energy
+                fitted["prefactor"][at] = fit.prefactor
+                errors["activation_energy"][at] = fit.activation_energy_stderr
+                errors["prefactor"][at] = fit.prefactor_stderr
+        out |= {f"{rate}_{n}": v for n, v in fitted.items()}
+        out |= {f"{rate}_{n}_stderr": v for n, v in errors.items()}
     return out

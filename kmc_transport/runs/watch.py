@@ -18,7 +18,7 @@ class Watch:
 
     def __init__(self, catalog: RateCatalog) -> None:
         self.observables: dict[str, Observable] = {
-            name: kind_of(name)(catalog) for name in catalog.model.sampling.observe
+            name: kind_of(name)(catalog) for name in catalog.model.observed
         }
 
     def __bool__(self) -> bool:

@@ -64,7 +64,7 @@ class Frame:
     def of_model(cls, model: Model) -> Frame:
         from ..analysis.observables import coordinates_of
 
-        more = coordinates_of(model.sampling.observe, model)
+        more = coordinates_of(model.observed, model)
         return cls(model.title, {**_coordinates(model), **more}, model.volume is not None)
 
     @property
@@ -170,7 +170,7 @@ def build_dataset(
     for spec in ARRAYS.values():
         if spec.origin != "point" or (spec.name == "conductivity" and not frame.has_volume):
             continue
-        if spec.observable and not set(spec.dims) <= set(sizes):  # not asked for
+        if spec.on_request and not set(spec.dims) <= set(sizes):  # not asked for
             continue
         data |= {name: empty(spec) for name in spec.names if not name.endswith("_exact")}
     data["complete"] = empty(ARRAYS["complete"])
@@ -264,7 +264,7 @@ def _place(
         if name == "conductivity" and not frame.has_volume:
             continue
         spec, full = ARRAYS[name], name + _SUFFIX[part]
-        if spec.observable and not set(spec.dims) <= set(frame.sizes):
+        if spec.on_request and not set(spec.dims) <= set(frame.sizes):
             continue
         if full not in data:
             data[full] = empty(spec)

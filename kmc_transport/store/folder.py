@@ -115,7 +115,7 @@ def read_frame(path: str | Path) -> EmptyTable:
             spec = CATALOG_ARRAYS[name]
             catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
         frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]))
-        always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.observable for d in s.dims}
+        always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.on_request for d in s.dims}
         wanted = [n for n, s in ARRAYS.items() if s.origin == "coordinate" and set(s.dims) <= always]
         missing = [n for n in wanted if n not in frame.coordinates]
         if missing:

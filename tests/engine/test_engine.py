@@ -10,8 +10,8 @@ import numba
 import numpy as np
 import pytest
 
+from kmc_transport import jit as accelerate
 from kmc_transport.engine import Replica, compiled, expected_hop_rate
-from kmc_transport.engine import jit as accelerate
 from kmc_transport.engine.tables import NULL, alias_table, build_tables
 from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import RateCatalog, build_catalog
@@ -427,7 +427,7 @@ def test_bytes_a_site() -> None:
 
 def test_cache_of_another_version_is_not_read() -> None:
     """Kernels on disk may name classes that are gone: another version of the sources must not read on."""
-    from kmc_transport.engine.jit import PLAIN, jit
+    from kmc_transport.jit import PLAIN, jit
 
     def double(x: int) -> int:
         return 2 * x

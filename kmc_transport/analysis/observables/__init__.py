@@ -1,7 +1,8 @@
 """Observables on request: counted from the hops as they happen, each in a module of its own.
 
-An input asks for them by name (``sampling.observe``); `kmc_transport.arrays` says which arrays each of them makes, and
-its module here is called like it. `base.Observable` says what one of your own must do.
+An input asks for them by name (``sampling.observe``; those that need numbers of their own: ``analysis.NAME``).
+`kmc_transport.arrays` says which arrays each of them makes, and its module, here or in `..coupling`, is called like it.
+`base.Observable` says what one of your own must do.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from importlib import import_module
 
 import numpy as np
 
+from ...arrays import ANALYSES
 from ...model.model import Model
 from .base import Observable
 
@@ -19,7 +21,8 @@ __all__ = ["Observable", "coordinates_of", "kind_of"]
 
 def kind_of(name: str) -> type[Observable]:
     """The class in the module of that name."""
-    kind: type[Observable] = import_module(f".{name}", __name__).OBSERVABLE
+    package = f"{__name__.rpartition('.')[0]}.coupling" if name in ANALYSES else __name__
+    kind: type[Observable] = import_module(f"{package}.{name}").OBSERVABLE
     return kind
 
 

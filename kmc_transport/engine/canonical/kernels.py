@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import jit, part
+from ...jit import jit, part
 
 __all__ = [
     "CarrierEnergies",

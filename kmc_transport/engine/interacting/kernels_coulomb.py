@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..jit import PLAIN, inlined
+from ...jit import PLAIN, inlined
 from ..kernels_shared import U0, U1, U
 
 __all__ = ["LANES", "CoulombArrays", "GradientShape", "change_anew", "follow_hop", "move_charge", "sum_anew"]

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import inlined, jit_plain, wide_multiply
+from ...jit import inlined, jit_plain, wide_multiply
 from ..kernels_sampling import sample
 from ..kernels_shared import (
     ABSENT,

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import call_rule, inlined, jit_plain, prefetch
+from ...jit import call_rule, inlined, jit_plain, prefetch
 from ..kernels_sampling import end_attempts
 from ..kernels_shared import (
     LOGGED,

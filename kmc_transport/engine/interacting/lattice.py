@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
+from ...jit import rule_address
 from .. import kernels_shared as shared
-from ..jit import rule_address
 from ..tables import NULL
 from . import kernels_null as kn
 from .coupling import Coupling

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import inlined, jit, jit_plain, part, prefetch, wide_multiply
+from ...jit import inlined, jit, jit_plain, part, prefetch, wide_multiply
 from ..kernels_sampling import end_attempts, sample
 from ..kernels_shared import (
     ABSENT,

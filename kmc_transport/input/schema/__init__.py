@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, Tag
 
+from .analysis import AnalysisInput
 from .barriers import ReconcileInput
 from .base import Energy, Name, Section, Text, Whole, by_shape, key_error, quantity_texts
 from .conditions import ConditionsInput, SamplingInput
@@ -111,6 +112,11 @@ class Input(Section):
         description="Where carriers start: `random` (default), `annealed` (lattice Monte Carlo down to the temperature "
         "of the point), `{annealed: ...}`, `{given: ...}` or `{ordered: ...}`.",
         examples=["annealed", {"ordered": {"block": [2, 1, 1], "places": {"hole": [[0, 0, 0]]}}}],
+    )
+    analysis: AnalysisInput | None = Field(
+        None,
+        description="What to count of how species move together: pairs of flips, binding, environments, profiles.",
+        examples=[{"binding": [{"between": ["Li", "polaron"], "contact": "3.4 Å"}]}],
     )
     conditions: ConditionsInput = Field(
         description="Temperatures and fields.", examples=[{"temperature": [300, 400]}]

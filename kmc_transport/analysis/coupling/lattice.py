@@ -1,0 +1,76 @@
+"""What the compiled loops must know of the lattice, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...model.model import Model
+from ...model.surroundings import SiteShells, surroundings
+
+__all__ = ["Links", "Steps", "links_of", "n_flat", "sites_of_species", "species_of_carriers", "steps_of"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Steps(NamedTuple):
+    """Where hops lead. Sites of the supercell are numbered ``((i L1 + j) L2 + k) n_sites + site``."""
+
+    size: IntArray
+    """(3,) cells along each axis."""
+    n_sites: int
+    target: IntArray
+    """(n_hops,) site of the cell that a directed hop reaches."""
+    cell: IntArray
+    """(n_hops, 3) offset of its cell."""
+
+
+class Links(NamedTuple):
+    """Sites around each site of a cell; those of site i from ``first[i]`` up to ``first[i + 1]``."""
+
+    first: IntArray
+    site: IntArray
+    cell: IntArray
+    """(K, 3)"""
+    window: IntArray
+
+
+def steps_of(model: Model) -> Steps:
+    net = model.network
+    return Steps(
+        np.array(model.supercell, np.int64),
+        model.structure.n_sites,
+        np.array(net.target, np.int64),
+        np.array(net.cell, np.int64),
+    )
+
+
+def links_of(
+    model: Model, a: Sequence[int], b: Sequence[int], windows: Sequence[tuple[float, float]]
+) -> SiteShells:
+    """Sites of any of the species ``b`` round those of any of ``a``."""
+    own, other = (np.any(model.allowed_sites[list(x)], axis=0) for x in (a, b))
+    return surroundings(model.structure, model.supercell, own, other, windows)
+
+
+def n_flat(model: Model) -> int:
+    """Sites of the supercell."""
+    return model.n_cells * model.structure.n_sites
+
+
+def species_of_carriers(model: Model) -> IntArray:
+    """(N,) species of each carrier; they are numbered species by species."""
+    return np.repeat(np.arange(len(model.carriers)), [c.count for c in model.carriers])
+
+
+def sites_of_species(model: Model) -> IntArray:
+    """(S,) sites of the supercell that a carrier of each species may be on."""
+    return np.asarray(model.allowed_sites.sum(axis=1) * model.n_cells, np.int64)
+
+
+def plain(shells: SiteShells) -> Links:
+    """For the kernels."""
+    return Links(*(np.array(getattr(shells, name), np.int64) for name in Links._fields))
