@@ -14,6 +14,8 @@ from .model import Structure, frozen_array
 __all__ = ["SiteShells", "surroundings"]
 
 IntArray = npt.NDArray[np.int64]
+FEW = 20
+"""Distances of a pair of sites that are told."""
 EDGE = 1e-6
 """Å; a distance that falls short of a border by less lies beyond it: rounding must not decide."""
 
@@ -57,7 +59,8 @@ def surroundings(
     offsets = np.array(list(product(*(range(-r, r + 1) for r in reach))))
     size = np.array(supercell)
     home = np.ravel_multi_index(tuple((offsets % size).T), supercell)
-    first, rows, seen = [0], [], []
+    first, rows = [0], []
+    seen: set[float] = set()
     for i in range(n_sites):
         for j in np.flatnonzero(other) if own[i] else ():
             distance = np.linalg.norm((structure.frac[j] - structure.frac[i] + offsets) @ lattice, axis=1)
@@ -65,13 +68,13 @@ def surroundings(
             _, nearest = np.unique(home[order], return_index=True)
             found = order[nearest]  # the nearest image of each site
             found = found[(home[found] != 0) | (i != j)]
-            seen.append(distance[found].min(initial=np.inf))
+            seen.update(np.round(np.sort(distance[found])[:FEW], 3).tolist())
             for k, (low, high) in enumerate(windows):
                 inside = found[(distance[found] >= low - EDGE) & (distance[found] < high - EDGE)]
                 rows += [(int(j), *offsets[o].tolist(), k, float(distance[o])) for o in inside]
         first.append(len(rows))
     table = np.array(rows, float).reshape(-1, 6)
-    near = sorted({round(float(d), 3) for d in seen if np.isfinite(d)})
+    near = sorted(seen)
     return SiteShells(
         first=frozen_array(first, np.int64),
         site=frozen_array(table[:, 0], np.int64),

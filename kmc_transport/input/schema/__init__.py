@@ -115,8 +115,8 @@ class Input(Section):
     )
     analysis: AnalysisInput | None = Field(
         None,
-        description="What to count of how species move together: pairs of flips, binding, environments, profiles.",
-        examples=[{"binding": [{"between": ["Li", "polaron"], "contact": "3.4 Å"}]}],
+        description="What to count of how species move together: pairs of flips by lag and distance.",
+        examples=[{"flip_pairs": {"lags": ["1 ps", "10 ps"], "distances": [3.5, 4.3]}}],
     )
     conditions: ConditionsInput = Field(
         description="Temperatures and fields.", examples=[{"temperature": [300, 400]}]

@@ -1,0 +1,58 @@
+"""The section `analysis`: what it means, and what is refused, with the way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmc_transport.errors import InputError
+from kmc_transport.input import load_model_text
+from kmc_transport.input.settings import with_settings
+from kmc_transport.runs.grid import grid_points, model_identity
+
+INPUT = """
+format: 1
+structure:
+  lattice: {a: 4.0, b: 4.0, c: 4.0}
+  sites: {A: [[0, 0, 0]], B: [[0.5, 0.5, 0.5]]}
+supercell: [4, 4, 4]
+carriers:
+  ion: {charge: 1, sites: [A], count: 6}
+  hole: {charge: -1, sites: [B], count: 6}
+hops:
+  - {carrier: ion, between: [A, A], distance: 4.0, barrier: 0.3, attempt_frequency: 5 THz}
+  - {carrier: hole, between: [B, B], distance: 4.0, barrier: 0.2, attempt_frequency: 5 THz}
+analysis:
+  flip_pairs: {lags: [1 ps, 10 ps], distances: [3.5, 4.5, 6.0]}
+conditions: {temperature: 300}
+sampling: {events: 1000, seed: 1}
+"""
+
+
+def test_what_it_means() -> None:
+    model = load_model_text(INPUT)
+    pairs = model.analysis.flip_pairs
+    assert pairs is not None
+    assert (pairs.carriers, pairs.lags, pairs.distances) == ((0, 1), (1e-12, 1e-11), (3.5, 4.5, 6.0))
+    assert model.observed == ("flip_pairs",)
+    # it is part of what a point is found by, not of the physics
+    other = load_model_text(with_settings(INPUT, ["analysis.flip_pairs.lags=[1 ps]"]))
+    assert model_identity(other) == model_identity(model)
+    assert grid_points(other, 1)[0].key != grid_points(model, 1)[0].key
+
+
+REFUSED = {
+    "analysis.flip_pairs.carriers=[holes]": "did you mean 'hole'",
+    "analysis.flip_pairs.distances=[4.1, 5.0]": "shortest: 4, 5.657",
+    "analysis.flip_pairs.distances=[6.0, 3.0]": "ascend",
+    "analysis.flip_pairs.distances=[3.5, 100.0]": "<= 60",
+    "analysis.flip_pairs.lags=[2 ps, 1 ps]": "ascend",
+    "analysis.flip_pairs.lags=[]": "at least 1",
+    "analysis={flip_pear: {}}": "flip_pairs",
+}
+
+
+@pytest.mark.parametrize("setting", REFUSED)
+def test_refused(setting: str) -> None:
+    with pytest.raises(InputError, match="analysis") as caught:
+        load_model_text(with_settings(INPUT, [setting]))
+    assert REFUSED[setting] in str(caught.value)
