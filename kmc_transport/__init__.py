@@ -13,6 +13,7 @@ from ._version import __version__
 _WHERE = {
     "build_catalog": "rates",
     "fit_arrhenius": "analysis",
+    "fit_field_law": "analysis",
     "load_model": "input",
     "open_results": "store",
     "open_trajectory": "trajectory",
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "build_catalog",
     "fit_arrhenius",
+    "fit_field_law",
     "load_model",
     "open_results",
     "open_trajectory",
@@ -41,7 +43,7 @@ sys.meta_path.append(Moved())
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .analysis import fit_arrhenius
+    from .analysis import fit_arrhenius, fit_field_law
     from .exact import sensitivity, solve_exact
     from .figures.results import plot_results
     from .input import load_model
