@@ -102,7 +102,12 @@ def test_mgo_along_110_has_two_lengths_and_is_refused_in_strong_fields():
 def test_outside_the_range_there_is_an_error_and_no_number():
     mu = sinh_law(T, E)
     fit = fit_field_law(T, E, mu, mu * 0.01)
-    for t, e, key in ((699, 0, "temperature"), (1301, 0, "temperature"), (900, 1.01e9, "field"), (np.nan, 0, "temp")):
+    for t, e, key in (
+        (699, 0, "temperature"),
+        (1301, 0, "temperature"),
+        (900, 1.01e9, "field"),
+        (np.nan, 0, "temp"),
+    ):
         with pytest.raises(InputError, match=key):
             fit.mobility(t, e)
     assert np.all(fit.relative_stderr([700, 1300], [[0], [-1e9]]) < 0.02)
@@ -119,6 +124,12 @@ def test_outside_the_range_there_is_an_error_and_no_number():
     ],
 )
 def test_what_cannot_be_fitted_is_refused(change, text):
-    given = {"temperature": T, "field": E, "mobility": sinh_law(T, E), "stderr": sinh_law(T, E) * 0.01, "law": "sinh"}
+    given = {
+        "temperature": T,
+        "field": E,
+        "mobility": sinh_law(T, E),
+        "stderr": sinh_law(T, E) * 0.01,
+        "law": "sinh",
+    }
     with pytest.raises(InputError, match=text):
         fit_field_law(**given | change)
