@@ -234,7 +234,9 @@ def _minimum(law: str, t: FloatArray, e: FloatArray, target: FloatArray, weight:
     """(3,) parameters of least chi squared: the laws are linear in all but the product of the sinh law."""
 
     def linear(columns: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
-        solution = np.asarray(np.linalg.lstsq(columns * weight[:, None], y * weight, rcond=None)[0], np.float64)
+        solution = np.asarray(
+            np.linalg.lstsq(columns * weight[:, None], y * weight, rcond=None)[0], np.float64
+        )
         return solution, float(np.sum(((y - columns @ solution) * weight) ** 2))
 
     arrhenius = np.stack([-1 / (K_B * t), np.ones_like(t)], axis=1)
