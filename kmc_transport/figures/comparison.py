@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import StoreError
-from .results import MARKERS, PALETTE, STYLE, literal, save_figure
+from .style import MARKERS, PALETTE, STYLE, literal, save_figure
 
 if TYPE_CHECKING:
     import xarray

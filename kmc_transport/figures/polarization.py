@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .results import PALETTE, save_figure
+from .style import PALETTE, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import StoreError
-from ..store import PICTURE_MARK, check_free, write_parts
+from .style import INACCURATE, MARKERS, PALETTE, STYLE, add_legend, literal, save_figure
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["can_draw", "literal", "plot_results", "save_figure"]
+__all__ = ["can_draw", "plot_results"]
 
 FloatArray = npt.NDArray[np.float64]
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MAX_FIELDS = 4
 """More fields than this would bury each other in one panel."""
 _MAX_LINES, _FINE_FROM = 60, 13
@@ -34,24 +29,6 @@ _MAX_LINES, _FINE_FROM = 60, 13
 _MAX_TICKS = 14
 _CM2 = 1e4
 """cm² in a m²."""
-STYLE: Any = {
-    "font.size": 9.0,
-    "axes.labelsize": 10.0,
-    "legend.fontsize": 8.0,
-    "axes.linewidth": 0.8,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "ytick.right": True,
-    "legend.edgecolor": "none",
-    "legend.framealpha": 0.85,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 5.0,
-    "errorbar.capsize": 2.5,
-}
-
-
-INACCURATE: dict[str, Any] = {"marker": "x", "linestyle": "none", "color": "black", "markersize": 4.0}
-"""What marks a point that is not as accurate as asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,28 +134,6 @@ def can_draw(dataset: xarray.Dataset) -> bool:
     """Whether there is a mobility to draw."""
     names = _labels(dataset, "carrier", None)
     return any(_cell(dataset, d, names).has_numbers for d in _labels(dataset, "direction", None))
-
-
-def literal(text: str) -> str:
-    """A text of the user's for a picture: its dollar signs begin no formula."""
-    return text.replace("$", r"\$")
-
-
-def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool = False) -> None:
-    """Write a figure in the format of its name; StoreError where that would replace what is not our picture."""
-    check_free(path, "picture", overwrite=overwrite)
-    kind = Path(path).suffix[1:].lower()
-    if kind not in PICTURE_MARK:  # in another format nobody could tell later who drew it
-        raise StoreError(
-            "could not be written: its ending names no format of a picture that can be marked",
-            file=str(path),
-            allowed=", ".join(f".{k}" for k in PICTURE_MARK),
-            remedy="choose another name, NAME.png say",
-        )
-    image = io.BytesIO()
-    field, text = PICTURE_MARK[kind]
-    figure.savefig(image, dpi=dpi, format=kind, metadata={field: text})
-    write_parts(os.path.realpath(path), [image.getvalue()])
 
 
 def _labels(dataset: xarray.Dataset, dim: str, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -351,7 +306,7 @@ def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *
     if any_exact:
         handles.append(_proxy(linestyle="-", label="exact"))
     ax.set_xlabel(r"1000 / $T$  (K$^{-1}$)")
-    ax.legend(handles=[*handles, *cell.doubtful], loc="best")
+    add_legend(ax, [*handles, *cell.doubtful], loc="best")
     _kelvin_axis(ax, cell.temperature)
 
 
@@ -404,7 +359,7 @@ def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
         handles.append(_proxy(linestyle="-", label="exact"))
     ax.set_xscale("log")
     ax.set_xlabel(r"electric field  $E$  (V m$^{-1}$)")
-    ax.legend(handles=[*handles, *cell.doubtful], loc="best", title=f"$T$ = {cell.temperature[0]:g} K")
+    add_legend(ax, [*handles, *cell.doubtful], loc="best", title=f"$T$ = {cell.temperature[0]:g} K")
 
 
 def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]) -> None:
@@ -456,8 +411,9 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
     ]
     if any_exact:
         handles.append(_proxy(linestyle="-", label="exact"))
-    ax.legend(
-        handles=[*handles, *cell.doubtful],
+    add_legend(
+        ax,
+        [*handles, *cell.doubtful],
         loc="best",
         title=f"$T$ = {temperature[0]:g} K" if n == 1 else None,
     )
