@@ -6,6 +6,7 @@ Inside the package: eV, Å, s, K, e, and so V/Å, Å²/s, Å²/(V s). Whatever h
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = [
     "Dimension",
     "H",
     "QuantityError",
+    "conversion",
     "parse_quantity",
     "quantity_pattern",
 ]
@@ -366,3 +368,48 @@ def _convert_by_pint(number: float, unit: str, dim: Dimension) -> float:
     if not math.isfinite(result):
         raise _wrong(dim, "must be a finite number")
     return result / float(dim.per_internal)
+
+
+_UNIT_TEXT = re.compile(rf"[{_LETTER}%_0-9²³⁻¹^*/·() −-]{{1,60}}")
+_EXPONENT = re.compile(rf"(?<=[{_LETTER}])(-?[0-9])(?![0-9])")
+
+
+def conversion(unit: str, into: str) -> tuple[float, float]:
+    """(factor, zero): a number in ``unit`` times the factor plus the zero is the number in ``into``.
+
+    Units as files have them (``m2 V-1 s-1``, ``1``) or as people write them (``cm²/(V s)``, ``kJ/mol``). Raises
+    QuantityError for what is no unit, or one of another dimension.
+    """
+    if unit == into:
+        return 1.0, 0.0
+    for dim in DIMENSIONS.values():
+        if unit in dim.units and into in dim.units:
+            zero = dict(dim.offsets)
+            factor = dim.units[unit] / dim.units[into]
+            shift = (zero.get(unit, Decimal(0)) - zero.get(into, Decimal(0))) / dim.units[into]
+            return float(factor), float(shift)
+    source, target = _pint_unit(unit), _pint_unit(into)
+    registry = _registry()
+    nothing, one = registry.Quantity(0.0, source), registry.Quantity(1.0, source)
+    if not one.is_compatible_with(target):
+        raise QuantityError(
+            f"'{into}' is a unit of another quantity than '{unit}'",
+            f"a unit of the dimension of {unit}",
+            "choose another unit",
+        )
+    start = float(nothing.to(target).magnitude)
+    return float(one.to(target).magnitude) - start, start
+
+
+def _pint_unit(text: str) -> Any:
+    """A unit of pint; exponents may stand behind the name, products may be written with a space."""
+    plain = text.strip().replace("³", "^3").translate(_PLAIN)
+    if not plain or plain == "1":
+        return _registry().parse_units("dimensionless")
+    if _UNIT_TEXT.fullmatch(text.strip()):
+        plain = _EXPONENT.sub(r"^\1", re.sub(r" ?([/*()]) ?", r"\1", plain.replace("·", "*")))
+        with contextlib.suppress(Exception):  # pint raises errors of many families on texts that are no units
+            return _registry().parse_units(plain.replace(" ", "*"))
+    raise QuantityError(
+        f"'{text}' is not a unit that is known here", "a unit such as cm²/(V s), S/cm or meV", "write it so"
+    )

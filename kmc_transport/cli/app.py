@@ -11,10 +11,11 @@ import typer
 from ..errors import InputError, KmcTransportError, Problem
 from .exact import exact
 from .inputs import check, new, schema
+from .plot import plot
 from .points import merge, verify
 from .polarization import polarization
 from .rates import catalog
-from .results import plot, results, status
+from .results import results, status
 from .run import run
 from .terminal import finish, tell
 from .terminal import print_plain as print

@@ -27,6 +27,7 @@ __all__ = [
     "Show",
     "Temperature",
     "at_least",
+    "at_values",
     "check_target",
     "field_vector",
     "load",
@@ -110,6 +111,19 @@ def load(path: Path, classical: bool = False, settings: list[str] | None = None)
 def field_vector(given: tuple[float, float, float] | None) -> list[float]:
     """V/m, as options have it, in V/Å; none is zero."""
     return [1e-10 * x for x in given or (0.0, 0.0, 0.0)]
+
+
+def at_values(texts: list[str]) -> dict[str, list[str]]:
+    """``["temperature=300", "temperature=400"]`` as dimension → values, still texts."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise InputError(
+                "is not AXIS=VALUE", key="--at", value=text, allowed="such as temperature=300 or carrier=NAME"
+            )
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def this_command() -> str:

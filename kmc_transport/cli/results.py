@@ -1,18 +1,16 @@
-"""What a run has found: the commands `results`, `status` and `plot`."""
+"""What a run has found: the commands `results` and `status`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Csv, Json, Replace, Run, Show, say_damaged
-from .stopping import stopped_by_signals
+from .options import Csv, Json, Run, Show, say_damaged
 from .terminal import print_csv, print_json
 from .terminal import print_plain as print
 
-__all__ = ["plot", "results", "status"]
+__all__ = ["results", "status"]
 
 
 def results(
@@ -104,37 +102,3 @@ def status(run: Run, as_json: Json = False) -> None:
     for failure in found.failures:
         strength = sum(x * x for x in failure.field) ** 0.5 * 1e10
         print(f"failed: {failure.temperature:g} K, {strength:.3g} V/m: {failure.reason}")
-
-
-def plot(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS.h5", help="Result file.", show_default=False)],
-    other: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="OTHER.h5",
-            help="A second one, for comparison: the same input with --classical, say.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Picture (.png, .pdf, .svg). Default: NAME.png, here."),
-    ] = None,
-    overwrite: Replace = False,
-) -> None:
-    """Draw mobility and drift velocity against temperature and field; of two runs, side by side with their ratio."""
-    with stopped_by_signals():
-        from ..store import open_results
-
-        if other is None:
-            from ..figures.results import plot_results
-
-            picture = output or Path(results.with_suffix(".png").name)
-            plot_results(open_results(results), picture, overwrite=overwrite)
-        else:
-            from ..figures.comparison import plot_comparison
-
-            picture = output or Path(f"{results.stem}-and-{other.stem}.png")
-            pair = (open_results(results), open_results(other))
-            plot_comparison([pair], picture, labels=(results.stem, other.stem), overwrite=overwrite)
-    print(f"Picture: {picture}")

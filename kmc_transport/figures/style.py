@@ -49,9 +49,11 @@ STYLE: Any = {
 }
 INACCURATE: dict[str, Any] = {"marker": "x", "linestyle": "none", "color": "black", "markersize": 4.0}
 """What marks a point that is not as accurate as asked."""
-_EDITABLE = {"svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}
+_EDITABLE: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "ps.fonttype": 42}
 """Text stays text in the file, for whoever edits the picture."""
 _MM = 1 / 25.4
+_NARROWEST, _LOWEST = 70.0, 58.0
+"""mm: of a panel."""
 _WIDTHS = {"column": 86.0, "page": 178.0, "slide": 240.0}
 """mm: a column and a page of most journals."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(?: ?x ?(\d+(?:\.\d+)?))?(?: ?mm)?")
@@ -69,15 +71,23 @@ class Size:
         """Points."""
         return 7.0 if self.width < 100 else 9.0 if self.width <= 200 else 12.0
 
-    def inches(self, panels: int = 1) -> tuple[float, float]:
-        """Width and height."""
-        height = self.height or 0.74 * self.width / max(1, panels)
-        return self.width * _MM, max(height, 55.0) * _MM
+    def columns(self, panels: int) -> int:
+        """How many panels stand side by side."""
+        return max(1, min(panels, 3, int(self.width // _NARROWEST)))
+
+    def inches(self, columns: int = 1, rows: int = 1) -> tuple[float, float]:
+        """Width and height, without the legend."""
+        height = self.height or rows * max(_LOWEST, 0.72 * self.width / columns)
+        return self.width * _MM, height * _MM
 
     @property
-    def style(self) -> dict[str, Any]:
+    def style(self) -> Any:
         """Settings of matplotlib that suit the size."""
-        fonts = {"font.size": self.font, "axes.labelsize": self.font + 0.5, "legend.fontsize": self.font - 0.5}
+        fonts = {
+            "font.size": self.font,
+            "axes.labelsize": self.font + 0.5,
+            "legend.fontsize": self.font - 0.5,
+        }
         return STYLE | fonts | {"axes.titlesize": self.font, "legend.title_fontsize": self.font - 0.5}
 
 
@@ -131,6 +141,6 @@ def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool
     kind = Path(path).suffix[1:].lower()
     image = io.BytesIO()
     field, text = PICTURE_MARK[kind]
-    with matplotlib.rc_context(_EDITABLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(_EDITABLE):
         figure.savefig(image, dpi=dpi, format=kind, metadata={field: text})
     write_parts(os.path.realpath(path), [image.getvalue()])
