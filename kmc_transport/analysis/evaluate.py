@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Unconverged
+from ..exact.onsager import jump_diffusivity, neutral_unit, onsager_matrix, transference_numbers
 from ..records import Estimate, Missing, Tallies
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .batches import (
@@ -32,7 +33,9 @@ BoolArray = npt.NDArray[np.bool_]
 _OF_MEANS = ("drift_velocity", "mobility")
 _OF_TRACERS = ("tracer_diffusivity", "correlation_factor")
 _OF_BOTH = ("haven_ratio",)
-_OF_ALL = ("charge_diffusivity", "conductivity")
+_MIXED = ("transference", "jump_diffusivity")
+_OF_ALL = ("charge_diffusivity", "conductivity", *_MIXED)
+_OF_PAIRS = ("collective_diffusivity", "onsager")
 _PER_DIRECTION = ("mobility_einstein", "mobility_vector")
 
 
@@ -158,6 +161,11 @@ def evaluate(system: System, replicas: Sequence[Tallies], *, quenched: bool = Fa
     mobility_tensor         the same as a tensor, (S, 3, 3): v_i = sum_j mu_ij E_j in a weak field
     mobility_vector         the tensor times each direction, (n_directions, S, 3): v/E in a weak field along it
     conductivity            sum_ab q_a q_b <X_a X_b>/(2 kT V t), (3, 3) S/m; only without field
+    onsager                 e² <X_a X_b>/(2 kT V t), (S, 3, S, 3) S/m; only without field
+    transference            share of each species in the current along each direction, (n_directions, S); only
+                            without field
+    jump_diffusivity        kT Lambda/c of the formula unit that can be exchanged, (3, 3) m²/s (`exact.onsager`);
+                            only without field, and where there is such a unit
     haven_ratio             tracer over collective diffusivity of the species, (S, 3)
     correlation_factor      tracer diffusivity over that of uncorrelated hops at the same rate, (S, 3)
     ======================  ===================================================================
@@ -259,6 +267,7 @@ def _evaluate(
 
     charge, kt = system.charge, K_B * system.temperature
     charges = float((number * charge**2).sum())
+    formula = neutral_unit(charge, number)
     weight = charge * np.sqrt(number)  # so that sum_ab w_a w_b D_ab = sum q q <XX>/2t
     names: list[str] = []
     shapes: list[tuple[int, ...]] = []
@@ -291,8 +300,13 @@ def _evaluate(
             out["mobility_tensor"] = tensor
             out["mobility_vector"] = np.einsum("naij,dj->ndai", tensor, system.direction)
             out["mobility_einstein"] = np.einsum("ndai,di->nda", out["mobility_vector"], system.direction)
+            extensive = onsager_matrix(d_c, number, kt)
             if system.volume is not None:
                 out["conductivity"] = total / (kt * system.volume)
+                out["onsager"] = extensive / system.volume
+            out["transference"] = transference_numbers(extensive, charge, system.direction)
+            if formula is not None:
+                out["jump_diffusivity"] = jump_diffusivity(extensive, charge, number, formula, kt)
         if not names:
             names.extend(out)
             shapes.extend(x.shape[1:] for x in out.values())
@@ -327,7 +341,7 @@ def _evaluate(
         size = int(np.prod(shape))
         factor, unit = SI[name]
         v = value[start : start + size].reshape(shape)
-        s = np.hypot(stderr[start : start + size].reshape(shape), np.abs(v) * _slow_error(name, slow, shape))
+        s = np.hypot(stderr[start : start + size].reshape(shape), np.abs(v) * _slow_error(name, slow, v))
         if n_samples > 1:
             errors_within[name] = within[start : start + size].reshape(shape) * factor
         start += size
@@ -391,29 +405,33 @@ def of_species(name: str, array: FloatArray, species: int) -> FloatArray:
 
 
 def _blank(name: str, array: FloatArray, species: int) -> None:
-    """NaN for what belongs to one species in an estimate; sums over all species stay."""
+    """NaN for what belongs to one species in an estimate, or needs it; sums over all species stay."""
+    if name in _MIXED:
+        array[...] = np.nan
     if name in _OF_ALL:
         return
     if name in _PER_DIRECTION:
         array[:, species] = np.nan
         return
     array[species] = np.nan
-    if name == "collective_diffusivity":
+    if name in _OF_PAIRS:
         array[:, :, species] = np.nan
 
 
-def _slow_error(name: str, slow: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+def _slow_error(name: str, slow: FloatArray, value: FloatArray) -> FloatArray:
     """Relative error from slow modulations for each element of an estimate; it cancels in ratios."""
-    own = np.sqrt(slow)
+    own, shape = np.sqrt(slow), value.shape
     if name in ("haven_ratio", "correlation_factor"):
         return np.zeros(shape)
     if name == "mobility_einstein":
         return np.broadcast_to(own, shape)
     if name == "mobility_vector":
         return np.broadcast_to(own[:, None], shape)
-    if name == "collective_diffusivity":
+    if name in _OF_PAIRS:
         return np.broadcast_to(np.maximum(own[:, None, None, None], own[None, None, :, None]), shape)
-    if name in ("charge_diffusivity", "conductivity"):
+    if name == "transference":  # the share of one species changes at the cost of the others
+        return np.abs(1 - value) * own.max()
+    if name in _OF_ALL:
         return np.full(shape, own.max())
     return np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape)
 
@@ -428,6 +446,9 @@ SI: dict[str, tuple[float, str]] = {
     "collective_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "charge_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "conductivity": (E_CHARGE / ANGSTROM, "S m-1"),  # e/(V s Å) is E_CHARGE A/V per Å
+    "onsager": (E_CHARGE / ANGSTROM, "S m-1"),
+    "transference": (1.0, "1"),
+    "jump_diffusivity": (ANGSTROM**2, "m2 s-1"),
     "haven_ratio": (1.0, "1"),
     "correlation_factor": (1.0, "1"),
 }

@@ -36,9 +36,16 @@ def _array(
 
 
 def _estimate(
-    name: str, dims: tuple[str, ...], unit: str, meaning: str, definition: str, *, per_direction: bool = False
+    name: str,
+    dims: tuple[str, ...],
+    unit: str,
+    meaning: str,
+    definition: str,
+    *,
+    per_direction: bool = False,
+    long_name: str = "",
 ) -> ArraySpec:
-    long_name = name.replace("_", " ").replace("einstein", "Einstein").replace("haven", "Haven")
+    long_name = long_name or name.replace("_", " ").replace("einstein", "Einstein").replace("haven", "Haven")
     more = {"has_stderr": True, "has_exact": True, "per_direction": per_direction}
     return _array(name, "float", dims, unit, long_name, meaning, definition=definition, **more)
 
@@ -206,6 +213,35 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "S m-1",
         "Conductivity tensor from fluctuations; absent when the cell has no volume.",
         "sigma = sum_ab q_a q_b <X_a X_b>/(2 kT V t) (Kubo)",
+    ),
+    _estimate(
+        "onsager",
+        (*_TFD, "carrier", "axis", "carrier_2", "axis_2"),
+        "S m-1",
+        "Onsager matrix of the species times e²: the conductivity is its sum with the charge numbers z_a z_b. Divided "
+        "by the square of the elementary charge it is L_ab in J-1 m-1 s-1, by that of the Faraday constant in "
+        "mol2 J-1 m-1 s-1. NaN with a field; absent when the cell has no volume.",
+        "e² L_ab, L_ab = <X_a X_b>/(2 kT V t); J_a = -sum_b L_ab grad(mu_b + q_b phi)",
+        long_name="Onsager matrix times e²",
+    ),
+    _estimate(
+        "transference",
+        _PER_CARRIER,
+        "1",
+        "Share of each species in the current of a weak field along each direction, all species in the field; NaN at "
+        "other fields. Outside [0, 1] where species drag each other along.",
+        "t_a = sum_b q_a q_b L_ab/sum_ab q_a q_b L_ab, components along e",
+        per_direction=True,
+        long_name="transference number",
+    ),
+    _estimate(
+        "jump_diffusivity",
+        _AXES,
+        "m2 s-1",
+        "Diffusion tensor of formula units without current, thermodynamic factor apart: of a single species its "
+        "collective diffusivity, of two with opposite charges that of neutral units. NaN with a field, and where there "
+        "is no such unit (three and more species, like charges).",
+        "D_J = kT Lambda/c; for charges +1 and -1 Lambda = (L_ii L_pp - L_ip²)/(L_ii + L_pp - 2 L_ip)",
     ),
     _estimate(
         "haven_ratio",

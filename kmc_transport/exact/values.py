@@ -8,7 +8,8 @@ import numpy.typing as npt
 from ..errors import KmcTransportError, TooManyStates
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
-from ..units import ANGSTROM
+from ..units import ANGSTROM, E_CHARGE, K_B
+from .onsager import jump_diffusivity, neutral_unit, onsager_matrix, transference_numbers
 from .solve import MAX_STATES, applies, largest_work, solve_exact
 
 __all__ = ["exact_values"]
@@ -62,8 +63,15 @@ def exact_values(
     values["mobility_vector"] = np.einsum("aij,dj->dai", exact.mobility_einstein, axes) * square
     values["mobility_einstein"] = np.einsum("dai,di->da", values["mobility_vector"], axes)
     conductivity = exact.conductivity(catalog.model.volume)
-    if conductivity is not None:
+    kt, number = K_B * catalog.temperature, exact.number.astype(float)
+    onsager = onsager_matrix(exact.collective_diffusivity, number, kt)
+    if conductivity is not None and catalog.model.volume is not None:
         values["conductivity"] = conductivity
+        values["onsager"] = onsager / catalog.model.volume * (E_CHARGE / ANGSTROM)
+    values["transference"] = transference_numbers(onsager, exact.charge, axes)
+    unit = neutral_unit(exact.charge, number)
+    if unit is not None:
+        values["jump_diffusivity"] = jump_diffusivity(onsager, exact.charge, number, unit, kt) * square
     return values
 
 

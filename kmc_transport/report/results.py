@@ -59,6 +59,7 @@ class _Row:
 
     def why(self, name: str) -> str:
         """Why an estimate has no number for this carrier; empty where it has one, or nobody knows."""
+        name = _LIKE.get(name, name)
         if "missing" not in self.d or name not in self.d["observable"]:
             return ""
         if not self.of_point("complete"):
@@ -139,6 +140,10 @@ class _Row:
         """Hops per second of wall time."""
         seconds = float(self.of_point("wall_time"))
         return float(self.of_point("executed_hops")) / seconds if seconds > 0 else math.nan
+
+
+_LIKE = {"onsager": "conductivity", "transference": "conductivity", "jump_diffusivity": "conductivity"}
+"""Estimates that lack a number for the reason that another one does."""
 
 
 @cache
@@ -223,6 +228,9 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     )
     if not charged:
         yield _deviation("tracer_diffusivity_deviation", judged)
+    elif "transference" in d:
+        several = len(d["carrier"]) > 1 and bool((d["field"] == 0).any())
+        yield from _number("transference", "transference", shown=several)
     yield Column(
         header="hops", value=lambda r: r.of_point("executed_hops"), unit="", key="executed_hops", text=".1e"
     )
@@ -285,6 +293,10 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         yield from _along("D charge along", "charge_diffusivity", "cm²/s", CM2)
     if "conductivity" in d:
         yield from _along("conductivity along", "conductivity", "S/cm", S_PER_CM)
+    if "jump_diffusivity" in d:
+        yield from _along("D jump along", "jump_diffusivity", "cm²/s", CM2)
+    if "onsager" in d:
+        yield from _along("e² L along", "onsager", "S/cm", S_PER_CM)
     yield from _haven()
     if charged:
         yield from _differential()
@@ -300,7 +312,9 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
             yield _component(name, at, unit, factor)
     others = d["carrier"].tolist()
     for b, other in enumerate(others if len(others) > 1 else []):
-        yield _cross(b, other)
+        yield _cross(b, other, "D collective along", "collective_diffusivity", "cm²/s", CM2)
+        if "onsager" in d:
+            yield _cross(b, other, "e² L along", "onsager", "S/cm", S_PER_CM)
     for header, name, unit, factor in (
         ("hop rate below", "hop_rate_limit", "1/s", 1.0),
         ("D below", "diffusivity_limit", "cm²/s", CM2),
@@ -413,15 +427,34 @@ def _limit(header: str, name: str, unit: str, factor: float) -> Column[_Row]:
     )
 
 
-def _cross(b: int, other: str) -> Column[_Row]:
-    """D of two species."""
-    name = "collective_diffusivity"
+def _cross(b: int, other: str, header: str, name: str, unit: str, factor: float) -> Column[_Row]:
+    """What joins two species."""
     return Column(
-        f"D collective along, with {other}",
-        lambda r: r.along(name, b) * CM2,
-        "cm²/s",
+        f"{header}, with {other}",
+        lambda r: r.along(name, b) * factor,
+        unit,
         f"{name}_with_{other}",
-        stderr=lambda r: r.along(f"{name}_stderr", b) * CM2,
+        stderr=lambda r: r.along(f"{name}_stderr", b) * factor,
+        shown=False,
+        reason=lambda r: r.why(name),
+    )
+
+
+def _number(header: str, name: str, *, shown: bool = False) -> Iterator[Column[_Row]]:
+    """A number of each carrier, and its exact value."""
+    yield Column(
+        header,
+        lambda r: r.of_carrier(name),
+        key=name,
+        stderr=lambda r: r.of_carrier(f"{name}_stderr"),
+        shown=shown,
+        reason=lambda r: r.why(name),
+    )
+    yield Column(
+        f"{header}, exact",
+        lambda r: r.of_carrier(f"{name}_exact"),
+        key=f"{name}_exact",
+        text=lambda r: format_beside(*(r.of_carrier(f"{name}{s}") for s in ("_exact", "", "_stderr"))),
         shown=False,
     )
 

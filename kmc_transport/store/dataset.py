@@ -35,6 +35,7 @@ __all__ = ["Frame", "build_dataset", "catalog_columns", "catalog_dataset", "fiel
 
 ANGSTROM = 1e-10
 """m."""
+PER_VOLUME = ("conductivity", "onsager")
 _AXES = ["x", "y", "z"]
 _EMPTY: dict[str, tuple[Any, Any]] = {
     "float": (np.float64, np.nan),
@@ -139,7 +140,7 @@ def build_dataset(
 
     A point at zero field fills every direction. ``complete`` marks points that hold values; a record with
     ``exacts`` alone fills the ``_exact`` arrays and leaves it false. ``_exact`` arrays that nothing fills, and
-    the conductivity of a cell without a volume, are left out. ``einstein_deviation`` is computed here.
+    the arrays in `PER_VOLUME` of a cell without a volume, are left out. ``einstein_deviation`` is computed here.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ def build_dataset(
 
     data: dict[str, np.ndarray] = {}
     for spec in ARRAYS.values():
-        if spec.origin != "point" or (spec.name == "conductivity" and not frame.has_volume):
+        if spec.origin != "point" or (spec.name in PER_VOLUME and not frame.has_volume):
             continue
         if spec.on_request and not set(spec.dims) <= set(sizes):  # not asked for
             continue
@@ -261,7 +262,7 @@ def _place(
             data["complete"][t[rows], f[rows], k] = True
     for path, values in arrays.items():
         part, name = path.split("/")
-        if name == "conductivity" and not frame.has_volume:
+        if name in PER_VOLUME and not frame.has_volume:
             continue
         spec, full = ARRAYS[name], name + _SUFFIX[part]
         if spec.on_request and not set(spec.dims) <= set(frame.sizes):

@@ -16,12 +16,13 @@ from kmc_transport.model.interactions import (
     LocalClusters,
 )
 from kmc_transport.model.model import Model
-from tests.reference.networks import make_model
+from tests.reference.networks import KT0, make_model
 
 __all__ = [
     "clusters",
     "coulomb",
     "environments",
+    "ion_and_polaron",
     "local_clusters",
     "nearest_pairs",
     "random_model",
@@ -67,6 +68,25 @@ def nearest_pairs(energy: float, axes: int = 3, species: tuple[int, int] = (0, 0
         for a, b in {species, species[::-1]}:
             terms.append((energy, [(a, 0, (0, 0, 0)), (b, 0, cell)]))
     return clusters(terms)
+
+
+def ion_and_polaron(
+    length: int = 6, energy: float = -1.5 * KT0, counts: tuple[int, int] = (1, 1), quicker: float = 3.0
+) -> Model:
+    """Ring of ``length`` cells: ions (+1) and polarons (-1, ``quicker`` times as fast) on sublattices of their own;
+    ``energy`` (eV) of neighbours of unlike kind, at half a cell."""
+    hops = [[(0, 0, (1, 0, 0), 1.0)], [(1, 1, (1, 0, 0), quicker)]]
+    model = make_model(
+        np.diag([3.0, 8.0, 8.0]),
+        [[0, 0, 0], [0.5, 0, 0]],
+        hops,
+        counts=counts,
+        charges=(1.0, -1.0),
+        supercell=(length, 1, 1),
+        allowed=[[True, False], [False, True]],
+    )
+    sides = [(energy, [(0, 0, (0, 0, 0)), (1, 1, (side, 0, 0))]) for side in (0, -1)]
+    return with_interactions(with_rule(model), clusters=clusters(sides))  # type: ignore[arg-type]
 
 
 def coulomb(model: Model, strength: float, screening: float = 0.7) -> Coulomb:
