@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..records import Missing
 from .coupling import COUPLING
+from .mixtures import MIXTURES
 from .spec import CONDITIONS, ArraySpec, coordinate, registry_of
+from .spec import array as _array
+from .spec import estimate as _estimate
 
 __all__ = ["ANALYSES", "ARRAYS", "OBSERVABLES", "ON_REQUEST"]
 
@@ -25,29 +26,6 @@ OBSERVABLES = (
 _TFD = CONDITIONS
 _PER_CARRIER = (*_TFD, "carrier")
 _AXES = (*_TFD, "axis", "axis_2")
-
-
-def _array(
-    name: str, dtype: str, dims: tuple[str, ...], unit: str, long_name: str, meaning: str, **more: Any
-) -> ArraySpec:
-    return ArraySpec(
-        name=name, dtype=dtype, dims=dims, unit=unit, long_name=long_name, meaning=meaning, **more
-    )
-
-
-def _estimate(
-    name: str,
-    dims: tuple[str, ...],
-    unit: str,
-    meaning: str,
-    definition: str,
-    *,
-    per_direction: bool = False,
-    long_name: str = "",
-) -> ArraySpec:
-    long_name = long_name or name.replace("_", " ").replace("einstein", "Einstein").replace("haven", "Haven")
-    more = {"has_stderr": True, "has_exact": True, "per_direction": per_direction}
-    return _array(name, "float", dims, unit, long_name, meaning, definition=definition, **more)
 
 
 def _observed(
@@ -214,35 +192,7 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "Conductivity tensor from fluctuations; absent when the cell has no volume.",
         "sigma = sum_ab q_a q_b <X_a X_b>/(2 kT V t) (Kubo)",
     ),
-    _estimate(
-        "onsager",
-        (*_TFD, "carrier", "axis", "carrier_2", "axis_2"),
-        "S m-1",
-        "Onsager matrix of the species times e²: the conductivity is its sum with the charge numbers z_a z_b. Divided "
-        "by the square of the elementary charge it is L_ab in J-1 m-1 s-1, by that of the Faraday constant in "
-        "mol2 J-1 m-1 s-1. NaN with a field; absent when the cell has no volume.",
-        "e² L_ab, L_ab = <X_a X_b>/(2 kT V t); J_a = -sum_b L_ab grad(mu_b + q_b phi)",
-        long_name="Onsager matrix times e²",
-    ),
-    _estimate(
-        "transference",
-        _PER_CARRIER,
-        "1",
-        "Share of each species in the current of a weak field along each direction, all species in the field; NaN at "
-        "other fields. Outside [0, 1] where species drag each other along.",
-        "t_a = sum_b q_a q_b L_ab/sum_ab q_a q_b L_ab, components along e",
-        per_direction=True,
-        long_name="transference number",
-    ),
-    _estimate(
-        "jump_diffusivity",
-        _AXES,
-        "m2 s-1",
-        "Diffusion tensor of formula units without current, thermodynamic factor apart: of a single species its "
-        "collective diffusivity, of two with opposite charges that of neutral units. NaN with a field, and where there "
-        "is no such unit (three and more species, like charges).",
-        "D_J = kT Lambda/c; for charges +1 and -1 Lambda = (L_ii L_pp - L_ip²)/(L_ii + L_pp - 2 L_ip)",
-    ),
+    *MIXTURES,
     _estimate(
         "haven_ratio",
         (*_PER_CARRIER, "axis"),

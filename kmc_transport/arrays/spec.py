@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["CONDITIONS", "ArraySpec", "coordinate", "registry_of"]
+__all__ = ["CONDITIONS", "ArraySpec", "array", "coordinate", "estimate", "registry_of"]
 
 CONDITIONS = ("temperature", "field", "direction")
 
@@ -74,3 +75,26 @@ def coordinate(name: str, dtype: str, unit: str, long_name: str, meaning: str, *
         meaning=meaning,
         origin="coordinate",
     )
+
+
+def array(
+    name: str, dtype: str, dims: tuple[str, ...], unit: str, long_name: str, meaning: str, **more: Any
+) -> ArraySpec:
+    return ArraySpec(
+        name=name, dtype=dtype, dims=dims, unit=unit, long_name=long_name, meaning=meaning, **more
+    )
+
+
+def estimate(
+    name: str,
+    dims: tuple[str, ...],
+    unit: str,
+    meaning: str,
+    definition: str,
+    *,
+    per_direction: bool = False,
+    long_name: str = "",
+) -> ArraySpec:
+    long_name = long_name or name.replace("_", " ").replace("einstein", "Einstein").replace("haven", "Haven")
+    more = {"has_stderr": True, "has_exact": True, "per_direction": per_direction}
+    return array(name, "float", dims, unit, long_name, meaning, definition=definition, **more)
