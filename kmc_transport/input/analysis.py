@@ -7,15 +7,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..model.analysis import Analysis, FlipPairSettings
+from ..model.analysis import Analysis, BindingSettings, EnvironmentSettings, FlipPairSettings, ProfileSettings
 from ..model.model import Carrier, Structure
 from ..model.surroundings import SiteShells, surroundings
 from .document import Document, KeyPath
 from .places import carrier_named
-from .schema.analysis import AnalysisInput, FlipPairsInput
+from .schema.analysis import AnalysisInput, BindingInput, EnvironmentInput, FlipPairsInput
 
 __all__ = ["build_analysis"]
 
+MOST_AROUND = 14
+"""Sites whose occupation makes an environment: a table has two to the power of so many rows."""
 FARTHEST = 60.0
 """Å, of pairs that are counted."""
 
@@ -30,7 +32,23 @@ def build_analysis(
     """What the section means; problems go to ``doc``."""
     crystal = _Crystal(carriers, structure, supercell, doc)
     pairs = None if given.flip_pairs is None else crystal.flip_pairs(given.flip_pairs)
-    return Analysis(pairs)
+    binding = [crystal.binding(b, k) for k, b in enumerate(given.binding)]
+    found = [crystal.environment(e, k) for k, e in enumerate(given.environments)]
+    profile = None
+    if given.profile is not None:
+        axis = "abc".index(given.profile.axis)
+        if not structure.periodic[axis] or supercell[axis] * given.profile.layers_per_cell < 4:
+            doc.add(
+                ("analysis", "profile", "axis"),
+                "fewer than four layers lie along it",
+                value=given.profile.axis,
+                allowed="an axis along which the structure repeats, with four layers or more",
+                remedy="set layers_per_cell, a larger supercell, or another axis",
+            )
+        profile = ProfileSettings(axis, given.profile.layers_per_cell)
+    return Analysis(
+        pairs, tuple(b for b in binding if b is not None), tuple(e for e in found if e is not None), profile
+    )
 
 
 class _Crystal:
@@ -103,3 +121,65 @@ class _Crystal:
             if good
             else None
         )
+
+    def binding(self, given: BindingInput, k: int) -> BindingSettings | None:
+        path: KeyPath = ("analysis", "binding", k)
+        found = [self.species(n, (*path, "between", i)) for i, n in enumerate(given.between)]
+        reach = 3 * given.contact if given.reach is None else given.reach
+        if reach < given.contact:
+            self.doc.add(
+                (*path, "reach"),
+                "is shorter than 'contact'",
+                value=f"{reach:g} Å",
+                allowed=f">= {given.contact:g} Å",
+                remedy="leave it out",
+            )
+            return None
+        if not self.near(reach, (*path, "contact" if given.reach is None else "reach")):
+            return None
+        a, b = found
+        if a is None or b is None:
+            return None
+        shared = set(self.carriers[a].sites) & set(self.carriers[b].sites)
+        if shared and set(self.carriers[a].sites) != set(self.carriers[b].sites):
+            self.doc.add(
+                (*path, "between"),
+                "the two species share some of their sites, so nothing says what carriers put at random would be",
+                value=list(given.between),
+                allowed="species with the same sites, or with none in common",
+            )
+            return None
+        window = (0.0, given.contact)
+        if not self.sites_within(self.around(a, b, [window]), window, 0, (*path, "contact")):
+            return None
+        return BindingSettings((a, b), given.contact, reach)
+
+    def environment(self, given: EnvironmentInput, k: int) -> EnvironmentSettings | None:
+        path: KeyPath = ("analysis", "environments", k)
+        a, b = self.species(given.carrier, (*path, "carrier")), self.species(given.by, (*path, "by"))
+        shells = [(low, high) for low, high in given.shells]
+        flat = [x for shell in shells for x in shell]
+        for n, shell in enumerate(shells):
+            if not self.ascending(shell, (*path, "shells", n), "Å"):
+                return None
+        if any(later[0] < earlier[1] for earlier, later in pairwise(shells)):
+            self.doc.add(
+                (*path, "shells"), "shells overlap or are not in order of distance", value=given.shells
+            )
+            return None
+        if not self.near(max(flat), (*path, "shells")) or a is None or b is None:
+            return None
+        around = self.around(a, b, shells)
+        for n, shell in enumerate(shells):
+            if not self.sites_within(around, shell, n, (*path, "shells", n)):
+                return None
+        most = int(np.diff(around.first).max())
+        if most > MOST_AROUND:
+            self.doc.add(
+                (*path, "shells"),
+                f"{most} sites lie around one in these shells",
+                allowed=f"at most {MOST_AROUND}",
+                remedy="use narrower shells",
+            )
+            return None
+        return EnvironmentSettings(a, b, tuple(shells), given.arrangement)

@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import beta, kstest
 
 from kmc_transport.analysis.coupling import flip_pairs
 from kmc_transport.analysis.coupling.flip_pairs import FlipPairs
 from kmc_transport.analysis.coupling.lattice import sites_of_species
 from kmc_transport.engine import Replica
+from kmc_transport.engine.kernels_times import order_statistics
+from kmc_transport.input.settings import with_settings
 from kmc_transport.model.analysis import Analysis, FlipPairSettings
 from kmc_transport.model.model import Model
 from kmc_transport.rates import RateCatalog, build_catalog
 from kmc_transport.records import TICKS, HopChunk
-from tests.analysis.test_on_request import traps
+from kmc_transport.runs.point import PointSimulation
+from tests.analysis.test_on_request import interrupted, traps
 from tests.reference.coupling import enumerated, flip_pair_rates, listed_pairs
 from tests.reference.interacting_models import coulomb, with_interactions, with_rule
 from tests.reference.networks import chain, lattice_gas
+from tests.runs.sweeps import INPUT, sweep_model
 
 
 def pairing(model: Model, lags: tuple[float, ...], distances: tuple[float, ...]) -> Model:
@@ -191,3 +196,37 @@ def test_too_long_a_lag_gives_no_number(monkeypatch: pytest.MonkeyPatch) -> None
     ratio = counted(catalog, "rejection_free").result()["flip_pair_ratio_from_zero"].value[0, 0, :, 0]
     assert np.isfinite(ratio[:1]).all() or np.isnan(ratio[0])
     assert np.isnan(ratio[-1])
+
+
+def test_stopped_and_taken_up_again() -> None:
+    """Pairs across the stop count, and drawn times do not depend on where it was."""
+    lags = "{flip_pairs: {lags: [0.1 ps, 10 ps, 1 ns], distances: [0.5, 20.0]}}"
+    model = sweep_model(
+        with_settings(INPUT, ["conditions.temperature=300", "sampling.events=6000", f"analysis={lags}"])
+    )
+    whole = PointSimulation(model, 300.0, (0.01, 0.0, 0.0), root=3)
+    whole.run()
+    expected, found = whole.observed(), interrupted(model, 7).observed()
+    assert set(expected) == {
+        *("flip_pairs_opposite", "flip_pairs_same", "flip_pair_ratio", "flip_pair_ratio_from_zero"),
+        "flip_correlation",
+    }
+    for name, estimate in expected.items():
+        assert estimate.value.tobytes() == found[name].value.tobytes(), name
+    assert np.nansum(expected["flip_pairs_same"].value) > 0
+
+
+def test_drawn_times_are_uniform() -> None:
+    """Order statistics of uniform times, one by one; and the same for whoever asks for some of them alone."""
+    attempts, n = np.full(4000, 5), 4000 * 5
+    sample, number, part = np.repeat(np.arange(4000), 5), np.tile(np.arange(5), 4000), np.zeros(4000 * 5)
+    order_statistics(np.uint64(7), 0, attempts, sample, number, part)
+    parts = part.reshape(-1, 5)
+    assert (np.diff(parts, axis=1) > 0).all()
+    assert 0 < parts.min() < parts.max() < 1
+    for k in range(5):  # the k-th of five is a beta number of parameters k + 1, 5 - k
+        assert kstest(parts[:, k], beta(k + 1, 5 - k).cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(parts[:-1].mean(axis=1), parts[1:].mean(axis=1))[0, 1]) < 4 / np.sqrt(n / 5)
+    some = np.zeros(2)
+    order_statistics(np.uint64(7), 2, attempts[2:5], np.array([0, 2]), np.array([3, 1]), some)
+    assert some.tolist() == [parts[2, 3], parts[4, 1]]

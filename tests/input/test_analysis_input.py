@@ -23,6 +23,9 @@ hops:
   - {carrier: hole, between: [B, B], distance: 4.0, barrier: 0.2, attempt_frequency: 5 THz}
 analysis:
   flip_pairs: {lags: [1 ps, 10 ps], distances: [3.5, 4.5, 6.0]}
+  binding: [{between: [ion, hole], contact: 3.6}, {between: [hole, hole], contact: 4.5, reach: 7}]
+  environments: [{carrier: hole, by: ion, shells: [[3.4, 3.6]], arrangement: false}]
+  profile: {axis: c, layers_per_cell: 1}
 conditions: {temperature: 300}
 sampling: {events: 1000, seed: 1}
 """
@@ -33,7 +36,12 @@ def test_what_it_means() -> None:
     pairs = model.analysis.flip_pairs
     assert pairs is not None
     assert (pairs.carriers, pairs.lags, pairs.distances) == ((0, 1), (1e-12, 1e-11), (3.5, 4.5, 6.0))
-    assert model.observed == ("flip_pairs",)
+    assert model.observed == ("flip_pairs", "binding", "environments", "profile")
+    binding, environment = model.analysis.binding, model.analysis.environments[0]
+    assert [(b.between, b.contact, b.reach) for b in binding] == [((0, 1), 3.6, 10.8), ((1, 1), 4.5, 7.0)]
+    assert (environment.carrier, environment.by, environment.shells) == (1, 0, ((3.4, 3.6),))
+    assert model.analysis.profile is not None
+    assert (model.analysis.profile.axis, model.analysis.profile.layers) == (2, 1)
     # it is part of what a point is found by, not of the physics
     other = load_model_text(with_settings(INPUT, ["analysis.flip_pairs.lags=[1 ps]"]))
     assert model_identity(other) == model_identity(model)
@@ -48,6 +56,18 @@ REFUSED = {
     "analysis.flip_pairs.lags=[2 ps, 1 ps]": "ascend",
     "analysis.flip_pairs.lags=[]": "at least 1",
     "analysis={flip_pear: {}}": "flip_pairs",
+    "analysis.binding=[{between: [ion, ions], contact: 3.6}]": "did you mean 'ion'",
+    "analysis.binding=[{between: [ion], contact: 3.6}]": "at least 2",
+    "analysis.binding=[{between: [ion, hole], contact: 3.0}]": "shortest: 3.464",
+    "analysis.binding=[{between: [ion, hole], contact: 3.6, reach: 2}]": ">= 3.6",
+    "analysis.environments=[{carrier: hole, by: ion, shells: [[3.6, 3.4]]}]": "ascend",
+    "analysis.environments=[{carrier: hole, by: ion, shells: [[3.4, 3.6], [3.5, 7]]}]": "overlap",
+    "analysis.environments=[{carrier: hole, by: ion, shells: [[3.4, 7]]}]": "at most 14",
+    "analysis.environments=[{carrier: hole, by: ion, shells: [[1, 2]]}]": "shortest: 3.464",
+    "analysis.environments=[{carrier: hole, by: ion}]": "shells",
+    "analysis.profile.axis=x": "a, b, c",
+    "analysis.profile={axis: a, layers_per_cell: 0}": ">= 1",
+    "supercell=[4, 4, 3]": "four layers",
 }
 
 

@@ -139,3 +139,124 @@ def listed_pairs(
                         for k in of(i, j):
                             out[species[g], species[h], int(s != t), w + 1, k] += 1
     return out
+
+
+def together(chain: Enumerated, a: int, b: int, contact: float) -> dict[str, np.ndarray]:
+    """What binding is, from all configurations: pairs at each distance over those at random, and so on.
+
+    Distances ascend. Entries of two numbers are those of a carrier of a, and of one of b.
+    """
+    apart = np.round(distances(chain.model), 4)
+    others = ~np.eye(len(apart), dtype=bool)
+    sites = [np.tile(np.asarray(own), chain.model.n_cells) for own in chain.model.allowed_sites]
+    shells = np.unique(apart[np.outer(sites[a], sites[b]) & others])
+    there = chain.rows[:, None, :] == np.array([[a + 1], [b + 1]])  # (n, 2, n_flat)
+    pairs = [
+        np.einsum("ni,ij,nj->n", there[:, 0].astype(float), (apart == d) & others, there[:, 1].astype(float))
+        for d in shells
+    ]
+    touching = (apart < contact) & others
+    partners = [there[:, 1 - k].astype(int) @ touching for k in (0, 1)]  # on each site
+    bound = [((partners[k] > 0) & there[:, k]).sum(axis=1) for k in (0, 1)]
+    flux = chain.law[chain.origin] * chain.rate
+    broken, freed = 0.0, np.zeros(2)
+    for o, t, left, reached, s, f in zip(
+        *(chain.origin, chain.target, chain.left, chain.reached, chain.species, flux), strict=True
+    ):
+        follow = {i: reached if i == left else i for i in np.flatnonzero(chain.rows[o])}
+        for k, x in enumerate((a, b)):
+            for i, j in follow.items():
+                if chain.rows[o, i] == x + 1 and partners[k][o, i] > 0 and partners[k][t, j] == 0:
+                    freed[k] += f
+        for i in follow:
+            for j in follow:
+                if (chain.rows[o, i], chain.rows[o, j]) == (a + 1, b + 1) and touching[i, j]:
+                    broken += f * (not touching[follow[i], follow[j]]) / (2 if a == b else 1)
+        assert s + 1 == chain.rows[o, left]
+    contact_pairs = sum(p for p, d in zip(pairs, shells, strict=True) if d < contact) / (2 if a == b else 1)
+    uniform = np.full(len(chain.law), 1 / len(chain.law))
+    number = np.array([chain.model.carriers[x].count for x in (a, b)])
+    fraction, at_random = (np.array([law @ x for x in bound]) / number for law in (chain.law, uniform))
+    return {
+        "distances": shells,
+        "g": np.array([chain.law @ p / (uniform @ p) for p in pairs]),
+        "bound": fraction,
+        "odds": fraction * (1 - at_random) / ((1 - fraction) * at_random),
+        "lifetime": np.array(chain.law @ contact_pairs / broken),
+        "stay": fraction * number / freed,
+    }
+
+
+def by_environment(
+    chain: Enumerated, a: int, b: int, shells: list[tuple[float, float]]
+) -> dict[tuple[int, ...], tuple[float, float]]:
+    """Numbers of b in each shell round a site of a -> (mean number of such sites, flips per second there)."""
+    apart = distances(chain.model)
+    own = np.flatnonzero(np.tile(np.asarray(chain.model.allowed_sites[a]), chain.model.n_cells))
+    masks = [(apart >= low) & (apart < high) & ~np.eye(len(apart), dtype=bool) for low, high in shells]
+    numbers = np.stack([(chain.rows == b + 1).astype(int) @ m for m in masks], axis=-1)  # (n, n_flat, shells)
+    found: dict[tuple[int, ...], list[float]] = {}
+    for state, p in enumerate(chain.law):
+        for i in own:
+            found.setdefault(tuple(numbers[state, i].tolist()), [0.0, 0.0])[0] += p
+    flux = chain.law[chain.origin] * chain.rate
+    for o, left, reached, s, f in zip(
+        chain.origin, chain.left, chain.reached, chain.species, flux, strict=True
+    ):
+        if s == a:
+            for i in (left, reached):
+                found[tuple(numbers[o, i].tolist())][1] += f
+    return {k: (n, f) for k, (n, f) in found.items()}
+
+
+def listed_binding(
+    model: Model,
+    start: np.ndarray,
+    hops: list[tuple[int, int, int]],
+    length: int,
+    a: int,
+    b: int,
+    contact: float,
+) -> dict[str, np.ndarray]:
+    """Sums of a chunk that begins with ``start`` (n_flat,), species + 1 on each site. hops : (left, reached, tick)."""
+    apart = np.round(distances(model), 4)
+    others = ~np.eye(len(apart), dtype=bool)
+    touching = (apart < contact) & others
+    shells = np.unique(apart[others])
+    row, last = start.copy(), 0
+    pairs, bound = np.zeros(len(shells), np.int64), np.zeros(2, np.int64)
+    freed, broken = np.zeros(2, np.int64), 0
+
+    def partners(row: np.ndarray, k: int) -> np.ndarray:
+        other = (b, a)[k]
+        return np.asarray(touching @ (row == other + 1))
+
+    def count(row: np.ndarray, ticks: int) -> None:
+        for k, x in enumerate((a, b)):
+            bound[k] += ticks * int(((partners(row, k) > 0) & (row == x + 1)).sum())
+        for i in np.flatnonzero(row == a + 1):
+            for j in np.flatnonzero(row == b + 1):
+                if i != j:
+                    pairs[np.searchsorted(shells, apart[i, j])] += ticks
+
+    for left, reached, tick in hops:
+        count(row, tick - last)
+        after = row.copy()
+        after[reached], after[left] = row[left], 0
+        for i in np.flatnonzero(row):
+            to = reached if i == left else i
+            for k, x in enumerate((a, b)):
+                freed[k] += row[i] == x + 1 and partners(row, k)[i] > 0 and partners(after, k)[to] == 0
+            for j in np.flatnonzero(row == b + 1):
+                end = reached if j == left else j
+                broken += int(row[i] == a + 1 and touching[i, j] and not touching[to, end])
+        row, last = after, tick
+    count(row, length - last)
+    twice = 2 if a == b else 1
+    return {
+        "shells": shells,
+        "pairs": pairs // twice,
+        "bound": bound,
+        "freed": freed,
+        "broken": np.array(broken // twice),
+    }

@@ -18,7 +18,7 @@ from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ..observables.base import Observable
 from .kernels_pairs import Flips, chain, count_pairs, walk
-from .lattice import links_of, n_flat, plain, sites_of_species, species_of_carriers, steps_of
+from .lattice import links_of, n_flat, over, plain, sites_of_species, species_of_carriers, steps_of
 
 __all__ = ["OBSERVABLE", "FlipPairs"]
 
@@ -139,9 +139,9 @@ class FlipPairs(Observable):
         return {
             "flip_pairs_opposite": opposite,
             "flip_pairs_same": same,
-            "flip_pair_ratio": _over(*apart),
-            "flip_pair_ratio_from_zero": _over(np.cumsum(opposite, axis=-2), np.cumsum(same, axis=-2)),
-            "flip_correlation": _over(opposite + same, independent),
+            "flip_pair_ratio": over(*apart),
+            "flip_pair_ratio_from_zero": over(np.cumsum(opposite, axis=-2), np.cumsum(same, axis=-2)),
+            "flip_correlation": over(opposite + same, independent),
         }
 
     def _independent(self, flips: FloatArray, lengths: FloatArray) -> FloatArray:
@@ -172,11 +172,6 @@ def asked(model: Model) -> FlipPairSettings:
     if model.analysis.flip_pairs is None:
         raise ValueError("the input has no analysis.flip_pairs")
     return model.analysis.flip_pairs
-
-
-def _over(a: FloatArray, b: FloatArray) -> FloatArray:
-    """a / b; NaN where b is 0."""
-    return np.divide(a, b, out=np.full(np.broadcast(a, b).shape, np.nan), where=b != 0)
 
 
 OBSERVABLE = FlipPairs

@@ -101,7 +101,7 @@ def count_pairs(
     n_windows, room = len(edges) - 1, len(flips.tick)
     for h in range(len(tick)):
         a, now = species[h], tick[h]
-        if not tracked[a]:
+        if not tracked[a] or ends[0, h] == ends[1, h]:  # onto its own periodic image
             continue
         if flips.total[0] > room:
             known = now - flips.tick[flips.total[0] % room]

@@ -11,7 +11,18 @@ import numpy.typing as npt
 from ...model.model import Model
 from ...model.surroundings import SiteShells, surroundings
 
-__all__ = ["Links", "Steps", "links_of", "n_flat", "sites_of_species", "species_of_carriers", "steps_of"]
+__all__ = [
+    "Links",
+    "Steps",
+    "links_of",
+    "n_flat",
+    "occupants",
+    "over",
+    "plain",
+    "sites_of_species",
+    "species_of_carriers",
+    "steps_of",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -69,6 +80,19 @@ def species_of_carriers(model: Model) -> IntArray:
 def sites_of_species(model: Model) -> IntArray:
     """(S,) sites of the supercell that a carrier of each species may be on."""
     return np.asarray(model.allowed_sites.sum(axis=1) * model.n_cells, np.int64)
+
+
+def occupants(model: Model, sites: IntArray) -> IntArray:
+    """(n_flat,) species + 1 of the carrier on each site of the supercell, 0 for none. sites : (N,) of the carriers."""
+    found = np.zeros(n_flat(model), np.int64)
+    found[sites] = species_of_carriers(model) + 1
+    return found
+
+
+def over(a: npt.NDArray[np.float64], b: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """a / b; NaN where b is 0."""
+    a, b = np.broadcast_arrays(a, b)
+    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)
 
 
 def plain(shells: SiteShells) -> Links:

@@ -115,7 +115,7 @@ class Input(Section):
     )
     analysis: AnalysisInput | None = Field(
         None,
-        description="What to count of how species move together: pairs of flips by lag and distance.",
+        description="What to count of how species move together: pairs of flips, binding, environments, profiles.",
         examples=[{"flip_pairs": {"lags": ["1 ps", "10 ps"], "distances": [3.5, 4.3]}}],
     )
     conditions: ConditionsInput = Field(
