@@ -16,10 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 ROOMS = [
     *("_version", "_moved", "records", "errors", "units", "seeds", "arrays"),
     *("rules", "sources", "model", "energies", "input", "rates", "exact", "jit"),
-    *("engine", "analysis", "store", "runs", "trajectory", "report", "figures", "cli", "__main__"),
+    *("engine", "analysis", "store", "runs", "trajectory", "report", "figures", "html", "cli", "__main__"),
 ]
 # a saved file is analysed without running anything
-NEVER = {room: {"engine", "runs"} for room in ("analysis", "store", "report", "figures")}
+NEVER = {room: {"engine", "runs"} for room in ("analysis", "store", "report", "figures", "html")}
 # third-party libraries and the only rooms that may import them
 CONFINED: dict[str, set[str]] = {
     "numba": {"jit", "engine"},
@@ -34,6 +34,7 @@ CONFINED: dict[str, set[str]] = {
     "h5netcdf": {"store", "trajectory"},
     "xarray": {"store"},
     "matplotlib": {"figures"},
+    "jinja2": {"html"},
     "typer": {"cli"},
     "rich": {"cli", "report"},
     "dask": {"runs"},

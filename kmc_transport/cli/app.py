@@ -15,6 +15,7 @@ from .plot import plot
 from .points import merge, verify
 from .polarization import polarization
 from .rates import catalog
+from .report import report
 from .results import results, status
 from .run import run
 from .terminal import finish, tell
@@ -49,6 +50,7 @@ for _command in (
     merge,
     verify,
     plot,
+    report,
     polarization,
     new,
     schema,

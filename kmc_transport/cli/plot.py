@@ -11,6 +11,7 @@ import typer
 
 from ..errors import InputError
 from .options import Replace, at_values, say_damaged
+from .report import provenance_of
 from .stopping import stopped_by_signals
 from .terminal import print_plain as print
 from .terminal import tell
@@ -200,11 +201,10 @@ def _of_one_point(what: str, run: Path, table: xarray.Dataset, units: list[str])
 
     from ..rates import build_catalog
     from ..runs.verify import recorded_model
-    from ..store import PointStore, points_folder, read_frame, read_plan, read_provenance, result_path
+    from ..store import PointStore, points_folder, read_plan, result_path
 
+    model = recorded_model(provenance_of(run))
     path = result_path(run) if run.suffix == ".points" else run
-    provenance = read_provenance(path) if path.exists() else read_frame(path).provenance
-    model = recorded_model(provenance)
     temperature = float(table["temperature"].values[0])
     fields = table["field"].values.astype(float)
     along = table["direction_vector"].values[0]

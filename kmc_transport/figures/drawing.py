@@ -111,6 +111,8 @@ def _few_ticks(axis: Any, panel: Panel, side: str) -> None:
         wide = side == "x" and values.max() > 6 * values.min()
         axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if wide else (1.0, 2.0, 5.0)))
         axis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
+    if len(values) and values.max() < 1.001 * values.min():
+        getattr(axis.axes, f"set_{side}lim")(values.min() / 2, 2 * values.max())
 
 
 def _colour(series: Series) -> Any:
@@ -262,6 +264,8 @@ def _heat(ax: Axes, heat: Heat, panel: Panel) -> None:
     )
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02)
     bar.set_label(literal(heat.axis.text))
+    if heat.axis.scale == "linear":
+        bar.ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
     poor = np.argwhere(~heat.accurate & np.isfinite(heat.z))
     if len(poor):
         ax.plot(heat.x[poor[:, 1]], heat.y[poor[:, 0]], label=_POOR, **INACCURATE)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import Problem, StoreError
 from .sealed import read_sealed
 
-__all__ = ["CATALOG_MARK", "PICTURE_MARK", "check_free"]
+__all__ = ["CATALOG_MARK", "PICTURE_MARK", "REPORT_MARK", "check_free"]
 
 CATALOG_MARK = "kmc_transport_catalog"
 """Attribute of a catalog, or key in its first line, that says who wrote it."""
@@ -23,6 +23,8 @@ PICTURE_MARK = {"png": ("Software", "kmc_transport")} | {
     kind: ("Creator", "kmc_transport") for kind in ("svg", "pdf", "eps", "ps")
 }
 """By format, the field of a picture's metadata that says who drew it, and what it says."""
+REPORT_MARK = "kmc_transport report"
+"""Generator that a report names in its head."""
 _ENDS = 2**16  # bytes
 
 
@@ -35,7 +37,7 @@ def check_free(
 ) -> None:
     """Before any work: StoreError where writing would replace what this program did not write as this ``kind``.
 
-    kind : ``catalog`` or ``picture``.
+    kind : ``catalog``, ``picture`` or ``report``.
     """
     path = Path(path)
     if overwrite or not path.exists():
@@ -75,10 +77,19 @@ def _is_picture(path: Path) -> bool:
     return any(mark in ends for mark in _MARKS)
 
 
+def _is_report(path: Path) -> bool:
+    with path.open(encoding="utf-8") as file:
+        return f'name="generator" content="{REPORT_MARK}"' in file.read(_ENDS)
+
+
 _MARKS = (
     b"tEXtSoftware\0kmc_transport",
     b"<dc:title>kmc_transport</dc:title>",
     b"/Creator (kmc_transport)",
     b"%%Creator: kmc_transport",
 )
-_KINDS: dict[str, Callable[[Path], bool]] = {"catalog": _is_catalog, "picture": _is_picture}
+_KINDS: dict[str, Callable[[Path], bool]] = {
+    "catalog": _is_catalog,
+    "picture": _is_picture,
+    "report": _is_report,
+}
