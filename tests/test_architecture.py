@@ -16,10 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 ROOMS = [
     *("_version", "_moved", "records", "errors", "units", "seeds", "arrays"),
     *("rules", "sources", "model", "energies", "input", "rates", "exact", "jit"),
-    *("engine", "analysis", "store", "runs", "trajectory", "report", "figures", "html", "cli", "__main__"),
+    *("engine", "analysis", "store", "runs", "trajectory", "report", "figures", "html", "export", "cli", "__main__"),
 ]
 # a saved file is analysed without running anything
-NEVER = {room: {"engine", "runs"} for room in ("analysis", "store", "report", "figures", "html")}
+NEVER = {room: {"engine", "runs"} for room in ("analysis", "store", "report", "figures", "html", "export")}
 # third-party libraries and the only rooms that may import them
 CONFINED: dict[str, set[str]] = {
     "numba": {"jit", "engine"},

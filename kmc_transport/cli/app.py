@@ -10,6 +10,7 @@ import typer
 
 from ..errors import InputError, KmcTransportError, Problem
 from .exact import exact
+from .export import export
 from .inputs import check, new, schema
 from .plot import plot
 from .points import merge, verify
@@ -51,6 +52,7 @@ for _command in (
     verify,
     plot,
     report,
+    export,
     polarization,
     new,
     schema,

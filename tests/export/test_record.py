@@ -1,0 +1,133 @@
+"""Reading a run for export, and what every format has in common."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from kmc_transport.errors import InputError, StoreError
+from kmc_transport.export import FORMATS, export_run, get_format, read_record
+from tests.store.results import X, Y, dataset
+
+
+@pytest.fixture(scope="module")
+def run() -> xarray.Dataset:
+    return dataset([300.0, 350.0, 400.0], [0.0, 1e7, 3e7], charges=(1.0, -1.0), directions=(X, Y))
+
+
+def test_a_record_has_the_numbers_of_the_file_in_its_units(run: xarray.Dataset) -> None:
+    record = read_record(run, direction="[0, 1, 0]")
+    assert record.carriers == ("hole_polaron", "sodium_ion")
+    assert record.charges == (1.0, -1.0)
+    assert [a.name for a in record.axes] == ["temperature", "field"]
+    weak = record.at_zero_field("mobility", "sodium_ion")
+    there = run["mobility_einstein"].values[:, 0, 1, 1]
+    np.testing.assert_allclose(weak.value, there, rtol=1e-15)
+    np.testing.assert_allclose(weak.stderr, run["mobility_einstein_stderr"].values[:, 0, 1, 1], rtol=1e-15)
+    assert weak.unit == "m2 V-1 s-1"
+    tracer = record.at_zero_field("tracer_diffusivity", "hole_polaron")
+    np.testing.assert_allclose(tracer.value, run["tracer_diffusivity"].values[:, 0, 1, 0, 1, 1], rtol=1e-15)
+    full = record.quantity("mobility", "hole_polaron")
+    np.testing.assert_allclose(full.value[:, 1:], run["mobility"].values[:, 1:, 1, 0], rtol=1e-15)
+    assert full.caveat == ""
+
+
+def test_choices_are_asked_for(run: xarray.Dataset) -> None:
+    with pytest.raises(InputError, match="one direction"):
+        read_record(run)
+    with pytest.raises(InputError, match="no such direction"):
+        read_record(run, direction="[0, 0, 1]")
+    record = read_record(run, direction="[1, 0, 0]")
+    with pytest.raises(InputError, match="holds one carrier"):
+        record.one_carrier()
+    with pytest.raises(InputError, match="no such carrier"):
+        record.one_carrier("lithium")
+    assert read_record(run.isel(carrier=[1], carrier_2=[1], direction=[0])).one_carrier() == "sodium_ion"
+
+
+def test_incomplete_and_inaccurate_points_are_refused_unless_allowed(run: xarray.Dataset) -> None:
+    partial = run.copy(deep=True)
+    partial["complete"].values[1, 0, 0] = False
+    partial["converged"].values[2, 0, 0] = False
+    record = read_record(partial, direction="[1, 0, 0]")
+    with pytest.raises(InputError, match=r"1 of 3 points have no number, 1 of 3 .* not as accurate"):
+        record.at_zero_field("mobility", "hole_polaron")
+    allowed = read_record(partial, direction="[1, 0, 0]", allow_partial=True)
+    weak = allowed.at_zero_field("mobility", "hole_polaron")
+    assert np.isnan(weak.value[1])
+    assert "1 of 3" in weak.caveat
+    # a point elsewhere does no harm
+    assert not read_record(partial, direction="[0, 1, 0]").at_zero_field("mobility", "hole_polaron").caveat
+    partial["complete"].values[:] = False
+    with pytest.raises(StoreError, match="no point"):
+        read_record(partial, direction="[1, 0, 0]")
+
+
+def test_a_quantity_that_the_run_has_not_is_refused_with_the_way_to_get_it(run: xarray.Dataset) -> None:
+    record = read_record(run, direction="[1, 0, 0]")
+    with pytest.raises(InputError, match=r"tracer diffusivity is no substitute"):
+        record.at_zero_field("chemical_diffusivity")
+    driven = read_record(run.isel(field=[1, 2]), direction="[1, 0, 0]")
+    with pytest.raises(InputError, match=r"add 0 to conditions\.field"):
+        driven.at_zero_field("tracer_diffusivity", "hole_polaron")
+
+
+def test_formats_are_found_by_name() -> None:
+    for name, one in FORMATS.items():
+        assert one.name == name
+        assert callable(one.function)
+    with pytest.raises(InputError, match="no such format"):
+        get_format("xlsx")
+
+
+def test_targets_and_options_are_checked_first(tmp_path: Path) -> None:
+    csv_format = get_format("csv")
+    for bad, why in (("a.txt", "not the name"), ("none/a.csv", "does not exist")):
+        with pytest.raises(InputError, match=why):
+            csv_format.check_target(tmp_path / bad)
+    (tmp_path / "b.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        csv_format.check_target(tmp_path / "b.csv")
+    with pytest.raises(InputError, match="no option of the format csv"):
+        csv_format.read_options(["electrode=negative"])
+    with pytest.raises(InputError, match="NAME=VALUE"):
+        csv_format.read_options(["electrode"])
+
+
+def test_nothing_is_replaced_silently(run: xarray.Dataset, tmp_path: Path) -> None:
+    record, target = read_record(run, direction="[1, 0, 0]"), tmp_path / "a.csv"
+    target.write_text("mine")
+    with pytest.raises(StoreError, match="there already"):
+        export_run(record, target, "csv")
+    assert target.read_text() == "mine"
+    assert export_run(record, target, "csv", overwrite=True) == [target]
+    assert target.read_text().startswith("# title")
+
+
+def test_csv_has_every_row_with_units_and_errors(run: xarray.Dataset, tmp_path: Path) -> None:
+    export_run(read_record(run, direction="[1, 0, 0]"), tmp_path / "a.csv", "csv")
+    text = (tmp_path / "a.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO("".join(x for x in text.splitlines(True) if x[0] != "#"))))
+    assert len(rows) == 3 * 3 * 2
+    for row in rows:
+        at = {
+            "temperature": float(row["temperature [K]"]),
+            "field": float(row["field [V m-1]"]),
+            "carrier": row["carrier"],
+        }
+        there = run.isel(direction=0).sel(at)
+        weak = at["field"] == 0
+        name = "mobility_einstein" if weak else "mobility"
+        assert float(row["mobility [m2 V-1 s-1]"]) == pytest.approx(float(there[name]), rel=1e-14)
+        assert float(row["mobility_stderr [m2 V-1 s-1]"]) == pytest.approx(
+            float(there[f"{name}_stderr"]), rel=1e-14
+        )
+        assert (row["drift_velocity [m s-1]"] == "") == weak
+    one = tmp_path / "b.csv"
+    export_run(read_record(run, direction="[1, 0, 0]"), one, "csv", carrier="sodium_ion")
+    assert "hole_polaron" not in one.read_text()
