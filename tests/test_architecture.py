@@ -16,7 +16,19 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 ROOMS = [
     *("_version", "_moved", "records", "errors", "units", "seeds", "arrays"),
     *("rules", "sources", "model", "energies", "input", "rates", "exact", "jit"),
-    *("engine", "analysis", "store", "runs", "trajectory", "report", "figures", "html", "export", "cli", "__main__"),
+    *(
+        "engine",
+        "analysis",
+        "store",
+        "runs",
+        "trajectory",
+        "report",
+        "figures",
+        "html",
+        "export",
+        "cli",
+        "__main__",
+    ),
 ]
 # a saved file is analysed without running anything
 NEVER = {room: {"engine", "runs"} for room in ("analysis", "store", "report", "figures", "html", "export")}

@@ -70,7 +70,7 @@ def export_csv(
                     *(repr(float(a.values[i])) for a, i in zip(axes, index, strict=True)),
                     record.direction,
                     name,
-                    *(_cell(array[index]) for of in found.values() for array in _arrays(of[k])),
+                    *(_cell(float(array[index])) for of in found.values() for array in _arrays(of[k])),
                     bool(some[k].complete[index]),
                     bool(some[k].converged[index]),
                 ]
@@ -87,4 +87,4 @@ def _column(name: str, unit: str) -> str:
 
 
 def _cell(number: float) -> str:
-    return repr(float(number)) if np.isfinite(number) else ""
+    return repr(number) if np.isfinite(number) else ""

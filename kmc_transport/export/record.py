@@ -196,7 +196,6 @@ class TransportRecord:
 
         value = (plain(found.value) + back[1]) * back[0]
         spec = ARRAYS.get(name)
-        state = {key: _state(self.dataset, key, order) for key in ("complete", "converged")}
         return GridQuantity(
             name=name,
             carrier=carrier if "carrier" in self.dataset[name].dims else "",
@@ -207,7 +206,8 @@ class TransportRecord:
             value=value,
             stderr=plain(found.stderr) * back[0],
             exact=(plain(found.exact) + back[1]) * back[0],
-            **state,
+            complete=_state(self.dataset, "complete", order),
+            converged=_state(self.dataset, "converged", order),
         )
 
     def _checked(self, quantity: GridQuantity, missing: BoolArray) -> GridQuantity:
