@@ -55,7 +55,7 @@ class Averages:
 def solve_space(
     space: StateSpace, catalog: RateCatalog, site_law: FloatArray | None, *, with_tracer: bool
 ) -> Averages:
-    """Solve every class of states that reach each other, and merge their equal answers."""
+    """Solve every class of states that can be met, and merge their equal answers."""
     net = catalog.model.network
     n_species = len(space.numbers)
     windings = np.zeros((len(space.hop), n_species + 1, 3))
@@ -77,7 +77,7 @@ def solve_space(
     square, free = 0.5 * catalog.model.site_vectors**2, np.zeros((n_species, 3))
     log_weight = _log_weight(space, catalog, jumps.energy)
     total, residual = 0.0, 0.0
-    for label in range(space.n_components):
+    for label in space.classes_of_start():
         states, solution = _solve_component(space, catalog, jumps.log_rate, label, flat[:, used], guess)
         drift, diffusion = solution.drift @ basis, basis.T @ solution.diffusion @ basis
         weight = float(np.exp(log_weight[states]).sum())
@@ -211,12 +211,13 @@ def _solve_component(
 
 
 def stationary_law(space: StateSpace, catalog: RateCatalog) -> FloatArray:
-    """(n_states,) probability of each state; classes that do not reach each other share by their Boltzmann weights."""
+    """(n_states,) probability of each state; classes that do not reach each other share by their Boltzmann weights,
+    those that the start cannot reach have none."""
     jumps = jump_rates(space, catalog)
     weight = np.exp(_log_weight(space, catalog, jumps.energy))
     guess = None if jumps.energy is None else _canonical_guess(space, catalog, jumps.energy, None)
     law, still = np.zeros(space.n_states), np.zeros((len(space.hop), 0))
-    for label in range(space.n_components):
+    for label in space.classes_of_start():
         states, solution = _solve_component(space, catalog, jumps.log_rate, label, still, guess)
         law[states] = weight[states].sum() * solution.law
     return np.asarray(law / law.sum())

@@ -68,6 +68,30 @@ class StateSpace:
     def n_components(self) -> int:
         return int(self.component.max()) + 1
 
+    def classes_of_start(self) -> list[int]:
+        """Labels of the classes of states to be met: where the input gives the start, of that one, whichever carrier is
+        tagged; else all."""
+        start, size = self.model.initial.sites, self.supercell
+        every = list(range(self.n_components))
+        if self.n_components == 1 or start is None or size != self.model.supercell:
+            return every
+        if tuple(map(len, start)) != self.numbers:
+            return every
+        n_sites, rows = self.model.structure.n_sites, self.configurations()
+        species = np.repeat(np.arange(len(start)), [len(s) for s in start])
+        site = np.concatenate([np.asarray(s, np.int64) for s in start])
+        found: set[int] = set()
+        shifts = [0] if self.anchor is None or not translational(self.model) else start[self.anchor]
+        for tagged in shifts:
+            home = np.array(np.unravel_index(tagged // n_sites, size))
+            cell = (np.array(np.unravel_index(site // n_sites, size)) - home[:, None]) % np.array(size)[
+                :, None
+            ]
+            row = np.zeros(rows.shape[1], rows.dtype)
+            row[np.ravel_multi_index(tuple(cell), size) * n_sites + site % n_sites] = species + 1
+            found |= set(self.component[(rows == row).all(axis=1)].tolist())
+        return sorted(found)
+
 
 def count_states(
     model: Model, numbers: tuple[int, ...], anchor: int | None, supercell: tuple[int, int, int]
