@@ -241,7 +241,8 @@ def _ambiguous(space: StateSpace, catalog: RateCatalog, states: IntArray) -> Kmc
     return KmcTransportError(
         f"the states fall into {space.n_components} classes that never reach each other and transport "
         f"differently, so that there is no single answer: [{first}] and [{other}]"
-        f"{', in other cells' if first == other else ''}; add the hops that link them, or describe each part by itself"
+        f"{', in other cells' if first == other else ''}; add the hops that link them, describe "
+        "each part by itself, or say where carriers start (initial: given or ordered)"
     )
 
 
