@@ -12,6 +12,7 @@ from ..errors import InputError, KmcTransportError, Problem
 from .exact import exact
 from .export import export
 from .inputs import check, new, schema
+from .picture import picture
 from .plot import plot
 from .points import merge, verify
 from .polarization import polarization
@@ -53,6 +54,7 @@ for _command in (
     plot,
     report,
     export,
+    picture,
     polarization,
     new,
     schema,

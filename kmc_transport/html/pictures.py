@@ -13,6 +13,7 @@ from ..figures.against import INVERSE, chart_against, chart_map
 from ..figures.chart import Chart
 from ..figures.drawing import draw
 from ..figures.einstein import chart_einstein
+from ..figures.lattice import draw_lattice
 from ..figures.profile import chart_profile
 from ..figures.style import Size
 from ..figures.svg import svg_of
@@ -40,6 +41,9 @@ class WebPicture:
 def result_pictures(dataset: xarray.Dataset, model: Model | None) -> Iterator[WebPicture]:
     """The pictures that the numbers of a run allow."""
     run = [("", dataset)]
+    if model is not None:
+        caption = "The lattice: sites by label, classes of hops by number"
+        yield WebPicture(svg_of(draw_lattice(model, size=_SIZE), "lattice", caption), caption)
     several_fields = (dataset["field"].values > 0).sum() > 1
     wanted: list[tuple[str, str, Any]] = [
         (

@@ -37,7 +37,7 @@ def check_free(
 ) -> None:
     """Before any work: StoreError where writing would replace what this program did not write as this ``kind``.
 
-    kind : ``catalog``, ``picture`` or ``report``.
+    kind : ``catalog``, ``picture``, ``report`` or ``animation``.
     """
     path = Path(path)
     if overwrite or not path.exists():
@@ -77,6 +77,10 @@ def _is_picture(path: Path) -> bool:
     return any(mark in ends for mark in _MARKS)
 
 
+def _is_animation(path: Path) -> bool:
+    return path.suffix in (".gif", ".mp4") and b"kmc_transport" in path.read_bytes()
+
+
 def _is_report(path: Path) -> bool:
     with path.open(encoding="utf-8") as file:
         return f'name="generator" content="{REPORT_MARK}"' in file.read(_ENDS)
@@ -92,4 +96,5 @@ _KINDS: dict[str, Callable[[Path], bool]] = {
     "catalog": _is_catalog,
     "picture": _is_picture,
     "report": _is_report,
+    "animation": _is_animation,
 }
