@@ -115,11 +115,15 @@ def site_energies(
         values, free, mismatches = solve_potential(differences, known, ENERGY_TOLERANCE)
         for i, energy in values.items():
             result[index, i] = energy
+        told: set[tuple[Any, ...]] = set()
         for tag, asked, found in mismatches:
             group, saddle, name = entries[tag]
             i, j, _ = group.bonds.forward[0]
             if i == j:
                 continue  # reported with both barriers by `hop_classes`
+            place = tuple(saddle.barrier_path)
+            if place in told:
+                continue  # classes of one entry share its number: one line of the input, one problem
             if labels[i] in given[index] and labels[j] in given[index]:
                 text = f"site_energies give {given[index][labels[j]] - given[index][labels[i]]:.6g} eV"
             else:
@@ -129,8 +133,9 @@ def site_energies(
                 f"{name}: forward - reverse barrier is {asked:.6g} eV for E({labels[j]}) - E({labels[i]}), but {text}",
                 allowed=f"the same to {ENERGY_TOLERANCE:g} eV",
                 remedy="energy must not be gained round a closed loop of hops: correct one of the barriers"
-                + hints[index],
+                + (hints[index] if not told else ""),
             )
+            told.add(place)
         _note_derived(carrier, differences, free, result[index], labels, doc)
     return result
 
