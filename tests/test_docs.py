@@ -23,6 +23,7 @@ RUNNABLE = [
     ROOT / "README.md",
     *sorted((DOCS / "tutorials").glob("*.md")),
     *sorted((DOCS / "how-to").glob("*.md")),
+    *sorted((DOCS / "published").glob("*.md")),
 ]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
