@@ -100,6 +100,36 @@ _ALL: tuple[ExportFormat, ...] = (
         summary="long table of every quantity with its errors, for pandas and spreadsheets",
         module="csv",
     ),
+    ExportFormat(
+        name="devsim",
+        suffixes=(".py",),
+        summary="mobility in field and temperature with its derivatives, for DEVSIM",
+        module="devsim",
+    ),
+    ExportFormat(
+        name="ngspice",
+        suffixes=(".lib", ".sub", ".inc"),
+        summary="ionic-drift memristor as a subcircuit, with a law or a table",
+        module="ngspice",
+    ),
+    ExportFormat(
+        name="verilog-a",
+        suffixes=(".va",),
+        summary="ionic-drift memristor as a compact model",
+        module="verilog_a",
+    ),
+    ExportFormat(
+        name="jart",
+        suffixes=(".va", ".inc"),
+        summary="parameters of the JART VCM v1b model that the hops determine",
+        module="jart",
+    ),
+    ExportFormat(
+        name="sentaurus",
+        suffixes=(".par",),
+        summary="parameters of a Poole-Frenkel mobility; written after the manual, not run",
+        module="sentaurus",
+    ),
 )
 FORMATS: Mapping[str, ExportFormat] = {f.name: f for f in _ALL}
 """By name."""

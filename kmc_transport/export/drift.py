@@ -1,0 +1,136 @@
+"""Mobility of one carrier over temperature and field, as device models want it: a law, or what a table is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..analysis.fieldlaw import LAWS, FieldLawFit, fit_field_law, widest_field_law
+from ..errors import InputError
+from .record import GridQuantity, TransportRecord
+
+__all__ = ["D_MA", "LAW", "LAW_OR_TABLE", "MAX_FIELD", "DriftData", "drift_data"]
+
+FloatArray = npt.NDArray[np.float64]
+
+LAW = f"law of the mobility in field and temperature: {', '.join(LAWS)}"
+LAW_OR_TABLE = f"{LAW}, or table"
+MAX_FIELD = "V/m; stronger fields are left out (default: none)"
+D_MA = (
+    "displacement of the migrating atom to the saddle, Å; the file then says Q_eqv too (default: it does not)"
+)
+"""What options of several formats mean."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DriftData:
+    """Mobility over temperature and field.
+
+    charge : e. temperature : (n_temperatures,) K, rising. field : (n_fields,) V/m, rising, from 0 or the weakest.
+    mobility, stderr : (n_temperatures, n_fields) m²/(V s), signed; NaN where there is none. independent : of the
+    same shape, False where linear response has filled a row from the run without field, or helped to. classical : the
+    field response is the diagnostic one. clamped : V/m, weakest field that made barriers negative, or None.
+    quantity : where it comes from, for the head of the file.
+    """
+
+    carrier: str
+    charge: float
+    temperature: FloatArray
+    field: FloatArray
+    mobility: FloatArray
+    stderr: FloatArray
+    independent: npt.NDArray[np.bool_]
+    classical: bool
+    clamped: float | None
+    quantity: GridQuantity
+
+    @property
+    def worst_stderr(self) -> float:
+        """Largest relative standard error of a mobility."""
+        return float(np.nanmax(self.stderr / np.abs(self.mobility)))
+
+    def fit(self, law: str) -> FieldLawFit:
+        """The law over all fields; InputError where chi squared refuses it, with the fields at which it holds."""
+        if law not in LAWS:
+            raise InputError("there is no such law", key="--option law", value=law, allowed=", ".join(LAWS))
+        grid = np.broadcast_arrays(self.temperature[:, None], self.field[None, :], self.mobility, self.stderr)
+        columns = [a[self.independent] for a in grid]
+        fit = fit_field_law(*columns, law=law)
+        if fit.accepted:
+            return fit
+        try:
+            fit.require()
+        except InputError as e:
+            (problem,) = e.problems
+        weaker = widest_field_law(*columns, law=law)
+        holds = f"--option max_field={weaker.field_range[1]:g} (it holds up to there), " if weaker else ""
+        raise InputError(
+            problem.message,
+            key="--option law",
+            value=law,
+            allowed=problem.allowed,
+            remedy=f"{holds}another law, or law=table (ngspice and devsim take one)",
+        )
+
+
+def drift_data(record: TransportRecord, *, carrier: str = "", max_field: float = 0.0) -> DriftData:
+    """Mobilities of one carrier along the direction of the record.
+
+    max_field : V/m, stronger ones are left out; 0: none.
+
+    Raises InputError as `TransportRecord.quantity` and `one_carrier`, where the run sweeps a composition, and where
+    no field is left.
+    """
+    name = record.one_carrier(carrier)
+    if record.composition:
+        raise InputError(
+            "a device model holds one composition, and this run sweeps some",
+            key="RUN",
+            value=", ".join(a.name for a in record.composition),
+            remedy="run the input at one composition, without that axis",
+        )
+    quantity = record.quantity("mobility", name)
+    temperature, field = quantity.axis("temperature").values, quantity.axis("field").values
+    rows, columns = np.argsort(temperature), np.argsort(field)
+    if max_field:
+        columns = columns[field[columns] <= max_field * (1 + 1e-9)]
+    if not len(columns):
+        raise InputError(
+            "leaves no field",
+            key="--option max_field",
+            value=max_field,
+            allowed=f"at least {field.min():g} V/m",
+        )
+    temperature, field = temperature[rows], field[columns]
+
+    def sorted_grid(array: np.ndarray) -> np.ndarray:
+        return array[np.ix_(rows, columns)]
+
+    def stored(array: str) -> np.ndarray:
+        one = record.dataset[array].isel(direction=0)
+        return sorted_grid(one.transpose("temperature", "field", ...).values)
+
+    mobility, stderr = sorted_grid(quantity.value), sorted_grid(quantity.stderr)
+    known = np.isfinite(mobility) & (stderr > 0)
+    method = stored("mobility_method").astype(str)
+    independent = known & ((field == 0) | (method == "drift velocity"))
+    if not np.any(field == 0):  # one row of linear response stands for the run without field
+        responses = known & (method == "linear response")
+        first = np.argmax(responses, axis=1)
+        every = np.arange(len(temperature))
+        independent[every, first] |= responses[every, first]
+    clamped = field[(stored("clamped_share") > 0).any(axis=0)]
+    return DriftData(
+        carrier=name,
+        charge=record.charge(name),
+        temperature=temperature,
+        field=field,
+        mobility=mobility,
+        stderr=stderr,
+        independent=independent,
+        classical=bool(np.any(record.dataset["hop_class_response"].values == "classical")),
+        clamped=float(clamped.min()) if len(clamped) else None,
+        quantity=quantity,
+    )
