@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["draw_root", "point_digest", "replica_stream"]
+__all__ = ["draw_root", "point_digest", "replica_stream", "system_root"]
 
 
 def draw_root() -> int:
     """A fresh root seed for a run that does not give one; it is recorded with the results."""
     return secrets.randbits(63)
+
+
+def system_root(root: int, coordinates: Sequence[tuple[str, float]]) -> int:
+    """Root of one composition and sample, a function of name and value of its axes; the same root without axes."""
+    if not coordinates:
+        return root
+    text = " ".join(f"{name}={float(value).hex()}" for name, value in sorted(coordinates))
+    return int.from_bytes(hashlib.sha256(f"{root} {text}".encode()).digest()[:8], "little") >> 1
 
 
 def point_digest(temperature: float, field: npt.ArrayLike) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Problem, StoreError
+from .axes import axes_of, axis_attributes, composition_axes
 from .results import ARRAYS
 from .spec import ArraySpec
 
@@ -53,8 +54,12 @@ def check_dataset(dataset: Any, registry: Mapping[str, ArraySpec] = ARRAYS) -> N
     Raises StoreError that lists everything that does not fit.
     """
     problems = []
-    present = set(dataset.variables)
+    present, axes, composition = set(dataset.variables), axes_of(dataset), composition_axes(dataset)
     for name, variable in dataset.variables.items():
+        if name in axes:
+            if variable.attrs != axis_attributes(name) or variable.dtype.kind not in "fiu":
+                problems.append(Problem("has other attributes or another type", name))
+            continue
         try:
             expected = attributes(name, registry)
         except KeyError:
@@ -63,7 +68,8 @@ def check_dataset(dataset: Any, registry: Mapping[str, ArraySpec] = ARRAYS) -> N
             )
             continue
         spec = registry[base_name(name)]
-        if tuple(variable.dims) != spec.dims:
+        own = composition if spec.origin == "coordinate" else axes
+        if tuple(variable.dims) not in (spec.dims, (*own, *spec.dims)):
             problems.append(Problem("has other dimensions", name, variable.dims, str(spec.dims)))
         if variable.dtype.kind not in _KINDS[spec.dtype]:
             problems.append(Problem("has another type", name, variable.dtype, spec.dtype))

@@ -378,6 +378,7 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "NaN where the input gives none.",
         definition="exp(sqrt(sum_c (d ln mu/dE_c s_c)²))",
         origin="grid",
+        of_barriers=True,
     ),
     _fitted(
         "arrhenius_activation_energy",

@@ -19,6 +19,7 @@ class ArraySpec:
     origin : ``coordinate``; ``point`` (from the simulation of one condition) or ``grid`` (from all of them).
     per_direction : at zero field, one run serves every direction. Most arrays are then the same for all of
         them; an array with this mark is a projection and has its own value for each direction.
+    of_barriers : the same at every composition and in every sample, whose axes it does not have.
     observable : module of `kmc_transport.analysis.observables` that makes it, where the input asks for that.
     analysis : entry of the input's `analysis` that asks for it, and module of `kmc_transport.analysis.coupling`.
     """
@@ -36,6 +37,7 @@ class ArraySpec:
     per_direction: bool = False
     observable: str = ""
     analysis: str = ""
+    of_barriers: bool = False
 
     @property
     def on_request(self) -> str:

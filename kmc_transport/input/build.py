@@ -21,8 +21,10 @@ from ..model.model import (
 )
 from ..model.network import Bond, BondFinder, components, reversed_bond, travel_axes
 from .analysis import build_analysis
+from .composition import Composition, build_compositions, counted, exact_number, fixed_amounts, text_of
 from .conditions import build_conditions, build_sampling
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
+from .expressions import Expression
 from .hops import HopGroup, find_hops
 from .interacting import build_interacting
 from .memory import available_memory, check_memory
@@ -32,6 +34,7 @@ from .schema.structure import CarrierInput
 from .site_dipoles import site_dipoles
 from .site_energies import SaddleHops, given_energies, hop_classes, site_energies
 from .structure import build_structure
+from .systems import with_systems
 from .validation import Sections, validate
 
 __all__ = ["load_model", "load_model_text"]
@@ -90,19 +93,25 @@ def _build(
     if sections.structure is not None:
         structure = build_structure(sections.structure, doc, base, used, embedded)
     conditions = None
+    points: list[Composition] | None = [()]
     if sections.conditions is not None:
         conditions = build_conditions(sections.conditions, structure, doc)
+        points = build_compositions(sections.conditions, sections.carriers, doc)
     if sections.carriers is None:
         return None
     sites_ok = _check_carriers(sections.carriers, structure, doc)
     if structure is None:
         return None
-    supercell = _supercell(sections, structure, doc) if sites_ok else None
-    carriers = _carriers(sections.carriers, structure, supercell, doc)
+    if points is None or (conditions is None and not fixed_amounts(sections.carriers)):
+        return None
+    supercell = _supercell(sections, structure, points, doc) if sites_ok else None
+    counts = _carriers(sections.carriers, structure, supercell, points, doc)
+    carriers = counts[0]
     if not sites_ok:
         return None
+    most = max(counts, key=lambda found: sum(c.count for c in found))
     if supercell is not None and not check_memory(
-        sections, structure, supercell, carriers, None, doc, available_memory()
+        sections, structure, supercell, most, None, doc, available_memory()
     ):
         supercell = None
 
@@ -131,7 +140,7 @@ def _build(
             _check_images(groups, structure, supercell, doc)
     network = _network(simulated, centres)
     if supercell is not None and not check_memory(
-        sections, structure, supercell, carriers, network, doc, available_memory()
+        sections, structure, supercell, most, network, doc, available_memory()
     ):
         return None
     sampling = None if sections.sampling is None else build_sampling(sections.sampling, carriers, doc)
@@ -141,7 +150,7 @@ def _build(
         analysis = build_analysis(sections.analysis, carriers, structure, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None or sampling is None:
         return None
-    return Model(
+    model = Model(
         title=sections.title,
         references=tuple(sections.references),
         structure=structure,
@@ -161,6 +170,7 @@ def _build(
         analysis=analysis,
         site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
     )
+    return with_systems(model, sections, points, counts, doc)
 
 
 # ------------------------------------------------------------------------------------------- carriers, supercell
@@ -201,12 +211,14 @@ def _sites_per_cell(carrier: CarrierInput, structure: Structure) -> int:
     return sum(label in carrier.sites for label in structure.labels)
 
 
-def _supercell(sections: Sections, structure: Structure, doc: Document) -> tuple[int, int, int] | None:
+def _supercell(
+    sections: Sections, structure: Structure, points: Sequence[Composition], doc: Document
+) -> tuple[int, int, int] | None:
     given: list[int] | None = sections.supercell
     if given is None:
         if sections.whole is None and "supercell" in (doc.data or {}):
             return None  # it had problems of its own
-        return _automatic_supercell(sections.carriers, structure, doc)
+        return _automatic_supercell(sections.carriers, structure, points, doc)
     ok = True
     for axis in range(3):
         if given[axis] != 1 and not structure.periodic[axis]:
@@ -219,13 +231,21 @@ def _supercell(sections: Sections, structure: Structure, doc: Document) -> tuple
 
 
 def _automatic_supercell(
-    carriers: Mapping[str, CarrierInput], structure: Structure, doc: Document
+    carriers: Mapping[str, CarrierInput],
+    structure: Structure,
+    points: Sequence[Composition],
+    doc: Document,
 ) -> tuple[int, int, int] | None:
     """Smallest cell of about equal sides (at least 20 Å) that holds every fraction within 1 %."""
     fractions = [
-        (c.fraction * _sites_per_cell(c, structure)) for c in carriers.values() if c.fraction is not None
+        exact_number(c.fraction, point) * _sites_per_cell(c, structure)
+        for point in points
+        for c in carriers.values()
+        if c.fraction is not None
     ]
-    if len(fractions) < len(carriers):
+    if not all(0 < f < math.inf for f in fractions):
+        return 1, 1, 1  # `counted` says why
+    if len(fractions) < len(carriers) * len(points):
         doc.add(
             ("supercell",),
             "the key 'supercell' is missing: a count of carriers needs to know in how many cells",
@@ -256,31 +276,45 @@ def _carriers(
     given: Mapping[str, CarrierInput],
     structure: Structure,
     supercell: tuple[int, int, int] | None,
+    points: Sequence[Composition],
     doc: Document,
-) -> list[Carrier]:
-    """Carriers with their number in the supercell (0 where that is not known yet)."""
+) -> list[list[Carrier]]:
+    """Carriers with their number in the supercell (0 where that is not known yet), at each composition."""
     cells = math.prod(supercell) if supercell else 0
+    if not fixed_amounts(given):
+        bare = [Carrier(name, c.charge, tuple(c.sites), 0) for name, c in given.items()]
+        found = counted(bare, given, structure, cells, points, doc) if supercell else []
+        before = len(doc.problems)
+        for point, carriers in zip(points, found, strict=False):
+            if len(doc.problems) == before:
+                _check_room(carriers, structure, cells, doc, text_of(point))
+        return found or [bare]
     result = []
     for name, carrier in given.items():
         sites = _sites_per_cell(carrier, structure) * cells
-        count = carrier.count or 0
-        if carrier.fraction is not None and sites:
-            count = max(1, round(carrier.fraction * sites))
-            if abs(count - carrier.fraction * sites) > 1e-9 * count:
+        count, fraction = carrier.count or 0, carrier.fraction
+        assert not isinstance(count, Expression)
+        assert not isinstance(fraction, Expression)
+        if fraction is not None and sites:
+            count = max(1, round(fraction * sites))
+            if abs(count - fraction * sites) > 1e-9 * count:
                 doc.note(
-                    f"{name}: fraction {carrier.fraction:g} of {sites} sites is {carrier.fraction * sites:.6g}, "
+                    f"{name}: fraction {fraction:g} of {sites} sites is {fraction * sites:.6g}, "
                     f"rounded to {count} (fraction {count / sites:.6g})"
                 )
         result.append(Carrier(name, carrier.charge, tuple(carrier.sites), count))
     if supercell:
         _check_room(result, structure, cells, doc)
-    return result
+    return [result]
 
 
-def _check_room(carriers: Sequence[Carrier], structure: Structure, cells: int, doc: Document) -> None:
+def _check_room(
+    carriers: Sequence[Carrier], structure: Structure, cells: int, doc: Document, where: str = ""
+) -> None:
     """No set of carriers may outnumber the sites that it shares (Hall's theorem), and some site must be empty."""
     sizes = range(1, len(carriers) + 1) if len(carriers) <= 10 else (1, len(carriers))
     crowded: set[str] = set()
+    at = f"at {where} " if where else ""
     for size in sizes:
         for group in combinations(carriers, size):
             names = {c.name for c in group}
@@ -295,9 +329,9 @@ def _check_room(carriers: Sequence[Carrier], structure: Structure, cells: int, d
             key = "fraction" if ("carriers", group[-1].name, "fraction") in doc.positions else "count"
             doc.add(
                 ("carriers", group[-1].name, key),
-                f"more carriers than sites: {count} for {sites} sites {', '.join(sorted(labels))}"
+                at + f"more carriers than sites: {count} for {sites} sites {', '.join(sorted(labels))}"
                 if count > sites
-                else f"all {sites} sites {', '.join(sorted(labels))} are occupied, so nothing can move",
+                else at + f"all {sites} sites {', '.join(sorted(labels))} are occupied, so nothing can move",
                 value=" + ".join(f"{c.count} {c.name}" for c in group),
                 allowed=f"fewer than {sites} in this supercell",
                 remedy="use fewer carriers or a larger supercell",

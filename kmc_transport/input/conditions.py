@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from ..model.model import Carrier, Conditions, Sampling, Structure, frozen_array
 from .document import Document, KeyPath
 from .schema.conditions import (
+    CompositionRange,
     ConditionsInput,
     FieldInput,
     FieldRange,
@@ -18,7 +19,7 @@ from .schema.conditions import (
     expanded,
 )
 
-__all__ = ["build_conditions", "build_sampling"]
+__all__ = ["build_conditions", "build_sampling", "values_of"]
 
 MAX_POINTS = 1_000_000
 """Temperatures times fields times directions."""
@@ -31,11 +32,11 @@ OF_CHARGES = ("mobility", "drift_velocity", "charge_diffusivity")
 def build_conditions(given: ConditionsInput, structure: Structure | None, doc: Document) -> Conditions | None:
     """Grid of conditions; without a structure only what does not need it is checked."""
     here: KeyPath = ("conditions",)
-    temperature = _values(given.temperature, (*here, "temperature"), "temperature", doc)
+    temperature = values_of(given.temperature, (*here, "temperature"), "temperature", doc)
     magnitudes = [0.0]
     directions: list[tuple[np.ndarray, str]] = []
     if given.field is not None:
-        magnitudes = _values(given.field.magnitude, (*here, "field", "magnitude"), "field", doc)
+        magnitudes = values_of(given.field.magnitude, (*here, "field", "magnitude"), "field", doc)
         directions = _directions(given.field, structure, doc, (*here, "field"))
     if structure is None:
         return None
@@ -61,7 +62,8 @@ def build_conditions(given: ConditionsInput, structure: Structure | None, doc: D
     )
 
 
-def _values(given: object, path: KeyPath, what: str, doc: Document) -> list[float]:
+def values_of(given: object, path: KeyPath, what: str, doc: Document) -> list[float]:
+    """One value, a list or a range, without what is listed twice; problems go to ``doc``."""
     try:
         values = expanded(given)
     except PydanticCustomError as error:
@@ -73,7 +75,7 @@ def _values(given: object, path: KeyPath, what: str, doc: Document) -> list[floa
         values = [v if v * 1e10 >= NO_FIELD else 0.0 for v in values]
     unique = list(dict.fromkeys(values))
     if len(unique) < len(values):
-        if isinstance(given, TemperatureRange | FieldRange):
+        if isinstance(given, TemperatureRange | FieldRange | CompositionRange):
             doc.add(path, f"neighbouring {what} values of the range are equal", remedy="use fewer points")
         else:
             doc.note(f"{what} values that are listed twice are simulated once")

@@ -19,7 +19,7 @@ from .document import Document, KeyPath
 from .places import carrier_named, find_place, labels_of
 from .schema.disorder import BarrierDisorderInput, BlockedInput, DisorderInput, SiteDisorderInput
 
-__all__ = ["build_disorder", "disordered_barriers", "sample", "unit_numbers"]
+__all__ = ["build_disorder", "check_capacity", "disordered_barriers", "sample", "unit_numbers"]
 
 UIntArray = npt.NDArray[np.uint64]
 FloatArray = npt.NDArray[np.float64]
@@ -201,13 +201,14 @@ def _blocked(
         doc.note(
             f"disorder: {int(closed.sum())} of {closed.size} sites {', '.join(labels)} are blocked (salt {entry.salt})"
         )
-    _check_capacity(blocked, carriers, structure, doc, path)
+    check_capacity(blocked, carriers, structure, doc, path)
     return frozen_array(blocked.reshape(-1), np.bool_)
 
 
-def _check_capacity(
+def check_capacity(
     blocked: BoolArray, carriers: Sequence[Carrier], structure: Structure, doc: Document, path: KeyPath
 ) -> None:
+    """Whether the carriers find room; blocked : (n_cells, n_sites)."""
     for carrier in carriers:
         mine = np.isin(structure.labels, carrier.sites)
         others = sum(c.count for c in carriers if c is not carrier and set(c.sites) <= set(carrier.sites))

@@ -67,7 +67,7 @@ def build_energetics(
     if given.coulomb is not None:
         here = (*path, "coulomb")
         touched = set(range(len(carriers)))
-        _check_charges(given.coulomb, carriers, doc, here)
+        check_charges(given.coulomb, carriers, doc, here)
         if given.coulomb.method == "cutoff":
             with doc.at((*here, "cutoff")):
                 listed += _cut_off(given.coulomb, carriers, finder, doc, here)
@@ -90,7 +90,10 @@ def _note_doubled(orbits: Sequence[Orbit], doc: Document) -> None:
         seen.setdefault(first, orbit.name)
 
 
-def _check_charges(given: CoulombInput, carriers: Sequence[Carrier], doc: Document, path: KeyPath) -> None:
+def check_charges(
+    given: CoulombInput, carriers: Sequence[Carrier], doc: Document, path: KeyPath, where: str = ""
+) -> None:
+    """Whether the crystal is neutral, where that was asked for; else a note. where : in the message."""
     if any(c.count == 0 for c in carriers):
         return  # not known yet
     total = math.fsum(c.charge * c.count for c in carriers)
@@ -100,7 +103,7 @@ def _check_charges(given: CoulombInput, carriers: Sequence[Carrier], doc: Docume
     if given.neutral:
         doc.add(
             (*path, "neutral"),
-            f"the carriers' charges add up to {total:+g} e",
+            f"at {where} " * bool(where) + f"the carriers' charges add up to {total:+g} e",
             value=listing,
             allowed="0 e",
             remedy="change the numbers of carriers, or leave 'neutral' out (a background then neutralises the cell)",

@@ -5,7 +5,7 @@ Units inside the package: Å, eV, s, K, e. Arrays are read-only (`frozen_array`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -27,6 +27,7 @@ __all__ = [
     "PolaronNumbers",
     "Sampling",
     "Structure",
+    "Variant",
     "frozen_array",
 ]
 
@@ -284,8 +285,23 @@ class InputSource:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Variant:
+    """What is special to one system of a model that has axes of composition or samples."""
+
+    coordinates: tuple[tuple[str, float], ...]
+    """Name and value of each axis; ``sample`` comes last."""
+    carriers: tuple[Carrier, ...]
+    disorder: Disorder | None
+    initial: Initial
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
-    """Everything the input file says, checked and frozen."""
+    """Everything the input file says, checked and frozen.
+
+    An input with axes of composition or samples is several systems that share all but the numbers of carriers, the
+    disorder and the start. The model of such an input holds these of its first system, and `systems` is all of them.
+    """
 
     title: str
     references: tuple[str, ...]
@@ -311,11 +327,31 @@ class Model:
     vectors of the network contain that. None: all zero."""
     initial: Initial = field(default_factory=Initial)
     analysis: Analysis = field(default_factory=Analysis)
+    variants: tuple[Variant, ...] = ()
+    """One for each system, the last axis fastest; empty without such axes."""
+    coordinates: tuple[tuple[str, float], ...] = ()
+    """Of one of `systems`: its place on the axes."""
 
     @property
     def observed(self) -> tuple[str, ...]:
         """Names of all observables that are asked for (`kmc_transport.analysis.observables.kind_of`)."""
         return (*self.sampling.observe, *self.analysis.names)
+
+    @cached_property
+    def systems(self) -> tuple[Model, ...]:
+        """The model at each composition and sample, as `variants` lists them; itself where there are no such axes."""
+        if not self.variants:
+            return (self,)
+        return tuple(replace(self, variants=(), **vars(v)) for v in self.variants)
+
+    @property
+    def axes(self) -> dict[str, tuple[float, ...]]:
+        """Values of each axis of composition, then ``sample``; empty without such axes."""
+        values: dict[str, dict[float, None]] = {}
+        for variant in self.variants:
+            for name, value in variant.coordinates:
+                values.setdefault(name, {})[value] = None
+        return {name: tuple(found) for name, found in values.items()}
 
     @property
     def n_cells(self) -> int:

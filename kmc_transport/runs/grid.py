@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ FloatArray = npt.NDArray[np.float64]
 class GridPoint:
     """One temperature (K) and field vector ((3,) V/Å) to simulate, and the key its record is found by.
 
+    system, coordinates : of composition and sample: index in ``Model.systems``, and place on the axes.
+
     targets : relative errors to reach one after the other (see `kmc_transport.runs.rounds`), instead of the input's.
     zero : of a weak field (see `kmc_transport.runs.weak`), key of the point without field that it needs first.
     without_field : record of that point, without its tallies, once it is there.
@@ -36,20 +38,32 @@ class GridPoint:
     targets: tuple[float, ...] = ()
     zero: str = ""
     without_field: PointRecord | None = None
+    system: int = 0
+    coordinates: tuple[tuple[str, float], ...] = ()
 
 
 def grid_points(model: Model, root: int) -> list[GridPoint]:
-    """Points of the grid: every temperature x field x direction; zero field once for all directions.
+    """Points of the grid: every system x temperature x field x direction; zero field once for all directions.
 
     Where weak fields need it, zero field is there even if the grid has no such row.
     """
+    return [
+        replace(point, system=index, coordinates=system.coordinates)
+        for index, system in enumerate(model.systems)
+        for point in _points_of_system(system, root)
+    ]
+
+
+def _points_of_system(model: Model, root: int) -> list[GridPoint]:
     c = model.conditions
     sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
     if sampling.get("table_error") is None:  # keys of points without it stay what they were
         sampling.pop("table_error", None)
     if not model.sampling.observe:
         sampling.pop("observe")
-    parameters = {"root": str(root), "sampling": sampling}
+    parameters: dict[str, object] = {"root": str(root), "sampling": sampling}
+    if model.coordinates:
+        parameters["system"] = {"coordinates": dict(model.coordinates), "identity": model_identity(model)}
     if model.analysis.names:
         parameters["analysis"] = asdict(model.analysis)
     weak, points = WeakFields(model), []
@@ -95,11 +109,16 @@ def plan_of(points: Sequence[GridPoint]) -> Plan:
         tuple(p.key for p in points),
         np.array([p.temperature for p in points]),
         np.reshape([p.field for p in points], (-1, 3)),
+        tuple(dict(p.coordinates) for p in points),
     )
 
 
 def model_identity(model: Model) -> str:
-    """Fingerprint of the physics: structure, carriers, hops and their numbers; not of conditions or wording."""
+    """Fingerprint of the physics: structure, carriers, hops and their numbers; not of conditions or wording.
+
+    Compositions and samples are conditions: of a model with such axes it has neither the numbers of the carriers nor
+    what is drawn anew for each sample. Keys of points have these.
+    """
     s, net = model.structure, model.network
     content = {
         "lattice": s.lattice.tolist(),
@@ -117,6 +136,9 @@ def model_identity(model: Model) -> str:
         "network": {name: getattr(net, name).tolist() for name in vars(net) if name != "operation"},
         "seed": model.sampling.seed,
     }
+    if model.axes:
+        content["carriers"] = [asdict(c) | {"count": None} for c in model.carriers]
+        content["axes"] = list(model.axes)
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
     for name in ("interactions", "disorder"):

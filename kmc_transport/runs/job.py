@@ -15,6 +15,7 @@ from ..errors import InputError, KmcTransportError, Problem
 from ..model.model import Model
 from ..rates import build_catalog
 from ..records import ExitReason
+from ..seeds import system_root
 from ..store import Failure, PointRecord, PointStore
 from .grid import GridPoint
 from .point import PointProgress, PointSimulation
@@ -40,6 +41,11 @@ class Job:
     owner: str = ""
     checkpoint: float = CHECKPOINT
     version: str = __version__
+
+    def system(self, point: GridPoint) -> tuple[Model, int]:
+        """The model of a point, and the root of its random numbers."""
+        model = self.model.systems[point.system]
+        return model, system_root(self.root, model.coordinates)
 
     def store(self) -> PointStore | None:
         """The folder of points, where this machine can reach it."""
@@ -70,6 +76,7 @@ class Standing:
     relative_error: float | None = None
     exit_reason: str = ""
     converged: bool = False
+    coordinates: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,28 +128,35 @@ def simulate_point(
             relative_error=state.relative_error,
             exit_reason=exit_reason,
             converged=converged,
+            coordinates=point.coordinates,
         )
 
     nothing = PointProgress(0, 0.0, None, None)
     if should_stop():
         return Outcome(standing(nothing), stopped=True)
     store = job.store()
+    model, root = job.system(point)
     try:
         linear = None
         if point.without_field is not None:
-            catalog = build_catalog(job.model, temperature=point.temperature, field=point.field)
+            catalog = build_catalog(model, temperature=point.temperature, field=point.field)
             linear = linear_response(catalog, point.without_field)
-            if linear is not None and good_enough(linear, job.model.sampling):
+            if linear is not None and good_enough(linear, model.sampling):
                 weak = weak_field_record(catalog, point.without_field, linear, point.zero)
                 end = standing(nothing, str(weak.values["exit_reason"]), bool(weak.values["converged"]))
                 return Outcome(end, weak)
-        if job.model.sampling.table_error is not None:
+        if model.sampling.table_error is not None:
             linear = None  # rounds would weight it with the error of another round
         state = None if store is None else store.load_partial(point.key)
-        simulation, reached = _simulation(job, point, state, linear)
+        simulation, reached = _simulation(model, root, point, state, linear)
         stopped = simulation.build(should_stop=should_stop, on_progress=lambda p: report(standing(p)))
     except InputError as e:
-        failure = Failure(temperature=point.temperature, field=vector, reason=_one_line(e))
+        failure = Failure(
+            temperature=point.temperature,
+            field=vector,
+            reason=_one_line(e),
+            coordinates=dict(point.coordinates),
+        )
         return Outcome(standing(nothing, "failed"), failure=failure)
     if stopped is ExitReason.INTERRUPTED:
         return Outcome(standing(simulation.progress()), stopped=True)
@@ -175,7 +189,7 @@ def simulate_point(
                     return Outcome(standing(simulation.progress()), stopped=True)
         if reason is not ExitReason.ACCURACY_REACHED:
             break
-    record = make_record(job.model, simulation, reason, job.root)
+    record = make_record(model, simulation, reason, job.root)
     if point.targets:
         record = replace(record, meta={**record.meta, "targets": list(point.targets)})
     end = standing(simulation.progress(), reason.value, bool(record.values["converged"]))
@@ -189,7 +203,7 @@ def simulate_point(
 
 
 def _simulation(
-    job: Job, point: GridPoint, state: dict | None, linear: LinearResponse | None
+    model: Model, root: int, point: GridPoint, state: dict | None, linear: LinearResponse | None
 ) -> tuple[PointSimulation, int]:
     """The point as its last segment left it, or new; and the number of targets that it has reached."""
     if state is not None:
@@ -197,11 +211,11 @@ def _simulation(
         try:
             if reached <= len(point.targets):
                 return PointSimulation.restore(
-                    job.model, point.temperature, point.field, state, root=job.root, linear=linear
+                    model, point.temperature, point.field, state, root=root, linear=linear
                 ), reached
         except (KeyError, ValueError):
             pass  # a segment of another version: the point starts again
-    return PointSimulation(job.model, point.temperature, point.field, root=job.root, linear=linear), 0
+    return PointSimulation(model, point.temperature, point.field, root=root, linear=linear), 0
 
 
 def _one_line(error: KmcTransportError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,13 +131,15 @@ def _copy(source: Path, target: Path) -> None:
 
 def _united_plan(plans: Sequence[Plan]) -> Plan:
     """All points; of two for the same temperature and field, the one of the earlier run."""
-    keys: list[str] = []
-    conditions: dict[tuple[float, ...], None] = {}
+    found: dict[tuple[object, ...], tuple[str, float, np.ndarray, Mapping[str, float]]] = {}
     for plan in plans:
-        for key, t, f in zip(plan.keys, plan.temperature, plan.field, strict=True):
-            here = (float(t), *map(float, f))
-            if here not in conditions:
-                conditions[here] = None
-                keys.append(key)
-    rows = np.array(list(conditions)).reshape(-1, 4)
-    return Plan(tuple(keys), rows[:, 0], rows[:, 1:])
+        for point in zip(plan.keys, plan.temperature, plan.field, plan.coordinates, strict=True):
+            _, t, f, place = point
+            found.setdefault((float(t), *map(float, f), *sorted(place.items())), point)
+    points = list(found.values())
+    return Plan(
+        tuple(p[0] for p in points),
+        np.array([p[1] for p in points]),
+        np.reshape([p[2] for p in points], (-1, 3)),
+        tuple(p[3] for p in points),
+    )

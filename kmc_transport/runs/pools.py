@@ -289,7 +289,8 @@ def warm_up(job: Job, points: Sequence[GridPoint]) -> None:
     """Compile the kernels here, once; worker processes then find them in the cache on disk."""
     seen: set[tuple[str, str]] = set()
     for point in (points[0], points[-1]):
-        simulation = PointSimulation(job.model, point.temperature, point.field, root=job.root)
+        model, root = job.system(point)
+        simulation = PointSimulation(model, point.temperature, point.field, root=root)
         replica: Replica = simulation.new_replica(0)
         if (replica.algorithm, replica.layout) not in seen:
             seen.add((replica.algorithm, replica.layout))

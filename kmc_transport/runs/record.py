@@ -86,6 +86,7 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
         stderrs=stderrs,
         exacts=exacts,
         directions=system.direction,
+        coordinates=dict(model.coordinates),
         meta={
             "seed": str(root),
             "algorithm": next((r.algorithm for r in simulation.replicas), ""),

@@ -150,7 +150,7 @@ def _refuse_overwriting_shard(part: Shard | None) -> None:
 
 def _conditions(points: Sequence[GridPoint]) -> set[tuple[float, ...]]:
     """What the rows of these points are called; a point at zero field serves every direction."""
-    return {condition(p.temperature, p.field * 1e10) for p in points}
+    return {condition(p.temperature, p.field * 1e10, dict(p.coordinates)) for p in points}
 
 
 def _refuse_other_sampling(path: Path, earlier: OutputState, model: Model) -> None:

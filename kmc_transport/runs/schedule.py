@@ -230,7 +230,12 @@ def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome
         reason, detail = said.splitlines()[0], "".join(traceback.format_exception(e))
     vector = (float(point.field[0]), float(point.field[1]), float(point.field[2]))
     failure = Failure(
-        temperature=point.temperature, field=vector, reason=reason, attempts=attempt, detail=detail
+        temperature=point.temperature,
+        field=vector,
+        reason=reason,
+        attempts=attempt,
+        detail=detail,
+        coordinates=dict(point.coordinates),
     )
     standing = Standing(
         key=point.key,
@@ -241,5 +246,6 @@ def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome
         ratio=None,
         relative_error=None,
         exit_reason="failed",
+        coordinates=point.coordinates,
     )
     return Outcome(standing, failure=failure)

@@ -59,7 +59,10 @@ def table_of(
     )
 
     def extra(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        return _arrhenius(frame, data) | _arrhenius_of_rates(frame, data) | {"barrier_error_factor": factor}
+        fits = frame.in_each_system(
+            data, lambda one: _arrhenius(frame, one) | _arrhenius_of_rates(frame, one)
+        )
+        return {**fits, "barrier_error_factor": factor}
 
     return build_dataset(frame, points, extra=extra, failures=failures)
 

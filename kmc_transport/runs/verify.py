@@ -34,7 +34,7 @@ from ..store import (
     read_provenance,
     result_path,
 )
-from .grid import GridPoint, grid_points, model_identity
+from .grid import grid_points, model_identity
 from .job import Job, simulate_point
 from .table import gather, table_of
 
@@ -156,19 +156,8 @@ def verify(
             job, zero_key = Job(model=found, root=empty.provenance.seed), known[key].zero
             zero = None
             if zero_key:  # of a weak field
-                nothing = GridPoint(temperature=record.temperature, field=np.zeros(3), key=zero_key)
-                zero = store.get(zero_key) or simulate_point(job, nothing).record
-            again = simulate_point(
-                job,
-                GridPoint(
-                    temperature=record.temperature,
-                    field=record.field,
-                    key=key,
-                    targets=targets,
-                    zero=zero_key,
-                    without_field=zero,
-                ),
-            ).record
+                zero = store.get(zero_key) or simulate_point(job, known[zero_key]).record
+            again = simulate_point(job, replace(known[key], targets=targets, without_field=zero)).record
             names = ("no record",) if again is None else tuple(differences(record, again))
             repeated.append((record.temperature, tuple(record.field.tolist()), names))
     return Verification(
@@ -199,7 +188,7 @@ def verify_file(
     skipped: Counter[str] = Counter()
     candidates = []
     for point in [] if found is None else grid_points(found, provenance.seed):
-        row = rows.get(condition(point.temperature, point.field * 1e10))
+        row = rows.get(condition(point.temperature, point.field * 1e10, dict(point.coordinates)))
         if row is None:
             continue
         if found is not None and found.sampling.table_error is not None:

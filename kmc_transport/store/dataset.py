@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ from ..arrays import (
     ARRAYS,
     CATALOG_ARRAYS,
     OBSERVABLES,
+    SAMPLE,
     ArraySpec,
     attributes,
+    axis_attributes,
     base_name,
 )
 from ..errors import Problem, StoreError
@@ -54,23 +56,56 @@ def field_si(field: npt.ArrayLike) -> np.ndarray:
 class Frame:
     """What a table of results looks like before any point is in it: the grid, the carriers, the classes of hops.
 
-    coordinates : name → array, as in the result file (SI).
+    coordinates : name → array, as in the result file (SI). axes : names of the axes of composition, then ``sample``.
     """
 
     title: str
     coordinates: Mapping[str, np.ndarray]
     has_volume: bool
+    axes: tuple[str, ...] = ()
 
     @classmethod
     def of_model(cls, model: Model) -> Frame:
         from ..analysis.observables import coordinates_of
 
         more = coordinates_of(model.observed, model)
-        return cls(model.title, {**_coordinates(model), **more}, model.volume is not None)
+        coordinates = {**_coordinates(model), **more, **_axes_of_model(model)}
+        return cls(model.title, coordinates, model.volume is not None, tuple(model.axes))
 
     @property
     def sizes(self) -> dict[str, int]:
-        return {n: len(v) for n, v in self.coordinates.items() if ARRAYS[n].dims == (n,)}
+        """Of all dimensions but `axes`."""
+        found = {n: v for n, v in self.coordinates.items() if n not in self.axes}
+        return {n: len(v) for n, v in found.items() if ARRAYS[n].dims == (n,)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `axes`; empty without."""
+        return tuple(len(self.coordinates[n]) for n in self.axes)
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Dimensions of an array in the dataset."""
+        if name in self.axes:
+            return (name,)
+        spec = ARRAYS.get(base_name(name)) or _unknown(name)
+        if spec.origin != "coordinate":
+            return spec.dims if spec.of_barriers else (*self.axes, *spec.dims)
+        return (*self.axes[: self.coordinates[name].ndim - len(spec.dims)], *spec.dims)
+
+    def in_each_system(
+        self,
+        data: Mapping[str, np.ndarray],
+        function: Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]],
+    ) -> dict[str, np.ndarray]:
+        """What a function makes of the arrays of one composition and sample, for all of them.
+
+        data : arrays of points of all systems.
+        """
+        parts = [function({n: v[at] for n, v in data.items()}) for at in np.ndindex(*self.shape)]
+        return {
+            n: np.stack([np.asarray(p[n]) for p in parts]).reshape(*self.shape, *np.shape(parts[0][n]))
+            for n in parts[0]
+        }
 
 
 class _Grid:
@@ -80,6 +115,35 @@ class _Grid:
         self.temperature = frame.coordinates["temperature"]
         self.field = frame.coordinates["field"]  # V/m
         self.direction = frame.coordinates["direction_vector"]
+        self.axes = {n: np.asarray(frame.coordinates[n], float) for n in frame.axes}
+
+    def system(self, coordinates: Mapping[str, float]) -> tuple[int, ...]:
+        """Indices on the axes of composition and samples; StoreError when off them."""
+        if coordinates.keys() == self.axes.keys():
+            found = [np.flatnonzero(values == coordinates[n]) for n, values in self.axes.items()]
+            if all(map(len, found)):
+                return tuple(int(at[0]) for at in found)
+        raise StoreError(
+            Problem(
+                "this point is not on the axes of the table",
+                value=", ".join(f"{n} = {v:g}" for n, v in coordinates.items()) or "no axes",
+                remedy="merge only points of the input's own grid",
+            )
+        )
+
+    def by_system(self, columns: Columns) -> Iterator[tuple[tuple[int, ...], Columns]]:
+        """Points of each composition and sample, with its indices."""
+        rows: dict[tuple[int, ...], list[int]] = {}
+        for row, text in enumerate(columns.texts):
+            rows.setdefault(self.system(text.get("coordinates", {})), []).append(row)
+        for at, own in rows.items():
+            if len(rows) == 1:
+                yield at, columns
+            else:
+                yield (
+                    at,
+                    Columns({n: a[own] for n, a in columns.arrays.items()}, [columns.texts[i] for i in own]),
+                )
 
     def directions_like(self, vectors: np.ndarray) -> np.ndarray:
         """(n_directions, n) whether each direction of the grid is that unit vector."""
@@ -165,7 +229,7 @@ def build_dataset(
 
     def empty(spec: ArraySpec) -> np.ndarray:
         dtype, fill = _EMPTY[spec.dtype]
-        return np.full([sizes[d] for d in spec.dims], fill, dtype)
+        return np.full([*frame.shape, *(sizes[d] for d in spec.dims)], fill, dtype)
 
     data: dict[str, np.ndarray] = {}
     for spec in ARRAYS.values():
@@ -176,36 +240,42 @@ def build_dataset(
         data |= {name: empty(spec) for name in spec.names if not name.endswith("_exact")}
     data["complete"] = empty(ARRAYS["complete"])
     for columns in stack_points(points):
-        _place(data, columns, grid, frame, empty)
+        for at, own in grid.by_system(columns):
+            _place(data, at, own, grid, frame, empty)
     for failure in failures:
         with suppress(StoreError):
             t, f, d = grid.places(np.array([failure.temperature]), np.array([failure.field]))
-            here = (t[0], f[0], slice(None) if d[0] < 0 else d[0])
+            here = (*grid.system(failure.coordinates), t[0], f[0], slice(None) if d[0] < 0 else d[0])
             data["exit_reason"][here] = np.where(
                 data["complete"][here], data["exit_reason"][here], f"failed: {failure.reason}"
             )
 
-    _without_charge(data, coordinates)
+    _without_charge(data, coordinates, len(frame.axes))
     more = extra(data) if callable(extra) else extra or {}
     data |= {name: np.asarray(value) for name, value in more.items()}
-    data.setdefault("einstein_deviation", _einstein_deviation(data, coordinates["field"]))
-    slope, slope_stderr = differential_mobility(data, coordinates["field"])
-    data |= {"differential_mobility": slope, "differential_mobility_stderr": slope_stderr}
+    if "einstein_deviation" not in data:
+        data |= frame.in_each_system(
+            _of_points(data), lambda d: {"einstein_deviation": _einstein_deviation(d, coordinates["field"])}
+        )
+    data |= frame.in_each_system(_of_points(data), lambda d: _slopes(d, coordinates["field"]))
     if {"differential_mobility_exact", "mobility_einstein_exact"} <= set(data):
-        zero = coordinates["field"] == 0
-        data["differential_mobility_exact"][:, zero] = data["mobility_einstein_exact"][:, zero]
+        zero, at_zero = coordinates["field"] == 0, (slice(None),) * (len(frame.axes) + 1)
+        data["differential_mobility_exact"][*at_zero, zero] = data["mobility_einstein_exact"][*at_zero, zero]
     variables = {}
     for name, values in data.items():
-        spec = ARRAYS.get(base_name(name)) or _unknown(name)
-        shape = tuple(sizes[d] for d in spec.dims)
+        dims = frame.dims(name)
+        shape = tuple(len(coordinates[d]) for d in dims)
         if values.shape != shape:
-            raise StoreError(Problem("has the wrong shape", name, values.shape, f"{shape}: {spec.dims}"))
-        if spec.dtype == "str":
+            raise StoreError(Problem("has the wrong shape", name, values.shape, f"{shape}: {dims}"))
+        if ARRAYS[base_name(name)].dtype == "str":
             values = values.astype(str)
-        variables[name] = xr.Variable(spec.dims, values, attributes(name))
+        variables[name] = xr.Variable(dims, values, attributes(name))
     order = {name: i for i, name in enumerate(ARRAYS)}
     variables = dict(sorted(variables.items(), key=lambda item: order[base_name(item[0])]))
-    coords = {n: xr.Variable(ARRAYS[n].dims, v, attributes(n)) for n, v in coordinates.items()}
+    coords = {
+        n: xr.Variable(frame.dims(n), v, axis_attributes(n) if n in frame.axes else attributes(n))
+        for n, v in coordinates.items()
+    }
     return xr.Dataset(variables, coords, {"title": frame.title})
 
 
@@ -234,6 +304,28 @@ def _coordinates(model: Model) -> dict[str, np.ndarray]:
     }
 
 
+def _axes_of_model(model: Model) -> dict[str, np.ndarray]:
+    """Coordinates of composition and samples, and what depends on the composition."""
+    axes = model.axes
+    if not axes:
+        return {}
+    count = np.array([[c.count for c in s.carriers] for s in model.systems], np.int64)
+    count = count.reshape(*map(len, axes.values()), -1)
+    coordinates = {n: np.array(v, np.int64 if n == SAMPLE else np.float64) for n, v in axes.items()}
+    if SAMPLE in axes:  # the same in all samples
+        count = count[..., 0, :]
+    return coordinates | {"carrier_count": count}
+
+
+def _of_points(data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {n: v for n, v in data.items() if ARRAYS[base_name(n)].origin == "point"}
+
+
+def _slopes(data: Mapping[str, np.ndarray], strength: np.ndarray) -> dict[str, np.ndarray]:
+    slope, stderr = differential_mobility(data, strength)
+    return {"differential_mobility": slope, "differential_mobility_stderr": stderr}
+
+
 def _coordinates_of_estimates() -> dict[str, np.ndarray]:
     return {"observable": np.array(OBSERVABLES, dtype=str)}
 
@@ -243,12 +335,16 @@ _SUFFIX = {"values": "", "stderrs": "_stderr", "exacts": "_exact"}
 
 def _place(
     data: dict[str, np.ndarray],
+    at: tuple[int, ...],
     columns: Columns,
     grid: _Grid,
     frame: Frame,
     empty: Callable[[ArraySpec], np.ndarray],
 ) -> None:
-    """Put points with arrays of the same names and shapes into the arrays of the grid."""
+    """Put points with arrays of the same names and shapes into the arrays of the grid.
+
+    at : their place on the axes of composition and samples.
+    """
     columns = grid.without_unasked(columns)
     temperature, field = columns.arrays["temperature"], columns.arrays["field"]
     t, f, d = grid.places(temperature, field)
@@ -259,7 +355,7 @@ def _place(
     everywhere = [np.flatnonzero((d == k) | (d < 0)) for k in range(len(grid.direction))]
     if any(n.startswith("values/") for n in arrays):
         for k, rows in enumerate(everywhere):
-            data["complete"][t[rows], f[rows], k] = True
+            data["complete"][at][t[rows], f[rows], k] = True
     for path, values in arrays.items():
         part, name = path.split("/")
         if name in PER_VOLUME and not frame.has_volume:
@@ -269,7 +365,7 @@ def _place(
             continue
         if full not in data:
             data[full] = empty(spec)
-        target = data[full]
+        target = data[full][at]
         n_directions = columns.arrays["directions"].shape[1]
         expected = (n_directions, *target.shape[3:]) if spec.per_direction else target.shape[3:]
         if values.shape[1:] != expected:
@@ -291,7 +387,7 @@ def _place(
             target[t[rows][found], f[rows][found], k] = values[rows[found], same[found].argmax(axis=1)]
 
 
-def _without_charge(data: dict[str, np.ndarray], coordinates: Mapping[str, np.ndarray]) -> None:
+def _without_charge(data: dict[str, np.ndarray], coordinates: Mapping[str, np.ndarray], n_axes: int) -> None:
     """No mobility of neutral carriers (what drags them along shows in their drift), no conductivity of none."""
     neutral = coordinates["carrier_charge"] == 0
     if not neutral.any():
@@ -301,7 +397,7 @@ def _without_charge(data: dict[str, np.ndarray], coordinates: Mapping[str, np.nd
     for name, values in data.items():
         spec = ARRAYS[base_name(name)]
         if spec.unit == "m2 V-1 s-1":
-            values[(slice(None),) * spec.dims.index("carrier") + (neutral,)] = np.nan
+            values[(slice(None),) * (n_axes + spec.dims.index("carrier")) + (neutral,)] = np.nan
     for name in [n for n in ("mobility", "mobility_einstein") if n in names]:
         own = why[..., names.index(name), :]
         own[..., neutral] = np.where(own[..., neutral] == Missing.NOT_SIMULATED, 0, Missing.NO_CHARGE)

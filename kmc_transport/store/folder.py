@@ -41,11 +41,15 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The points that the last run asked for: keys, (n,) temperature in K, (n, 3) field in V/Å."""
+    """The points that the last run asked for: keys, (n,) temperature in K, (n, 3) field in V/Å, coordinates.
+
+    coordinates : of each point its values on the axes of composition and samples, by name.
+    """
 
     keys: tuple[str, ...]
     temperature: npt.NDArray[np.float64]
     field: npt.NDArray[np.float64]
+    coordinates: tuple[Mapping[str, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,7 @@ def _write_frame(
     content: dict[str, Any] = {
         "title": frame.title,
         "has_volume": frame.has_volume,
+        **({"axes": list(frame.axes)} if frame.axes else {}),
         "provenance": provenance.to_attributes(),
         "error_factor": error_factor,
         "catalog": {n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in attrs.items()},
@@ -114,7 +119,8 @@ def read_frame(path: str | Path) -> EmptyTable:
         for name, values in part("catalog/").items():
             spec = CATALOG_ARRAYS[name]
             catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
-        frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]))
+        axes = tuple(content.get("axes", ()))
+        frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]), axes)
         always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.on_request for d in s.dims}
         wanted = [n for n, s in ARRAYS.items() if s.origin == "coordinate" and set(s.dims) <= always]
         missing = [n for n in wanted if n not in frame.coordinates]
@@ -126,13 +132,23 @@ def read_frame(path: str | Path) -> EmptyTable:
 
 
 def join_tables(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyTable:
-    """A grid that holds all grids: temperatures and fields joined. StoreError when anything else differs."""
+    """A grid that holds all grids: temperatures, fields, compositions and samples joined.
+
+    StoreError when anything else differs.
+    """
     import xarray as xr
 
     first = tables[0]
-    joined = {"temperature", "field"}
+    axes = first.frame.axes
+    joined = {"temperature", "field", *axes}
     for source, table in zip(sources[1:], tables[1:], strict=True):
+        if table.frame.axes != axes:
+            raise StoreError(
+                Problem("has other axes", value=", ".join(table.frame.axes) or "none", file=str(source))
+            )
         for name, values in first.frame.coordinates.items():
+            if first.frame.dims(name)[:1] != (name,) and set(first.frame.dims(name)) & set(axes):
+                continue  # of the composition: joined below
             if name not in joined and not np.array_equal(values, table.frame.coordinates.get(name, [])):
                 raise StoreError(Problem(f"has another {name}", name, file=str(source)))
     coordinates = dict(first.frame.coordinates)
@@ -164,16 +180,37 @@ def join_tables(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyT
             )
         order = [t for t in temperature if t in set(catalog["temperature"].values.tolist())]
         catalog = catalog.isel(temperature=[catalog["temperature"].values.tolist().index(t) for t in order])
-    return EmptyTable(
-        Frame(first.frame.title, coordinates, first.frame.has_volume), first.provenance, factor, catalog
-    )
+    coordinates |= _joined_by_composition([t.frame for t in tables], coordinates)
+    frame = Frame(first.frame.title, coordinates, first.frame.has_volume, axes)
+    return EmptyTable(frame, first.provenance, factor, catalog)
+
+
+def _joined_by_composition(
+    frames: Sequence[Frame], joined: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Coordinates that depend on the composition, on the joined axes; -1 where no frame has the composition."""
+    found: dict[str, np.ndarray] = {}
+    for frame in frames:
+        for name, values in frame.coordinates.items():
+            axes = [d for d in frame.dims(name) if d in frame.axes and d != name]
+            if not axes:
+                continue
+            shape = (*(len(joined[d]) for d in axes), *values.shape[len(axes) :])
+            target = found.setdefault(name, np.full(shape, -1, values.dtype))
+            rows = [[joined[d].tolist().index(v) for v in frame.coordinates[d].tolist()] for d in axes]
+            target[np.ix_(*rows)] = values
+    return found
 
 
 def write_plan(path: str | Path, plan: Plan) -> None:
     """Note which points are asked for."""
     keys = np.frombuffer("".join(plan.keys).encode(), np.uint8).reshape(len(plan.keys), -1)
-    content = {"temperature": plan.temperature, "field": plan.field}
-    write_container(points_folder(path) / "plan.h5", "plan", {"n": len(plan.keys)}, content | {"keys": keys})
+    content = {"temperature": plan.temperature, "field": plan.field, "keys": keys}
+    about: dict[str, Any] = {"n": len(plan.keys)}
+    if names := list(plan.coordinates[0]) if plan.coordinates else []:
+        about["axes"] = names
+        content["coordinates"] = np.array([[c[n] for n in names] for c in plan.coordinates], np.float64)
+    write_container(points_folder(path) / "plan.h5", "plan", about, content)
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -192,8 +229,10 @@ def read_plan(path: str | Path) -> Plan:
         n, text = int(content["n"]), content["keys"].tobytes().decode("ascii")
         width = content["keys"].shape[1] if n else 1
         keys = tuple(text[i : i + width] for i in range(0, len(text), width))
-        plan = Plan(keys, content["temperature"], content["field"])
-        if not len(keys) == len(plan.temperature) == len(plan.field) == n:
+        names, values = content.get("axes", []), content.get("coordinates", np.empty((n, 0)))
+        coordinates = tuple(dict(zip(names, map(float, row), strict=True)) for row in values)
+        plan = Plan(keys, content["temperature"], content["field"], coordinates)
+        if not len(keys) == len(plan.temperature) == len(plan.field) == len(coordinates) == n:
             raise ValueError("its parts have different lengths")
         return plan
 

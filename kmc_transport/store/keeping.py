@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import axes_of
 from ..errors import DamagedFile, Problem, StoreError
 from .atomic import atomic_path
 from .dataset import field_si
@@ -36,19 +37,22 @@ __all__ = [
 ]
 
 Condition = tuple[float, ...]
-"""Temperature in K and field vector in V/m, rounded; what tells rows of results apart."""
+"""Temperature in K, field vector in V/m, then composition and sample, rounded: what tells rows of results apart."""
 
 
 class LostConditions(StoreError):
     """Finished conditions of a result file would be lost."""
 
 
-def condition(temperature: float, field: npt.ArrayLike) -> Condition:
-    """field : (3,) V/m."""
+def condition(
+    temperature: float, field: npt.ArrayLike, coordinates: Mapping[str, float] | None = None
+) -> Condition:
+    """field : (3,) V/m. coordinates : name → value of the axes of composition and samples."""
     vector = np.asarray(field, float)
     size = float(np.linalg.norm(vector))
     unit = (round(float(x), 6) + 0.0 for x in vector / (size or 1.0))
-    return (float(f"{temperature:.9g}"), float(f"{size:.9g}"), *unit)
+    place = (float(f"{value:.9g}") for _, value in sorted((coordinates or {}).items()))
+    return (float(f"{temperature:.9g}"), float(f"{size:.9g}"), *unit, *place)
 
 
 def finished_conditions(path: str | Path) -> set[Condition]:
@@ -56,12 +60,19 @@ def finished_conditions(path: str | Path) -> set[Condition]:
     return _finished(open_results(path))
 
 
-def finished_rows(dataset: xarray.Dataset) -> dict[Condition, tuple[int, int, int]]:
-    """Where the finished conditions of a table are (temperature, field, direction); at zero field any direction."""
+def finished_rows(dataset: xarray.Dataset) -> dict[Condition, tuple[int, ...]]:
+    """Where the finished conditions of a table are ([axes,] temperature, field, direction).
+
+    At zero field any direction.
+    """
     t, strength = dataset["temperature"].values, dataset["field"].values
     vectors = dataset["direction_vector"].values
-    at = np.argwhere(dataset["complete"].values)
-    return {condition(t[i], strength[j] * vectors[k]): (int(i), int(j), int(k)) for i, j, k in at}
+    axes = {n: dataset[n].values for n in axes_of(dataset)}
+    found = {}
+    for *system, i, j, k in np.argwhere(dataset["complete"].values).tolist():
+        place = {n: float(v[m]) for (n, v), m in zip(axes.items(), system, strict=True)}
+        found[condition(t[i], strength[j] * vectors[k], place)] = (*system, i, j, k)
+    return found
 
 
 def _finished(dataset: xarray.Dataset) -> set[Condition]:
@@ -75,7 +86,8 @@ def _in_folder(store: PointStore) -> set[Condition]:
     found: set[Condition] = set()
     for columns in stack_points(p for p in points if p is not None):
         vectors = np.reshape(field_si(columns.arrays["field"]), (-1, 3))
-        found |= {condition(t, v) for t, v in zip(columns.arrays["temperature"], vectors, strict=True)}
+        places = [text.get("coordinates") for text in columns.texts]
+        found |= set(map(condition, columns.arrays["temperature"], vectors, places))
     return found
 
 

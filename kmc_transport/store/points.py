@@ -66,6 +66,7 @@ class PointRecord:
         projected at zero field (``mobility_einstein``) are (direction, carrier), in the order of
         ``directions``. What is not available is left out, or NaN. Scalars are 0-d.
     directions : (n, 3) unit vectors of the field directions that projected arrays refer to.
+    coordinates : name → value of the axes of composition and ``sample``, where there are such.
     meta : what else should be kept, as JSON holds it (seed entropy, versions, effective sample sizes …).
     tallies : one per replica, so that observables can be computed again from the file.
 
@@ -78,6 +79,7 @@ class PointRecord:
     stderrs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     exacts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     directions: FloatArray = dataclasses.field(default_factory=lambda: np.empty((0, 3)))
+    coordinates: Mapping[str, float] = dataclasses.field(default_factory=dict)
     meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     tallies: tuple[Tallies, ...] = ()
 
@@ -110,6 +112,8 @@ def _record_summary(record: PointRecord) -> dict[str, Any]:
         "meta": dict(record.meta),
         "n_tallies": len(record.tallies),
     }
+    if record.coordinates:
+        content["coordinates"] = dict(record.coordinates)
     for part in ("values", "stderrs", "exacts"):
         content |= {f"{part}/{name}": value for name, value in getattr(record, part).items()}
     return content
@@ -138,6 +142,7 @@ def _record_from(content: Mapping[str, Any]) -> PointRecord:
         stderrs=part("stderrs/"),
         exacts=part("exacts/"),
         directions=content["directions"],
+        coordinates=content.get("coordinates", {}),
         meta=content["meta"],
         tallies=tuple(Tallies(**{n: frozen(v) for n, v in t.items()}) for t in tallies),
     )
@@ -184,6 +189,7 @@ class Failure:
     attempts: int = 1
     detail: str = ""
     """Traceback, where the reason is not the input's."""
+    coordinates: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def _remove(path: str) -> None:
@@ -329,8 +335,9 @@ class PointStore:
                 reason=str(content["reason"]),
                 attempts=int(content["attempts"]),
                 detail=str(content["detail"]),
+                coordinates={str(k): float(v) for k, v in content.get("coordinates", {}).items()},
             )
-        except (StoreError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        except (StoreError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return None
 
     def drop_failure(self, key: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import ARRAYS, CATALOG_ARRAYS, check_dataset
+from ..arrays import ARRAYS, CATALOG_ARRAYS, axes_of, check_dataset
 from ..errors import DamagedFile, Problem, StoreError
 from .container import SIGNATURE, reading
 from .dataset import catalog_dataset
@@ -131,7 +131,8 @@ def open_results(path: str | Path) -> xarray.Dataset:
     Raises StoreError when the file is missing, damaged, not ours or too new.
     """
     dataset = _open(path, None)[1][0]
-    return dataset.set_coords([n for n in dataset.variables if n in ARRAYS and _is_coordinate(str(n))])
+    named = [n for n in dataset.variables if n in ARRAYS and _is_coordinate(str(n))]
+    return dataset.set_coords([*axes_of(dataset), *named])
 
 
 def _is_coordinate(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import axes_of
 from .folder import read_plan, read_progress
 from .output import points_folder, result_path, run_is_alive
 from .points import Failure, PointStore
@@ -81,19 +82,21 @@ def _status_of_file(path: Path) -> Status:
     strength = data["field"].values
     points = done = failed = 0
     failures: list[Failure] = []
-    for t, f, d in np.ndindex(data["complete"].shape):
+    axes = axes_of(data)
+    for at in np.ndindex(data["complete"].shape):
+        *system, t, f, d = at
         if strength[f] == 0 and d:
             continue  # one point for all directions
         points += 1
-        done += int(data["complete"].values[t, f, d])
-        reason = str(data["exit_reason"].values[t, f, d])
+        done += int(data["complete"].values[at])
+        reason = str(data["exit_reason"].values[at])
         if reason.startswith("failed: "):
             failed += 1
             x, y, z = (strength[f] * 1e-10 * data["direction_vector"].values[d]).tolist()
             kelvin = float(data["temperature"].values[t])
-            failures.append(
-                Failure(temperature=kelvin, field=(x, y, z), reason=reason.removeprefix("failed: "))
-            )
+            place = {n: float(data[n].values[k]) for n, k in zip(axes, system, strict=True)}
+            reason = reason.removeprefix("failed: ")
+            failures.append(Failure(temperature=kelvin, field=(x, y, z), reason=reason, coordinates=place))
     return Status(
         path=path,
         points=points,

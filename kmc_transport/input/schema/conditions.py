@@ -12,6 +12,7 @@ from .base import (
     Directions,
     Duration,
     FieldStrength,
+    Name,
     Quantity,
     Section,
     Temperature,
@@ -21,7 +22,15 @@ from .base import (
     key_error,
 )
 
-__all__ = ["ConditionsInput", "FieldInput", "FieldRange", "SamplingInput", "TemperatureRange", "expanded"]
+__all__ = [
+    "CompositionRange",
+    "ConditionsInput",
+    "FieldInput",
+    "FieldRange",
+    "SamplingInput",
+    "TemperatureRange",
+    "expanded",
+]
 
 MAX_GRID = 100_000
 
@@ -93,9 +102,29 @@ class FieldRange(Section):
         return _grid(self.from_, self.to, self.step, self.points, self.scale)
 
 
+AxisValue = Annotated[float, Quantity(dimension="fraction", ge=0, le=1e12)]
+
+
+class CompositionRange(Section):
+    """Range of a composition axis."""
+
+    model_config = exactly_one("step", "points")
+
+    from_: AxisValue = Field(alias="from", description=_FROM, examples=[0.02])
+    to: AxisValue = Field(description=_TO, examples=[0.2])
+    step: Annotated[float, Quantity(dimension="fraction", ge=1e-12, le=1e12)] | None = Field(
+        None, description=_STEP, examples=[0.02]
+    )
+    points: Points | None = Field(None, description=_POINTS, examples=[10])
+    scale: Literal["linear", "log"] = Field("linear", description=_SCALE, examples=["log"])
+
+    def values(self) -> list[float]:
+        return _grid(self.from_, self.to, self.step, self.points, self.scale)
+
+
 def expanded(given: Any) -> list[float]:
     """One value, a list or a range as a list of floats."""
-    if isinstance(given, TemperatureRange | FieldRange):
+    if isinstance(given, TemperatureRange | FieldRange | CompositionRange):
         return given.values()
     return list(given) if isinstance(given, list) else [given]
 
@@ -110,6 +139,13 @@ FieldMagnitudes = Annotated[
     Annotated[FieldStrength, Tag("value")]
     | Annotated[list[FieldStrength], Field(min_length=1), Tag("list")]
     | Annotated[FieldRange, Tag("range")],
+    by_shape(value=(int, float, str), list=list, range=dict),
+]
+
+AxisValues = Annotated[
+    Annotated[AxisValue, Tag("value")]
+    | Annotated[list[AxisValue], Field(min_length=1), Tag("list")]
+    | Annotated[CompositionRange, Tag("range")],
     by_shape(value=(int, float, str), list=list, range=dict),
 ]
 
@@ -135,7 +171,7 @@ class FieldInput(Section):
 
 
 class ConditionsInput(Section):
-    """Grid of conditions: every temperature with every field."""
+    """Grid of conditions: every composition with every temperature and every field."""
 
     temperature: Temperatures = Field(
         description="Temperatures in K: one, a list, or a range `{from, to, step}` or `{from, to, points}`.",
@@ -151,6 +187,13 @@ class ConditionsInput(Section):
         None,
         description="Electric field; none by default, or `0`.",
         examples=[{"along": [1, 0, 0], "magnitude": [0, 1e7]}],
+    )
+    composition: dict[Name, AxisValues] = Field(
+        default_factory=dict,
+        description="Named numbers that `count` and `fraction` of the carriers are expressions of: one value, a list "
+        "or a range `{from, to, step}` or `{from, to, points}` each. Every combination is simulated, and each name is "
+        "a dimension of the results.",
+        examples=[{"x": [0.02, 0.05, 0.1]}, {"x": {"from": 0.02, "to": 0.2, "step": 0.02}}],
     )
 
 

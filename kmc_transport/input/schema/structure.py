@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, Tag
 
+from .amounts import Count, Fraction
 from .base import (
     Angle,
     Area,
@@ -146,14 +147,17 @@ class CarrierInput(Section):
     sites: Annotated[list[Name], Field(min_length=1)] = Field(
         description="Labels of the sites that the carrier may occupy.", examples=[["O"]]
     )
-    count: Annotated[int, Whole(1, 10**12)] | None = Field(
-        None, description="Number of carriers in the supercell.", examples=[1]
+    count: Count | None = Field(
+        None,
+        description="Number of carriers in the supercell; or an expression of the names of "
+        "`conditions.composition`.",
+        examples=[1, "2*n"],
     )
-    fraction: Annotated[float, Quantity(dimension="fraction", ge=1e-30, le=1)] | None = Field(
+    fraction: Fraction | None = Field(
         None,
         description="Share of its sites in the supercell that are occupied; rounded to a whole number, at "
-        "least 1.",
-        examples=[0.001, "0.1 %"],
+        "least 1. Or an expression of the names of `conditions.composition`.",
+        examples=[0.001, "0.1 %", "x/4"],
     )
     site_dipoles: Literal["solve"] | dict[Name, Vector] | None = Field(
         None,
