@@ -88,6 +88,26 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
     coordinate(
         "carrier_count", "int", "1", "number of carriers", "Carriers N of each species, supercell.", "carrier"
     ),
+    coordinate(
+        "species", "str", "1", "species", "Every species of the input, of a run with axes of composition."
+    ),
+    coordinate("species_charge", "float", "C", "charge of one of the species", "Charge q.", "species"),
+    coordinate(
+        "species_count",
+        "int",
+        "1",
+        "simulated number",
+        "Number of each species in the supercell, rounded to whole ones.",
+        "species",
+    ),
+    coordinate(
+        "species_fraction",
+        "float",
+        "1",
+        "simulated share of its sites",
+        "Share of its sites that each species occupies: the composition that was simulated.",
+        "species",
+    ),
     _estimate(
         "drift_velocity",
         (*_PER_CARRIER, "axis"),

@@ -21,7 +21,14 @@ def check(
 ) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from ..rates import build_catalog, foretell, hop_regimes, rank_candidates
-    from ..report import carrier_table, class_table, print_tables, print_text, summary
+    from ..report import (
+        carrier_table,
+        class_table,
+        composition_tables,
+        print_tables,
+        print_text,
+        summary,
+    )
     from ..report.interactions import interaction_tables
 
     model = load(input, classical, settings)
@@ -38,6 +45,7 @@ def check(
     warnings = [f"{r.hop_class}: {r.warning}" for r in hop_regimes(model, lowest) if r.warning]
     tables = [carrier_table(model), class_table(model)]
     coldest = build_catalog(model, temperature=lowest)
+    compositions = composition_tables(model)
     between, foretold = interaction_tables(coldest), foretell(coldest)
     if as_json:
         more = {"interactions": {t.title: t.data for t in between}} if between else {}
@@ -46,13 +54,14 @@ def check(
                 **facts,
                 "warnings": warnings,
                 "foretold": foretold,
+                "compositions": [row for one in compositions for row in one.data],
                 "carriers": tables[0].data,
                 "hop_classes": tables[1].data,
                 **more,
             }
         )
         return
-    tables += between
+    tables = [*compositions, *tables, *between]
     print(model.title or "No title")
     for reference in model.references:
         print(f"  {reference}")

@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "Show",
     "Temperature",
+    "Where",
     "at_least",
     "at_values",
     "check_target",
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "say_damaged",
     "this_command",
+    "values_of",
 ]
 
 
@@ -60,6 +62,14 @@ Show = Annotated[
         help="Show this column too, such as conductivity or haven_ratio, or `all`; or the table of an observable that "
         "the input asked for, such as occupation. May be given again; a wrong name lists them.",
         metavar="COLUMN",
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        help="Only this value on an axis of composition or samples, such as x=0.1; may be given again.",
+        metavar="NAME=VALUE",
     ),
 ]
 Csv = Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")]
@@ -106,6 +116,26 @@ def load(path: Path, classical: bool = False, settings: list[str] | None = None)
     else:
         model = load_model(path)
     return classical_model(model) if classical else model
+
+
+def values_of(where: list[str] | None) -> dict[str, list[float]]:
+    """``["x=0.1"]`` by name."""
+    found: dict[str, list[float]] = {}
+    for text in where or ():
+        name, equals, value = text.partition("=")
+        try:
+            found.setdefault(name.strip(), []).append(float(value))
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(
+                "is not a place on an axis",
+                key="--where",
+                value=text,
+                allowed="NAME=VALUE, a name of conditions.composition or `sample`, and a number",
+                remedy="for example --where x=0.1",
+            )
+    return found
 
 
 def field_vector(given: tuple[float, float, float] | None) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Csv, Json, Run, Show, say_damaged
+from .options import Csv, Json, Run, Show, Where, say_damaged, values_of
 from .terminal import print_csv, print_json
 from .terminal import print_plain as print
 
@@ -25,6 +25,7 @@ def results(
         list[str] | None, typer.Option("--direction", help="Only this direction, as the input wrote it.")
     ] = None,
     carrier: Annotated[list[str] | None, typer.Option("--carrier", help="Only this species.")] = None,
+    where: Where = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Only what is missing, failed or not accurate.")
     ] = False,
@@ -34,10 +35,17 @@ def results(
 ) -> None:
     """Show the table of a run, finished or not."""
     from ..arrays import ANALYSES, ON_REQUEST
-    from ..report import arrhenius_tables, observable_tables, print_tables, results_table, select_results
+    from ..report import (
+        arrhenius_tables,
+        composition_tables,
+        observable_tables,
+        print_tables,
+        results_table,
+        select_results,
+    )
     from ..runs.table import load_table
 
-    dataset = load_table(run, on_damaged=say_damaged)
+    dataset = select_results(load_table(run, on_damaged=say_damaged), where=values_of(where))
     chosen = select_results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
     )
@@ -51,18 +59,19 @@ def results(
         for one in observed or [table]:
             print_csv(one.data)
         return
-    fits = arrhenius_tables(dataset)
+    fits, compositions = arrhenius_tables(dataset), composition_tables(dataset)
     if as_json:
         print_json(
             {
                 "results": table.data,
                 "arrhenius": [row for fit in fits for row in fit.data],
                 "observed": {one.title: one.data for one in observed},
+                "compositions": [row for one in compositions for row in one.data],
                 "notes": table.notes,
             }
         )
         return
-    print_tables(table, *([] if unfinished else fits), *observed)
+    print_tables(table, *([] if unfinished else [*fits, *compositions]), *observed)
 
 
 def status(run: Run, as_json: Json = False) -> None:

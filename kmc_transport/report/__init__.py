@@ -1,6 +1,7 @@
 """What the commands show: tables that print at any width, and the same numbers for ``--json`` and ``--csv``."""
 
 from .arrhenius import arrhenius_tables
+from .compositions import composition_tables
 from .exact import exact_table, sensitivity_table
 from .inputs import carrier_table, class_table, summary
 from .layout import page_width, print_tables, print_text, table_lines
@@ -19,6 +20,7 @@ __all__ = [
     "catalog_rows",
     "catalog_table",
     "class_table",
+    "composition_tables",
     "exact_table",
     "format_beside",
     "format_estimate",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .systems import in_each_system
 from .table import Column, Table
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ CM2 = 1e4
 
 def arrhenius_tables(dataset: xarray.Dataset) -> list[Table[Any]]:
     """Fits at zero field: activation energies of mobility x temperature, and of D for carriers without charge."""
+    return in_each_system(dataset, _tables)
+
+
+def _tables(dataset: xarray.Dataset) -> list[Table[Any]]:
+    """Of one composition."""
     d = {str(n): v.values for n, v in dataset.variables.items()}
     charged = d["carrier_charge"] != 0
     found = [

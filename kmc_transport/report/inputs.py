@@ -20,7 +20,7 @@ def summary(model: Model) -> dict[str, Any]:
     s, c = model.structure, model.conditions
     n_sites = model.n_cells * s.n_sites
     n_zero = int((c.field == 0).sum())
-    points = len(c.temperature) * (n_zero + (len(c.field) - n_zero) * len(c.direction))
+    points = len(model.systems) * len(c.temperature) * (n_zero + (len(c.field) - n_zero) * len(c.direction))
     return {
         "title": model.title,
         "references": list(model.references),
@@ -36,6 +36,7 @@ def summary(model: Model) -> dict[str, Any]:
         "temperatures_K": c.temperature.tolist(),
         "fields_V_per_m": [float(f"{1e10 * f:.12g}") for f in c.field],
         "directions": list(c.direction_label),
+        **({"axes": {n: list(v) for n, v in model.axes.items()}} if model.axes else {}),
         "points": points,
         "sampling": {
             k: v
@@ -77,7 +78,9 @@ def carrier_table(model: Model) -> Table[Any]:
         Column("share of sites", lambda r: r.share, key="fraction", text=".4g"),
         Column("per cm³", lambda r: r.density, key="per_cm3", text=".4g"),
     ]
-    return Table("Carriers", columns, [_Carriers(model, a) for a in range(len(model.carriers))])
+    first = model.variants[0].coordinates if model.variants else ()
+    where = f" at {', '.join(f'{n} = {v:g}' for n, v in first)}" if first else ""
+    return Table(f"Carriers{where}", columns, [_Carriers(model, a) for a in range(len(model.carriers))])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import ANALYSES, ARRAYS, CONDITIONS, ON_REQUEST
 from ..errors import InputError
 from .numbers import enough_digits, format_beside
+from .systems import in_each_system
 from .table import Column, Table
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def observable_tables(dataset: xarray.Dataset, names: Sequence[str]) -> list[Tab
                 if name in ANALYSES
                 else f"run it with --set 'sampling.observe=[{', '.join(ON_REQUEST)}]', or less of these",
             )
-        tables += [_table(dataset, array) for array in arrays]
+        tables += in_each_system(dataset, lambda one, own=arrays: [_table(one, array) for array in own])  # type: ignore[misc]
     return tables
 
 

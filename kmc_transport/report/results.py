@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import ARRAYS, base_name
+from ..arrays import ARRAYS, axes_of, base_name
 from ..errors import InputError
 from ..records import Missing
 from .numbers import enough_digits, format_beside
 from .result_notes import result_notes
+from .systems import in_each_system
 from .table import Column, Table
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class _Row:
     def of_carrier(self, name: str) -> Any:
         """NaN for an array that the run has not."""
         return self.d[name][self.t, self.f, self.e, self.a] if name in self.d else math.nan
+
+    def of_species(self, name: str) -> Any:
+        """Of a run with axes of composition."""
+        which = int(np.flatnonzero(self.d["species"] == self.d["carrier"][self.a])[0])
+        return self.d[f"species_{name}"][which]
 
     def tensor(self, name: str, other: int | None = None) -> Any:
         """Components of a vector or tensor of this carrier (with itself or another), or of all.
@@ -158,12 +164,13 @@ def select_results(
     field: Sequence[float] | None = None,
     direction: Sequence[str] | None = None,
     carrier: Sequence[str] | None = None,
+    where: Mapping[str, Sequence[float]] | None = None,
 ) -> xarray.Dataset:
     """Only some conditions: temperatures in K, field strengths in V/m, directions and carriers by name.
 
-    Raises InputError for one that is not there.
+    where : values of axes of composition, or samples. Raises InputError for one that is not there.
     """
-    kept = {}
+    kept = _on_axes(dataset, where or {})
     numbers = {"temperature": temperature, "field": field}
     for name, wanted in {**numbers, "direction": direction, "carrier": carrier}.items():
         if not wanted:
@@ -186,11 +193,41 @@ def select_results(
     return dataset.isel(kept)
 
 
+def _on_axes(dataset: xarray.Dataset, where: Mapping[str, Sequence[float]]) -> dict[str, list[int]]:
+    """Indices of some values on the axes of composition and samples."""
+    axes, kept = axes_of(dataset), {}
+    for name, values in where.items():
+        if name not in axes:
+            raise InputError(
+                f"the run has no axis '{name}'",
+                key="--where",
+                value=name,
+                allowed=", ".join(axes) or "nothing: it is of one composition",
+            )
+        there = dataset[name].values
+        same = [np.isclose(there, value, rtol=1e-9, atol=0) for value in values]
+        for value, found in zip(values, same, strict=True):
+            if not found.any():
+                raise InputError(
+                    f"there is no such {name}",
+                    key="--where",
+                    value=f"{name}={value:g}",
+                    allowed=", ".join(f"{v:g}" for v in there[:20]),
+                )
+        kept[name] = np.flatnonzero(np.any(same, axis=0)).tolist()
+    return kept
+
+
 def results_table(dataset: xarray.Dataset) -> Table[Any]:
     """Mobility (along the field) and tracer diffusivity at every condition, beside the exact values.
 
     Other quantities are columns that are not shown: `Table.showing`, and in the data.
     """
+    return in_each_system(dataset, lambda one: [_table(one)])[0]
+
+
+def _table(dataset: xarray.Dataset) -> Table[Any]:
+    """Of one composition."""
     d = {str(n): v.values for n, v in dataset.variables.items()}
     rows = [_Row(d=d, t=t, f=f, e=e, a=a) for t, f, e, a in np.ndindex(*d["mobility"].shape)]
     table = Table(str(dataset.attrs.get("title", "")), list(_columns(d)), rows)
@@ -221,6 +258,9 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     )
     yield Column("along", lambda r: str(r.d["direction"][r.e]), key="direction", names=True)
     yield Column("carrier", lambda r: str(r.d["carrier"][r.a]), key="carrier", names=True)
+    if "species_fraction" in d:
+        yield Column("number", lambda r: r.of_species("count"), key="count", shown=False)
+        yield Column("of its sites", lambda r: r.of_species("fraction"), key="fraction", text=".4g")
     if charged:
         yield from _mobility(d, judged)
     yield from _along(

@@ -314,7 +314,13 @@ def _axes_of_model(model: Model) -> dict[str, np.ndarray]:
     coordinates = {n: np.array(v, np.int64 if n == SAMPLE else np.float64) for n, v in axes.items()}
     if SAMPLE in axes:  # the same in all samples
         count = count[..., 0, :]
-    return coordinates | {"carrier_count": count}
+    return coordinates | {
+        "carrier_count": count,
+        "species": np.array([c.name for c in model.carriers], dtype=str),
+        "species_charge": np.array([c.charge * E_CHARGE for c in model.carriers]),
+        "species_count": count,
+        "species_fraction": count / (model.allowed_sites.sum(axis=1) * model.n_cells),
+    }
 
 
 def _of_points(data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
