@@ -8,7 +8,8 @@ from .layout import page_width, print_tables, print_text, table_lines
 from .numbers import format_beside, format_estimate
 from .observables import observable_tables
 from .rates import candidates_table, catalog_rows, catalog_table, regime_table
-from .results import results_table, select_results
+from .results import results_table
+from .selection import select_results
 from .table import Column, Table
 
 __all__ = [

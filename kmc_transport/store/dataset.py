@@ -324,7 +324,7 @@ def _axes_of_model(model: Model) -> dict[str, np.ndarray]:
 
 
 def _of_points(data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {n: v for n, v in data.items() if ARRAYS[base_name(n)].origin == "point"}
+    return {n: v for n, v in data.items() if (ARRAYS.get(base_name(n)) or _unknown(n)).origin == "point"}
 
 
 def _slopes(data: Mapping[str, np.ndarray], strength: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -26,7 +26,9 @@ class OrExpression:
         return core_schema.no_info_wrap_validator_function(_take, number)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Callable[..., Any]) -> dict[str, Any]:
-        return {"anyOf": [handler(schema["schema"]), {"type": "string", "pattern": EXPRESSION}]}
+        own = getattr(get_args(self.plain)[1], "__get_pydantic_json_schema__", None)
+        number = handler(schema["schema"]) if own is None else own(schema["schema"], handler)
+        return {"anyOf": [number, {"type": "string", "pattern": EXPRESSION}]}
 
 
 def _take(given: Any, number: Callable[[Any], Any]) -> Any:
