@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import composition_axes
 from ..errors import StoreError
+from .compositions import has_numbers, plot_compositions
 from .style import INACCURATE, MARKERS, PALETTE, STYLE, add_legend, literal, save_figure
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def plot_results(
 ) -> Figure:
     """Mobility against temperature beside drift velocity against field, one row per direction of the field.
 
-    Of carriers without charge, where there are no others: the tracer's diffusivity against temperature.
+    Of a run with axes of composition: mobility against the first of them. Of carriers without charge, where there are no others: the tracer's diffusivity against temperature.
 
     Markers are simulated values with one standard error, lines the exact answer where there is one. With one
     temperature the mobility is drawn against the field; with one field the drift velocity against the
@@ -105,6 +107,10 @@ def plot_results(
     import matplotlib
     from matplotlib.figure import Figure
 
+    if composition_axes(dataset):
+        if not has_numbers(dataset):
+            raise StoreError("holds no mobility to draw yet", remedy="run the input to its end first")
+        return plot_compositions(dataset, path, dpi=dpi, overwrite=overwrite)
     picked = _labels(dataset, "direction", directions)
     names = _labels(dataset, "carrier", carriers)
     cells = [_cell(dataset, d, names) for d in picked]
@@ -132,6 +138,8 @@ def plot_results(
 
 def can_draw(dataset: xarray.Dataset) -> bool:
     """Whether there is a mobility to draw."""
+    if composition_axes(dataset):
+        return has_numbers(dataset)
     names = _labels(dataset, "carrier", None)
     return any(_cell(dataset, d, names).has_numbers for d in _labels(dataset, "direction", None))
 
