@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Classical, Csv, Input, Json, Settings, Show, at_least, load
+from .options import Classical, Csv, Input, Json, Settings, Show, Where, at_least, load, one_system
 from .terminal import print_csv, print_json
 from .terminal import print_plain as print
 
@@ -36,6 +36,7 @@ def exact(
         ),
     ] = None,
     max_states: Annotated[int, at_least(1, help="Largest number of configurations to solve.")] = 20_000,
+    where: Where = None,
     settings: Settings = None,
     classical: Classical = False,
     show: Show = None,
@@ -51,7 +52,7 @@ def exact(
     from ..rates import build_catalog
     from ..report import exact_table, print_tables, sensitivity_table
 
-    model = load(input, classical, settings)
+    model = one_system(load(input, classical, settings), where)
     exact_table(model, []).showing(show or ())
     alone = dilute
     if alone is None and applies(model, max_states) is None:

@@ -32,6 +32,7 @@ __all__ = [
     "check_target",
     "field_vector",
     "load",
+    "one_system",
     "say_damaged",
     "this_command",
     "values_of",
@@ -103,6 +104,14 @@ def at_least(smallest: int, *names: str, **more: Any) -> Any:
         return number
 
     return typer.Option(*names, parser=read, metavar="N", **more)
+
+
+def one_system(model: Model, where: list[str] | None) -> Model:
+    """The model at the composition and sample that --where names. InputError where that is not one alone."""
+    values = values_of(where)
+    if several := next((name for name, found in values.items() if len(found) > 1), None):
+        raise InputError("one value is wanted", key="--where", value=several, remedy="give it once")
+    return model.system(**{name: found[0] for name, found in values.items()})
 
 
 def load(path: Path, classical: bool = False, settings: list[str] | None = None) -> Model:

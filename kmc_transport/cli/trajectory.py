@@ -13,10 +13,12 @@ from .options import (
     FieldVector,
     Input,
     Settings,
+    Where,
     Temperature,
     at_least,
     field_vector,
     load,
+    one_system,
     this_command,
 )
 from .stopping import stopped_by_signals
@@ -70,6 +72,7 @@ def trajectory(
             metavar="CARRIER=SYMBOL",
         ),
     ] = None,
+    where: Where = None,
     settings: Settings = None,
     classical: Classical = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
@@ -84,7 +87,7 @@ def trajectory(
 
     interruptible()
 
-    model = load(input, classical, settings)
+    model = one_system(load(input, classical, settings), where)
     try:
         with stopped_by_signals():
             done = write_trajectory(

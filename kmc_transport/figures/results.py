@@ -85,7 +85,8 @@ def plot_results(
 ) -> Figure:
     """Mobility against temperature beside drift velocity against field, one row per direction of the field.
 
-    Of a run with axes of composition: mobility against the first of them. Of carriers without charge, where there are no others: the tracer's diffusivity against temperature.
+    Of a run with axes of composition: mobility against the first of them. Of carriers without charge, where there are
+    no others: the tracer's diffusivity.
 
     Markers are simulated values with one standard error, lines the exact answer where there is one. With one
     temperature the mobility is drawn against the field; with one field the drift velocity against the

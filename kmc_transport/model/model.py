@@ -5,6 +5,7 @@ Units inside the package: Å, eV, s, K, e. Arrays are read-only (`frozen_array`)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -12,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError
 from ..rules import get_rule
 from ..sources.vibrations import AttemptFrequency
 from .analysis import Analysis
@@ -343,6 +345,30 @@ class Model:
         if not self.variants:
             return (self,)
         return tuple(replace(self, variants=(), **vars(v)) for v in self.variants)
+
+    def system(self, **where: float) -> Model:
+        """The one of `systems` at these coordinates, such as ``x=0.1``; axes with one value may be left out.
+
+        Raises InputError where that is none, or not one alone.
+        """
+        found = [
+            s
+            for s in self.systems
+            if all(
+                math.isclose(dict(s.coordinates).get(n, math.nan), v, rel_tol=1e-9) for n, v in where.items()
+            )
+        ]
+        if len(found) == 1:
+            return found[0]
+        listing = "; ".join(f"{n}: {', '.join(f'{v:g}' for v in values)}" for n, values in self.axes.items())
+        raise InputError(
+            "this needs one composition and sample" if found else "there is no such composition or sample",
+            key="where",
+            value=", ".join(f"{n}={v:g}" for n, v in where.items()) or None,
+            allowed=listing or "nothing: the input has no axes of composition",
+            remedy="name one value of each axis, such as " * bool(listing)
+            + " ".join(f"--where {n}={values[0]:g}" for n, values in self.axes.items()),
+        )
 
     @property
     def axes(self) -> dict[str, tuple[float, ...]]:

@@ -105,6 +105,7 @@ def write_trajectory(
     """
     if not isinstance(model, Model):
         model = load_model(Path(model))
+    model = model.system()
     path = Path(output)
     kelvin = float(model.conditions.temperature[0]) if temperature is None else float(temperature)
     _check_numbers(frames, every, equilibration, replica)
