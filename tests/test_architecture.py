@@ -47,6 +47,7 @@ CONFINED: dict[str, set[str]] = {
     "xarray": {"store"},
     "matplotlib": {"figures"},
     "jinja2": {"html"},
+    "openpyxl": {"report"},
     "typer": {"cli"},
     "rich": {"cli", "report"},
     "dask": {"runs"},

@@ -27,6 +27,7 @@ __all__ = [
     "Show",
     "Temperature",
     "Where",
+    "Units",
     "at_least",
     "at_values",
     "check_target",
@@ -71,6 +72,15 @@ Where = Annotated[
         "--where",
         help="Only this value on an axis of composition or samples, such as x=0.1; may be given again.",
         metavar="NAME=VALUE",
+    ),
+]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--units",
+        help="Unit of a quantity and of all with the same, such as 'mobility=m²/(V s)' or field=MV/cm. May be given "
+        "again.",
+        metavar="NAME=UNIT",
     ),
 ]
 Csv = Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")]
@@ -159,7 +169,10 @@ def at_values(texts: list[str]) -> dict[str, list[str]]:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
             raise InputError(
-                "is not AXIS=VALUE", key="--at", value=text, allowed="such as temperature=300 or carrier=NAME"
+                "is not AXIS=VALUE",
+                key="--where",
+                value=text,
+                allowed="such as temperature=300 or carrier=NAME",
             )
         found.setdefault(name, []).append(value)
     return found

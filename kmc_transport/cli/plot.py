@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import Replace, at_values, say_damaged
+from .options import Replace, Units, at_values, say_damaged
 from .report import provenance_of
 from .stopping import stopped_by_signals
 from .terminal import print_plain as print
@@ -56,10 +56,10 @@ def plot(
             metavar="AXIS",
         ),
     ] = None,
-    at: Annotated[
+    where: Annotated[
         list[str] | None,
         typer.Option(
-            "--at",
+            "--where",
             help="Only this value of an axis, such as temperature=300 (K), field=1e7 (V/m) or carrier=NAME. May be "
             "given again.",
             metavar="AXIS=VALUE",
@@ -74,15 +74,7 @@ def plot(
             metavar="FILE.csv",
         ),
     ] = None,
-    units: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--units",
-            help="Unit of a quantity and of all with the same, such as 'mobility=m²/(V s)' or field=MV/cm. May be "
-            "given again.",
-            metavar="NAME=UNIT",
-        ),
-    ] = None,
+    units: Units = None,
     linear: Annotated[bool, typer.Option("--linear", help="No logarithmic axes.")] = False,
     fit: Annotated[
         bool, typer.Option("--fit/--no-fit", help="Arrhenius fit in pictures against 1/T.")
@@ -112,7 +104,7 @@ def plot(
         check_picture(picture, overwrite=overwrite)
         if data is not None and data.suffix != ".csv":
             raise InputError("is no name of a CSV file", key="--data", value=str(data), allowed="NAME.csv")
-        plain = not (what or against or at or points or units or linear or size or data) and fit
+        plain = not (what or against or where or points or units or linear or size or data) and fit
         if plain and len(runs) <= 2:
             _usual(runs, picture, overwrite=overwrite)
         else:
@@ -120,7 +112,7 @@ def plot(
             from ..figures.measured import add_measured
 
             chart = _chart(
-                runs, what, against or [], at_values(at or []), units or [], linear=linear, fit=fit
+                runs, what, against or [], at_values(where or []), units or [], linear=linear, fit=fit
             )
             for file in points or []:
                 chart = add_measured(chart, file)
@@ -196,7 +188,7 @@ def _chart(
 
 
 def _of_one_point(what: str, run: Path, table: xarray.Dataset, units: list[str]) -> Chart:
-    """Pictures that need the model of the run: of its coldest point and weakest field, or the one that --at names."""
+    """Pictures that need the model of the run: of its coldest point and weakest field, or the one that --where names."""
     import numpy as np
 
     from ..rates import build_catalog
@@ -226,10 +218,10 @@ def _of_one_point(what: str, run: Path, table: xarray.Dataset, units: list[str])
     if record is None:
         raise InputError(
             "this point was not simulated by itself (a weak field takes linear response), or is not finished",
-            key="--at",
+            key="--where",
             value=f"temperature={temperature:g}, field={fields[0]:g}",
             allowed="a point of the folder of the run",
-            remedy="choose another temperature or field with --at",
+            remedy="choose another temperature or field with --where",
         )
     direction = int(np.argmax(record.directions @ along)) if len(record.directions) else 0
     names = [str(c.name) for c in model.carriers]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Csv, Json, Run, Show, Where, say_damaged, values_of
+from .options import Csv, Json, Replace, Run, Show, Units, Where, say_damaged, values_of
+from .report import provenance_of
 from .terminal import print_csv, print_json
 from .terminal import print_plain as print
 
@@ -30,6 +32,12 @@ def results(
         bool, typer.Option("--unfinished", help="Only what is missing, failed or not accurate.")
     ] = False,
     show: Show = None,
+    units: Units = None,
+    xlsx: Annotated[
+        Path | None,
+        typer.Option("--xlsx", help="Write all columns to a workbook (needs openpyxl).", metavar="FILE.xlsx"),
+    ] = None,
+    overwrite: Replace = False,
     csv: Csv = False,
     as_json: Json = False,
 ) -> None:
@@ -37,14 +45,17 @@ def results(
     from ..arrays import ANALYSES, ON_REQUEST
     from ..report import (
         arrhenius_tables,
+        ask_units,
         composition_tables,
         observable_tables,
         print_tables,
         results_table,
         select_results,
+        write_workbook,
     )
     from ..runs.table import load_table
 
+    wanted = ask_units(units or [])
     dataset = select_results(load_table(run, on_damaged=say_damaged), where=values_of(where))
     chosen = select_results(
         dataset, temperature=temperature, field=field, direction=direction, carrier=carrier
@@ -52,14 +63,26 @@ def results(
     on_request = (*ON_REQUEST, *ANALYSES)
     asked = [name for name in show or () if name in on_request]
     table = results_table(chosen).showing((name for name in show or () if name not in asked), on_request)
-    observed = observable_tables(chosen, asked)
+    table = table.in_units(wanted)
+    observed = [one.in_units(wanted) for one in observable_tables(chosen, asked)]
     if unfinished:
         table = table.only(not row["converged"] for row in table.data)
+    fits = [fit.in_units(wanted) for fit in arrhenius_tables(dataset)]
+    compositions = [one.in_units(wanted) for one in composition_tables(dataset)]
+    if xlsx is not None:
+        origin = {k: str(v) for k, v in provenance_of(run).to_attributes().items() if k != "input_files"}
+        sheets = [
+            ("results", table),
+            *((f"arrhenius {k}" if k > 1 else "arrhenius", f) for k, f in enumerate(fits, 1)),
+            *((f"composition {k}", one) for k, one in enumerate(compositions, 1)),
+        ]
+        write_workbook(xlsx, [*sheets, *((one.title, one) for one in observed)], origin, overwrite=overwrite)
+        print(f"Workbook: {xlsx}")
+        return
     if csv:
         for one in observed or [table]:
             print_csv(one.data)
         return
-    fits, compositions = arrhenius_tables(dataset), composition_tables(dataset)
     if as_json:
         print_json(
             {

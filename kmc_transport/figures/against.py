@@ -303,6 +303,6 @@ def chart_map(
             "there is no number to draw", key="--what", value=what, remedy="run the input to its end first"
         )
     notes = (
-        [f"{len(panels) - 4} panels left out; choose with --at DIMENSION=VALUE"] if len(panels) > 4 else []
+        [f"{len(panels) - 4} panels left out; choose with --where DIMENSION=VALUE"] if len(panels) > 4 else []
     )
     return Chart(panels=panels[:4], notes=notes)

@@ -41,7 +41,7 @@ def chart_convergence(
             "this point kept too few rows to look at",
             key="--what",
             value="convergence",
-            remedy="choose a point of smaller error with --at",
+            remedy="choose a point of smaller error with --where",
         )
     name = "mobility" if system.driven else "mobility_einstein"
     unit = shown_unit("m2 V-1 s-1", asked)

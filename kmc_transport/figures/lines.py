@@ -125,7 +125,7 @@ def find_lines(
                 there = sorted({p[d] for p in places})
                 keep = _some(there, max(2, math.floor(len(there) * limit / len(places))))
                 notes.append(
-                    f"{d}: {len(keep)} of {len(there)} values drawn; choose others with --at {d}=VALUE"
+                    f"{d}: {len(keep)} of {len(there)} values drawn; choose others with --where {d}=VALUE"
                 )
                 places = [p for p in places if p[d] in keep]
         for at in places:

@@ -61,7 +61,7 @@ def select(dataset: xarray.Dataset, at: Mapping[str, list[str]]) -> xarray.Datas
     for dim, wanted in at.items():
         if dim not in dataset.dims or dim not in dataset.coords:
             there = [str(d) for d in dataset.dims if d in dataset.coords]
-            raise InputError("there is no such dimension", key="--at", value=dim, allowed=", ".join(there))
+            raise InputError("there is no such dimension", key="--where", value=dim, allowed=", ".join(there))
         values = dataset[dim].values
         kept[dim] = sorted({_place(dim, values, text) for text in wanted})
     if "carrier" in kept and "carrier_2" in dataset.dims and "carrier_2" not in kept:
@@ -81,7 +81,7 @@ def _place(dim: str, values: np.ndarray, text: str) -> int:
         unit = ARRAYS[dim].unit if dim in ARRAYS else "1"
         raise InputError(
             f"there is no such {dim}" + (f" ({unit})" if unit != "1" else ""),
-            key="--at",
+            key="--where",
             value=f"{dim}={text}",
             allowed=", ".join(f"{v}" for v in values[:20]) + (", ..." if len(values) > 20 else ""),
         )

@@ -2,6 +2,7 @@
 
 from .arrhenius import arrhenius_tables
 from .compositions import composition_tables
+from .display import ask_units
 from .exact import exact_table, sensitivity_table
 from .inputs import carrier_table, class_table, summary
 from .layout import page_width, print_tables, print_text, table_lines
@@ -10,12 +11,14 @@ from .observables import observable_tables
 from .rates import candidates_table, catalog_rows, catalog_table, regime_table
 from .results import results_table
 from .selection import select_results
+from .spreadsheet import write_workbook
 from .table import Column, Table
 
 __all__ = [
     "Column",
     "Table",
     "arrhenius_tables",
+    "ask_units",
     "candidates_table",
     "carrier_table",
     "catalog_rows",
@@ -35,4 +38,5 @@ __all__ = [
     "sensitivity_table",
     "summary",
     "table_lines",
+    "write_workbook",
 ]

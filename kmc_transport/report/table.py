@@ -8,7 +8,9 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 from ..errors import InputError
-from .numbers import MISSING, format_estimate, plain
+from ..units import conversion
+from .display import USUAL, Units, unit_slug
+from .numbers import MISSING, format_beside, format_estimate, plain
 
 __all__ = ["Column", "Table", "data_key"]
 
@@ -40,7 +42,7 @@ UNIT_NAMES = {
 @cache
 def data_key(key: str, unit: str) -> str:
     """``mobility`` in cm²/(V s) is ``mobility_cm2_per_Vs``."""
-    return "_".join(part for part in (key, UNIT_NAMES[unit]) if part)
+    return "_".join(part for part in (key, UNIT_NAMES.get(unit, unit_slug(unit))) if part)
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,42 @@ class Table(Generic[R]):
         more = [replace(c, shown=c.shown or bool(c.key and wanted & {"all", c.key})) for c in self.columns]
         return replace(self, columns=more)
 
+    def in_units(self, asked: Units) -> Table[R]:
+        """The same with other units, of those quantities for which `ask_units` found some."""
+        stored = {shown.name: unit for unit, shown in USUAL.items() if shown.name}
+        by_key = {c.key: c for c in self.columns if c.key}
+        columns = []
+        for c in self.columns:
+            unit = asked.get(stored.get(c.unit, c.unit)) if c.unit else None
+            beside = by_key.get(c.key.removesuffix("_exact")) if c.key.endswith("_exact") else None
+            columns.append(c if unit is None else _converted(c, unit, beside))
+        return replace(self, columns=columns)
+
     def only(self, keep: Iterable[bool]) -> Table[R]:
         """The same with some of the rows."""
         return replace(self, rows=[row for row, k in zip(self.rows, keep, strict=True) if k])
+
+
+def _converted(column: Column[R], unit: str, beside: Column[R] | None) -> Column[R]:
+    """A column in another unit; an exact value keeps the notation of the estimate that it stands ``beside``."""
+    factor, zero = conversion(column.unit, unit)
+
+    def value(row: R) -> Any:
+        found = column.value(row)
+        if isinstance(found, list):
+            return [x * factor + zero for x in found]
+        return None if found is None else found * factor + zero
+
+    def text(row: R) -> str:
+        if beside is None or beside.stderr is None:
+            return format_beside(value(row))
+        return format_beside(value(row), beside.value(row) * factor + zero, beside.stderr(row) * factor)
+
+    stderr = column.stderr
+    return replace(
+        column,
+        value=value,
+        unit=unit,
+        text=text if callable(column.text) else column.text,
+        stderr=None if stderr is None else lambda row: stderr(row) * factor,
+    )

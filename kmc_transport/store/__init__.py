@@ -24,7 +24,7 @@ from .keeping import (
     refuse_to_lose,
     update_results,
 )
-from .ours import PICTURE_MARK, REPORT_MARK, check_free
+from .ours import PICTURE_MARK, REPORT_MARK, SHEET_MARK, check_free
 from .output import (
     OutputState,
     Shard,
@@ -46,6 +46,7 @@ from .status import Status, read_status
 __all__ = [
     "PICTURE_MARK",
     "REPORT_MARK",
+    "SHEET_MARK",
     "EmptyTable",
     "Failure",
     "Frame",

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import Problem, StoreError
 from .sealed import read_sealed
 
-__all__ = ["CATALOG_MARK", "PICTURE_MARK", "REPORT_MARK", "check_free"]
+__all__ = ["CATALOG_MARK", "PICTURE_MARK", "REPORT_MARK", "SHEET_MARK", "check_free"]
 
 CATALOG_MARK = "kmc_transport_catalog"
 """Attribute of a catalog, or key in its first line, that says who wrote it."""
@@ -25,6 +25,8 @@ PICTURE_MARK = {"png": ("Software", "kmc_transport")} | {
 """By format, the field of a picture's metadata that says who drew it, and what it says."""
 REPORT_MARK = "kmc_transport report"
 """Generator that a report names in its head."""
+SHEET_MARK = "kmc_transport"
+"""Author of a workbook."""
 _ENDS = 2**16  # bytes
 
 
@@ -37,7 +39,7 @@ def check_free(
 ) -> None:
     """Before any work: StoreError where writing would replace what this program did not write as this ``kind``.
 
-    kind : ``catalog``, ``picture``, ``report`` or ``animation``.
+    kind : ``catalog``, ``picture``, ``report``, ``animation`` or ``workbook``.
     """
     path = Path(path)
     if overwrite or not path.exists():
@@ -81,6 +83,13 @@ def _is_animation(path: Path) -> bool:
     return path.suffix in (".gif", ".mp4") and b"kmc_transport" in path.read_bytes()
 
 
+def _is_workbook(path: Path) -> bool:
+    import zipfile
+
+    with zipfile.ZipFile(path) as file:
+        return f">{SHEET_MARK}</dc:creator>".encode() in file.read("docProps/core.xml")
+
+
 def _is_report(path: Path) -> bool:
     with path.open(encoding="utf-8") as file:
         return f'name="generator" content="{REPORT_MARK}"' in file.read(_ENDS)
@@ -97,4 +106,5 @@ _KINDS: dict[str, Callable[[Path], bool]] = {
     "picture": _is_picture,
     "report": _is_report,
     "animation": _is_animation,
+    "workbook": _is_workbook,
 }

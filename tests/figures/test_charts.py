@@ -212,7 +212,7 @@ def test_the_numbers_behind_a_picture() -> None:
     rows = [r for r in chart_rows(chart) if r["kind"] == "points"]
     assert {"temperature", "direction", "carrier", "field_V_per_m", "mobility_cm2_per_Vs"} <= set(rows[0])
     assert len(rows) == 2 * 8  # of 12 lines, two fields
-    assert "--at" in chart.notes[0]
+    assert "--where" in chart.notes[0]
     data = TWO[0][1]
     for row in rows:
         at = data.sel(temperature=row["temperature"], field=row["field_V_per_m"], carrier=row["carrier"])
