@@ -188,7 +188,7 @@ def _chart(
 
 
 def _of_one_point(what: str, run: Path, table: xarray.Dataset, units: list[str]) -> Chart:
-    """Pictures that need the model of the run: of its coldest point and weakest field, or the one that --where names."""
+    """Pictures that need the model: of the run's coldest point and weakest field, or the one that --where names."""
     import numpy as np
 
     from ..rates import build_catalog
