@@ -1,0 +1,103 @@
+"""LixFePO4 as shipped: what polarons and Li do to each other, at fixed seeds, in short versions of inputs/lifepo4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmc_transport.analysis.coupling.binding import Binding
+from kmc_transport.analysis.observables import Observable, kind_of
+from kmc_transport.engine import Replica
+from kmc_transport.exact import solve_exact
+from kmc_transport.exact.ensemble import stationary_law
+from kmc_transport.exact.states import enumerate_states
+from kmc_transport.input import load_model_text
+from kmc_transport.input.settings import with_settings
+from kmc_transport.model.model import Model
+from kmc_transport.rates import RateCatalog, build_catalog
+from kmc_transport.records import Estimate
+from kmc_transport.units import K_B
+from tests.reference.coupling import distances
+
+INPUTS = Path(__file__).parents[2] / "inputs" / "lifepo4"
+
+pytestmark = pytest.mark.statistical
+
+
+def shipped(name: str, *settings: str) -> Model:
+    return load_model_text(with_settings((INPUTS / name).read_text(encoding="utf-8"), list(settings)))
+
+
+def simulated(catalog: RateCatalog, hops: int, *names: str, seed: int = 1) -> dict[str, Estimate]:
+    """Estimates of observables over about so many hops in 64 windows, after a third as many."""
+    r = Replica(catalog, seed=np.random.SeedSequence(seed), algorithm="rejection_free", levels=0)
+    r.reset(sample_interval=hops / 200 / r.total_rate())
+    while r.executed < hops / 3:
+        r.advance(1)
+    r.reset(sample_interval=r.time / r.executed * hops / 64)
+    found: list[Observable] = [kind_of(name)(catalog) for name in names]
+    r.advance(64, on_hops=lambda chunk: [o.add(chunk) for o in found])
+    return {key: value for o in found for key, value in o.result().items()}
+
+
+@pytest.fixture(scope="module")
+def solution() -> dict[float, dict[str, Estimate]]:
+    """x = 0.5, Li moving."""
+    model = shipped("solid_solution.yaml")
+    return {
+        t: simulated(build_catalog(model, temperature=t), hops, "hop_rates", "flip_pairs", "environments")
+        for t, hops in ((300.0, 100_000), (1000.0, 30_000))
+    }
+
+
+def test_polarons_are_quicker_and_the_gap_closes(solution: dict[float, dict[str, Estimate]]) -> None:
+    ratio = {}
+    for t, found in solution.items():
+        li, polaron = found["hop_rate"].value[0, 0], found["flip_rate"].value[1, 1]
+        ratio[t] = polaron / li
+    assert ratio[300.0] == pytest.approx(30, rel=0.15)
+    assert ratio[1000.0] == pytest.approx(4.8, rel=0.08)
+    energy = np.log(solution[1000.0]["flip_rate"].value[1, 1] / solution[300.0]["flip_rate"].value[1, 1]) / (
+        1 / (K_B * 300) - 1 / (K_B * 1000)
+    )
+    assert energy == pytest.approx(0.224, abs=0.004)  # 0.175 eV and what binding adds
+
+
+def test_opposite_and_same_flips(solution: dict[float, dict[str, Estimate]]) -> None:
+    """First Fe-Fe shell at 300 K; the windows end at 0, 1, 3, 10, 30, 100, 300 ps."""
+    with_it, without = (solution[300.0][n] for n in ("flip_pair_ratio_from_zero", "flip_pair_ratio"))
+    polaron, shell = (1, 1), 1
+    assert with_it.value[*polaron, 2, shell] == pytest.approx(4.9, abs=0.3)
+    assert with_it.value[*polaron, 5, shell] == pytest.approx(1.09, abs=0.03)
+    assert without.value[*polaron, 1, shell] == pytest.approx(0.23, abs=0.03)
+    assert (np.diff(with_it.value[*polaron, 1:6, shell]) < 0).all()
+    hot = solution[1000.0]["flip_pair_ratio"]
+    assert abs(hot.value[*polaron, 3, shell] - 1) < 4 * hot.stderr[*polaron, 3, shell] + 0.01
+
+
+def test_one_pair_is_exact() -> None:
+    """D of both and between them, bound fraction: against the master equation of all 1024 relative places."""
+    for temperature, correlation in ((300.0, 0.957), (600.0, 0.506), (1000.0, 0.211)):
+        catalog = build_catalog(shipped("pair.yaml"), temperature=temperature)
+        exact = solve_exact(catalog).collective_diffusivity[:, 1, :, 1]
+        assert exact[0, 1] / np.sqrt(exact[0, 0] * exact[1, 1]) == pytest.approx(correlation, abs=2e-3)
+        space = enumerate_states(catalog.model, (1, 1), 0, catalog.model.supercell, 2000)
+        law, rows = stationary_law(space, catalog), space.configurations()
+        apart = distances(catalog.model)
+        li, polaron = (rows == 1).argmax(axis=1), (rows == 2).argmax(axis=1)
+        bound = law @ (apart[li, polaron] < catalog.model.analysis.binding[0].contact)
+
+        r = Replica(catalog, seed=np.random.SeedSequence(2), algorithm="rejection_free", levels=6)
+        r.reset(sample_interval=20 / r.total_rate())
+        r.advance(2**8)
+        r.reset()
+        found = Binding(catalog)
+        r.advance(2**12, on_hops=found.add)
+        share = found.result()["bound_fraction"]
+        assert (np.abs(share.value[0] - bound) < 4 * share.stderr[0]).all()
+        t = r.tallies
+        blocks = t.collective[:, -1][:, :, 1, :, 1] / (2 * t.lag(t.levels))  # one block a row
+        error = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))
+        assert (np.abs(blocks.mean(axis=0) - exact) < 4 * error).all()
