@@ -11,9 +11,11 @@ from kmc_transport.analysis.coupling.binding import Binding
 from kmc_transport.analysis.coupling.environments import Environments
 from kmc_transport.analysis.coupling.interface import find_interfaces
 from kmc_transport.analysis.coupling.lattice import occupants
+from kmc_transport.analysis.coupling.partner import speed_up
 from kmc_transport.analysis.coupling.profile import Profile
 from kmc_transport.analysis.observables import Observable
 from kmc_transport.engine import Replica
+from kmc_transport.errors import InputError
 from kmc_transport.model.analysis import Analysis, BindingSettings, EnvironmentSettings, ProfileSettings
 from kmc_transport.model.model import Model
 from kmc_transport.rates import RateCatalog, build_catalog
@@ -246,3 +248,26 @@ def test_environments_as_the_list_does(catalog: RateCatalog) -> None:
                 ticks[label(now, i)] += chunk.length - last
             assert found[f"ticks_{k}"].tolist() == [ticks[x] for x in entry.labels]
             assert found[f"flips_{k}"].tolist() == [flips[x] for x in entry.labels]
+
+
+def test_speed_up_by_a_partner() -> None:
+    def run(d: float, relative: float, names: tuple[str, ...] = ("ion", "hole")) -> dict[str, np.ndarray]:
+        tensor = np.zeros((1, 1, 1, len(names), 3, 3))
+        tensor[..., -1, [0, 1], [0, 1]] = d, 2 * d
+        return {
+            "temperature": np.array([300.0]),
+            "field": np.array([0.0]),
+            "direction_vector": np.eye(3)[:1],
+            "carrier": np.array(names),
+            "tracer_diffusivity": tensor,
+            "tracer_diffusivity_stderr": relative * tensor,
+        }
+
+    found = speed_up(run(3.0, 0.03), run(2.0, 0.04, ("hole",)), "hole")
+    assert found.value.shape == (1, 1, 1, 3)
+    np.testing.assert_allclose(found.value[0, 0, 0], [1.5, 1.5, np.nan])
+    np.testing.assert_allclose(found.stderr[0, 0, 0, 0], 1.5 * 0.05)
+    with pytest.raises(InputError, match="no such mobile carrier"):
+        speed_up(run(3.0, 0.03), run(2.0, 0.04, ("hole",)), "ion")
+    with pytest.raises(InputError, match="temperature"):
+        speed_up(run(3.0, 0.03), {**run(2.0, 0.04), "temperature": np.array([301.0])}, "hole")

@@ -32,8 +32,8 @@ def speed_up(
 
     Returns
     -------
-    Estimate of (..., temperature, field, direction, axis): ratios along x, y, z, with the errors of both runs. NaN where one
-    of them has no number.
+    Estimate of (..., temperature, field, direction, axis): along x, y, z, with the errors of both runs. NaN where
+    one of them has no number.
 
     Raises
     ------
