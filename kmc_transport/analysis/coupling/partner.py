@@ -48,7 +48,7 @@ def speed_up(
                     name,
                     b.tolist(),
                     str(a.tolist()),
-                    "run the same grid twice",
+                    remedy="run the same grid twice",
                 )
             )
     value, stderr = _diagonal(free, carrier, quantity)
