@@ -40,6 +40,15 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
     return [(text[: m.start()].count("\n") + 1, m[2]) for m in FENCE.finditer(text) if m[1] == "python"]
 
 
+NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.M)
+
+
+def missing_for(text: str) -> list[str]:
+    """Programs and packages that the page says it needs and that are not there."""
+    names = " ".join(NEEDS.findall(text)).split()
+    return [n for n in names if shutil.which(n) is None and importlib.util.find_spec(n) is None]
+
+
 def printed_blocks(text: str) -> list[str]:
     """The ```text blocks of a tutorial: what its Python prints."""
     return [m[2].rstrip() for m in FENCE.finditer(text) if m[1] == "text"]
@@ -49,6 +58,7 @@ def execute(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the page's Python in order, in one namespace, in a folder that has the shipped inputs."""
     shutil.copytree(ROOT / "inputs", folder / "inputs")
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)  # as for who starts Python there
     namespace: dict[str, object] = {"__name__": "docs"}
     for line, code in python_blocks(page.read_text(encoding="utf-8")):
         # the line numbers of a traceback are those of the page
@@ -59,6 +69,8 @@ def execute(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_python_of_the_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if missing := missing_for(page.read_text(encoding="utf-8")):
+        pytest.skip(f"not there: {', '.join(missing)}; the page says how to get it")
     execute(page, tmp_path, monkeypatch)
     if page.parent.name == "tutorials":
         printed = capsys.readouterr().out

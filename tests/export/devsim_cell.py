@@ -40,7 +40,7 @@ def main(path: str, s: dict) -> dict:
     transient = "times" in s
     start = s["density"] if transient else s["boundary"]
     for name, value in {"q": charge, "eps": 8.8541878128e-12 * s["permittivity"], "V_t": thermal,
-                        "T": s["temperature"], "n_0": start}.items():  # fmt: skip
+                        "T": s["temperature"], "n_0": start, "hold": float(transient)}.items():  # fmt: skip
         d.set_parameter(**at, name=name, value=value)
     for name, value in (("Potential", 0.0), ("Ions", start)):
         d.node_solution(**at, name=name)
@@ -61,6 +61,7 @@ def main(path: str, s: dict) -> dict:
     background = "n_0" if transient else "0"  # a slab between blocking electrodes is neutral
     node("SpaceCharge", f"-q*(Ions - {background})", "Ions")
     node("Content", "q*Ions", "Ions")
+    node("Hold", "q*hold*(Ions - n_0)", "Ions")  # between blocking electrodes nothing else fixes their number
     edge("Field", "(Potential@n0 - Potential@n1)*EdgeInverseLength", "Potential")
     edge("Displacement", "eps*Field", "Potential")
     step = "((Potential@n0 - Potential@n1)/V_t)"
@@ -76,17 +77,18 @@ def main(path: str, s: dict) -> dict:
         )
     d.equation(**at, name="Poisson", variable_name="Potential", node_model="SpaceCharge", edge_model="Displacement",
                variable_update="default")  # fmt: skip
-    d.equation(**at, name="Continuity", variable_name="Ions", edge_model="Current", time_node_model="Content",
-               variable_update="positive")  # fmt: skip
+    d.equation(**at, name="Continuity", variable_name="Ions", edge_model="Current", node_model="Hold",
+               time_node_model="Content", variable_update="positive")  # fmt: skip
     for side in ("left", "right"):
         contact = {"device": "slab", "contact": side}
         d.set_parameter(device="slab", name=f"bias_{side}", value=0.0)
         d.contact_node_model(**contact, name=f"fixed_{side}", equation=f"Potential - bias_{side}")
         d.contact_node_model(**contact, name=f"fixed_{side}:Potential", equation="1")
         d.contact_equation(**contact, name="Poisson", node_model=f"fixed_{side}")
-        d.contact_node_model(**contact, name=f"held_{side}", equation="Ions - n_0")
-        d.contact_node_model(**contact, name=f"held_{side}:Ions", equation="1")
-        d.contact_equation(**contact, name="Continuity", node_model=f"held_{side}")
+        if not transient:
+            d.contact_node_model(**contact, name=f"held_{side}", equation="Ions - n_0")
+            d.contact_node_model(**contact, name=f"held_{side}:Ions", equation="1")
+            d.contact_equation(**contact, name="Continuity", node_model=f"held_{side}")
 
     def solve(**more: object) -> None:
         d.solve(
@@ -105,9 +107,7 @@ def main(path: str, s: dict) -> dict:
 
     if transient:
         solve(type="transient_dc")  # even and neutral
-        for side in ("left", "right"):  # from now on blocking
-            d.delete_contact_equation(device="slab", contact=side, name="Continuity")
-        solve(type="transient_dc")  # the same, the nodes at the electrodes counted
+        d.set_parameter(**at, name="hold", value=0.0)
         d.set_parameter(device="slab", name="bias_left", value=s["voltage"])
         answer: dict = {"x": list(d.get_node_model_values(**at, name="x")), "densities": [], "fields": []}
         now = 0.0
