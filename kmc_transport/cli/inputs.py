@@ -70,6 +70,7 @@ def check(
         "periodic along": ", ".join(x for x, p in zip("abc", facts["periodic"], strict=True) if p),
         "sites per cell": ", ".join(f"{n} {label}" for label, n in facts["sites_per_cell"].items()),
         "supercell": f"{' x '.join(map(str, facts['supercell']))} cells, {facts['sites']} sites",
+        "net charge": f"{facts['net_charge_e']:+g} e",
         "temperature": _listing(facts["temperatures_K"], "K"),
         "field": _listing(facts["fields_V_per_m"], "V/m") + " along " + "; ".join(facts["directions"]),
         "points": str(facts["points"]),

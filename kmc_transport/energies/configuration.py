@@ -26,7 +26,7 @@ _BLOCK = 8_000_000
 class ConfigurationEnergy(Supercell):
     """Energies of the configurations of a model's supercell, without field, eV.
 
-    A configuration is an (n_flat,) array: 0 for an empty site, a + 1 for species a; flat sites as in
+    A configuration is an (n_flat,) array: 0 for an empty site, a + 1 for species a, immobile ones too; flat sites as in
     `kmc_transport.model.interactions`.
     """
 
@@ -40,7 +40,7 @@ class ConfigurationEnergy(Supercell):
 
     def energies(self, rows: Occupation) -> FloatArray:
         """(n,) those of many configurations (n, n_flat)."""
-        n_species = len(self.model.carriers)
+        n_species = len(self.model.species)
         width = n_species * rows.shape[1]
         if width > DENSE_SITES:
             return np.array([self.energy(row) for row in rows])
@@ -58,7 +58,7 @@ class ConfigurationEnergy(Supercell):
     @cached_property
     def _quadratic(self) -> tuple[FloatArray, FloatArray]:
         """With x = whether species a sits on site i, (S n_flat,): E = x own + x pairs x / 2, and the rest."""
-        own = np.zeros((len(self.model.carriers), self.model.n_cells * self.n_sites))
+        own = np.zeros((len(self.model.species), self.model.n_cells * self.n_sites))
         pairs = np.zeros((own.size, own.size))
         for term in self.terms.present():
             term.add_to(own, pairs)

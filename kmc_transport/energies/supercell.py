@@ -54,8 +54,10 @@ def moved(occupation: IntArray, origin: int, target: int) -> IntArray:
 
 
 def translational(model: Model) -> bool:
-    """Whether all cells of the supercell are alike: no quenched disorder."""
+    """Whether all cells of the supercell are alike: no quenched disorder, no immobile species."""
     d = model.disorder
+    if model.immobile:
+        return False
     return d is None or all(x is None for x in (d.site_energy, d.barrier, d.blocked))
 
 
@@ -67,8 +69,7 @@ def depends_on_configuration(model: Model) -> bool:
 def open_sites(model: Model, n_cells: int) -> npt.NDArray[np.bool_]:
     """(S, n_flat) whether a carrier may sit on a site of so many cells."""
     allowed = np.tile(model.allowed_sites, (1, n_cells))
-    blocked = None if model.disorder is None else model.disorder.blocked
-    return allowed if blocked is None else allowed & ~blocked
+    return allowed if model.closed is None else allowed & ~model.closed
 
 
 def list_configurations(
@@ -76,12 +77,15 @@ def list_configurations(
 ) -> npt.NDArray[np.int16]:
     """(n, n_flat) all configurations of ``numbers`` carriers: 0 for an empty site, a + 1 for species a.
 
-    One of the carriers of species ``anchor`` is tagged: S + 1, in cell 0 where all cells are alike.
+    Immobile species are in all of them. One of the carriers of species ``anchor`` is tagged: S + 1 (S species in all),
+    in cell 0 where all cells are alike.
     n_cells : cells of the lattice; those of the model's supercell by default.
     """
     n_sites = model.structure.n_sites
     allowed = open_sites(model, model.n_cells if n_cells is None else n_cells)
     empty = np.zeros(allowed.shape[1], np.int16)
+    if model.immobile:
+        empty += model.background.astype(np.int16)
     rows = [empty]
     left = list(numbers)
     if anchor is not None:
@@ -90,7 +94,7 @@ def list_configurations(
         places = allowed[anchor, :n_sites] if translational(model) else allowed[anchor]
         for site in np.flatnonzero(places):
             row = empty.copy()
-            row[site] = len(numbers) + 1
+            row[site] = len(model.species) + 1
             rows.append(row)
     for a, number in enumerate(left):
         if number == 0:

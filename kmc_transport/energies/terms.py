@@ -9,8 +9,9 @@ the crystal repeats (`Products`), and of charges with each other at any distance
 - ``of_carrier(occupation, flat)``: the part that one carrier has in it, for differences in large supercells;
 - ``whole()``: the same with whole numbers of `QUANTUM`, for the engine.
 
-A configuration is an (n_flat,) array: 0 for an empty site, a + 1 for species a. Sums of whole numbers are exact, so
-that energies kept up to date hop by hop never drift from those counted anew.
+Immobile charges make energies of sites for the engine (`Charges.of_immobile`): no hop has to look at them.
+A configuration is an (n_flat,) array: 0 for an empty site, a + 1 for species a, immobile ones included. Sums of whole
+numbers are exact, so that energies kept up to date hop by hop never drift from those counted anew.
 """
 
 from __future__ import annotations
@@ -197,9 +198,26 @@ class Charges:
         site = flat % self.cell.n_sites
         return energy + 0.5 * charge**2 * float(self.potential[site, site, 0, 0, 0])
 
+    def of_immobile(self) -> FloatArray | None:
+        """(S, n_flat) eV: of each carrier with all immobile charges, of these half of that, so that it adds up to their
+        energy with each other; None where there are none."""
+        model, cell = self.cell.model, self.cell
+        held = self.charge[len(model.carriers) :]
+        if not held.any():
+            return None
+        charge = np.where(model.background > 0, np.append(0.0, self.charge)[model.background], 0.0)
+        wave = np.fft.rfftn(charge.reshape(*model.supercell, cell.n_sites), axes=(0, 1, 2))
+        felt = np.zeros((*model.supercell, cell.n_sites))
+        for end in range(cell.n_sites):  # potential on a site: charges folded with the potential of one
+            of_one = np.fft.rfftn(np.nan_to_num(self.potential[:, end]), axes=(1, 2, 3))
+            total = np.einsum("sijk,ijks->ijk", of_one, wave)
+            felt[..., end] = np.fft.irfftn(total, model.supercell, axes=(0, 1, 2))
+        share = np.where(np.arange(len(self.charge)) < len(model.carriers), 1.0, 0.5)
+        return (share * self.charge)[:, None] * felt.reshape(-1)
+
     def whole(self) -> PairTable | None:
-        """Nothing where no carrier is charged."""
-        species, site = np.nonzero(self.cell.model.allowed_sites)
+        """Of the carriers with each other; nothing where none is charged."""
+        species, site = np.nonzero(self.cell.model.allowed_sites)  # immobile ones are in `of_immobile`
         charge = self.charge[species]
         if not charge.any():
             return None
@@ -215,7 +233,7 @@ class Charges:
 
 
 class PairTable:
-    """Energies of two carriers at any distance, in whole numbers.
+    """Energies of two carriers at any distance, in whole numbers; immobile species are not among them.
 
     T kinds of carrier: every (species, site of the cell) that is allowed, in order.
     pair : (T, T, L1, L2, L3) of a carrier of kind [0] in cell 0 and one of kind [1] in cell (i, j, k).
@@ -227,7 +245,7 @@ class PairTable:
 
     def energy(self, occupation: Occupation) -> int:
         n, allowed = self.cell.n_sites, self.cell.model.allowed_sites
-        where = np.flatnonzero(occupation)
+        where = np.flatnonzero((occupation > 0) & (occupation <= len(allowed)))
         kind = (np.cumsum(allowed).reshape(allowed.shape) - 1)[occupation[where] - 1, where % n]
         cell = self.cell.cell_of(where // n)
         # every pair twice, each carrier with itself once
@@ -254,7 +272,12 @@ class Terms(NamedTuple):
     def whole(self) -> Terms:
         """The same in whole numbers of `QUANTUM`."""
         parts: Any = (None if t is None else t.whole() for t in self)  # type: ignore[union-attr]
-        return Terms(*parts)
+        found = Terms(*parts)
+        held = self.charges.of_immobile() if isinstance(self.charges, Charges) else None
+        if held is None:
+            return found
+        more = 0 if found.disorder is None else found.disorder.value
+        return found._replace(disorder=OnSites(quantised(held) + more))
 
 
 def terms_of(cell: Supercell) -> Terms:
@@ -266,5 +289,5 @@ def terms_of(cell: Supercell) -> Terms:
         OnSites(np.asarray(model.site_energy)),
         None if d is None or d.site_energy is None else OnSites(np.asarray(d.site_energy)),
         None if clusters is None else Products(cell, clusters, np.asarray(clusters.energy), {}),
-        None if coulomb is None else Charges(cell, coulomb, np.array([c.charge for c in model.carriers])),
+        None if coulomb is None else Charges(cell, coulomb, np.array([c.charge for c in model.species])),
     )

@@ -14,7 +14,7 @@ def make_backend(start: Start) -> Backend:
     The interacting engine, which offers the sum tree as well, is imported only where it is used.
     """
     model = start.catalog.model
-    if start.algorithm == "sum_tree" or model.interactions is not None or model.disorder is not None:
+    if start.algorithm == "sum_tree" or model.interactions or model.disorder or model.immobile:
         from .interacting.start import make_interacting
 
         return make_interacting(start)

@@ -32,7 +32,7 @@ SLOT_RESOLUTION = 2.0**-24
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Kinds:
-    """Where carriers can be: T types, B basis sites that some carrier may occupy."""
+    """Where carriers can be: T types, B basis sites that some carrier or immobile species may occupy."""
 
     model: Model
     size: tuple[int, int, int]
@@ -54,9 +54,9 @@ class Kinds:
 
 
 def kinds_of(model: Model) -> Kinds:
-    """Types in the order of species, then sites."""
+    """Types in the order of the carriers, then sites."""
     allowed = np.asarray(model.allowed_sites)
-    basis_site = np.flatnonzero(allowed.any(axis=0))
+    basis_site = np.flatnonzero(np.any(model.species_sites, axis=0))
     species, site = np.nonzero(allowed)
     a, b, c = map(int, model.supercell)
     return Kinds(
@@ -175,6 +175,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
     depend on the path).
     """
     model, net = catalog.model, catalog.model.network
+    model.require_settled()
     kinds, n_species = kinds_of(model), len(model.carriers)
     basis_of = {int(site): b for b, site in enumerate(kinds.basis_site)}
     types = list(zip(kinds.type_species.tolist(), kinds.type_basis.tolist(), strict=True))

@@ -57,7 +57,7 @@ class StateSpace:
     def configurations(self) -> npt.NDArray[np.int16]:
         """(n_states, n_flat) 0 for an empty site, a + 1 for species a; listed anew at each call: they may be large."""
         rows = list_configurations(self.model, self.numbers, self.anchor, math.prod(self.supercell))
-        rows[rows > len(self.numbers)] = (self.anchor or 0) + 1
+        rows[rows > len(self.model.species)] = (self.anchor or 0) + 1
         return rows
 
     @property
@@ -97,6 +97,7 @@ def count_states(
     model: Model, numbers: tuple[int, ...], anchor: int | None, supercell: tuple[int, int, int]
 ) -> int:
     """Number of states that `enumerate_states` would list; above 1e15 only a lower bound."""
+    model.require_settled()
     n_cells = math.prod(supercell)
     open_to = model.allowed_sites if _blocked(model) is None else open_sites(model, n_cells)
     weight = n_cells if _blocked(model) is None else 1
@@ -119,7 +120,7 @@ def count_states(
 
 
 def _blocked(model: Model) -> npt.NDArray[np.bool_] | None:
-    return None if model.disorder is None else model.disorder.blocked
+    return model.closed
 
 
 def _ways(sites: dict[tuple[bool, ...], int], numbers: tuple[int, ...]) -> int:
@@ -176,7 +177,7 @@ def enumerate_states(
         what = f"the supercell {size} with {sum(numbers)} carriers"
         raise TooManyStates(n, max_states, what, alone=sum(numbers) > 1)
     net, n_sites = model.network, model.structure.n_sites
-    n_species = len(numbers)
+    n_species, tag = len(numbers), len(model.species) + 1
     shape = np.array(supercell)
     alike, blocked = translational(model), _blocked(model)
     cells = np.indices(supercell).reshape(3, -1).T
@@ -187,7 +188,7 @@ def enumerate_states(
         return np.asarray(np.ravel_multi_index(tuple(((cells + cell) % shape).T), supercell))
 
     # a configuration is found again by the sum of random 64-bit words, one for each (occupant, site)
-    word = np.random.default_rng(20240607).integers(0, 2**64, (n_species + 2, occupation.shape[1]), np.uint64)
+    word = np.random.default_rng(20240607).integers(0, 2**64, (tag + 1, occupation.shape[1]), np.uint64)
     word[0] = 0
     columns = np.arange(occupation.shape[1])
     key = word[occupation, columns].sum(axis=1, dtype=np.uint64)
@@ -217,14 +218,14 @@ def enumerate_states(
                 after = key[before] - word[species + 1, o] + word[species + 1, t]
                 parts.append((before, find(after), hop, cell, False))
             if species == anchor and not alike:
-                before = np.flatnonzero(free & (occupation[:, o] == n_species + 1))
-                after = key[before] - word[n_species + 1, o] + word[n_species + 1, t]
+                before = np.flatnonzero(free & (occupation[:, o] == tag))
+                after = key[before] - word[tag, o] + word[tag, t]
                 parts.append((before, find(after), hop, cell, True))
             elif species == anchor and cell == 0:
-                before = np.flatnonzero(free & (occupation[:, o] == n_species + 1))
+                before = np.flatnonzero(free & (occupation[:, o] == tag))
                 moved = occupation[before]
                 moved[:, o] = 0
-                moved[:, t] = n_species + 1
+                moved[:, t] = tag
                 view = (neighbour[:, None] * n_sites + np.arange(n_sites)).reshape(-1)
                 after = word[moved[:, view], columns].sum(axis=1, dtype=np.uint64)
                 parts.append((before, find(after), hop, cell, True))
@@ -234,10 +235,7 @@ def enumerate_states(
     sizes = [len(p[0]) for p in parts]
     per_site = occupation.reshape(len(key), len(cells), n_sites)
     site_count = np.stack(
-        [
-            ((per_site == a + 1) | ((per_site == n_species + 1) & (a == anchor))).sum(axis=1)
-            for a in range(n_species)
-        ],
+        [((per_site == a + 1) | ((per_site == tag) & (a == anchor))).sum(axis=1) for a in range(n_species)],
         axis=1,
     )
     return StateSpace(

@@ -26,6 +26,7 @@ from .conditions import build_conditions, build_sampling
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .expressions import Expression
 from .hops import HopGroup, find_hops
+from .immobile import mobile_first, n_mobile, refuse_hops
 from .interacting import build_interacting
 from .memory import available_memory, check_memory
 from .reconcile import reconcile
@@ -99,13 +100,16 @@ def _build(
         points = build_compositions(sections.conditions, sections.carriers, doc)
     if sections.carriers is None:
         return None
-    sites_ok = _check_carriers(sections.carriers, structure, doc)
+    freeze = sections.freeze or []
+    given = mobile_first(sections.carriers, freeze, doc)
+    mobile = n_mobile(given, freeze)
+    sites_ok = _check_carriers(given, structure, doc)
     if structure is None:
         return None
-    if points is None or (conditions is None and not fixed_amounts(sections.carriers)):
+    if points is None or (conditions is None and not fixed_amounts(given)):
         return None
     supercell = _supercell(sections, structure, points, doc) if sites_ok else None
-    counts = _carriers(sections.carriers, structure, supercell, points, doc)
+    counts = _carriers(given, structure, supercell, points, doc)
     carriers = counts[0]
     if not sites_ok:
         return None
@@ -119,6 +123,7 @@ def _build(
         return None
     before = len(doc.problems)
     finder = BondFinder(structure)
+    refuse_hops(sections.hops, given, doc)
     groups = find_hops(sections.hops, carriers, finder, doc, base)
     whole = None not in sections.hops and len(doc.problems) == before
     _note_classes(groups, doc)
@@ -128,14 +133,14 @@ def _build(
     energies = given_energies(sections.site_energies, carriers, structure, doc)
     groups, energies, hints = reconcile(sections.reconcile, groups, energies, carriers, structure, doc)
     site_energy = site_energies(groups, carriers, structure, energies, hints, doc)
-    dipoles = site_dipoles(sections.carriers, carriers, groups, finder, doc)
+    dipoles = site_dipoles(given, carriers, groups, finder, doc)
     centres = Centres(finder, [c.charge for c in carriers], dipoles)
     if len(doc.problems) > before or not _ways_are_long(groups, centres, doc):
         return None
     classes = hop_classes(groups, site_energy, centres, hints, doc)
-    simulated = [c for c in classes if c.saddle.use]
+    simulated = [c for c in classes if c.saddle.use and c.hop_class.carrier < mobile]
     if whole:
-        _check_reach(groups, carriers, structure, doc)
+        _check_reach(groups, [c for c in carriers if not given[c.name].immobile], structure, doc)
         if supercell is not None:
             _check_images(groups, structure, supercell, doc)
     network = _network(simulated, centres)
@@ -143,11 +148,13 @@ def _build(
         sections, structure, supercell, most, network, doc, available_memory()
     ):
         return None
-    sampling = None if sections.sampling is None else build_sampling(sections.sampling, carriers, doc)
-    parts = build_interacting(sections, simulated, network, carriers, finder, supercell, doc)
+    sampling = (
+        None if sections.sampling is None else build_sampling(sections.sampling, carriers[:mobile], doc)
+    )
+    parts = build_interacting(sections, simulated, network, carriers, mobile, finder, supercell, doc)
     analysis = Analysis()
     if sections.analysis is not None and supercell is not None:
-        analysis = build_analysis(sections.analysis, carriers, structure, supercell, doc)
+        analysis = build_analysis(sections.analysis, carriers[:mobile], structure, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None or sampling is None:
         return None
     model = Model(
@@ -155,18 +162,20 @@ def _build(
         references=tuple(sections.references),
         structure=structure,
         supercell=supercell,
-        carriers=tuple(carriers),
+        carriers=tuple(carriers[:mobile]),
         site_energy=frozen_array(site_energy, np.float64),
         hop_classes=tuple(c.hop_class for c in simulated),
         network=network,
         conditions=conditions,
         sampling=sampling,
         source=InputSource(doc.path, doc.text, tuple(used.items())),
-        candidates=tuple(c.hop_class for c in classes if not c.saddle.use),
+        candidates=tuple(c.hop_class for c in classes if not c.saddle.use and c.hop_class.carrier < mobile),
         notes=(*sections.notes, *doc.notes),
         interactions=parts.interactions,
         disorder=parts.disorder,
         initial=parts.initial,
+        immobile=tuple(carriers[mobile:]),
+        arrangement=parts.arrangement,
         analysis=analysis,
         site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..model.interactions import Disorder, Initial, Interactions
+from ..model.interactions import Arrangement, Disorder, Initial, Interactions
 from ..model.model import Carrier, HopNetwork
 from ..model.network import BondFinder
 from ..rules import BarrierRule, get_rule
@@ -14,6 +14,7 @@ from ..units import QuantityError, parse_quantity
 from .disorder import build_disorder
 from .document import Document
 from .energetics import build_energetics
+from .immobile import build_arrangements
 from .placement import build_initial
 from .surroundings import HopSurroundings, Wanted, build_surroundings
 
@@ -29,6 +30,7 @@ class InteractionParts:
     interactions: Interactions | None = None
     disorder: Disorder | None = None
     initial: Initial = field(default_factory=Initial)
+    arrangement: tuple[Arrangement, ...] = ()
 
 
 def build_interacting(
@@ -36,11 +38,15 @@ def build_interacting(
     classes: Sequence[SaddleHops],
     network: HopNetwork | None,
     carriers: Sequence[Carrier],
+    mobile: int,
     finder: BondFinder,
     supercell: tuple[int, int, int] | None,
     doc: Document,
 ) -> InteractionParts:
-    """Interactions, disorder and initial state of the model; problems go to ``doc``."""
+    """Interactions, disorder and initial state of the model; problems go to ``doc``.
+
+    mobile : how many of the carriers hop; the others follow them and stay where they are.
+    """
     _note_equilibration(classes, doc)
     energetics = None
     if sections.interactions is not None:
@@ -62,12 +68,29 @@ def build_interacting(
         _refuse_saddleless(classes, shifted, doc)
     initial = Initial()
     if sections.initial is not None and supercell is not None:
-        initial = build_initial(sections.initial, carriers, finder.structure, supercell, disorder, doc)
+        initial = build_initial(
+            sections.initial, carriers, finder.structure, supercell, disorder, doc, mobile
+        )
+    arrangement: tuple[Arrangement, ...] = ()
+    if mobile < len(carriers) and supercell is not None:
+        arrangement = build_arrangements(
+            sections.carriers,
+            carriers,
+            mobile,
+            initial.sites,
+            sections.freeze or (),
+            initial.kind == "annealed",
+            finder.structure,
+            supercell,
+            disorder,
+            doc,
+        )
+        initial = replace(initial, sites=initial.sites and initial.sites[:mobile])
     clusters, coulomb = (energetics.clusters, energetics.coulomb) if energetics else (None, None)
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)
-    return InteractionParts(interactions, disorder, initial)
+    return InteractionParts(interactions, disorder, initial, arrangement)
 
 
 def _note_equilibration(classes: Sequence[SaddleHops], doc: Document) -> None:

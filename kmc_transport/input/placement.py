@@ -25,8 +25,12 @@ def build_initial(
     supercell: tuple[int, int, int],
     disorder: Disorder | None,
     doc: Document,
+    mobile: int | None = None,
 ) -> Initial:
-    """What the section `initial` means; problems go to ``doc``."""
+    """What the section `initial` means, ``sites`` of all species; problems go to ``doc``.
+
+    mobile : how many of the carriers hop (all by default). Those behind them need no places here.
+    """
     path: KeyPath = ("initial",)
     if isinstance(given, AnnealedInput):
         return Initial("annealed", None, given.annealed.start_temperature, given.annealed.sweeps)
@@ -49,7 +53,7 @@ def build_initial(
         sites = _sites(given.ordered.places, block, repeats, carriers, structure, supercell, doc, here)
     else:
         return Initial(str(given))
-    if sites is None or not _check(sites, carriers, structure, disorder, doc, path):
+    if sites is None or not _check(sites, carriers, structure, disorder, doc, path, mobile):
         return Initial()
     return Initial("given", sites)
 
@@ -100,11 +104,13 @@ def _check(
     disorder: Disorder | None,
     doc: Document,
     path: KeyPath,
+    mobile: int | None,
 ) -> bool:
     """Each carrier has one free, open site of its own."""
     ok = True
-    for carrier, mine in zip(carriers, sites, strict=True):
-        if len(mine) != carrier.count:
+    for a, (carrier, mine) in enumerate(zip(carriers, sites, strict=True)):
+        elsewhere = mobile is not None and a >= mobile and not mine
+        if len(mine) != carrier.count and not elsewhere:
             ok = False
             doc.add(
                 path,

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Clusters", "Coulomb", "Disorder", "EnvironmentTable", "Initial", "Interactions", "LocalClusters"]
+__all__ = [
+    "Arrangement",
+    "Clusters",
+    "Coulomb",
+    "Disorder",
+    "EnvironmentTable",
+    "Initial",
+    "Interactions",
+    "LocalClusters",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -30,7 +39,7 @@ class Clusters:
     ----------
     energy : (n_clusters,) eV.
     start : (n_clusters + 1,) members of cluster c are ``start[c]:start[c + 1]``; two or more each.
-    species, site : (n_members,) index of the carrier and of the site in the cell.
+    species, site : (n_members,) index into ``Model.species`` and of the site in the cell.
     cell : (n_members, 3) cell offset, (0, 0, 0) for the first member of each cluster.
     name : (n_clusters,) the input's name of the orbit, for tables.
     """
@@ -110,7 +119,7 @@ class Interactions:
 class Disorder:
     """Quenched disorder of the supercell, a function of site and salt; None where there is none.
 
-    site_energy : (n_carriers, n_flat) eV, added to the model's. barrier : (n_cells, n_hops) eV, added to the barrier
+    site_energy : (n_species, n_flat) eV, added to the model's. barrier : (n_cells, n_hops) eV, added to the barrier
     of each directed hop, the same for a hop and its reverse. blocked : (n_flat,) sites that no carrier may enter.
     """
 
@@ -119,11 +128,35 @@ class Disorder:
     blocked: BoolArray | None = None
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Arrangement:
+    """Where an immobile species sits, the same in every replica and at every point.
+
+    kind : ``random``, ``given`` or ``annealed``. sites : (count,) its flat sites, ascending; None where they are known
+    only after annealing all species at ``temperature`` (`kmc_transport.engine.canonical.settle.settled`). salt : names
+    one of many random arrangements. start_temperature, sweeps : as in `Initial`.
+    """
+
+    kind: str = "random"
+    sites: IntArray | None = None
+    salt: int = 0
+    temperature: float | None = None
+    """K."""
+    start_temperature: float | None = None
+    """K."""
+    sweeps: int = 10000
+
+    def __str__(self) -> str:
+        if self.kind == "annealed":
+            return f"annealed at {self.temperature:g} K, then frozen (salt {self.salt})"
+        return f"random (salt {self.salt})" if self.kind == "random" else "given"
+
+
 @dataclass(frozen=True)
 class Initial:
     """Where carriers start: ``random``, ``given`` (also ordered patterns, resolved to sites) or ``annealed``.
 
-    sites : flat sites of each species' carriers (``given``), as long as its count, or None.
+    sites : flat sites of each mobile species' carriers (``given``), as long as its count, or None.
     start_temperature : annealing begins here, K; it ends at the temperature of the point. sweeps : Monte Carlo
     trials per carrier at each temperature at most (annealed); equilibration is detected, this is the cap.
     """

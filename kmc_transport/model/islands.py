@@ -50,7 +50,7 @@ def _of_species(model: Model, species: int) -> Islands | None:
     bonds, size = bonds_of(model, species), model.supercell
     allowed = np.asarray(model.allowed_sites)[species]
     parts = [p for p in components(model.structure.n_sites, bonds) if allowed[list(p[0])].any()]
-    blocked = None if model.disorder is None else model.disorder.blocked
+    blocked = model.closed
     if blocked is None and len(parts) == 1 and _copies(parts[0][1], size) == 1:
         return None
     label = _labels(model, bonds, blocked)
@@ -66,7 +66,7 @@ def _of_species(model: Model, species: int) -> Islands | None:
         return None
     kind = np.zeros(len(used), np.int64)
     kind[again] = cell_part[site[open_]]
-    same = model.disorder is None  # with disorder no two parts are alike
+    same = model.disorder is None and not model.immobile  # with disorder no two parts are alike
     return Islands(label, kind if same else np.arange(len(used)))
 
 

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..rules import get_rule
 from ..sources.vibrations import AttemptFrequency
 from .analysis import Analysis
-from .interactions import Disorder, Initial, Interactions
+from .interactions import Arrangement, Disorder, Initial, Interactions
 
 __all__ = [
     "Carrier",
@@ -119,7 +119,7 @@ class Structure:
 
 @dataclass(frozen=True)
 class Carrier:
-    """A species of carrier: an ion, a vacancy or a polaron.
+    """A species of carrier: an ion, a vacancy or a polaron; or an immobile species, which never hops.
 
     ``sites`` are the labels of the sites it may occupy; ``count`` is its number in the supercell, resolved
     from ``count`` or ``fraction`` of the input; ``charge`` is the transported charge in e, 0 of a neutral one.
@@ -310,8 +310,9 @@ class Model:
     structure: Structure
     supercell: tuple[int, int, int]
     carriers: tuple[Carrier, ...]
+    """Those that hop; an index into them is one into `species` too."""
     site_energy: FloatArray
-    """(n_carriers, n_sites) eV; NaN where the carrier may not sit."""
+    """(n_species, n_sites) eV; NaN where the species may not sit."""
     hop_classes: tuple[HopClass, ...]
     network: HopNetwork
     conditions: Conditions
@@ -325,9 +326,52 @@ class Model:
     """What makes rates depend on the other carriers; None: exclusion alone."""
     disorder: Disorder | None = None
     site_dipole: FloatArray | None = None
-    """(n_carriers, n_sites, 3) e·Å: dipole of a carrier on a site, which moves its charge centre by dipole/charge; hop
+    """(n_species, n_sites, 3) e·Å: dipole of a carrier on a site, which moves its charge centre by dipole/charge; hop
     vectors of the network contain that. None: all zero."""
     initial: Initial = field(default_factory=Initial)
+    immobile: tuple[Carrier, ...] = ()
+    """Species that stay where they are: dopants, or carriers held still for this run."""
+    arrangement: tuple[Arrangement, ...] = ()
+    """Where each of them sits."""
+
+    @property
+    def species(self) -> tuple[Carrier, ...]:
+        """Everything that sits on sites: the carriers, then what is immobile."""
+        return self.carriers + self.immobile
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known where the immobile species sit; some have to be annealed first."""
+        return all(a.sites is not None for a in self.arrangement)
+
+    def require_settled(self) -> None:
+        """InputError where it is not."""
+        if not self.settled:
+            names = [c.name for c, a in zip(self.immobile, self.arrangement, strict=True) if a.sites is None]
+            raise InputError(
+                f"where {', '.join(names)} sits is known only after annealing",
+                key=f"carriers.{names[0]}.arrangement",
+                remedy="model = kmc_transport.engine.canonical.settle.settled(model)",
+            )
+
+    @cached_property
+    def background(self) -> IntArray:
+        """(n_flat,) the configuration without carriers: 0 or, where an immobile species sits, its index + 1."""
+        found = np.zeros(self.n_cells * self.structure.n_sites, np.int64)
+        for a, place in enumerate(self.arrangement, len(self.carriers)):
+            if place.sites is not None:
+                found[place.sites] = a + 1
+        return frozen_array(found, np.int64)
+
+    @cached_property
+    def closed(self) -> BoolArray | None:
+        """(n_flat,) sites that no carrier may enter: blocked, or taken by an immobile species; None without any."""
+        blocked = None if self.disorder is None else self.disorder.blocked
+        if not self.immobile:
+            return blocked
+        taken = self.background > 0
+        return frozen_array(taken if blocked is None else taken | blocked, np.bool_)
+
     analysis: Analysis = field(default_factory=Analysis)
     variants: tuple[Variant, ...] = ()
     """One for each system, the last axis fastest; empty without such axes."""
@@ -386,8 +430,13 @@ class Model:
     @cached_property
     def allowed_sites(self) -> BoolArray:
         """(n_carriers, n_sites) whether the carrier may sit on the site of the cell."""
+        return frozen_array(self.species_sites[: len(self.carriers)], np.bool_)
+
+    @cached_property
+    def species_sites(self) -> BoolArray:
+        """(n_species, n_sites) the same of every species."""
         labels = np.array(self.structure.labels)
-        return frozen_array([np.isin(labels, c.sites) for c in self.carriers], np.bool_)
+        return frozen_array([np.isin(labels, c.sites) for c in self.species], np.bool_)
 
     @cached_property
     def site_vectors(self) -> FloatArray:

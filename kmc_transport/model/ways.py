@@ -83,7 +83,7 @@ def _repeat(model: Model) -> FloatArray:
     quenched = model.disorder is not None and any(
         x is not None for x in (model.disorder.site_energy, model.disorder.barrier, model.disorder.blocked)
     )
-    alone = sum(c.count for c in model.carriers) == 1 and not quenched
+    alone = sum(c.count for c in model.carriers) == 1 and not quenched and not model.immobile
     cells = np.ones(3) if alone else np.array(model.supercell)
     inverse = np.linalg.inv(model.structure.lattice * cells[:, None]).T
     return np.asarray(inverse * np.asarray(model.structure.periodic)[:, None])

@@ -27,16 +27,23 @@ SAMPLES = 8
 
 
 def random_configuration(model: Model, random: np.random.Generator) -> IntArray | None:
-    """(n_flat,) the model's carriers on random places; None when 20 trials found none (very crowded lattices)."""
-    allowed = open_sites(model, model.n_cells)
-    order = np.argsort([int(row.sum()) - c.count for row, c in zip(allowed, model.carriers, strict=True)])
+    """(n_flat,) the model's carriers on random places; None when 20 trials found none (very crowded lattices).
+
+    Immobile species sit where they sit, or on random places too where that is not known yet.
+    """
+    allowed = np.tile(model.species_sites, (1, model.n_cells))
+    if model.closed is not None:
+        allowed &= ~model.closed
+    held = [place.sites is not None for place in model.arrangement]
+    loose = [a for a, stays in enumerate([*(False for _ in model.carriers), *held]) if not stays]
+    order = sorted(loose, key=lambda a: int(allowed[a].sum()) - model.species[a].count)
     for _ in range(20):
-        occupation = np.zeros(allowed.shape[1], np.int64)
+        occupation = np.array(model.background)
         for a in order:
-            free = np.flatnonzero(allowed[a] & (occupation == 0))
-            if len(free) < model.carriers[a].count:
+            free, count = np.flatnonzero(allowed[a] & (occupation == 0)), model.species[a].count
+            if len(free) < count:
                 break
-            occupation[random.choice(free, model.carriers[a].count, replace=False)] = a + 1
+            occupation[random.choice(free, count, replace=False)] = a + 1
         else:
             return occupation
     return None
@@ -130,7 +137,7 @@ def _cases(
 def _all_configurations(model: Model) -> IntArray | None:
     """All configurations of a tiny cell, None where there are too rates."""
     directed = model.network.n_hops * model.n_cells
-    if directed > EXHAUSTIVE:
+    if directed > EXHAUSTIVE or not model.settled:
         return None
     numbers, ways = tuple(c.count for c in model.carriers), 1
     for row, number in zip(open_sites(model, model.n_cells), numbers, strict=True):

@@ -21,6 +21,7 @@ def summary(model: Model) -> dict[str, Any]:
     n_sites = model.n_cells * s.n_sites
     n_zero = int((c.field == 0).sum())
     points = len(model.systems) * len(c.temperature) * (n_zero + (len(c.field) - n_zero) * len(c.direction))
+    net = math.fsum(c.charge * c.count for c in model.species)
     return {
         "title": model.title,
         "references": list(model.references),
@@ -32,6 +33,7 @@ def summary(model: Model) -> dict[str, Any]:
         "supercell": list(model.supercell),
         "sites": n_sites,
         "volume_angstrom3": model.volume,
+        "net_charge_e": net,
         "directed_hops_per_cell": model.network.n_hops,
         "temperatures_K": c.temperature.tolist(),
         "fields_V_per_m": [float(f"{1e10 * f:.12g}") for f in c.field],
@@ -56,11 +58,17 @@ class _Carriers:
 
     @property
     def it(self) -> Carrier:
-        return self.model.carriers[self.index]
+        return self.model.species[self.index]
 
     @property
     def share(self) -> float:
-        return self.it.count / (int(self.model.allowed_sites[self.index].sum()) * self.model.n_cells)
+        return self.it.count / (int(self.model.species_sites[self.index].sum()) * self.model.n_cells)
+
+    @property
+    def place(self) -> str:
+        """Where an immobile species sits; empty for carriers."""
+        k = self.index - len(self.model.carriers)
+        return str(self.model.arrangement[k]) if k >= 0 else ""
 
     @property
     def density(self) -> float:
@@ -69,7 +77,7 @@ class _Carriers:
 
 
 def carrier_table(model: Model) -> Table[Any]:
-    """Carriers with charge, number and concentration."""
+    """Carriers with charge, number and concentration; of immobile species also where they sit."""
     columns: list[Column[_Carriers]] = [
         Column("carrier", lambda r: r.it.name, key="carrier", names=True),
         Column(header="charge", value=lambda r: r.it.charge, unit="e", key="charge", text="+g"),
@@ -77,10 +85,11 @@ def carrier_table(model: Model) -> Table[Any]:
         Column("number", lambda r: r.it.count, key="count"),
         Column("share of sites", lambda r: r.share, key="fraction", text=".4g"),
         Column("per cm³", lambda r: r.density, key="per_cm3", text=".4g"),
+        Column("immobile", lambda r: r.place, key="immobile", shown=bool(model.immobile)),
     ]
     first = model.variants[0].coordinates if model.variants else ()
     where = f" at {', '.join(f'{n} = {v:g}' for n, v in first)}" if first else ""
-    return Table(f"Carriers{where}", columns, [_Carriers(model, a) for a in range(len(model.carriers))])
+    return Table(f"Carriers{where}", columns, [_Carriers(model, a) for a in range(len(model.species))])
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def energy_table(model: Model) -> Table[Any]:
         members = range(clusters.start[first], clusters.start[first + 1])
         labels = model.structure.labels
         who = ", ".join(
-            f"{model.carriers[clusters.species[m]].name} on {labels[clusters.site[m]]}" for m in members
+            f"{model.species[clusters.species[m]].name} on {labels[clusters.site[m]]}" for m in members
         )
         places = model.structure.frac[clusters.site[members]] + clusters.cell[members]
         apart = (places[:, None] - places[None]) @ model.structure.lattice
@@ -108,7 +108,7 @@ def energy_table(model: Model) -> Table[Any]:
 def _coulomb_of(model: Model, clusters: Clusters, c: int) -> float:
     """Coulomb energy of a pair, eV: with all images (Ewald), or of the cut off pairs that are listed."""
     m, n = int(clusters.start[c]), int(clusters.start[c]) + 1
-    charge = [model.carriers[clusters.species[k]].charge for k in (m, n)]
+    charge = [model.species[clusters.species[k]].charge for k in (m, n)]
     coulomb = _pair_potential(model)
     if coulomb is not None:
         cell = (clusters.cell[n] - clusters.cell[m]) % np.array(model.supercell)
@@ -139,8 +139,8 @@ def coulomb_table(model: Model) -> Table[Any]:
     if coulomb is None:
         return table
     finder, s = BondFinder(model.structure), model.structure
-    for a, first in enumerate(model.carriers):
-        for second in model.carriers[a:]:
+    for a, first in enumerate(model.species):
+        for second in model.species[a:]:
             bonds = [
                 bond
                 for label in first.sites

@@ -139,6 +139,9 @@ def model_identity(model: Model) -> str:
     if model.axes:
         content["carriers"] = [asdict(c) | {"count": None} for c in model.carriers]
         content["axes"] = list(model.axes)
+    if model.immobile:
+        content["immobile"] = [asdict(c) for c in model.immobile]
+        content["arrangement"] = fingerprint(model.arrangement)
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
     for name in ("interactions", "disorder"):

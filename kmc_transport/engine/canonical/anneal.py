@@ -40,7 +40,7 @@ def build_energies(model: Model) -> k.CarrierEnergies:
 
     In eV, not in whole numbers: energy series of earlier runs stay what they were, to the last digit.
     """
-    n_sites, n_species = model.structure.n_sites, len(model.carriers)
+    n_sites, n_species = model.structure.n_sites, len(model.species)
     terms = terms_of(Supercell(model))
     site = np.nan_to_num(terms.sites.value)
     pairs, several = (([0], list[IntArray](), list[float]()) for _ in range(2))
@@ -74,17 +74,20 @@ def build_energies(model: Model) -> k.CarrierEnergies:
         term_start=np.cumsum([0, *map(len, several[1])]),
         member=np.concatenate([none, *several[1]]),
         phi=phi,
-        charge=np.array([c.charge for c in model.carriers], np.float64),
-        allowed=np.array(model.allowed_sites, np.bool_),
+        charge=np.array([c.charge for c in model.species], np.float64),
+        allowed=np.array(model.species_sites, np.bool_),
     )
 
 
 class LatticeMonteCarlo:
     """Metropolis Monte Carlo of all carriers in the supercell at fixed numbers, without field.
 
+    Immobile species stay where they sit; those that are not settled yet move like carriers.
+
     Parameters
     ----------
-    sites : flat sites of the carriers of each species, numbered as in `kmc_transport.model.interactions`.
+    sites : flat sites of the carriers of each species, numbered as in `kmc_transport.model.interactions`; of immobile
+        ones too where they are not settled.
     rng : every random number comes from it.
 
     Attributes
@@ -96,20 +99,21 @@ class LatticeMonteCarlo:
     def __init__(self, model: Model, sites: Sequence[npt.ArrayLike], rng: np.random.Generator) -> None:
         self.model, self.rng = model, rng
         self.energies = build_energies(model)
-        n_flat = model.n_cells * model.structure.n_sites
         given = [np.array(s, np.int64) for s in sites]
+        self.n_species = len(given)
         self.site_of = np.concatenate([np.zeros(0, np.int64), *given])
         self.species_of = np.repeat(np.arange(len(given)), [len(s) for s in given]).astype(np.int64)
-        self.occupation = np.zeros(n_flat, np.int16)
+        self.occupation = model.background.astype(np.int16)
         self.occupation[self.site_of] = self.species_of + 1
-        open_ = np.tile(np.any(model.allowed_sites, axis=0), model.n_cells)
-        if model.disorder is not None and model.disorder.blocked is not None:
-            open_ &= ~np.asarray(model.disorder.blocked)
+        open_ = np.tile(np.any(model.species_sites[: len(given)], axis=0), model.n_cells)
+        if model.closed is not None:
+            open_ &= ~model.closed
         self.open_sites = np.flatnonzero(open_)
         self.free = self.open_sites[self.occupation[self.open_sites] == 0]
         charged = self.energies.phi.shape[2] > 0
         self.potential = np.zeros((model.structure.n_sites, *model.supercell) if charged else (0, 0, 0, 0))
         self.possible = self.accepted = 0
+        self._several = bool(len(set(self.species_of.tolist())) > 1) if model.immobile else len(given) > 1
         self._pace = Pace()
         self.energy = self.recount()
 
@@ -120,7 +124,7 @@ class LatticeMonteCarlo:
     @property
     def sites(self) -> tuple[IntArray, ...]:
         """Flat sites of the carriers of each species, ascending."""
-        return tuple(np.sort(self.site_of[self.species_of == a]) for a in range(len(self.model.carriers)))
+        return tuple(np.sort(self.site_of[self.species_of == a]) for a in range(self.n_species))
 
     def recount(self) -> float:
         """Energy from scratch, eV; the potential is counted anew too."""
@@ -160,6 +164,7 @@ class LatticeMonteCarlo:
                 self.site_of,
                 self.species_of,
                 self.free,
+                self._several,
                 beta,
                 draws,
                 part,

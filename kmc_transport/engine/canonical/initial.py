@@ -116,8 +116,8 @@ def _place(
 ) -> tuple[IntArray, IntArray]:
     n_cells, kt, disorder = tables.n_cells, K_B * temperature, tables.model.disorder
     taken = np.zeros((n_cells, tables.n_basis), np.bool_) if tables.n_species > 1 else None
-    if disorder is not None and disorder.blocked is not None:
-        taken = np.array(disorder.blocked).reshape(n_cells, -1)[:, tables.basis_site]
+    if tables.model.closed is not None:
+        taken = np.array(tables.model.closed).reshape(n_cells, -1)[:, tables.basis_site]
     uneven = None if disorder is None else disorder.site_energy
     cells: dict[int, IntArray] = {}
     types: dict[int, IntArray] = {}

@@ -211,7 +211,7 @@ def total_energy(e, occ, potential):  # type: ignore[no-untyped-def]
 
 
 @jit
-def run_trials(e, occ, potential, site_of, species_of, free, beta, draws, energies, energy):  # type: ignore[no-untyped-def]
+def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draws, energies, energy):  # type: ignore[no-untyped-def]
     """Trials with the random numbers ``draws`` (n, 4); n / len(energies) trials make a sweep.
 
     With several species half of the trials swap two carriers of different species, the others move a carrier to a
@@ -220,7 +220,6 @@ def run_trials(e, occ, potential, site_of, species_of, free, beta, draws, energi
     the last energy, and how many trials were possible and accepted.
     """
     n, n_sites = len(site_of), e.site.shape[1]
-    several = e.site.shape[0] > 1
     per_sweep = len(draws) // max(1, len(energies))
     possible = accepted = 0
     for trial in range(len(draws)):

@@ -46,15 +46,17 @@ class CoupledLattice:
         n = int(t.number.sum())
         if max(self.halo.n_places, n << self.bits) >= 2**32 - 1:
             raise ValueError(f"{t.n_sites} sites with {n} carriers are too many")
-        if t.n_species > 29:
+        n_species = len(t.model.species)
+        if n_species > 29:
             raise ValueError("more than 29 species")
-        self.occupants = t.n_species + 1 + (s.blocked is not None)
+        self.occupants = n_species + 1 + (s.blocked is not None)
         flags, page, link, copies = self.halo.copies()
+        held = np.array(s.immobile.reshape(-1))
         if s.blocked is not None:
-            closed = self.halo.all_real()[s.blocked.reshape(-1)]
-            flags[closed] |= self.occupants - 1
+            held[s.blocked.reshape(-1)] = self.occupants - 1
+        flags[self.halo.all_real()] |= held
         self.empty, self.border = flags, {"page": page, "link": link, "copies": copies}
-        if s.blocked is not None:
+        if held.any():
             ghost, copied = self.ghosts()
             flags[ghost] |= flags[copied] & OCCUPANT
 

@@ -25,14 +25,14 @@ class Scratch:
         self.cell, self.kind = cell, kind
         self.index = np.stack(np.unravel_index(cell, t.size)) if len(cell) else np.zeros((3, 0), np.int64)
         self.species = t.type_species[kind]
-        self.occupant = np.zeros((*t.size, t.n_basis), np.uint8)
+        self.occupant = coupling.surroundings.immobile.copy()
         self.occupant[(*self.index, t.type_basis[kind])] = self.species + 1
 
     def energy(self) -> int:
         """Total energy without field, quanta."""
         t = self.tables
         flat = self.cell * t.model.structure.n_sites + t.basis_site[t.type_basis[self.kind]]
-        occupation = np.zeros(t.n_cells * t.model.structure.n_sites, np.uint8)
+        occupation = t.model.background.astype(np.uint8)
         occupation[flat] = self.species + 1
         return self.coupling.surroundings.energy.energy(occupation)
 

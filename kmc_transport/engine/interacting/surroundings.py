@@ -85,6 +85,8 @@ class Surroundings:
     """(n_hops, L1, L2, L3), by cell of the origin."""
     blocked: npt.NDArray[np.bool_] | None
     """(L1, L2, L3, B)"""
+    immobile: npt.NDArray[np.uint8]
+    """(L1, L2, L3, B) 0 or the number + 1 of the immobile species that sits there."""
 
     @property
     def reach(self) -> tuple[int, int, int]:
@@ -123,7 +125,7 @@ def build_surroundings(catalog: RateCatalog, kinds: Kinds) -> Surroundings:
     site_disorder = barrier_disorder = blocked = None
     if terms.disorder is not None:
         by_site = terms.disorder.value.reshape(-1, *t.size, model.structure.n_sites)
-        site_disorder = by_site[..., t.basis_site]
+        site_disorder = by_site[: len(model.carriers), ..., t.basis_site]
     if model.disorder is not None:
         d, shape = model.disorder, (*t.size, model.structure.n_sites)
         if d.barrier is not None:
@@ -139,6 +141,7 @@ def build_surroundings(catalog: RateCatalog, kinds: Kinds) -> Surroundings:
         site_disorder=site_disorder,
         barrier_disorder=barrier_disorder,
         blocked=blocked,
+        immobile=model.background.reshape(*t.size, -1)[..., t.basis_site].astype(np.uint8),
     )
 
 
@@ -155,7 +158,7 @@ def _hop(
     species = int(net.carrier[hop])
     origin: Site = (basis_of[int(net.origin[hop])], (0, 0, 0))
     target: Site = (basis_of[int(net.target[hop])], nearest(net.cell[hop], t.size))
-    allowed = np.asarray(model.allowed_sites)
+    allowed = np.asarray(model.species_sites)
 
     def condition(
         members: Iterator[tuple[Site | None, int]], carrier_at: Site, empty: Site

@@ -118,6 +118,11 @@ class Input(Section):
         description="What to count of how species move together: pairs of flips, binding, environments, profiles.",
         examples=[{"flip_pairs": {"lags": ["1 ps", "10 ps"], "distances": [3.5, 4.3]}}],
     )
+    freeze: list[Name] = Field(
+        default_factory=list,
+        description="Carriers that are held still in this run, as if they were `immobile`; their hops are left out.",
+        examples=[["lithium"]],
+    )
     conditions: ConditionsInput = Field(
         description="Temperatures and fields.", examples=[{"temperature": [300, 400]}]
     )

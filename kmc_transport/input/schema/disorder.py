@@ -11,6 +11,7 @@ from .interactions import Labels, PlaceInput
 
 __all__ = [
     "AnnealedInput",
+    "ArrangementInput",
     "BarrierDisorderInput",
     "BlockedInput",
     "DisorderInput",
@@ -103,18 +104,16 @@ class DisorderInput(Section):
     )
 
 
-Places = dict[
-    Name,
-    Annotated[
-        list[
-            Annotated[
-                Annotated[PlaceInput, Tag("place")] | Annotated[Position, Tag("fractional")],
-                by_shape(place=dict, fractional=list),
-            ]
-        ],
-        Field(min_length=1),
+PlaceList = Annotated[
+    list[
+        Annotated[
+            Annotated[PlaceInput, Tag("place")] | Annotated[Position, Tag("fractional")],
+            by_shape(place=dict, fractional=list),
+        ]
     ],
+    Field(min_length=1),
 ]
+Places = dict[Name, PlaceList]
 _PLACES = "Carrier -> its sites: `{site, index, cell}`, or fractional positions in units of the cell."
 
 
@@ -175,4 +174,83 @@ InitialInput = Annotated[
     | Annotated[OrderedInput, Tag("ordered")]
     | Annotated[AnnealedInput, Tag("annealed")],
     Discriminator(_initial_kind),
+]
+
+
+class RandomSites(Section):
+    """Which of the random arrangements."""
+
+    salt: Salt = Field(0, description=_SALT.replace("the disorder", "randomness"), examples=[7])
+
+
+class RandomSitesInput(Section):
+    """Random sites, a function of site and salt."""
+
+    random: RandomSites = Field(description="Which of them.", examples=[{"salt": 7}])
+
+
+class GivenSitesInput(Section):
+    """Sites one by one."""
+
+    given: PlaceList = Field(
+        description="Its sites: `{site, index, cell}`, or fractional positions in units of the cell.",
+        examples=[[[0, 0, 0], [2, 0, 0]]],
+    )
+
+
+class SitePattern(Section):
+    """A pattern of sites in a block of cells, repeated over the supercell."""
+
+    block: Annotated[list[Annotated[int, Whole(1)]], Field(min_length=3, max_length=3)] = Field(
+        description="Cells of the block along a, b, c; the supercell holds a whole number of blocks.",
+        examples=[[2, 1, 1]],
+    )
+    places: PlaceList = Field(description="Its sites in a block, as under `given`.", examples=[[[0, 0, 0]]])
+
+
+class SitePatternInput(Section):
+    """An ordered pattern."""
+
+    ordered: SitePattern = Field(
+        description="The pattern.", examples=[{"block": [2, 1, 1], "places": [[0, 0, 0]]}]
+    )
+
+
+class FreezingInput(Section):
+    """Lattice Monte Carlo of all species with the model's energies at a stated temperature, then frozen."""
+
+    temperature: Temperature = Field(
+        description="Temperature at which the species froze in, that of sintering say; not that of the points.",
+        examples=["1500 K"],
+    )
+    start_temperature: Temperature | None = Field(
+        None, description="Annealing begins here; ten times `temperature` when left out.", examples=["5000 K"]
+    )
+    sweeps: Annotated[int, Whole(1)] = Field(
+        10_000,
+        description="Monte Carlo trials per carrier at each temperature at most; equilibration is detected.",
+        examples=[10_000],
+    )
+    salt: Salt = Field(0, description=_SALT.replace("the disorder", "randomness"), examples=[7])
+
+
+class FrozenInput(Section):
+    """Sites where annealing left the species."""
+
+    annealed: FreezingInput = Field(description="How to anneal.", examples=[{"temperature": "1500 K"}])
+
+
+def _arrangement_kind(given: object) -> str:
+    if isinstance(given, dict):
+        return next((k for k in ("ordered", "annealed", "given") if k in given), "random")
+    return "word"
+
+
+ArrangementInput = Annotated[
+    Annotated[Literal["random"], Tag("word")]
+    | Annotated[RandomSitesInput, Tag("random")]
+    | Annotated[GivenSitesInput, Tag("given")]
+    | Annotated[SitePatternInput, Tag("ordered")]
+    | Annotated[FrozenInput, Tag("annealed")],
+    Discriminator(_arrangement_kind),
 ]

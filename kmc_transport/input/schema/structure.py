@@ -23,6 +23,7 @@ from .base import (
     by_shape,
     exactly_one,
 )
+from .disorder import ArrangementInput
 
 __all__ = ["CarrierInput", "LatticeInput", "StructureInput"]
 
@@ -158,6 +159,19 @@ class CarrierInput(Section):
         description="Share of its sites in the supercell that are occupied; rounded to a whole number, at "
         "least 1. Or an expression of the names of `conditions.composition`.",
         examples=[0.001, "0.1 %", "x/4"],
+    )
+    immobile: Flag = Field(
+        False,
+        description="True for a species that never hops, a dopant say: it takes its sites, counts in energies and in "
+        "`surroundings`, and has no transport coefficients.",
+        examples=[True],
+    )
+    arrangement: ArrangementInput | None = Field(
+        None,
+        description="Where an immobile species sits, or one that `freeze` holds still, the same in all replicas and at "
+        "all points: `random` (default), `{random: {salt: 7}}`, `{given: ...}`, `{ordered: ...}`, or "
+        "`{annealed: {temperature: ...}}`.",
+        examples=[{"annealed": {"temperature": "1500 K"}}, {"random": {"salt": 7}}],
     )
     site_dipoles: Literal["solve"] | dict[Name, Vector] | None = Field(
         None,

@@ -1,0 +1,246 @@
+"""Species that stay where they are: which ones, and on which sites."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..model.interactions import Arrangement, Disorder
+from ..model.model import Carrier, Structure, frozen_array
+from .disorder import unit_numbers
+from .document import Document, KeyPath, nearest
+from .places import find_place
+from .schema.disorder import FrozenInput, GivenSitesInput, RandomSitesInput, SitePatternInput
+from .schema.hops import HopInput
+from .schema.structure import CarrierInput
+
+__all__ = ["build_arrangements", "mobile_first", "n_mobile", "refuse_hops"]
+
+IntArray = npt.NDArray[np.int64]
+
+MAX_LISTED = 5_000_000
+_SPECIES = 4
+"""Purpose of the random numbers, beside those of `disorder`."""
+
+
+def mobile_first(
+    given: Mapping[str, CarrierInput], freeze: Sequence[str], doc: Document
+) -> dict[str, CarrierInput]:
+    """The carriers in the order of the model: those that hop, then the immobile ones, each in the order of the file."""
+    for k, name in enumerate(freeze):
+        path: KeyPath = ("freeze", k)
+        if name not in given:
+            doc.add(
+                path,
+                f"there is no carrier '{name}'",
+                value=name,
+                allowed=", ".join(given),
+                remedy=nearest(name, list(given)) or "define it under 'carriers'",
+            )
+        elif given[name].immobile:
+            doc.add(path, f"'{name}' is immobile anyway", value=name, remedy="leave it out here")
+        elif name in freeze[:k]:
+            doc.add(path, f"'{name}' is listed twice", value=name, remedy="keep one")
+    moving = [name for name, c in given.items() if not _stays(name, c, freeze)]
+    if not moving:
+        frozen = bool(set(freeze) & set(given))
+        doc.add(
+            ("freeze",) if frozen else ("carriers",),
+            "no carrier is left that could move",
+            value=", ".join(given),
+            remedy="leave one of them out of 'freeze'" if frozen else "remove 'immobile' from one that hops",
+        )
+    staying = [name for name in given if name not in moving]
+    return {name: given[name] for name in [*moving, *staying]}
+
+
+def refuse_hops(hops: Sequence[HopInput | None], given: Mapping[str, CarrierInput], doc: Document) -> None:
+    """Immobile species have none."""
+    for k, hop in enumerate(hops):
+        if hop is not None and hop.carrier in given and given[hop.carrier].immobile:
+            doc.add(
+                ("hops", k, "carrier"),
+                f"'{hop.carrier}' is immobile and has no hops",
+                value=hop.carrier,
+                remedy=f"remove this hop, or remove 'immobile' from carriers.{hop.carrier}; to hold a mobile one still "
+                f"for a run write  freeze: [{hop.carrier}]",
+            )
+
+
+def n_mobile(given: Mapping[str, CarrierInput], freeze: Sequence[str]) -> int:
+    """How many carriers hop."""
+    return sum(not _stays(name, c, freeze) for name, c in given.items())
+
+
+def _stays(name: str, carrier: CarrierInput, freeze: Sequence[str]) -> bool:
+    return carrier.immobile or name in freeze
+
+
+def build_arrangements(
+    given: Mapping[str, CarrierInput],
+    carriers: Sequence[Carrier],
+    first: int,
+    listed: tuple[tuple[int, ...], ...] | None,
+    freeze: Sequence[str],
+    annealed: bool,
+    structure: Structure,
+    supercell: tuple[int, int, int],
+    disorder: Disorder | None,
+    doc: Document,
+) -> tuple[Arrangement, ...]:
+    """Where each of the immobile species, ``carriers[first:]``, sits; problems go to ``doc``.
+
+    listed : flat sites of all species under `initial`, if there. annealed : whether carriers start annealed. Sites are
+    given first, then drawn, so that no random species takes what another one was given.
+    """
+    before = len(doc.problems)
+    taken = np.zeros(math.prod(supercell) * structure.n_sites, np.bool_)
+    if disorder is not None and disorder.blocked is not None:
+        taken |= disorder.blocked
+    for sites in listed or ():
+        taken[list(sites)] = True
+    found: dict[int, Arrangement] = {}
+    for a, carrier in enumerate(carriers[first:], first):
+        path: KeyPath = ("carriers", carrier.name, "arrangement")
+        wish = given[carrier.name].arrangement
+        mine = listed[a] if listed is not None else ()
+        if mine and wish is not None:
+            doc.add(
+                path,
+                f"'initial' says where '{carrier.name}' sits too",
+                remedy="leave it out in one of the two places",
+            )
+        elif mine:
+            found[a] = Arrangement(kind="given", sites=frozen_array(sorted(mine), np.int64))
+        elif isinstance(wish, GivenSitesInput | SitePatternInput):
+            own = _given_sites(wish, carrier, structure, supercell, taken, doc, path)
+            if own is not None:
+                taken[own] = True
+                found[a] = Arrangement(kind="given", sites=frozen_array(own, np.int64))
+        elif isinstance(wish, FrozenInput):
+            w = wish.annealed
+            found[a] = Arrangement(
+                kind="annealed",
+                salt=w.salt,
+                temperature=w.temperature,
+                start_temperature=w.start_temperature,
+                sweeps=w.sweeps,
+            )
+        elif wish is None and annealed and carrier.name in freeze:
+            doc.add(
+                ("freeze", list(freeze).index(carrier.name)),
+                f"carriers start annealed to the temperature of each point, but '{carrier.name}' has to sit still on "
+                "the same sites in all of them",
+                remedy=f"say where under carriers.{carrier.name}, for example  arrangement: {{annealed: {{temperature: "
+                "300 K}}  or  arrangement: random",
+            )
+    if len(doc.problems) > before:
+        return ()
+    for a, carrier in enumerate(carriers[first:], first):
+        if a in found:
+            continue
+        wish = given[carrier.name].arrangement
+        salt = wish.random.salt if isinstance(wish, RandomSitesInput) else 0
+        own = _random_sites(carrier, a - first, salt, structure, supercell, taken)
+        if own is None:
+            doc.add(
+                ("carriers", carrier.name),
+                f"too few sites are free for {carrier.count} '{carrier.name}'",
+                value=carrier.count,
+                remedy="use fewer, block fewer sites, or use a larger supercell",
+            )
+            return ()
+        taken[own] = True
+        found[a] = Arrangement(kind="random", salt=salt, sites=frozen_array(own, np.int64))
+    return tuple(found[a] for a in sorted(found))
+
+
+def _random_sites(
+    carrier: Carrier,
+    index: int,
+    salt: int,
+    structure: Structure,
+    supercell: tuple[int, int, int],
+    taken: npt.NDArray[np.bool_],
+) -> IntArray | None:
+    """The free sites of the smallest random numbers: functions of site, cell and salt, so that more carriers take the
+    same sites and some others."""
+    own = np.flatnonzero(np.isin(structure.labels, carrier.sites))
+    cells = np.indices(supercell).reshape(3, -1).T
+    number = unit_numbers(_SPECIES, index, salt, own, *(cells[:, a, None] for a in range(3)))
+    flat = np.arange(len(cells))[:, None] * structure.n_sites + own
+    number = np.where(taken[flat], np.inf, number).reshape(-1)
+    if int(np.isfinite(number).sum()) < carrier.count:
+        return None
+    chosen = np.argsort(number, kind="stable")[: carrier.count]
+    return np.sort(flat.reshape(-1)[chosen])
+
+
+def _given_sites(
+    wish: Any,
+    carrier: Carrier,
+    structure: Structure,
+    supercell: tuple[int, int, int],
+    taken: npt.NDArray[np.bool_],
+    doc: Document,
+    path: KeyPath,
+) -> IntArray | None:
+    """Flat sites that the input lists, ascending; None after a problem."""
+    size, block = np.array(supercell), np.array(supercell)
+    places, path = (wish.given, (*path, "given")) if isinstance(wish, GivenSitesInput) else (
+        wish.ordered.places, (*path, "ordered", "places"),
+    )  # fmt: skip
+    if isinstance(wish, SitePatternInput):
+        block = np.array(wish.ordered.block)
+        if np.any(size % block):
+            doc.add(
+                (*path[:-1], "block"),
+                "the supercell does not hold a whole number of blocks",
+                value=block.tolist(),
+                allowed=f"divisors of {list(supercell)}",
+                remedy="change the block or the supercell",
+            )
+            return None
+    corners = np.indices(tuple(size // block)).reshape(3, -1).T * block
+    if len(places) * len(corners) > MAX_LISTED:
+        doc.add(path, "too many places", allowed=f"at most {MAX_LISTED}")
+        return None
+    before, found = len(doc.problems), list[int]()
+    for k, place in enumerate(places):
+        at = find_place(place, structure, doc, (*path, k))
+        if at is None:
+            continue
+        label = structure.labels[at[0]]
+        if label not in carrier.sites:
+            doc.add(
+                (*path, k),
+                f"the carrier '{carrier.name}' cannot sit on sites '{label}'",
+                allowed=", ".join(carrier.sites),
+            )
+            continue
+        cells = corners + np.array(at[1]) % block
+        mine = np.ravel_multi_index(tuple(cells.T), supercell) * structure.n_sites + at[0]
+        if np.any(taken[mine]) or set(mine.tolist()) & set(found):
+            doc.add(
+                (*path, k),
+                "the site is blocked or taken already",
+                remedy="give each carrier a free site of its own",
+            )
+            continue
+        found += mine.tolist()
+    if len(doc.problems) > before:
+        return None
+    if len(found) != carrier.count:
+        doc.add(
+            path,
+            f"{len(found)} places are given for {carrier.count} '{carrier.name}'",
+            value=len(found),
+            allowed=str(carrier.count),
+            remedy="list as many places as there are carriers, or change their number",
+        )
+        return None
+    return np.array(sorted(found), np.int64)
