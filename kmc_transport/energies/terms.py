@@ -209,11 +209,20 @@ class Charges:
         wave = np.fft.rfftn(charge.reshape(*model.supercell, cell.n_sites), axes=(0, 1, 2))
         felt = np.zeros((*model.supercell, cell.n_sites))
         for end in range(cell.n_sites):  # potential on a site: charges folded with the potential of one
-            of_one = np.fft.rfftn(np.nan_to_num(self.potential[:, end]), axes=(1, 2, 3))
+            of_one = np.nan_to_num(self._symmetric(np.arange(cell.n_sites), np.array([end]))[:, 0])
+            of_one = np.fft.rfftn(of_one, axes=(1, 2, 3))
             total = np.einsum("sijk,ijks->ijk", of_one, wave)
             felt[..., end] = np.fft.irfftn(total, model.supercell, axes=(0, 1, 2))
         share = np.where(np.arange(len(self.charge)) < len(model.carriers), 1.0, 0.5)
         return (share * self.charge)[:, None] * felt.reshape(-1)
+
+    def _symmetric(self, first: IntArray, second: IntArray) -> FloatArray:
+        """Potential on the sites ``second`` of charges on ``first``, as symmetric as it should be, to the last digit."""
+        potential = self.potential[first[:, None], second[None, :]]
+        back = self.potential[second[:, None], first[None, :]].transpose(1, 0, 2, 3, 4)
+        for axis, n in zip((2, 3, 4), self.cell.model.supercell, strict=True):
+            back = np.take(back, -np.arange(n) % n, axis=axis)
+        return np.asarray(0.5 * (potential + back))
 
     def whole(self) -> PairTable | None:
         """Of the carriers with each other; nothing where none is charged."""
@@ -221,13 +230,9 @@ class Charges:
         charge = self.charge[species]
         if not charge.any():
             return None
-        # as symmetric as it should be, to the last digit
-        potential = self.potential[site[:, None], site[None, :]]
-        back = potential.transpose(1, 0, 2, 3, 4)
-        for axis, n in zip((2, 3, 4), self.cell.model.supercell, strict=True):
-            back = np.take(back, -np.arange(n) % n, axis=axis)
+        potential = self._symmetric(site, site)
         product = charge[:, None] * charge[None, :]
-        pair = quantised(product[:, :, None, None, None] * (0.5 * (potential + back)))
+        pair = quantised(product[:, :, None, None, None] * potential)
         kinds = np.arange(len(site))
         return PairTable(self.cell, pair, quantised(0.5 * charge**2 * potential[kinds, kinds, 0, 0, 0]))
 

@@ -88,6 +88,8 @@ def site_dipoles(
     result = np.zeros((len(carriers), finder.structure.n_sites, 3))
     for index, (name, carrier) in enumerate(given.items()):
         path: KeyPath = ("carriers", name, "site_dipoles")
+        if not carrier.charge:
+            continue  # refused with the carriers
         if carrier.site_dipoles == "solve":
             solved = _solve(index, carriers, [g for g in groups if g.carrier == index], finder, path, doc)
             if solved is not None:

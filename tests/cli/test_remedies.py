@@ -221,7 +221,11 @@ FOLLOWED: list[tuple[Sequence[str], str, Sequence[str]]] = [
         "the charge that the carrier transports",
         ["carriers.ion.charge=1", "carriers.ion.site_dipoles=null"],
     ),
-    (["carriers.ion.charge=0", "sampling.target=mobility"], "the default", ["sampling.target=null"]),
+    (
+        ["carriers.ion.charge=0", "sampling.target=mobility"],
+        "the default",
+        ["sampling.target=tracer_diffusivity"],
+    ),
     (
         ["hops[0].attempt_frequency=null"],
         "attempt_frequency: 6.12 THz",

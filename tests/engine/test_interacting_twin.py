@@ -66,10 +66,37 @@ def test_random_models(algorithm: str, kind: str, number: int, seed: int, field:
     assert_rates(kernel)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(
+    number=st.integers(0, 2**32),
+    seed=st.integers(0, 2**32),
+    charged=st.booleans(),
+    disordered=st.booleans(),
+)
+def test_random_models_with_an_immobile_species(
+    algorithm: str, number: int, seed: int, charged: bool, disordered: bool
+) -> None:
+    """Hop by hop, energies of whole configurations with the immobile species in them beside those kept up to date."""
+    model = random_model(number, charged=charged, disordered=disordered, held=True)
+    kw = {"field": (0.01, -0.005, 0.01), "seed": seed, "sample_interval": 0.3 * SCALE}
+    kernel, twin = (replica(model, algorithm, backend=b, **kw) for b in (make_backend, make_reference))
+    assert kernel.advance(5) is twin.advance(5)
+    assert_equal(kernel, twin)
+    kernel.check()
+    if algorithm != "null_event":
+        assert_lists(kernel)
+    assert abs(kernel.energy_drift) < 1e-12
+    assert_rates(kernel)
+    again = Replica.restore(kernel.catalog, kernel.snapshot())
+    assert again.advance(3) is kernel.advance(3)
+    assert_equal(again, kernel)
+
+
 def assert_rates(r: Replica) -> None:
     """Energy and open rates from scratch, against `ConfigurationRates` with unrounded energies."""
     oracle, t = ConfigurationRates(r.catalog), r._tables
-    occupation = np.zeros(len(oracle.cells) * oracle.n_sites, np.int64)
+    occupation = np.array(oracle.model.background)
     occupation[r.occupation()] = r.species + 1
     assert r.energy() == pytest.approx(oracle.energy(occupation), abs=1e-10)
     expected = np.zeros(len(r.catalog.rate))

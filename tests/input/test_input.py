@@ -474,8 +474,8 @@ def test_memory(monkeypatch):
         ),
         (
             "charge: 1",
-            "charge: 0\n    site_dipoles: solve",
-            10,
+            "site_dipoles: solve, charge: 0",
+            9,
             "carriers.hole_polaron.site_dipoles",
             "without charge",
             "",

@@ -22,7 +22,7 @@ def configurations(model: Model) -> np.ndarray:
     if model.disorder is not None and model.disorder.blocked is not None:
         open_to &= ~model.disorder.blocked
     sites = np.arange(open_to.shape[1])
-    rows = [np.zeros(len(sites), np.int64)]
+    rows = [np.array(model.background)]
     for a, carrier in enumerate(model.carriers):
         rows = [
             np.where(np.isin(sites, chosen), a + 1, row)

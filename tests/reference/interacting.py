@@ -102,6 +102,8 @@ class InteractingReference(ReferenceState, KeepsEnergy):
             if blocked is None
             else {((int(i), int(j), int(k)), int(b)) for i, j, k, b in np.argwhere(blocked)}
         )
+        held = np.argwhere(coupling.surroundings.immobile)
+        self.blocked |= {((int(i), int(j), int(k)), int(b)) for i, j, k, b in held}
         self.lists: list[list[tuple[int, int]]] = [[] for _ in self.classes.bound]
         self.listed: dict[tuple[int, int], int] = {}
         self.bounds: dict[tuple[int, int], float] = {}
@@ -130,7 +132,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
 
     def occupation(self) -> IntArray:
         r = self.whole.rates
-        full = np.zeros(len(r.cells) * r.n_sites, np.int64)
+        full = np.array(self.whole.given.model.background)
         for carrier, species in enumerate(self.species):
             cell, basis = self.site(carrier)
             full[r.flat(int(self.tables.basis_site[basis]), np.array(cell))] = species + 1

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kmc_transport.model.interactions import (
+    Arrangement,
     Clusters,
     Coulomb,
     Disorder,
@@ -15,13 +16,14 @@ from kmc_transport.model.interactions import (
     Interactions,
     LocalClusters,
 )
-from kmc_transport.model.model import Model
+from kmc_transport.model.model import HopNetwork, Model
 from tests.reference.networks import KT0, make_model
 
 __all__ = [
     "clusters",
     "coulomb",
     "environments",
+    "hold_last",
     "ion_and_polaron",
     "local_clusters",
     "nearest_pairs",
@@ -169,13 +171,74 @@ def with_interactions(model: Model, **parts: object) -> Model:
     return replace(model, interactions=Interactions(**parts))  # type: ignore[arg-type]
 
 
-def random_model(seed: int, *, charged: bool, disordered: bool, rule: str = "kra") -> Model:
+def hold_last(model: Model, rng: np.random.Generator) -> Model:
+    """The model with its last species immobile, on random free sites: its hops are gone, all else is there."""
+    last, net = len(model.carriers) - 1, model.network
+    species = model.carriers[last]
+    kept = np.flatnonzero(net.carrier < last)
+    number = np.full(net.n_hops, -1)
+    number[kept] = np.arange(len(kept))
+    arrays = {name: np.asarray(getattr(net, name))[kept] for name in vars(net)}
+    arrays["reverse"] = number[arrays["reverse"]]
+    network = HopNetwork(**arrays)
+    open_to = np.tile(model.allowed_sites[last], model.n_cells)
+    if model.disorder is not None and model.disorder.blocked is not None:
+        open_to = open_to & ~model.disorder.blocked
+    sites = np.sort(rng.choice(np.flatnonzero(open_to), species.count, replace=False))
+    parts = model.interactions
+    assert parts is not None
+    tables, local = parts.environments, parts.local_clusters
+    tables = tuple(_of_hops(t, kept) for t in tables if net.carrier[np.argmax(np.diff(t.start) > 0)] < last)
+    if local is not None:
+        of = [c for c in range(len(local.hop)) if number[local.hop[c]] >= 0]
+        members = [range(local.start[c], local.start[c + 1]) for c in of]
+        flat = [m for which in members for m in which]
+        local = LocalClusters(
+            hop=number[local.hop[of]],
+            energy=local.energy[of],
+            start=np.cumsum([0, *map(len, members)]),
+            species=local.species[flat],
+            site=local.site[flat],
+            cell=local.cell[flat],
+        )
+    disorder = model.disorder
+    if disorder is not None and disorder.barrier is not None:
+        disorder = replace(disorder, barrier=disorder.barrier[:, kept])
+    return replace(
+        model,
+        carriers=model.carriers[:last],
+        immobile=(species,),
+        arrangement=(Arrangement(kind="given", sites=sites),),
+        network=network,
+        interactions=replace(parts, environments=tables, local_clusters=local),
+        disorder=disorder,
+    )
+
+
+def _of_hops(table: EnvironmentTable, kept: np.ndarray) -> EnvironmentTable:
+    members = [range(table.start[h], table.start[h + 1]) for h in kept]
+    flat = [m for which in members for m in which]
+    return replace(
+        table,
+        start=np.cumsum([0, *map(len, members)]),
+        species=table.species[flat],
+        site=table.site[flat],
+        cell=table.cell[flat],
+        stride=table.stride[flat],
+    )
+
+
+def random_model(
+    seed: int, *, charged: bool, disordered: bool, rule: str = "kra", held: bool = False
+) -> Model:
     """A small network with everything in it that fits: species, sites, pairs, triplets, surroundings, blocked sites.
+
+    held : with one species more, which is immobile.
 
     Barriers are low (0.1 eV), so that null events bounded by the prefactor alone get somewhere.
     """
     rng = np.random.default_rng(seed)
-    n_sites, n_species = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    n_sites, n_species = int(rng.integers(1, 3)), int(rng.integers(1, 3)) + held
     supercell = tuple(int(x) for x in rng.integers(1, 4, 3))
     allowed = rng.random((n_species, n_sites)) < 0.7
     allowed[np.arange(n_species), rng.integers(n_sites, size=n_species)] = True
@@ -195,7 +258,7 @@ def random_model(seed: int, *, charged: bool, disordered: bool, rule: str = "kra
         rng.random((n_sites, 3)),
         edges,
         counts=counts,
-        charges=[1.0, -1.3][:n_species],
+        charges=[1.0, -1.3, 0.7][:n_species],
         supercell=supercell,
         site_energy=rng.uniform(0, 0.05, (n_species, n_sites)),
         allowed=allowed,
@@ -246,4 +309,5 @@ def random_model(seed: int, *, charged: bool, disordered: bool, rule: str = "kra
     disorder = Disorder(None, None, blocked)
     if disordered:
         disorder = replace(site_disorder(model, rng, 0.02, 0.01 if rule == "kra" else 0.0), blocked=blocked)
-    return replace(model, disorder=disorder)
+    model = replace(model, disorder=disorder)
+    return hold_last(model, rng) if held else model
