@@ -217,7 +217,7 @@ class Charges:
         return (share * self.charge)[:, None] * felt.reshape(-1)
 
     def _symmetric(self, first: IntArray, second: IntArray) -> FloatArray:
-        """Potential on the sites ``second`` of charges on ``first``, as symmetric as it should be, to the last digit."""
+        """Potential on sites ``second`` of charges on ``first``, as symmetric as it should be, to the last digit."""
         potential = self.potential[first[:, None], second[None, :]]
         back = self.potential[second[:, None], first[None, :]].transpose(1, 0, 2, 3, 4)
         for axis, n in zip((2, 3, 4), self.cell.model.supercell, strict=True):

@@ -351,7 +351,7 @@ class Model:
             raise InputError(
                 f"where {', '.join(names)} sits is known only after annealing",
                 key=f"carriers.{names[0]}.arrangement",
-                remedy="model = kmc_transport.engine.canonical.settle.settled(model)",
+                remedy="settle the model first; a run and the command line do so by themselves",
             )
 
     @cached_property
