@@ -20,6 +20,7 @@ _WHERE = {
     "plot_results": "figures.results",
     "run": "runs.pipeline",
     "sensitivity": "exact",
+    "settled": "engine.canonical.settle",
     "solve_exact": "exact",
     "write_trajectory": "trajectory.recording",
 }
@@ -35,6 +36,7 @@ __all__ = [
     "plot_results",
     "run",
     "sensitivity",
+    "settled",
     "solve_exact",
     "write_trajectory",
 ]
@@ -44,6 +46,7 @@ sys.meta_path.append(Moved())
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .analysis import fit_arrhenius, fit_field_law
+    from .engine.canonical.settle import settled
     from .exact import sensitivity, solve_exact
     from .figures.results import plot_results
     from .input import load_model

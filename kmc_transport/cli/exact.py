@@ -47,12 +47,13 @@ def exact(
 
     Every table says which system it is of: all configurations of the carriers, or one carrier alone.
     """
+    from ..engine.canonical.settle import settled
     from ..exact import applies, solve_exact
     from ..exact import sensitivity as sensitivity_of
     from ..rates import build_catalog
     from ..report import exact_table, print_tables, sensitivity_table
 
-    model = one_system(load(input, classical, settings), where)
+    model = settled(one_system(load(input, classical, settings), where))
     exact_table(model, []).showing(show or ())
     alone = dilute
     if alone is None and applies(model, max_states) is None:

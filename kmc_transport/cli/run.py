@@ -71,7 +71,9 @@ def run(
 
     Running it again goes on where it was stopped, or does nothing when all is there.
     """
-    model = load(input, classical, settings)
+    from ..engine.canonical.settle import settled
+
+    model = settled(load(input, classical, settings))
     target = output or Path(f"{input.stem}-classical.h5" if classical else f"{input.stem}.h5")
     check_target(target)
     picture = target.with_suffix(".png")

@@ -210,8 +210,7 @@ class Charges:
         felt = np.zeros((*model.supercell, cell.n_sites))
         for end in range(cell.n_sites):  # potential on a site: charges folded with the potential of one
             of_one = np.nan_to_num(self._symmetric(np.arange(cell.n_sites), np.array([end]))[:, 0])
-            of_one = np.fft.rfftn(of_one, axes=(1, 2, 3))
-            total = np.einsum("sijk,ijks->ijk", of_one, wave)
+            total = np.einsum("sijk,ijks->ijk", np.fft.rfftn(of_one, axes=(1, 2, 3)), wave)
             felt[..., end] = np.fft.irfftn(total, model.supercell, axes=(0, 1, 2))
         share = np.where(np.arange(len(self.charge)) < len(model.carriers), 1.0, 0.5)
         return (share * self.charge)[:, None] * felt.reshape(-1)

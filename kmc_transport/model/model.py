@@ -351,7 +351,7 @@ class Model:
             raise InputError(
                 f"where {', '.join(names)} sits is known only after annealing",
                 key=f"carriers.{names[0]}.arrangement",
-                remedy="settle the model first; a run and the command line do so by themselves",
+                remedy="call settled(model) of kmc_transport first; a run and the command line do so by themselves",
             )
 
     @cached_property

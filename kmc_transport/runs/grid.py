@@ -141,7 +141,10 @@ def model_identity(model: Model) -> str:
         content["axes"] = list(model.axes)
     if model.immobile:
         content["immobile"] = [asdict(c) for c in model.immobile]
-        content["arrangement"] = fingerprint(model.arrangement)
+        # what was annealed is a function of the rest
+        content["arrangement"] = [
+            fingerprint(replace(a, sites=None) if a.kind == "annealed" else a) for a in model.arrangement
+        ]
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
     for name in ("interactions", "disorder"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.canonical.settle import settled
 from ..errors import InputError, Problem, StoreError
 from ..input import load_model
 from ..model.model import Model
@@ -92,6 +93,7 @@ def run(
     """
     if not isinstance(model, Model):
         model = load_model(Path(model))
+    model = settled(model)
     part = _checked_shard(shard, output)
     catalogs = _catalogs(model)
     with ExitStack() as stack:

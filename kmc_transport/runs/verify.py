@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import ARRAYS, base_name
+from ..engine.canonical.settle import settled
 from ..errors import DamagedFile, InputError, MisplacedFile, Problem, StoreError
 from ..input import load_model, load_model_text
 from ..model import classical_model
@@ -239,7 +240,7 @@ def _model_of(path: Path, provenance: Provenance, model: Model | None) -> tuple[
         if model is not None:
             raise
         return None, f"no point was simulated again: {e.problems[0].message}"
-    return found, ""
+    return settled(found), ""
 
 
 def _other_versions(provenance: Provenance) -> dict[str, tuple[str, str]]:

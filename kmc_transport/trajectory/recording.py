@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine import Replica
+from ..engine.canonical.settle import settled
 from ..errors import InputError, Problem, StoreError
 from ..input import load_model
 from ..model.model import Model
@@ -105,7 +106,7 @@ def write_trajectory(
     """
     if not isinstance(model, Model):
         model = load_model(Path(model))
-    model = model.system()
+    model = settled(model.system())
     path = Path(output)
     kelvin = float(model.conditions.temperature[0]) if temperature is None else float(temperature)
     _check_numbers(frames, every, equilibration, replica)

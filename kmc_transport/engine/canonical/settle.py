@@ -11,7 +11,6 @@ from ...model.interactions import Arrangement, Initial
 from ...model.model import Model, frozen_array
 from ...rates.balance import random_configuration
 from ..pace import ShouldStop, never
-from .anneal import LatticeMonteCarlo, anneal, start_temperature
 
 __all__ = ["settled"]
 
@@ -33,6 +32,8 @@ def settled(model: Model, should_stop: ShouldStop = never) -> Model:
 
 
 def _freeze_hottest(model: Model, should_stop: ShouldStop) -> Model:
+    from .anneal import LatticeMonteCarlo, anneal, start_temperature  # compiled kernels: only where they are needed
+
     loose = [k for k, place in enumerate(model.arrangement) if place.sites is None]
     kelvin = max(float(model.arrangement[k].temperature or 0.0) for k in loose)
     chosen = [k for k in loose if model.arrangement[k].temperature == kelvin]
