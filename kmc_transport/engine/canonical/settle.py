@@ -32,7 +32,11 @@ def settled(model: Model, should_stop: ShouldStop = never) -> Model:
 
 
 def _freeze_hottest(model: Model, should_stop: ShouldStop) -> Model:
-    from .anneal import LatticeMonteCarlo, anneal, start_temperature  # compiled kernels: only where they are needed
+    from .anneal import (
+        LatticeMonteCarlo,
+        anneal,
+        start_temperature,
+    )  # compiled kernels: only where they are needed
 
     loose = [k for k, place in enumerate(model.arrangement) if place.sites is None]
     kelvin = max(float(model.arrangement[k].temperature or 0.0) for k in loose)
