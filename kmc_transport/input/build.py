@@ -26,7 +26,7 @@ from .conditions import build_conditions, build_sampling
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .expressions import Expression
 from .hops import HopGroup, find_hops
-from .immobile import mobile_first, n_mobile, refuse_hops
+from .immobile import hops_of_mobile, mobile_first, n_mobile
 from .interacting import build_interacting
 from .memory import available_memory, check_memory
 from .reconcile import reconcile
@@ -123,9 +123,9 @@ def _build(
         return None
     before = len(doc.problems)
     finder = BondFinder(structure)
-    refuse_hops(sections.hops, given, doc)
-    groups = find_hops(sections.hops, carriers, finder, doc, base)
-    whole = None not in sections.hops and len(doc.problems) == before
+    hops = hops_of_mobile(sections.hops, given, doc)
+    groups = find_hops(hops, carriers, finder, doc, base)
+    whole = None not in hops and len(doc.problems) == before
     _note_classes(groups, doc)
     reconciled_badly = sections.reconcile is None and (doc.data or {}).get("reconcile") is not None
     if sections.site_energies is None or reconciled_badly or not groups:
@@ -140,7 +140,13 @@ def _build(
     classes = hop_classes(groups, site_energy, centres, hints, doc)
     simulated = [c for c in classes if c.saddle.use and c.hop_class.carrier < mobile]
     if whole:
-        _check_reach(groups, [c for c in carriers if not given[c.name].immobile], structure, doc)
+        _check_reach(
+            groups,
+            carriers,
+            [a for a, c in enumerate(carriers) if not given[c.name].immobile],
+            structure,
+            doc,
+        )
         if supercell is not None:
             _check_images(groups, structure, supercell, doc)
     network = _network(simulated, centres)
@@ -191,7 +197,12 @@ def _check_carriers(given: Mapping[str, CarrierInput], structure: Structure | No
     ok = True
     for name, carrier in given.items():
         path: KeyPath = ("carriers", name)
-        if carrier.charge == 0 and carrier.site_dipoles is not None:
+        if carrier.immobile and carrier.site_dipoles is not None:
+            doc.add(
+                (*path, "site_dipoles"), f"'{name}' is immobile: no hop moves its charge centre",
+                remedy="remove 'site_dipoles'"
+            )  # fmt: skip
+        elif carrier.charge == 0 and carrier.site_dipoles is not None:
             doc.add(
                 (*path, "site_dipoles"), "a carrier without charge has no charge centre that a dipole could move",
                 remedy="remove 'site_dipoles', or give the charge that the carrier transports"
@@ -366,10 +377,15 @@ def _note_classes(groups: Sequence[HopGroup], doc: Document) -> None:
 
 
 def _check_reach(
-    groups: Sequence[HopGroup], carriers: Sequence[Carrier], structure: Structure, doc: Document
+    groups: Sequence[HopGroup],
+    carriers: Sequence[Carrier],
+    hopping: Sequence[int],
+    structure: Structure,
+    doc: Document,
 ) -> None:
     """Sites without a way out, and axes along which a carrier cannot travel."""
-    for index, carrier in enumerate(carriers):
+    for index in hopping:
+        carrier = carriers[index]
         bonds = [b for g in groups if g.carrier == index for b in g.bonds.forward]
         parts = components(structure.n_sites, bonds)
         reached = set().union(*(members for members, _ in parts)) if parts else set()

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..model.interactions import Arrangement, Disorder
+from ..model.interactions import Arrangement, Disorder, Initial
 from ..model.model import Carrier, Structure, frozen_array
 from .disorder import unit_numbers
 from .document import Document, KeyPath, nearest
+from .placement import build_initial
 from .places import find_place
 from .schema.disorder import FrozenInput, GivenSitesInput, RandomSitesInput, SitePatternInput
 from .schema.hops import HopInput
 from .schema.structure import CarrierInput
 
-__all__ = ["build_arrangements", "mobile_first", "n_mobile", "refuse_hops"]
+if TYPE_CHECKING:
+    from .validation import Sections
+
+__all__ = ["hops_of_mobile", "mobile_first", "n_mobile", "places"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -58,10 +63,14 @@ def mobile_first(
     return {name: given[name] for name in [*moving, *staying]}
 
 
-def refuse_hops(hops: Sequence[HopInput | None], given: Mapping[str, CarrierInput], doc: Document) -> None:
-    """Immobile species have none."""
+def hops_of_mobile(
+    hops: Sequence[HopInput | None], given: Mapping[str, CarrierInput], doc: Document
+) -> list[HopInput | None]:
+    """The hops, None in place of those of immobile species, which are refused."""
+    found = list(hops)
     for k, hop in enumerate(hops):
         if hop is not None and hop.carrier in given and given[hop.carrier].immobile:
+            found[k] = None
             doc.add(
                 ("hops", k, "carrier"),
                 f"'{hop.carrier}' is immobile and has no hops",
@@ -69,6 +78,7 @@ def refuse_hops(hops: Sequence[HopInput | None], given: Mapping[str, CarrierInpu
                 remedy=f"remove this hop, or remove 'immobile' from carriers.{hop.carrier}; to hold a mobile one still "
                 f"for a run write  freeze: [{hop.carrier}]",
             )
+    return found
 
 
 def n_mobile(given: Mapping[str, CarrierInput], freeze: Sequence[str]) -> int:
@@ -80,7 +90,37 @@ def _stays(name: str, carrier: CarrierInput, freeze: Sequence[str]) -> bool:
     return carrier.immobile or name in freeze
 
 
-def build_arrangements(
+def places(
+    sections: Sections,
+    carriers: Sequence[Carrier],
+    mobile: int,
+    structure: Structure,
+    supercell: tuple[int, int, int],
+    disorder: Disorder | None,
+    doc: Document,
+) -> tuple[Initial, tuple[Arrangement, ...]]:
+    """Where the carriers start and where the immobile species behind the first ``mobile`` ones sit."""
+    initial = Initial()
+    if sections.initial is not None:
+        initial = build_initial(sections.initial, carriers, structure, supercell, disorder, doc, mobile)
+    if mobile == len(carriers):
+        return initial, ()
+    arrangement = _arrangements(
+        sections.carriers,
+        carriers,
+        mobile,
+        initial.sites,
+        sections.freeze or (),
+        initial.kind == "annealed",
+        structure,
+        supercell,
+        disorder,
+        doc,
+    )
+    return replace(initial, sites=initial.sites and initial.sites[:mobile]), arrangement
+
+
+def _arrangements(
     given: Mapping[str, CarrierInput],
     carriers: Sequence[Carrier],
     first: int,
@@ -97,7 +137,6 @@ def build_arrangements(
     listed : flat sites of all species under `initial`, if there. annealed : whether carriers start annealed. Sites are
     given first, then drawn, so that no random species takes what another one was given.
     """
-    before = len(doc.problems)
     taken = np.zeros(math.prod(supercell) * structure.n_sites, np.bool_)
     if disorder is not None and disorder.blocked is not None:
         taken |= disorder.blocked
@@ -138,7 +177,7 @@ def build_arrangements(
                 remedy=f"say where under carriers.{carrier.name}, for example  arrangement: {{annealed: {{temperature: "
                 "300 K}}  or  arrangement: random",
             )
-    if len(doc.problems) > before:
+    if doc.problems:  # numbers may be wrong too
         return ()
     for a, carrier in enumerate(carriers[first:], first):
         if a in found:
@@ -191,7 +230,7 @@ def _given_sites(
 ) -> IntArray | None:
     """Flat sites that the input lists, ascending; None after a problem."""
     size, block = np.array(supercell), np.array(supercell)
-    places, path = (wish.given, (*path, "given")) if isinstance(wish, GivenSitesInput) else (
+    listed, path = (wish.given, (*path, "given")) if isinstance(wish, GivenSitesInput) else (
         wish.ordered.places, (*path, "ordered", "places"),
     )  # fmt: skip
     if isinstance(wish, SitePatternInput):
@@ -206,11 +245,11 @@ def _given_sites(
             )
             return None
     corners = np.indices(tuple(size // block)).reshape(3, -1).T * block
-    if len(places) * len(corners) > MAX_LISTED:
+    if len(listed) * len(corners) > MAX_LISTED:
         doc.add(path, "too many places", allowed=f"at most {MAX_LISTED}")
         return None
     before, found = len(doc.problems), list[int]()
-    for k, place in enumerate(places):
+    for k, place in enumerate(listed):
         at = find_place(place, structure, doc, (*path, k))
         if at is None:
             continue

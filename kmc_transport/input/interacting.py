@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..model.interactions import Arrangement, Disorder, Initial, Interactions
@@ -14,8 +14,7 @@ from ..units import QuantityError, parse_quantity
 from .disorder import build_disorder
 from .document import Document
 from .energetics import build_energetics
-from .immobile import build_arrangements
-from .placement import build_initial
+from .immobile import places
 from .surroundings import HopSurroundings, Wanted, build_surroundings
 
 if TYPE_CHECKING:
@@ -66,26 +65,9 @@ def build_interacting(
         _refuse_fixed(classes, felt, carriers, "disorder of the site energies", doc)
         shifted = {names.index(n) for e in given.barriers for n in (e.carriers or names) if n in names}
         _refuse_saddleless(classes, shifted, doc)
-    initial = Initial()
-    if sections.initial is not None and supercell is not None:
-        initial = build_initial(
-            sections.initial, carriers, finder.structure, supercell, disorder, doc, mobile
-        )
-    arrangement: tuple[Arrangement, ...] = ()
-    if mobile < len(carriers) and supercell is not None:
-        arrangement = build_arrangements(
-            sections.carriers,
-            carriers,
-            mobile,
-            initial.sites,
-            sections.freeze or (),
-            initial.kind == "annealed",
-            finder.structure,
-            supercell,
-            disorder,
-            doc,
-        )
-        initial = replace(initial, sites=initial.sites and initial.sites[:mobile])
+    initial, arrangement = Initial(), tuple[Arrangement, ...]()
+    if supercell is not None:
+        initial, arrangement = places(sections, carriers, mobile, finder.structure, supercell, disorder, doc)
     clusters, coulomb = (energetics.clusters, energetics.coulomb) if energetics else (None, None)
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:

@@ -88,7 +88,7 @@ def site_dipoles(
     result = np.zeros((len(carriers), finder.structure.n_sites, 3))
     for index, (name, carrier) in enumerate(given.items()):
         path: KeyPath = ("carriers", name, "site_dipoles")
-        if not carrier.charge:
+        if not carrier.charge or carrier.immobile:
             continue  # refused with the carriers
         if carrier.site_dipoles == "solve":
             solved = _solve(index, carriers, [g for g in groups if g.carrier == index], finder, path, doc)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..model.interactions import Initial
 from ..model.model import Carrier, Model, Variant
 from .composition import Composition, text_of
 from .disorder import check_capacity
 from .document import Document
 from .energetics import check_charges
-from .placement import build_initial
+from .immobile import places
 
 if TYPE_CHECKING:
     from .validation import Sections
@@ -37,18 +36,24 @@ def with_systems(
     coulomb = None if sections.interactions is None else sections.interactions.coulomb
     for point, carriers in zip(points, counts, strict=True):
         silent = replace(doc, notes=[])  # what was noted of the first composition is of no use again
-        initial = Initial()
         if coulomb is not None:
             check_charges(coulomb, carriers, silent, ("interactions", "coulomb"), text_of(point))
         if model.disorder is not None and model.disorder.blocked is not None:
             blocked = model.disorder.blocked.reshape(model.n_cells, -1)
             check_capacity(blocked, carriers, model.structure, silent, ("disorder", "blocked"))
-        if sections.initial is not None:
-            initial = build_initial(
-                sections.initial, carriers, model.structure, model.supercell, model.disorder, silent
-            )
+        mobile = len(model.carriers)
+        initial, arrangement = places(
+            sections, carriers, mobile, model.structure, model.supercell, model.disorder, silent
+        )
         variants.append(
-            Variant(coordinates=point, carriers=tuple(carriers), disorder=model.disorder, initial=initial)
+            Variant(
+                coordinates=point,
+                carriers=tuple(carriers[:mobile]),
+                disorder=model.disorder,
+                initial=initial,
+                immobile=tuple(carriers[mobile:]),
+                arrangement=arrangement,
+            )
         )
         if len(doc.problems) > before:
             return None

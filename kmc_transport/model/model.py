@@ -295,6 +295,8 @@ class Variant:
     carriers: tuple[Carrier, ...]
     disorder: Disorder | None
     initial: Initial
+    immobile: tuple[Carrier, ...] = ()
+    arrangement: tuple[Arrangement, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -342,7 +344,8 @@ class Model:
     @property
     def settled(self) -> bool:
         """Whether it is known where the immobile species sit; some have to be annealed first."""
-        return all(a.sites is not None for a in self.arrangement)
+        places = (self.arrangement, *(v.arrangement for v in self.variants))
+        return all(a.sites is not None for place in places for a in place)
 
     def require_settled(self) -> None:
         """InputError where it is not."""

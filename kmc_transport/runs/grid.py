@@ -136,15 +136,16 @@ def model_identity(model: Model) -> str:
         "network": {name: getattr(net, name).tolist() for name in vars(net) if name != "operation"},
         "seed": model.sampling.seed,
     }
-    if model.axes:
-        content["carriers"] = [asdict(c) | {"count": None} for c in model.carriers]
-        content["axes"] = list(model.axes)
     if model.immobile:
         content["immobile"] = [asdict(c) for c in model.immobile]
-        # what was annealed is a function of the rest
+        # what is drawn or annealed is a function of the rest
         content["arrangement"] = [
-            fingerprint(replace(a, sites=None) if a.kind == "annealed" else a) for a in model.arrangement
+            fingerprint(a if a.kind == "given" else replace(a, sites=None)) for a in model.arrangement
         ]
+    if model.axes:
+        for kind in ("carriers", "immobile") if model.immobile else ("carriers",):
+            content[kind] = [asdict(c) | {"count": None} for c in getattr(model, kind)]
+        content["axes"] = list(model.axes)
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
     for name in ("interactions", "disorder"):

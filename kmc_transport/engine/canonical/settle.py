@@ -26,9 +26,23 @@ def settled(model: Model, should_stop: ShouldStop = never) -> Model:
 
     Raises InputError where the species find no room, Stopped (`kmc_transport.engine.pace`) when told to.
     """
+    if model.variants and not model.settled:
+        systems = [settled(s, should_stop) for s in model.systems]
+        pairs = zip(model.variants, systems, strict=True)
+        more = [_at(s, note) for s in systems for note in s.notes[len(model.notes) :]]
+        return replace(
+            model,
+            arrangement=systems[0].arrangement,
+            variants=tuple(replace(v, arrangement=s.arrangement) for v, s in pairs),
+            notes=(*model.notes, *more),
+        )
     while not model.settled:
         model = _freeze_hottest(model, should_stop)
     return model
+
+
+def _at(system: Model, note: str) -> str:
+    return f"{', '.join(f'{n} = {v:g}' for n, v in system.coordinates)}: {note}"
 
 
 def _freeze_hottest(model: Model, should_stop: ShouldStop) -> Model:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from .base import Name, Position, Quantity, Section, Temperature, Whole, by_shape, exactly_one
+from .base import Name, Position, Quantity, Section, Temperature, Whole, by_shape, exactly_one, key_error
 from .interactions import Labels, PlaceInput
 
 __all__ = [
@@ -246,8 +246,22 @@ def _arrangement_kind(given: object) -> str:
     return "word"
 
 
+def _known_word(given: object) -> object:
+    if isinstance(given, str) and given in ("annealed", "given", "ordered"):
+        raise key_error(
+            f"'{given}' needs to say more",
+            "random, {random: ...}, {given: ...}, {ordered: ...}, {annealed: ...}",
+            {
+                "annealed": "annealed at which temperature:  arrangement: {annealed: {temperature: 1500 K}}",
+                "given": "list its sites:  arrangement: {given: [[0, 0, 0], [2, 0, 0]]}",
+                "ordered": "give the pattern:  arrangement: {ordered: {block: [2, 1, 1], places: [[0, 0, 0]]}}",
+            }[given],
+        )
+    return given
+
+
 ArrangementInput = Annotated[
-    Annotated[Literal["random"], Tag("word")]
+    Annotated[Literal["random"], BeforeValidator(_known_word), Tag("word")]
     | Annotated[RandomSitesInput, Tag("random")]
     | Annotated[GivenSitesInput, Tag("given")]
     | Annotated[SitePatternInput, Tag("ordered")]
