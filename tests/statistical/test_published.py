@@ -131,7 +131,7 @@ def test_hematite_simulated() -> None:
     data = run(load_model_text(text_of("hematite_electron_polaron", sampling=sampling)))
     value, stderr, exact = (data[f"mobility_einstein{s}"].values.ravel() for s in ("", "_stderr", "_exact"))
     assert np.abs((value - exact) / stderr).max() < 4
-    assert abs(stderr[0] / value[0]) < 0.05
+    assert abs(stderr[0] / value[0]) < 0.1
 
 
 def test_hematite_exact_adiabatic_barrier_is_higher() -> None:
