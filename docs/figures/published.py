@@ -1,6 +1,6 @@
 """Draws the pictures of docs/published: published values, exact ones and simulated ones.
 
-python docs/figures/published.py [garnet] [hematite] [bivo4]        (some minutes; all of them by default)
+python docs/figures/published.py [garnet] [hematite] [bivo4] [tungsten]        (some minutes; all of them by default)
 """
 
 from __future__ import annotations
@@ -168,10 +168,35 @@ def bivo4(axes: Any) -> None:
     axes.legend()
 
 
+def tungsten(axes: Any) -> None:
+    grid = np.linspace(500, 2300, 60)
+    for barrier, label, colour in ((0.44, "0.440 eV", PALETTE[0]), (0.21, "0.21 eV", PALETTE[1])):
+        source = text("hydrogen_in_tungsten").replace("barrier: 0.440 eV", f"barrier: {barrier} eV")
+        model = load_model_text(source)
+        axes.plot(1000 / grid, exact_lines(model, grid)[:, 0], color=colour, label=f"{label}, exact")
+        if barrier == 0.44:
+            points = list(simulated(model))
+            axes.errorbar(
+                [1000 / t for t, _, _ in points],
+                [v[0] for _, v, _ in points],
+                [s[0] for _, _, s in points],
+                fmt="o",
+                color=colour,
+                ms=4,
+                label=f"{label}, simulated",
+            )
+    few = grid[::6]
+    quoted = 8.45e-3 * np.exp(-0.440 / (8.617333262e-5 * few))
+    axes.plot(1000 / few, quoted, "x", color="black", label="quoted: 8.45e-7 exp(-0.440 eV/kT) m²/s")
+    axes.set(yscale="log", xlabel="1000 K / T", ylabel="diffusivity (cm²/s)")
+    axes.legend()
+
+
 PICTURES: dict[str, tuple[str, Callable[[Any], None]]] = {
     "garnet": ("garnet-lattice-gas", garnet),
     "hematite": ("hematite-electron-polaron", hematite),
     "bivo4": ("bivo4-mo-electron-polaron", bivo4),
+    "tungsten": ("hydrogen-in-tungsten", tungsten),
 }
 
 

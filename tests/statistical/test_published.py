@@ -204,3 +204,29 @@ def test_bivo4_without_reconcile_is_refused_in_one_screen() -> None:
     assert len(problems) == 5
     assert "reconcile: {within: 0.42 meV}" in str(problems[0].remedy)
     assert not any("reconcile" in str(p.remedy) for p in problems[1:])
+
+
+# ------------------------------------------------------------------ tungsten
+
+
+def test_hydrogen_in_tungsten_is_the_quoted_law() -> None:
+    """nu a²/12 exp(-E/kT), exactly; simulated over the whole range; neither mobility nor conductivity."""
+    text = text_of("hydrogen_in_tungsten", sampling="sampling: {events: 2e5, seed: 1}\n")
+    model = load_model_text(text)
+    for kelvin in (500.0, 1400.0, 2300.0):
+        law = 8.45e-3 * exp(-0.440 / (KB * kelvin))
+        np.testing.assert_allclose(axes_of(model, kelvin), law, rtol=1e-3)
+        np.testing.assert_allclose(
+            axes_of(model, kelvin), 1.012e14 * 3.165**2 / 12 * exp(-0.440 / (KB * kelvin)) * CM2, rtol=1e-6
+        )
+    data = run(model)
+    for name in ("mobility", "mobility_einstein", "conductivity"):
+        assert name not in data or not data[name].notnull().any()
+    value, stderr, exact = (
+        data[f"tracer_diffusivity{s}"].values.reshape(-1, 9)[:, 0] for s in ("", "_stderr", "_exact")
+    )
+    assert np.abs((value - exact) / stderr).max() < 4
+    energy, error = (
+        float(data[f"arrhenius_activation_energy{s}"].values.ravel()[0]) for s in ("", "_stderr")
+    )
+    assert abs(energy - 0.440) < 4 * error < 0.05
