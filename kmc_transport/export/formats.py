@@ -101,6 +101,36 @@ _ALL: tuple[ExportFormat, ...] = (
         module="csv",
     ),
     ExportFormat(
+        name="json",
+        suffixes=(".json",),
+        summary="full grid with errors, fits with covariance and validity range, schema versioned",
+        module="json",
+    ),
+    ExportFormat(
+        name="python",
+        suffixes=(".py",),
+        summary="module with mobility(T, E), drift_velocity(T, E), diffusivity(x, T) and derivatives, needs numpy",
+        module="python",
+    ),
+    ExportFormat(
+        name="pybamm",
+        suffixes=(".py",),
+        summary="chemical diffusivity of an electrode's particles as parameter values of PyBaMM, and its table as CSV",
+        module="pybamm",
+    ),
+    ExportFormat(
+        name="bpx",
+        suffixes=(".json",),
+        summary="a cell in Battery Parameter eXchange format with the chemical diffusivity put in",
+        module="bpx",
+    ),
+    ExportFormat(
+        name="comsol",
+        suffixes=(".txt",),
+        summary="table of one quantity for an interpolation function from a file of type Spreadsheet",
+        module="comsol",
+    ),
+    ExportFormat(
         name="devsim",
         suffixes=(".py",),
         summary="mobility in field and temperature with its derivatives, for DEVSIM",
