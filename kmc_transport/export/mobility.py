@@ -21,13 +21,11 @@ def mobility_surface(record: TransportRecord, carrier: str = "") -> FittedSurfac
         raise InputError("has no charge, hence no mobility", key="--carrier", value=name)
     full = record.quantity("mobility", name)
     for axis in full.composition:
-        if len(axis.values) > 1:
-            raise InputError(
-                f"the mobility is wanted at one {axis.name}",
-                key="--at",
-                remedy=f"take one value: --at {axis.name}={axis.values[0]:g}",
-            )
-        full = full.take(axis.name, 0)
+        raise InputError(
+            f"the mobility is wanted at one {axis.name}",
+            key="--at",
+            remedy=f"take one value: --at {axis.name}={axis.values[0]:g}",
+        )
     t = full.axis("temperature").values[:, None]
     return fit_surface(
         replace(

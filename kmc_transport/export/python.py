@@ -30,8 +30,7 @@ def export_python(
     """
     parts, surfaces = [_source()], []
     more: dict[str, str] = {}
-    several = [a for a in record.composition if len(a.values) > 1]
-    if record.has("mobility") and not (several and record.has("chemical_diffusivity")):
+    if record.has("mobility") and not (record.composition and record.has("chemical_diffusivity")):
         name = record.one_carrier(carrier)
         if record.charge(name):
             mobility = mobility_surface(record, name)

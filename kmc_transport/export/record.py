@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .._version import __version__
 from ..arrays import ARRAYS, CONDITIONS
+from ..arrays.axes import SAMPLE, composition_axes
 from ..errors import InputError, Problem, StoreError
 from ..figures.quantities import quantity as stored_quantity
 from ..units import E_CHARGE
@@ -259,7 +260,8 @@ def read_record(
     """Read a result (`open_results`, `load_table`, `build_dataset`) for export.
 
     direction : label of the direction whose components are taken; may be left out where there is one. provenance :
-    attributes of the result file where ``dataset`` was not read from one.
+    attributes of the result file where ``dataset`` was not read from one. An axis of composition with one value is
+    no axis of the record.
 
     Raises InputError for an unknown direction, StoreError when nothing was simulated.
     """
@@ -275,7 +277,9 @@ def read_record(
     if not bool(dataset["complete"].any()):
         raise StoreError(Problem("no point of this run is finished", key="RUN", remedy="run the input first"))
     one = dataset.isel(direction=[labels.index(direction) if direction else 0])
-    names = [str(d) for d in one["complete"].dims if d not in ("direction", "sample")]
+    alone = {n: float(one[n].values[0]) for n in composition_axes(one) if one.sizes[n] == 1}
+    one = one.isel(dict.fromkeys(alone, 0))
+    names = [str(d) for d in one["complete"].dims if d not in ("direction", SAMPLE)]
     vector = [float(x) for x in one["direction_vector"].values[0]]
     return TransportRecord(
         title=str(dataset.attrs.get("title", "")),
@@ -291,7 +295,10 @@ def read_record(
             )
             for n in names
         ),
-        provenance=_provenance(dataset.attrs | dict(provenance or {})),
+        provenance={
+            **_provenance(dataset.attrs | dict(provenance or {})),
+            **{f"at {n}": f"{v:.10g}" for n, v in alone.items()},
+        },
         allow_partial=allow_partial,
         dataset=one,
     )

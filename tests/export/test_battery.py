@@ -55,7 +55,7 @@ def consumed(*arguments: Path) -> dict[str, Any]:
 
 HAS = {name: importlib.util.find_spec(name) is not None for name in ("pybamm", "bpx")}
 needs_pybamm = pytest.mark.skipif(
-    not HAS["pybamm"], reason='PyBaMM is not installed: pip install "kmc_transport[export-test]"'
+    not HAS["pybamm"], reason='PyBaMM is not installed: pip install "kmc_transport[pybamm]"'
 )
 
 
@@ -166,7 +166,7 @@ def test_pybamm_reads_the_source_back_at_between_and_beyond_the_nodes(
 
 
 @needs_pybamm
-@pytest.mark.skipif(not HAS["bpx"], reason='bpx is not installed: pip install "kmc_transport[export-test]"')
+@pytest.mark.skipif(not HAS["bpx"], reason='bpx is not installed: pip install "kmc_transport[pybamm]"')
 def test_a_bpx_cell_is_parsed_and_discharged(answers: dict[str, dict[str, Any]]) -> None:
     found, cell = answers["lfp"]["bpx"], answers["lfp"]["flux"]
     assert found["version"] == "1.0.0"

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import jsonschema
 import numpy as np
+import pandas
 import pytest
 import xarray
 
@@ -230,9 +231,6 @@ def test_partial_exports_say_so(name: str, tmp_path: Path) -> None:
 
 
 def test_pandas_reads_the_csv(arrhenius: TransportRecord, tmp_path: Path) -> None:
-    pandas = pytest.importorskip(
-        "pandas", reason="pandas is not installed: pip install kmc_transport[export-test]"
-    )
     export_run(arrhenius, tmp_path / "a.csv", "csv")
     frame = pandas.read_csv(tmp_path / "a.csv", comment="#")
     wide = frame.pivot(index="x", columns="temperature [K]", values="chemical_diffusivity [m2 s-1]")

@@ -12,6 +12,7 @@ import xarray
 
 from kmc_transport.errors import InputError, StoreError
 from kmc_transport.export import FORMATS, export_run, get_format, read_record
+from tests.export.lattice_gas import activated, with_diffusivity
 from tests.store.results import X, Y, dataset
 
 
@@ -131,3 +132,15 @@ def test_csv_has_every_row_with_units_and_errors(run: xarray.Dataset, tmp_path: 
     one = tmp_path / "b.csv"
     export_run(read_record(run, direction="[1, 0, 0]"), one, "csv", carrier="sodium_ion")
     assert "hole_polaron" not in one.read_text()
+
+
+def test_a_composition_that_was_chosen_is_no_axis_any_more() -> None:
+    run = with_diffusivity([0.1, 0.2, 0.3], [300.0, 350.0], activated)
+    assert [a.name for a in read_record(run).axes] == ["x", "temperature", "field"]
+    one = read_record(run.isel(x=[1]))
+    assert [a.name for a in one.axes] == ["temperature", "field"]
+    assert one.provenance["at x"] == "0.2"
+    np.testing.assert_array_equal(
+        one.at_zero_field("chemical_diffusivity").value,
+        read_record(run).at_zero_field("chemical_diffusivity").value[1],
+    )
