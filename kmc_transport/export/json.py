@@ -87,7 +87,9 @@ def _quantity(q: GridQuantity) -> dict[str, Any]:
 
 def _numbers(array: np.ndarray) -> Any:
     """Nested lists, None for what is no number."""
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    known = array.astype(object)
+    known[~np.isfinite(array)] = None
+    return known.tolist()
 
 
 def _compositions(q: GridQuantity) -> Iterator[tuple[dict[str, float], GridQuantity]]:
