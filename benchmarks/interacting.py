@@ -3,8 +3,10 @@
     python benchmarks/interacting.py                     # all parts
     python benchmarks/interacting.py pairs --sizes 20 64 254
     python benchmarks/interacting.py drift --events 1e8
+    python benchmarks/interacting.py frozen              # a gas beside frozen and beside blocked sites
 
-Parts: ``pairs`` (neighbour energy -0.5 kT, null events), ``cold`` (-5 kT, rejection-free), ``coulomb`` (1,000
+Parts: ``pairs`` (neighbour energy -0.5 kT, null events), ``frozen`` (a fifth of the sites taken by an immobile species,
+beside the same sites blocked: no less than 0.8 of that speed), ``cold`` (-5 kT, rejection-free), ``coulomb`` (1,000
 carriers on 27,000 sites), ``species`` (ions and polarons whose rates are 1e4 apart), ``decades`` (rates over 15
 decades), ``threads`` (replicas side by side), ``drift`` (energies kept up to date against those counted anew).
 
@@ -32,10 +34,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from bare_loops import PairsBits, PairsTable, PairsTree  # noqa: E402
 
 from kmc_transport.engine import Replica  # noqa: E402
-from kmc_transport.model.interactions import Disorder, Interactions  # noqa: E402
-from kmc_transport.model.model import Model  # noqa: E402
+from kmc_transport.model.interactions import Arrangement, Disorder, Interactions  # noqa: E402
+from kmc_transport.model.model import Carrier, Model  # noqa: E402
 from kmc_transport.rates import build_catalog  # noqa: E402
-from tests.reference.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule  # noqa: E402
+from tests.reference.interacting_models import clusters, coulomb, nearest_pairs, with_interactions, with_rule  # noqa: E402
 from tests.reference.networks import KT0, T0, lattice_gas, make_model  # noqa: E402
 
 Job = Callable[[float], int]
@@ -196,8 +198,6 @@ def two_species(fast: float) -> Model:
         allowed=[[True, False], [False, True]],
     )
     corners = [(i, j, k) for i in (0, -1) for j in (0, -1) for k in (0, -1)]
-    from tests.reference.interacting_models import clusters
-
     bound = clusters([(-KT0, [(0, 0, (0, 0, 0)), (1, 1, c)]) for c in corners])
     return replace(metropolis(model), interactions=Interactions(clusters=bound))
 
@@ -295,7 +295,41 @@ def drift(options: argparse.Namespace) -> None:
         )
 
 
+def frozen(options: argparse.Namespace) -> None:
+    """A tenth of the sites with carriers, a fifth blocked or taken by an immobile species that is felt or not."""
+    print(
+        "\nGas of 10 % carriers (-0.5 kT) beside 20 % of the sites, executed Mhops/s; in parentheses over blocked"
+    )
+    print(f"{'size':>5} {'algorithm':>15} {'blocked':>8} {'frozen':>15} {'frozen, -0.5 kT':>16}")
+    for size in options.sizes[:2]:
+        base, sites = gas(size, size**3 // 10, -0.5), size**3
+        held = np.sort(np.random.default_rng(1).choice(sites, sites // 5, replace=False))
+        closed = np.isin(np.arange(sites), held)
+        blocked = replace(base, disorder=Disorder(None, None, closed))
+        stone = replace(
+            base,
+            immobile=(Carrier("stone", -1.0, base.carriers[0].sites, len(held)),),
+            arrangement=(Arrangement(kind="given", sites=held),),
+            site_energy=np.zeros((2, 1)),
+        )
+        steps = [tuple(sign * (k == a) for k in range(3)) for a in range(3) for sign in (1, -1)]
+        energy = -0.5 * KT0
+        beside = [(energy, [(0, 0, (0, 0, 0)), (0, 0, s)]) for s in steps[::2]]
+        beside += [(energy, [(0, 0, (0, 0, 0)), (1, 0, s)]) for s in steps]
+        felt = with_interactions(stone, clusters=clusters(beside))
+        models = {"blocked": blocked, "frozen": stone, "felt": felt}
+        for algorithm in ("null_event", "rejection_free"):
+            m = rates({n: job(replica(x, algorithm)) for n, x in models.items()}, options.seconds)
+            share = {n: x / m["blocked"] for n, x in m.items()}
+            print(
+                f"{size:>4}³ {algorithm:>15} {m['blocked'] / 1e6:>8.2f}"
+                f" {m['frozen'] / 1e6:>8.2f} ({share['frozen']:.2f}) {m['felt'] / 1e6:>9.2f} ({share['felt']:.2f})",
+                flush=True,
+            )
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "frozen": frozen,
     "pairs": pairs,
     "cold": cold,
     "coulomb": charges,

@@ -309,17 +309,17 @@ def _axes_of_model(model: Model) -> dict[str, np.ndarray]:
     axes = model.axes
     if not axes:
         return {}
-    count = np.array([[c.count for c in s.carriers] for s in model.systems], np.int64)
+    count = np.array([[c.count for c in s.species] for s in model.systems], np.int64)
     count = count.reshape(*map(len, axes.values()), -1)
     coordinates = {n: np.array(v, np.int64 if n == SAMPLE else np.float64) for n, v in axes.items()}
     if SAMPLE in axes:  # the same in all samples
         count = count[..., 0, :]
     return coordinates | {
-        "carrier_count": count,
-        "species": np.array([c.name for c in model.carriers], dtype=str),
-        "species_charge": np.array([c.charge * E_CHARGE for c in model.carriers]),
+        "carrier_count": count[..., : len(model.carriers)],
+        "species": np.array([c.name for c in model.species], dtype=str),
+        "species_charge": np.array([c.charge * E_CHARGE for c in model.species]),
         "species_count": count,
-        "species_fraction": count / (model.allowed_sites.sum(axis=1) * model.n_cells),
+        "species_fraction": count / (model.species_sites.sum(axis=1) * model.n_cells),
     }
 
 
