@@ -1,6 +1,6 @@
-"""Write the pages of docs/reference from the code: input.md, results.md, cli.md, api.md.
+"""Write the pages of docs/reference from the code: input.md, results.md, cli.md, rules.md.
 
-Run it after a change of the input schema, the array registry, the commands or a public docstring:
+Run it after a change of the input schema, the array registry, the commands or the rules:
 
     python docs/generate.py
 
@@ -9,15 +9,10 @@ tests/test_docs.py fails while a committed page differs from what this script wr
 
 from __future__ import annotations
 
-import ast
-import dataclasses
-import enum
 import inspect
 import json
 import sys
-import textwrap
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -76,183 +71,6 @@ INPUT_SECTIONS = {
 }
 """Headings of the parts of the schema, in the order of the page; parts not named here follow at the end."""
 
-API: list[tuple[str, str, list[str]]] = [
-    (
-        "The input file",
-        "kmc_transport.input",
-        ["load_model", "load_model_text"],
-    ),
-    (
-        "The model",
-        "kmc_transport.model",
-        [
-            "Model",
-            "Structure",
-            "Carrier",
-            "HopClass",
-            "HopNetwork",
-            "Conditions",
-            "Sampling",
-            "Interactions",
-            "Clusters",
-            "Coulomb",
-            "LocalClusters",
-            "EnvironmentTable",
-            "Disorder",
-            "Initial",
-        ],
-    ),
-    ("Energies", "kmc_transport.energies.configuration", ["ConfigurationEnergy"]),
-    ("", "kmc_transport.energies.clusters", ["with_energy"]),
-    (
-        "Rates",
-        "kmc_transport.rates",
-        [
-            "build_catalog",
-            "RateCatalog",
-            "ConfigurationRates",
-            "check_configurations",
-            "rank_candidates",
-            "Candidate",
-            "hop_regimes",
-            "HopRegime",
-        ],
-    ),
-    (
-        "Barrier rules",
-        "kmc_transport.rules",
-        [
-            "BarrierRule",
-            "Activation",
-            "parameter",
-            "Parameter",
-            "register_rule",
-            "rule_names",
-            "rule_parameters",
-            "get_rule",
-            "make_rule",
-            "check_rule",
-            "regime",
-            "Regime",
-            "contradiction",
-            "mulliken_hush",
-            "derive_reorganisation_energy",
-            "Derived",
-        ],
-    ),
-    (
-        "Attempt frequencies",
-        "kmc_transport.sources.vibrations",
-        [
-            "AttemptFrequency",
-            "check_zero_point",
-            "ZeroPointTie",
-            "prepare_pair",
-            "prepare_pairs",
-            "ModePair",
-            "Modes",
-            "eyring",
-            "vineyard",
-            "koettgen",
-            "zero_point_difference",
-            "convergence_table",
-            "ConvergenceRow",
-            "sub_mesh",
-        ],
-    ),
-    (
-        "Files of other codes",
-        "kmc_transport.sources",
-        [
-            "read_path",
-            "MigrationPath",
-            "read_spectrum",
-            "Spectrum",
-            "read_born_charges",
-            "spread_sum_rule",
-            "BornCharges",
-            "read_polarization_path",
-            "polarization_path",
-            "PolarizationPath",
-            "read_structure",
-            "match_atoms",
-            "Snapshot",
-        ],
-    ),
-    (
-        "Saddle dipoles",
-        "kmc_transport.sources.polarization",
-        [
-            "hop_images",
-            "HopImages",
-            "saddle_dipole_levels",
-            "DipoleTable",
-            "DipoleLevel",
-            "Verdict",
-        ],
-    ),
-    ("", "kmc_transport.figures.polarization", ["plot_dipole_path"]),
-    (
-        "Exact answers",
-        "kmc_transport.exact",
-        [
-            "solve_exact",
-            "ExactTransport",
-            "pair_probability",
-            "thermodynamic_factor",
-            "Thermodynamics",
-            "sensitivity",
-            "Sensitivity",
-        ],
-    ),
-    ("Simulation", "kmc_transport.runs.pipeline", ["run", "Progress"]),
-    (
-        "Results",
-        "kmc_transport.store",
-        [
-            "open_results",
-            "read_catalog",
-            "save_catalog",
-            "load_catalog",
-            "read_provenance",
-            "Provenance",
-            "read_status",
-            "Status",
-        ],
-    ),
-    ("", "kmc_transport.runs.merge", ["merge", "Merged"]),
-    ("", "kmc_transport.runs.verify", ["verify", "Verification"]),
-    ("", "kmc_transport.figures.results", ["plot_results"]),
-    (
-        "An engine",
-        "kmc_transport.engine.backend",
-        ["Backend", "Start", "Carriers", "Chunk", "HopLog", "Counts"],
-    ),
-    ("One replica", "kmc_transport.engine", ["Replica", "Events"]),
-    (
-        "Equilibrium",
-        "kmc_transport.engine",
-        ["equilibrium_lattice", "LatticeMonteCarlo", "Annealing", "chemical_potential", "ChemicalPotential"],
-    ),
-    ("Trajectories", "kmc_transport.trajectory.recording", ["write_trajectory", "Recorded"]),
-    ("", "kmc_transport.trajectory", ["open_trajectory"]),
-    ("Observables", "kmc_transport.analysis", ["fit_arrhenius", "ArrheniusFit"]),
-    ("", "kmc_transport.records", ["Estimate", "ExitReason", "Trajectory", "TrajectoryHeader", "EventList"]),
-    (
-        "Errors",
-        "kmc_transport.errors",
-        [
-            "KmcTransportError",
-            "InputError",
-            "Problem",
-            "RateError",
-            "StoreError",
-            "TooManyStates",
-            "Unconverged",
-        ],
-    ),
-]
-
 
 def pages() -> dict[str, str]:
     """File name in docs/reference → text of the page."""
@@ -260,7 +78,7 @@ def pages() -> dict[str, str]:
         "input.md": input_page(),
         "results.md": results_page(),
         "cli.md": cli_page(),
-        "api.md": api_page(),
+        "rules.md": rules_page(),
     }
 
 
@@ -594,117 +412,13 @@ def cli_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-# -------------------------------------------------------------------------------------------------- api
+# ------------------------------------------------------------------------------------------------ rules
 
 
-def signature(function: Callable[..., Any]) -> str:
-    """The call, one parameter per line when it is long; annotations as written."""
-    sign = inspect.signature(function)
-    parts: list[str] = []
-    for p in sign.parameters.values():
-        if p.kind is p.KEYWORD_ONLY and "*" not in parts:
-            parts.append("*")
-        default = "" if p.default is p.empty else f" = {p.default!r}"
-        parts.append(f"{p.name}: {p.annotation}{default}")
-    flat = f"{function.__name__}({', '.join(parts)}) -> {sign.return_annotation}"
-    if len(flat) <= 100:
-        return flat
-    return (
-        f"{function.__name__}(\n" + "".join(f"    {p},\n" for p in parts) + f") -> {sign.return_annotation}"
-    )
-
-
-def docstring(thing: Any) -> list[str]:
-    """First paragraph as prose, the rest as it stands."""
-    text = inspect.cleandoc(thing.__doc__ or "")
-    head, _, rest = text.partition("\n\n")
-    lines = [head.replace("\n", " ").replace("``", "`")]
-    if rest.strip():
-        lines += ["", "```text", rest.strip(), "```"]
-    return lines
-
-
-def field_notes(cls: type) -> dict[str, str]:
-    """Strings that stand under the fields of a class."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    notes = {}
-    for node, after in zip(tree.body, tree.body[1:], strict=False):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-            and isinstance(after.value.value, str)
-        ):
-            notes[node.target.id] = inspect.cleandoc(after.value.value)
-    return notes
-
-
-def class_lines(cls: type) -> list[str]:
-    lines = docstring(cls)
-    own = vars(cls)
-    if issubclass(cls, enum.Enum):
-        return [*lines, "", *table(["member", "value"], [[f"`{m.name}`", f"`{m.value}`"] for m in cls])]
-    if dataclasses.is_dataclass(cls):
-        notes = field_notes(cls)
-        rows = []
-        for f in dataclasses.fields(cls):
-            default = (
-                ""
-                if f.default is dataclasses.MISSING
-                else f"`{getattr(f.default, '__name__', repr(f.default))}`"
-            )
-            rows.append([f"`{f.name}`", f"`{f.type}`", default, notes.get(f.name, "")])
-        lines += ["", *table(["field", "type", "default", ""], rows)]
-    rows = []
-    for name, member in own.items():
-        if name.startswith("_"):
-            continue
-        function = getattr(member, "fget", None) or getattr(member, "func", None)
-        call = ""
-        if function is None and inspect.isfunction(member):
-            function = member
-            call = "(" + ", ".join(list(inspect.signature(member).parameters)[1:]) + ")"
-        if function is not None and function.__doc__:
-            rows.append(
-                [f"`{name}{call}`", " ".join(inspect.cleandoc(function.__doc__).split()).replace("``", "`")]
-            )
-    if rows:
-        lines += ["", *table(["property or method", ""], rows)]
-    return lines
-
-
-def api_page() -> str:
-    import kmc_transport
-
-    lines = [
-        "# Python",
-        "",
-        GENERATED,
-        "",
-        "`import kmc_transport` gives, loaded on first use: "
-        + ", ".join(f"[`{n}`]({anchor(n)})" for n in kmc_transport.__all__ if n != "__version__")
-        + ". What else is named here is imported from the module shown.",
-        "",
-        "Units of the functions: eV, Å, s, K, e, V/Å (1 V/m = 1e-10 V/Å). Result files and the datasets of `run` and "
-        "`open_results` are in SI.",
-    ]
-    listed = {name for _, _, names in API for name in names}
-    if missing := set(kmc_transport.__all__) - listed - {"__version__"}:
-        raise SystemExit(f"docs/generate.py does not list these public names: {missing}")
-    for heading, module, names in API:
-        if heading:
-            lines += ["", f"## {heading}", *TABLES.get(heading, list)()]
-        for name in names:
-            thing = find(module, name)
-            where = "kmc_transport" if name in kmc_transport.__all__ else module
-            lines += ["", f"### `{name}`", "", "```python", f"from {where} import {name}"]
-            if inspect.isclass(thing):
-                lines += ["```", "", *class_lines(thing)]
-            else:
-                lines += ["", signature(thing), "```", "", *docstring(thing)]
-    return "\n".join(lines) + "\n"
+def rules_page() -> str:
+    lines = ["# Barrier rules and kinds of files", "", GENERATED, *rules_table(), "", "## Kinds of files", ""]
+    lines += ["What `path:` and `born:` of the input and the readers of `kmc_transport.sources` know."]
+    return "\n".join([*lines, *kinds_table()]) + "\n"
 
 
 def rules_table() -> list[str]:
@@ -714,7 +428,7 @@ def rules_table() -> list[str]:
     own = [n for n in rule_names() if get_rule(n).__module__.startswith("kmc_transport.")]
     lines = ["", "How to write one: [how-to](../how-to/write-a-rule.md). "]
     lines[-1] += "What they mean: [theory](../theory/barrier-rules.md)."
-    lines += ["", "### Built-in rules", ""]
+    lines += ["", "## Built-in rules", ""]
     lines += table(
         ["rule", "formula", "attempt frequency", "the field acts through"],
         [
@@ -729,7 +443,7 @@ def rules_table() -> list[str]:
     )
     lines += [
         "",
-        "### Parameters of the rules",
+        "## Parameters of the rules",
         "",
         "`fixed` is that of barriers given as numbers or read from a path.",
         "",
@@ -760,17 +474,6 @@ def kinds_table() -> list[str]:
         lines += ["", f"### Kinds of {title}", ""]
         lines += table(["kind", "what"], ([f"`{k}`", v] for k, v in kinds.items()))
     return lines
-
-
-TABLES: dict[str, Callable[[], list[str]]] = {
-    "Barrier rules": rules_table,
-    "Files of other codes": kinds_table,
-}
-"""Tables that open a section of the page on Python."""
-
-
-def find(module: str, name: str) -> Any:
-    return getattr(import_module(module), name)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+import kmc_transport
 from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.input.document import parse_yaml
@@ -191,6 +192,26 @@ def test_the_reference_is_current(generate: ModuleType) -> None:
         if (DOCS / "reference" / page).read_text(encoding="utf-8") != text
     ]
     assert not stale, f"docs/reference is out of date ({', '.join(stale)}); run: python docs/generate.py"
+
+
+def named_in_the_reference() -> list[tuple[str, str]]:
+    """(module, name) of everything that the page on Python is made from."""
+    module, found = "", []
+    for line in (DOCS / "reference" / "python.md").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\.\. (currentmodule|auto\w+):: (\S+)$", line):
+            if match[1] == "currentmodule":
+                module = match[2]
+            else:
+                found.append((module, match[2]))
+    return found
+
+
+def test_the_reference_names_what_there_is_and_all_that_is_public() -> None:
+    named = named_in_the_reference()
+    assert [
+        (m, n) for m, n in named if not getattr(getattr(importlib.import_module(m), n), "__doc__", "")
+    ] == []
+    assert {n for n in kmc_transport.__all__ if n != "__version__"} <= {n for _, n in named}
 
 
 def test_the_reference_has_every_key_of_the_input(generate: ModuleType) -> None:
