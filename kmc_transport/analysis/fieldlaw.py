@@ -32,7 +32,7 @@ class FieldLawFit:
     The sinh law is that of hops in one direction and back, all alike along the field (Mott and Gurney, Electronic
     Processes in Ionic Crystals, 1940). It holds the product p = q a of charge and length alone. With the transported
     charge q, a is the distance of the charge centres along the field; with a twice the migrating atom's displacement
-    to the saddle, q is Q_eqv (Salles, Nat. Commun. 11, 3330 (2020)).
+    to the saddle along the field, q is Q_eqv (Salles, Nat. Commun. 11, 3330 (2020)).
 
     activation_energy : eV. log_prefactor : ln of |A| in K m²/(V s). field_parameter : p in e Å, or beta in
     eV (m/V)^½. covariance : (3, 3) of the three, in this order. sign : of the mobility. chi2, points : of the fit.

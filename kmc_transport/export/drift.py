@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ LAW = f"law of the mobility in field and temperature: {', '.join(LAWS)}"
 LAW_OR_TABLE = f"{LAW}, or table"
 MAX_FIELD = "V/m; stronger fields are left out (default: none)"
 D_MA = (
-    "displacement of the migrating atom to the saddle, Å; the file then says Q_eqv too (default: it does not)"
+    "way of the migrating atom to the saddle, along the field, Å; the file then says Q_eqv too (default: not)"
 )
 """What options of several formats mean."""
 
@@ -32,7 +32,7 @@ class DriftData:
     mobility, stderr : (n_temperatures, n_fields) m²/(V s), signed; NaN where there is none. independent : of the
     same shape, False where linear response has filled a row from the run without field, or helped to. classical : the
     field response is the diagnostic one. clamped : V/m, weakest field that made barriers negative, or None.
-    quantity : where it comes from, for the head of the file.
+    quantity : what it was read from.
     """
 
     carrier: str
@@ -105,14 +105,20 @@ def drift_data(record: TransportRecord, *, carrier: str = "", max_field: float =
         )
     temperature, field = temperature[rows], field[columns]
 
-    def sorted_grid(array: np.ndarray) -> np.ndarray:
-        return array[np.ix_(rows, columns)]
+    chosen = np.ix_(rows, columns)
+    quantity = replace(
+        quantity,
+        axes=(
+            replace(quantity.axis("temperature"), values=temperature),
+            replace(quantity.axis("field"), values=field),
+        ),
+        **{p: getattr(quantity, p)[chosen] for p in ("value", "stderr", "exact", "complete", "converged")},
+    )
 
     def stored(array: str) -> np.ndarray:
-        one = record.dataset[array].isel(direction=0)
-        return sorted_grid(one.transpose("temperature", "field", ...).values)
+        return record.dataset[array].isel(direction=0).transpose("temperature", "field", ...).values[chosen]
 
-    mobility, stderr = sorted_grid(quantity.value), sorted_grid(quantity.stderr)
+    mobility, stderr = quantity.value, quantity.stderr
     known = np.isfinite(mobility) & (stderr > 0)
     method = stored("mobility_method").astype(str)
     independent = known & ((field == 0) | (method == "drift velocity"))

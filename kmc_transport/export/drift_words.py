@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,17 +42,15 @@ def drift_head(
 ) -> list[str]:
     """Provenance, carrier, ranges, errors, and the law with its covariance or the table with its interpolation error.
 
-    beyond : what happens outside the ranges. d_ma : Å, 0: unknown. about : what the format adds.
+    beyond : what happens outside the ranges. d_ma : Å along the field, 0: unknown. about : what the format adds.
     """
-    (cold, hot), (_, strong) = motion.temperature_range, motion.field_range
     lines = [
-        *head_lines(record, [data.quantity], beyond=beyond, more={}),
-        f"carrier: {data.carrier}, charge {data.charge:+g} e; velocities are along the field",
-        f"valid: {cold:g} to {hot:g} K, fields up to {strong:g} V/m (internal field)",
+        *head_lines(replace(record, axes=data.quantity.axes), [data.quantity], beyond=beyond, more={}),
+        f"carrier: {data.carrier}, charge {data.charge:+g} e; velocities are along the field, fields are internal",
     ]
     if data.classical:
         lines.append("DIAGNOSTIC: classical field response; charge, field and diffusion do not fit together")
-    if data.clamped is not None and data.clamped <= strong:
+    if data.clamped is not None and data.clamped <= motion.field_range[1]:
         lines.append(
             f"from {data.clamped:g} V/m on, the field made barriers negative; they were held at zero"
         )
@@ -90,8 +89,8 @@ def _law(data: DriftData, fit: FieldLawFit, d_ma: float) -> list[str]:
         ]
         if d_ma:
             lines.append(
-                f"  With the length 2 d_MA = {2 * d_ma:g} A, twice the migrating atom's way to the saddle, the charge "
-                f"is |Q_eqv| = {fit.charge(2 * d_ma):.4g} e."
+                f"  With the length 2 d_MA = {2 * d_ma:g} A, twice the migrating atom's way to the saddle along the "
+                f"field, the charge is |Q_eqv| = {fit.charge(2 * d_ma):.4g} e."
             )
     return lines
 
