@@ -98,8 +98,12 @@ def places(
     supercell: tuple[int, int, int],
     disorder: Disorder | None,
     doc: Document,
+    sample: int = 0,
 ) -> tuple[Initial, tuple[Arrangement, ...]]:
-    """Where the carriers start and where the immobile species behind the first ``mobile`` ones sit."""
+    """Where the carriers start and where the immobile species behind the first ``mobile`` ones sit.
+
+    sample : each gives other random arrangements.
+    """
     initial = Initial()
     if sections.initial is not None:
         initial = build_initial(sections.initial, carriers, structure, supercell, disorder, doc, mobile)
@@ -116,6 +120,7 @@ def places(
         supercell,
         disorder,
         doc,
+        sample,
     )
     return replace(initial, sites=initial.sites and initial.sites[:mobile]), arrangement
 
@@ -131,6 +136,7 @@ def _arrangements(
     supercell: tuple[int, int, int],
     disorder: Disorder | None,
     doc: Document,
+    sample: int,
 ) -> tuple[Arrangement, ...]:
     """Where each of the immobile species, ``carriers[first:]``, sits; problems go to ``doc``.
 
@@ -165,6 +171,7 @@ def _arrangements(
             found[a] = Arrangement(
                 kind="annealed",
                 salt=w.salt,
+                sample=sample,
                 temperature=w.temperature,
                 start_temperature=w.start_temperature,
                 sweeps=w.sweeps,
@@ -184,7 +191,7 @@ def _arrangements(
             continue
         wish = given[carrier.name].arrangement
         salt = wish.random.salt if isinstance(wish, RandomSitesInput) else 0
-        own = _random_sites(carrier, a - first, salt, structure, supercell, taken)
+        own = _random_sites(carrier, (a - first, salt, sample), structure, supercell, taken)
         if own is None:
             doc.add(
                 ("carriers", carrier.name),
@@ -194,23 +201,22 @@ def _arrangements(
             )
             return ()
         taken[own] = True
-        found[a] = Arrangement(kind="random", salt=salt, sites=frozen_array(own, np.int64))
+        found[a] = Arrangement(kind="random", salt=salt, sample=sample, sites=frozen_array(own, np.int64))
     return tuple(found[a] for a in sorted(found))
 
 
 def _random_sites(
     carrier: Carrier,
-    index: int,
-    salt: int,
+    names: tuple[int, ...],
     structure: Structure,
     supercell: tuple[int, int, int],
     taken: npt.NDArray[np.bool_],
 ) -> IntArray | None:
-    """The free sites of the smallest random numbers: functions of site, cell and salt, so that more carriers take the
-    same sites and some others."""
+    """The free sites of the smallest random numbers, functions of site, cell and ``names``: more carriers take the same
+    sites and some others."""
     own = np.flatnonzero(np.isin(structure.labels, carrier.sites))
     cells = np.indices(supercell).reshape(3, -1).T
-    number = unit_numbers(_SPECIES, index, salt, own, *(cells[:, a, None] for a in range(3)))
+    number = unit_numbers(_SPECIES, *names, own, *(cells[:, a, None] for a in range(3)))
     flat = np.arange(len(cells))[:, None] * structure.n_sites + own
     number = np.where(taken[flat], np.inf, number).reshape(-1)
     if int(np.isfinite(number).sum()) < carrier.count:

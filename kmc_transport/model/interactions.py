@@ -133,13 +133,14 @@ class Arrangement:
     """Where an immobile species sits, the same in every replica and at every point.
 
     kind : ``random``, ``given`` or ``annealed``. sites : (count,) its flat sites, ascending; None where they are known
-    only after annealing all species at ``temperature`` (`kmc_transport.engine.canonical.settle.settled`). salt : names
-    one of many random arrangements. start_temperature, sweeps : as in `Initial`.
+    only after annealing all species at ``temperature`` (`kmc_transport.settled`). salt, sample : name one of many
+    random arrangements. start_temperature, sweeps : as in `Initial`.
     """
 
     kind: str = "random"
     sites: IntArray | None = None
     salt: int = 0
+    sample: int = 0
     temperature: float | None = None
     """K."""
     start_temperature: float | None = None

@@ -56,7 +56,8 @@ def _freeze_hottest(model: Model, should_stop: ShouldStop) -> Model:
     kelvin = max(float(model.arrangement[k].temperature or 0.0) for k in loose)
     chosen = [k for k in loose if model.arrangement[k].temperature == kelvin]
     first = model.arrangement[chosen[0]]
-    rng = np.random.default_rng([_PURPOSE, *(model.arrangement[k].salt for k in loose)])
+    salts = [(model.arrangement[k].salt, model.arrangement[k].sample) for k in loose]
+    rng = np.random.default_rng([_PURPOSE, *(x for pair in salts for x in pair)])
     start = random_configuration(model, rng)
     if start is None:
         raise InputError(
