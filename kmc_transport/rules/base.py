@@ -146,6 +146,10 @@ class BarrierRule(ABC):
     physical: ClassVar[bool] = True
     """False for dynamics that only lead to equilibrium: their times and diffusivities mean nothing."""
 
+    monotonic: ClassVar[bool] = False
+    """Whether the barrier never falls as the energy difference rises, whatever the field: no inverted region. Carriers
+    that interact run faster then."""
+
     hop_length: ClassVar[str | None] = None
     """Name of the parameter that is the length of the hop when the input does not give it."""
 

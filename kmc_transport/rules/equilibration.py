@@ -29,6 +29,7 @@ class Metropolis(BarrierRule):
     )
     takes_saddle_dipole = False
     physical = False
+    monotonic = True
 
     def activation_energy(
         self, energy_difference: npt.ArrayLike, work: npt.ArrayLike = 0.0, saddle_work: npt.ArrayLike = 0.0
@@ -58,6 +59,7 @@ class HeatBath(BarrierRule):
     )
     takes_saddle_dipole = False
     physical = False
+    monotonic = True
 
     def at_temperature(self, temperature: float) -> HeatBath:
         rule = HeatBath()

@@ -26,6 +26,7 @@ class Fixed(BarrierRule):
     formula = "E_f = max(E0 - W_S, dH, 0), dH = E0 - E0' - W"
     references = ("Salles et al., Nat. Commun. 11, 3330 (2020), eq 2 (work of the field)",)
     given_barriers = True
+    monotonic = True
     assumed_regime = "adiabatic"  # a barrier on the ground-state surface, crossed whenever it is reached
 
     barrier = parameter(
@@ -86,6 +87,7 @@ class KineticallyResolved(BarrierRule):
         "Van der Ven, Ceder, Asta, Tepesch, Phys. Rev. B 64, 184307 (2001), doi:10.1103/PhysRevB.64.184307",
         "Salles et al., Nat. Commun. 11, 3330 (2020), eq 2 (work of the field)",
     )
+    monotonic = True
     assumed_regime = "adiabatic"
     intrinsic_barrier = "barrier"
 

@@ -59,6 +59,7 @@ class MarcusAdiabatic(TwoState):
         "Brunschwig & Sutin, Coord. Chem. Rev. 187, 233 (1999), doi:10.1016/S0010-8545(98)00255-0",
         "Marcus & Sutin, Biochim. Biophys. Acta 811, 265 (1985), doi:10.1016/0304-4173(85)90014-X",
     )
+    monotonic: ClassVar[bool] = True
     assumed_regime: ClassVar[str | None] = "adiabatic"
 
     def activation_energy(

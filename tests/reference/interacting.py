@@ -7,6 +7,7 @@ Energies are whole numbers of quanta, as in the kernels, so that both give the s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +17,21 @@ from kmc_transport.energies.configuration import WholeEnergy
 from kmc_transport.energies.supercell import moved
 from kmc_transport.energies.terms import QUANTUM, quantised
 from kmc_transport.engine.backend import Carriers, Counts, HopLog, Start
-from kmc_transport.engine.interacting.classes import margin, rate_classes
+from kmc_transport.engine.interacting.classes import SHARE, rate_classes, windows
 from kmc_transport.engine.interacting.coupling import Coupling
 from kmc_transport.engine.interacting.drift import KeepsEnergy
 from kmc_transport.engine.interacting.kernels_coulomb import LANES
-from kmc_transport.engine.interacting.kernels_listed import PEAK, RARE
+from kmc_transport.engine.interacting.kernels_listed import (
+    CLOSES,
+    LOOSE,
+    OPENS,
+    PEAK,
+    RARE,
+    SURE,
+    TOO_LOOSE,
+    TURNS,
+    WIDEST,
+)
 from kmc_transport.engine.tables import NULL
 from kmc_transport.model.interactions import Interactions
 from kmc_transport.rates.configuration import ConfigurationRates
@@ -90,12 +101,15 @@ class InteractingReference(ReferenceState, KeepsEnergy):
 
     def __init__(self, coupling: Coupling, start: Start, carriers: Carriers, *, algorithm: str) -> None:
         self.coupling, self.whole = coupling, WholeEnergies(coupling)
-        self.classes, self.margin = rate_classes(coupling), margin(coupling)
+        self.classes, self.limits = rate_classes(coupling), windows(coupling)
         super().__init__(coupling.tables, start, carriers, algorithm="null_event")
         self.algorithm = algorithm
         self.changed = 0
         self.clamped = [0] * self.tables.n_rows
         self.reached = coupling.reached()
+        rows = range(self.tables.n_rows)
+        moves = [self.tables.hop[r] != NULL and not self.tables.to_itself[r] for r in rows]
+        self.neighbours = [coupling.changed(r) if moves[r] else [] for r in rows]
         blocked = coupling.surroundings.blocked
         self.blocked = (
             set()
@@ -107,14 +121,10 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         self.lists: list[list[tuple[int, int]]] = [[] for _ in self.classes.bound]
         self.listed: dict[tuple[int, int], int] = {}
         self.bounds: dict[tuple[int, int], float] = {}
-        self.reference: dict[tuple[int, int], int] = {}
+        self.window: dict[tuple[int, int], tuple[int, float]] = {}
         self.open_before: set[tuple[int, int]] = set()
         self.attempts = 0.0
         """Expected per sample interval as the last one was made."""
-        if algorithm != "null_event":
-            for carrier in range(len(self.kind)):
-                for slot in range(self.tables.width):
-                    self.renew((carrier, slot))
 
     def energy_change(self) -> int:
         return self.changed
@@ -213,24 +223,41 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         return self.kind[entry[0]] * self.tables.width + entry[1]
 
     def renew(self, entry: tuple[int, int]) -> None:
-        """List an entry by its rate, or by a bound that holds within the margin."""
+        """List an entry by its rate, or by a bound that holds in a window of energy differences."""
         row = self.row_of(entry)
         bound = 0.0
         self.open_before.discard(entry)
         if self.tables.hop[row] != NULL and self.may_hop(entry[0], row):
             self.open_before.add(entry)
             hop, (difference, shift) = int(self.tables.hop[row]), self.values(entry[0], row)
-            self.reference[entry] = difference
             bound = self.coupling.barriers.one(hop, difference, shift)[0]
-            if self.margin:
-                sides = (difference - self.margin, difference + self.margin)
-                bound = PEAK * max(bound, *(self.coupling.barriers.one(hop, x, shift)[0] for x in sides))
+            if self.coupling.codes is None:
+                bound = self.bound_in_window(entry, hop, difference, shift)
         self.bounds[entry] = bound
         before, after = self.listed.get(entry, -1), self.classes.of(bound)
         slower = entry in self.open_before and before >= 0 and (after < 0 or after > before)
         if self.coupling.codes is not None and slower and RARE * self.weight(before) < self.attempts:
             return
         self.relist(entry, after)
+
+    def bound_in_window(self, entry: tuple[int, int], hop: int, difference: int, shift: int) -> float:
+        """The slower a hop, the wider its window; with rules whose rate may rise too, the same for all."""
+
+        def rate(change: int) -> float:
+            return self.coupling.barriers.one(hop, difference + change, shift)[0]
+
+        w = self.limits
+        if not w.monotonic and w.margin:
+            self.window[entry] = difference - w.margin, difference + w.margin
+            return PEAK * max(rate(0), rate(-w.margin), rate(w.margin))
+        width, most = 0, max(LOOSE * rate(0), self.cheap_bound())
+        while w.step and width < w.step << (WIDEST - 1) and rate(-max(w.step, 2 * width)) <= most:
+            width = max(w.step, 2 * width)
+        self.window[entry] = difference - width, math.inf
+        return rate(-width) * SURE
+
+    def cheap_bound(self) -> float:
+        return self.attempts / self.interval * (SHARE / (len(self.kind) * self.tables.width))
 
     def weight(self, number: int) -> float:
         """Expected attempts of an entry of a class per sample interval."""
@@ -262,18 +289,34 @@ class InteractingReference(ReferenceState, KeepsEnergy):
                 found += [(other, slot) for slot, _ in changes]
         return found
 
-    def left_the_margin(self, mover: int) -> list[tuple[int, int]]:
-        """Open entries of other carriers whose energy difference is too far from that for which they were listed."""
-        if not self.margin:
+    def near(
+        self, origin: tuple[int, ...], target: tuple[int, ...], mover: int, row: int
+    ) -> Iterator[tuple[tuple[int, int], int]]:
+        """Entries of other carriers that concern a hop between two cells, and what happens to them, in order."""
+        for one in self.neighbours[row]:
+            end = target if one.near_target else origin
+            place = self.wrap([x - o for x, o in zip(end, one.cell, strict=True)])
+            basis = int(self.tables.type_basis[one.kind])
+            other = self.at.get((place, basis))
+            if other is not None and other != mover and self.kind[other] == one.kind:
+                for slot, (what, *_) in one.change.items():
+                    yield (other, slot), what
+
+    def beyond(self, entry: tuple[int, int]) -> bool:
+        """Whether the energy difference of an open hop has left its window."""
+        low, high = self.window[entry]
+        return not low <= self.values(entry[0], self.row_of(entry))[0] <= high
+
+    def far(self, mover: int) -> list[tuple[int, int]]:
+        """Open entries of all other carriers that have left their windows, where Coulomb energies reach them."""
+        if self.coupling.surroundings.pair is None:
             return []
         found = []
         for first in range(0, self.tables.width, int(LANES)):
             for carrier in range(len(self.kind)):
                 for slot in range(first, min(first + int(LANES), self.tables.width)):
-                    entry, row = (carrier, slot), self.row_of((carrier, slot))
-                    if carrier == mover or entry not in self.open_before or not self.may_hop(carrier, row):
-                        continue
-                    if abs(self.values(carrier, row)[0] - self.reference[entry]) > self.margin:
+                    entry = (carrier, slot)
+                    if carrier != mover and entry in self.open_before and self.beyond(entry):
                         found.append(entry)
         return found
 
@@ -291,7 +334,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         tree = [0.0] * (2 * leaves)
         for carrier in range(len(self.kind)):
             for slot in range(self.tables.width):
-                tree[leaves + carrier] += self.bounds[carrier, slot]
+                tree[leaves + carrier] += self.bounds.get((carrier, slot), 0.0)
         for node in range(leaves - 1, 0, -1):
             tree[node] = tree[2 * node] + tree[2 * node + 1]
         return tree
@@ -331,6 +374,10 @@ class InteractingReference(ReferenceState, KeepsEnergy):
 
     def rejection_free(self, sample: int) -> None:
         """Attempts until the end of the sample interval."""
+        for carrier in [] if self.bounds else range(len(self.kind)):
+            self.attempts = self.total()
+            for slot in range(self.tables.width):
+                self.renew((carrier, slot))
         remaining = 1.0
         while True:
             total = self.attempts = self.total()
@@ -353,6 +400,9 @@ class InteractingReference(ReferenceState, KeepsEnergy):
                 if not sure and not self.kept(rate, bound, clamped):
                     continue
             elif not self.kept(rate, bound, clamped):
+                loose = bound > max(TOO_LOOSE * rate, 2.0 * self.cheap_bound())
+                if self.coupling.codes is None and loose:
+                    self.renew(entry)
                 continue
             self.log.append((sample, carrier, row, 1.0 - remaining, difference, shift))
             self.execute_listed(carrier, row, difference, clamped)
@@ -363,14 +413,29 @@ class InteractingReference(ReferenceState, KeepsEnergy):
             self.execute(carrier, row, difference, clamped)
             return
         self.execute(carrier, row, difference, clamped)
-        far = self.left_the_margin(carrier)  # found first, renewed last
+        own = [(carrier, slot) for slot in range(self.tables.width)]
+        if self.coupling.codes is None:
+            changes = list(self.near(origin[0], target[0], carrier, row))
+            for entry in [e for e, what in changes if what == CLOSES]:
+                self.renew(entry)
+            far = self.far(carrier)  # found first, renewed last
+            for entry in [*own, *(e for e, what in changes if self.turns(e, what)), *far]:
+                self.renew(entry)
+            return
 
         def end(entry: tuple[int, int]) -> tuple[tuple[int, ...], int]:
             return self.target(entry[0], self.row_of(entry))
 
         around_target, around_origin = self.touched(target, carrier), self.touched(origin, carrier)
         closed = [e for e in around_target if end(e) == target]
-        own = [(carrier, slot) for slot in range(self.tables.width)]
         # hops to the origin open when their turn comes there
-        for entry in [*closed, *own, *(e for e in around_target if end(e) != origin), *around_origin, *far]:
+        for entry in [*closed, *own, *(e for e in around_target if end(e) != origin), *around_origin]:
             self.renew(entry)
+
+    def turns(self, entry: tuple[int, int], what: int) -> bool:
+        """Whether what a hop nearby does to an entry needs a new bound."""
+        is_open = entry in self.open_before
+        if what in (OPENS, TURNS):
+            return is_open == (what == TURNS)
+        alone = self.coupling.surroundings.pair is None
+        return what != CLOSES and is_open and alone and self.beyond(entry)

@@ -11,7 +11,7 @@ from ...energies.terms import QUANTUM
 from .coupling import Coupling
 from .kernels_listed import PEAK
 
-__all__ = ["RateClasses", "margin", "rate_classes"]
+__all__ = ["RateClasses", "Windows", "rate_classes", "windows"]
 
 MOST_EXACT = 64
 """Different rates that have a class each; beyond, classes are factors of two."""
@@ -19,8 +19,14 @@ MOST_EXACT = 64
 OCTAVES = 256
 """Classes of rates that differ by factors of two; slower hops than all of them share the last one."""
 
+STEP = 0.5
+"""kT: the least window of an energy difference in which a bound of the rate holds; wider ones are 2, 4, 8 ... times."""
+
 MARGIN = 1.0
-"""kT: how far a hop's energy may move by Coulomb energies before its bound is renewed."""
+"""kT: the window on either side for rules whose rate does not fall monotonically."""
+
+SHARE = 0.5
+"""Attempts for each executed hop that windows of slow hops may cost all together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +61,26 @@ def rate_classes(coupling: Coupling) -> RateClasses:
     return RateClasses(2.0 ** (top - np.arange(OCTAVES, dtype=np.float64)), False, top)
 
 
-def margin(coupling: Coupling) -> int:
-    """How far an energy difference may move by Coulomb energies while a bound of the rate holds (0 without), quanta."""
-    if coupling.surroundings.pair is None:
-        return 0
-    return max(8, int(MARGIN * coupling.barriers.kt / QUANTUM))
+@dataclass(frozen=True)
+class Windows:
+    """How far energy differences may move, by what other carriers do, while the bounds of the rates hold; quanta.
+
+    step : least window downwards, 0 where energy differences never change. monotonic : whether rates only fall as
+    energy differences rise, so that nothing limits the window upwards. margin : else the window on either side.
+    """
+
+    step: int
+    monotonic: bool
+    margin: int
+
+
+def windows(coupling: Coupling) -> Windows:
+    """Of the rules and interactions of a model."""
+    surroundings, rules = coupling.surroundings, coupling.barriers.rule
+    change = surroundings.pair is not None or any(hop.terms for hop in surroundings.hops)
+    kt = coupling.barriers.kt / QUANTUM
+    return Windows(
+        step=max(8, int(STEP * kt)) if change else 0,
+        monotonic=all(rule.monotonic for rule in rules),
+        margin=max(8, int(MARGIN * kt)) if change else 0,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -14,9 +14,10 @@ from ...errors import Problem, RateError
 from ...rates.catalog import RateCatalog
 from ..tables import NULL, Tables, build_tables, kinds_of
 from .barriers import Barriers
+from .kernels_listed import CLOSES, OPENS, SHIFTS, TURNS
 from .surroundings import HopTerms, Site, Surroundings, build_surroundings, nearest
 
-__all__ = ["Coupling", "HopCodes", "aligned", "couple"]
+__all__ = ["Coupling", "HopCodes", "Neighbour", "aligned", "couple"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -49,6 +50,20 @@ class HopCodes:
     """(n,) shift of the barrier, quanta."""
     possible: npt.NDArray[np.bool_]
     """(n,) false where the number cannot occur (not all of these are found)."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Neighbour:
+    """A place where a carrier of type ``kind`` feels a hop; ``cell`` is that of the hop's end less the carrier's.
+
+    near_target : which end. change : slot → what happens to that hop of the carrier, and what the energy difference,
+    the barrier shift (quanta) and the code of the environment table gain.
+    """
+
+    kind: int
+    cell: tuple[int, int, int]
+    near_target: bool
+    change: dict[int, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -121,6 +136,44 @@ class Coupling:
             [(kind, cell, changes) for (cell, kind), changes in sorted(groups.items(), key=lambda x: x[0])]
             for groups in found
         ]
+
+    def changed(self, row: int) -> list[Neighbour]:
+        """What the hops of other carriers see change by the hop of ``row``, for each place where a carrier may be."""
+        t = self.tables
+        species = int(t.type_species[row // t.width])
+        ends = ((self.target(row), 1), ((int(t.type_basis[row // t.width]), (0, 0, 0)), -1))
+        found: dict[tuple[int, tuple[int, int, int]], Neighbour] = {}
+        for (basis, at), sign in ends:
+            for kind, cell, changes in self._reached[basis]:
+                place = nearest(np.array(at) - np.array(cell), t.size)
+                one = found.setdefault((kind, place), Neighbour(kind=kind, cell=cell, near_target=sign > 0))
+                for slot, site in changes:
+                    other = kind * t.width + slot
+                    change = one.change.setdefault(slot, [0, 0, 0, 0])
+                    if site == self.target(other) and not t.to_itself[other]:
+                        change[0] = CLOSES if sign > 0 else OPENS
+                        continue
+                    numbers = self._single[int(t.hop[other])].get(site, {}).get(species, (0, 0, 0))
+                    for i in range(3):
+                        change[1 + i] += sign * numbers[i]
+                    several = self._several[int(t.hop[other])]
+                    if change[0] == SHIFTS and (change[2] or change[3] or site in several):
+                        change[0] = TURNS
+        for one in found.values():
+            one.change = {s: c for s, c in one.change.items() if any(c)}
+        return [one for one in found.values() if one.change]
+
+    @cached_property
+    def _reached(self) -> list[list[tuple[int, tuple[int, int, int], list[tuple[int, Site]]]]]:
+        return self.reached()
+
+    @cached_property
+    def _single(self) -> list[dict[Site, dict[int, tuple[int, int, int]]]]:
+        return [hop.single for hop in self.surroundings.hops]
+
+    @cached_property
+    def _several(self) -> list[set[Site]]:
+        return [{site for c in hop.several for site, _ in c} for hop in self.surroundings.hops]
 
     def target(self, row: int) -> Site:
         """Where a row's hop ends, as near as the periodic supercell allows."""

@@ -48,17 +48,17 @@ class CoulombArrays(NamedTuple):
     kind: np.ndarray  # (N,) int32: type
     row_type: np.ndarray  # (R, 2) int64: type before and after
     row_cell: np.ndarray  # (R, 3) int64: cell step
-    kept: np.ndarray  # (N W',) int64: energy difference of each entry with all other carriers
-    reference: np.ndarray  # (N W',) int64: the same as the entry was listed
+    kept: np.ndarray  # (N W',) int64: energy difference of each entry with all other carriers, 0 without
+    low: np.ndarray  # (N W',) int64: limit of `kept` below which the bound of an open entry does not hold
     line: np.ndarray  # (2, N) int32: scratch
     sum: np.ndarray  # (2 W',) int64: scratch
 
 
-def _shift_row(kept, at, gradient, lost, gained, reference, margin):  # type: ignore[no-untyped-def]
+def _shift_row(kept, at, gradient, lost, gained, low):  # type: ignore[no-untyped-def]
     at, lost, gained, n = int(at), int(lost), int(gained), int(LANES)
     row = kept[at : at + n]
     row += gradient[gained : gained + n] - gradient[lost : lost + n]
-    return bool((np.abs(row - reference[at : at + n]) > margin).any())
+    return bool((row < low[at : at + n]).any())
 
 
 def _add_row(total, at, gradient, line):  # type: ignore[no-untyped-def]
@@ -77,27 +77,23 @@ def _vector(context, builder, signature, arguments, array, index):  # type: igno
 
 
 @intrinsic
-def _jitted_shift_row(typing_context, kept, at, gradient, lost, gained, reference, margin):  # type: ignore[no-untyped-def]
+def _jitted_shift_row(typing_context, kept, at, gradient, lost, gained, low):  # type: ignore[no-untyped-def]
     """Vector instructions, to which the compiler does not come by itself."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        here, lost, gained, reference = (
+        here, lost, gained, low = (
             _vector(context, builder, signature, arguments, *pair)
             for pair in ((0, 1), (2, 3), (2, 4), (5, 1))
         )
         change = builder.sub(builder.load(gained, align=ALIGNED), builder.load(lost, align=ALIGNED))
         now = builder.add(builder.load(here, align=ALIGNED), change)
         builder.store(now, here, align=ALIGNED)
-        none, lane = ir.Constant(VECTOR, ir.Undefined), ir.IntType(32)
-        first = builder.insert_element(none, arguments[6], lane(0))
-        margin = builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(lane, int(LANES)), None))
-        moved = builder.add(builder.sub(now, builder.load(reference, align=ALIGNED)), margin)
-        beyond = builder.icmp_unsigned(">", moved, builder.add(margin, margin))
+        beyond = builder.icmp_signed("<", now, builder.load(low, align=ALIGNED))
         flags = ir.IntType(int(LANES))
         return builder.icmp_unsigned("!=", builder.bitcast(beyond, flags), flags(0))
 
     word = types.uint64
-    return types.boolean(kept, word, gradient, word, word, reference, kept.dtype), generate
+    return types.boolean(kept, word, gradient, word, word, low), generate
 
 
 @intrinsic
@@ -114,7 +110,7 @@ def _jitted_add_row(typing_context, total, at, gradient, line):  # type: ignore[
 
 shift_row: Callable[..., Any] = _shift_row if PLAIN else _jitted_shift_row
 """Add line ``gained`` of the table less line ``lost`` to `LANES` numbers of ``kept`` that begin ``at``; whether one of
-them is now farther than ``margin`` from its reference."""
+them is now below its limit."""
 
 add_row: Callable[..., Any] = _add_row if PLAIN else _jitted_add_row
 """Add a line of the table to `LANES` numbers."""
@@ -198,9 +194,10 @@ def change_anew(charges, carrier, r, slot):
 
 
 @inlined
-def follow_hop(charges, carrier, r, margin, left):
+def follow_hop(charges, carrier, r, high, both, left):
     """Renew the energy differences of all other carriers as ``carrier``, whose cell is still the old one, makes hop
-    ``r``. Fills ``left`` with the blocks of `LANES` slots in which one has left the margin; returns their number."""
+    ``r``. Fills ``left`` with the blocks of `LANES` slots in which one is beyond its limit, below or (``both``) above;
+    returns their number."""
     x, y, z = cell_of(charges, carrier)
     lost, gained, bits = charges.line[0], charges.line[1], charges.shape.slot_bits
     lines(charges, lost, charges.row_type[r, 0], x, y, z, False)
@@ -210,7 +207,11 @@ def follow_hop(charges, carrier, r, margin, left):
     for part in range(U0, U1 << bits, LANES):
         for i in range(U(len(charges.kind))):
             at, a, b = i << bits | part, (U(lost[i]) << bits) + part, (U(gained[i]) << bits) + part
-            if shift_row(charges.kept, at, charges.gradient, a, b, charges.reference, margin):
+            beyond = shift_row(charges.kept, at, charges.gradient, a, b, charges.low)
+            if both and not beyond:
+                for j in range(at, at + LANES):
+                    beyond |= charges.kept[j] > high[j]
+            if beyond:
                 left[n] = at
                 n += 1
     return n

@@ -8,9 +8,11 @@ probability rate / bound of the class; where few rates occur, each has a class o
 M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975)) and a hop is refused only if it has become slower since it
 was listed. Or by a binary tree of the carriers' rates. A refused hop advances the clock: thinning, exact in law.
 
-As in `kernels_null`, a hop's rate follows from a code, or from energies. With Coulomb energies every hop changes the
-energies of all, a little (`kernels_coulomb`): a hop is listed by a bound of its rate, which holds while its energy
-difference stays within a margin of where the bound was found.
+As in `kernels_null`, a hop's rate follows from a code, or from energies. Then a hop changes the energies of many
+others a little, with Coulomb energies those of all (`kernels_coulomb`): each is listed by a bound of its rate, which
+holds while its energy difference stays above a limit. The slower a hop is, the lower the limit: what bounds far too
+high cost is a share of all attempts that is fixed (`classes.SHARE`). A hop whose energy difference has risen is
+listed anew when it is refused.
 
 Invariants, between two attempts: an entry is in the list of ``class_of`` once, at the place that ``where`` tells; open
 hops have a class (or `NEVER`), closed ones `CLOSED`; the bound of an entry's class is no less than its rate. Axes and
@@ -36,6 +38,8 @@ from ..kernels_shared import (
     U1,
     U2,
     U3,
+    U4,
+    U5,
     U8,
     U32,
     U63,
@@ -79,18 +83,31 @@ RARE = 5000.0
 """A hop that has become slower keeps its class where one hop of that class expects less than one in so many of all
 attempts."""
 
+SHIFTS, CLOSES, OPENS, TURNS = range(4)
+"""What a hop does to one of another carrier: only its energy difference changes; its target is taken; its target is
+left; its barrier changes too, or a condition on several sites."""
+
 BY_TARGET = -1
 """In place of an index into `Around.entry`: the site is the hop's target."""
 
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
 PEAK = 1.07
-"""Factor of a bound over the rates at both ends and the middle of a window of ±kT, for rules whose rate has a maximum
+"""Factor of a bound over the rates at both ends and the middle of a margin of ±kT, for rules whose rate has a maximum
 in between (Marcus at the edge of the inverted region): exp(kT/16 lambda) at most, for lambda above kT."""
 
-MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM, FASTEST, SLOWEST = range(7)
-"""Entries of `Listed.scheme`: margin in quanta, exponent of the fastest class, chunks a class (0: without chunks), next
+WINDOW, MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM, FASTEST, SLOWEST = range(8)
+"""Entries of `Listed.scheme`: least window and margin in quanta (see `classes.Windows`; the margin is 0 for rules whose
+rate falls as the energy difference rises), exponent of the fastest class, chunks a class (0: without chunks), next
 carrier to be listed at the start, entries for which a class has room without chunks, first and last class that has ever
 been used."""
+
+WIDEST = 8
+"""Doublings of the least window."""
+LOOSE, TOO_LOOSE = 2.0, 8.0
+"""Factor of a bound over the rate that makes room for a window; that of a refused hop which is listed anew."""
+SURE = 1.0 + 2.0**-30
+"""Factor of a bound for the rounding of rates."""
+NO_LIMIT = np.int64(2**62)
 
 
 class Listed(NamedTuple):
@@ -105,15 +122,8 @@ class Listed(NamedTuple):
     clock: np.ndarray
     clamped: np.ndarray
     ledger: np.ndarray
-    scheme: np.ndarray  # (7,) int64
+    scheme: np.ndarray  # (8,) int64
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
-    basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
-    group_span: np.ndarray  # (B + 1,) uint64: part of `group` about each basis site
-    group: (
-        np.ndarray
-    )  # (4 n,) int64: offset to a carrier that this site concerns, its base, first, last change
-    change_slot: np.ndarray  # uint64
-    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or `BY_TARGET`
     touched: np.ndarray  # uint64: entries to be renewed
     class_of: np.ndarray  # (N << shift,) uint16
     where: np.ndarray  # (N << shift,) uint32: place in the class
@@ -127,6 +137,7 @@ class Listed(NamedTuple):
     bound_of: np.ndarray  # (N << shift,) 1/s with a tree, else length 1
     tree: np.ndarray  # (2 P,) 1/s with a tree, else length 2
     interval: float  # s
+    floor_share: float  # `classes.SHARE` of each entry
     remaining: np.ndarray  # (1,) part of the sample interval that is left
 
 
@@ -134,6 +145,13 @@ class Codes(NamedTuple):
     """Values of the entries, by codes; n codes."""
 
     value: np.ndarray  # (N << shift,) int32: code
+    basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
+    group_span: np.ndarray  # (B + 1,) uint64: part of `group` about each basis site
+    group: (
+        np.ndarray
+    )  # (4 n,) int64: offset to a carrier that this site concerns, its base, first, last change
+    change_slot: np.ndarray  # uint64
+    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or `BY_TARGET`
     table: np.ndarray  # (4 n,) uint64: chance to be kept (lowest bit: clamped), energy difference, class
     rate: np.ndarray  # (n,) 1/s
 
@@ -147,6 +165,14 @@ class Values(NamedTuple):
     several: (
         np.ndarray
     )  # (3 N << shift,) int64 or length 1: share in the three of conditions on several sites
+    high: (
+        np.ndarray
+    )  # (N << shift,) int64: as `CoulombArrays.low`, from above; length 1 where nothing limits it
+    near_span: np.ndarray  # (R + 1,) uint64: part of `near` of each row
+    near: (
+        np.ndarray
+    )  # (5 n,) int64: whether near the target, offset from a carrier there, its base, first, last change
+    change: np.ndarray  # (5 m,) int64: slot, what happens (see `coupling`), what the three numbers gain
     left: np.ndarray  # uint64: scratch, see `kernels_coulomb.follow_hop`
 
 
@@ -312,26 +338,25 @@ def carrier_near(lists, lattice, place, mover):
 
 
 @inlined
-def touch(lists, lattice, around, values, energies, place, target, r, species, mover):
+def touch(lists, lattice, around, codes, place, target, r, species, mover):
     """What hops of other carriers see change as ``species`` leaves ``place`` for ``target`` by hop ``r``.
 
-    Hops to ``target`` are closed at once. Touched are those to ``place``, which open, and open ones whose numbers have
-    changed. Energies of closed hops are kept up to date too; codes are not, but found anew as a hop opens. Returns how
-    many are touched.
+    Hops to ``target`` are closed at once. Touched are those to ``place``, which open, and open ones whose codes have
+    changed; codes of closed hops are found anew as a hop opens. Returns how many are touched.
     """
     shift, n = lists.setup.entry_shift, U0
     for end in range(U2):
         site = target if end == 0 else place
-        basis = lists.basis[r << U1 | (U1 - end)]
+        basis = codes.basis[r << U1 | (U1 - end)]
         after = species if end == 0 else U0
         before = species ^ after
-        for g in range(lists.group_span[basis], lists.group_span[basis + U1]):
+        for g in range(codes.group_span[basis], codes.group_span[basis + U1]):
             at = g << U2
-            other = carrier_near(lists, lattice, site - U(lists.group[at]), mover)
-            if other == U(ABSENT) or lists.record[other << U1] >> U32 != U(lists.group[at | U1]):
+            other = carrier_near(lists, lattice, site - U(codes.group[at]), mover)
+            if other == U(ABSENT) or lists.record[other << U1] >> U32 != U(codes.group[at | U1]):
                 continue
-            for i in range(U(lists.group[at | U2]), U(lists.group[at | U3])):
-                entry, j = other << shift | lists.change_slot[i], lists.change_entry[i]
+            for i in range(U(codes.group[at | U2]), U(codes.group[at | U3])):
+                entry, j = other << shift | codes.change_slot[i], codes.change_entry[i]
                 is_listed = lists.class_of[entry] != CLOSED
                 if j == BY_TARGET:
                     if is_listed:
@@ -339,20 +364,53 @@ def touch(lists, lattice, around, values, energies, place, target, r, species, m
                     elif end == 1:
                         lists.touched[n] = entry
                         n += U1
-                elif len(energies) == 0:
-                    if is_listed:
-                        values.value[entry] += np.int32(
-                            around.entry[U(j) + after] - around.entry[U(j) + before]
-                        )
-                        lists.touched[n] = entry
-                        n += U1
-                else:
-                    k, m = U(j) + U3 * after, U(j) + U3 * before
-                    values.short[entry] += around.entry[k] - around.entry[m]
-                    values.shift[entry] += around.entry[k + U1] - around.entry[m + U1]
-                    values.code[entry] += np.int32(around.entry[k + U2] - around.entry[m + U2])
+                elif is_listed:
+                    codes.value[entry] += np.int32(around.entry[U(j) + after] - around.entry[U(j) + before])
                     lists.touched[n] = entry
-                    n += U1 if is_listed else U0
+                    n += U1
+    return n
+
+
+@inlined
+def touch_energies(lists, lattice, charges, values, place, target, r, mover):
+    """As `touch`, by energies, which closed hops keep too. Touched are hops that open, whose barrier changes, or whose
+    energy difference leaves its window."""
+    shift, n = lists.setup.entry_shift, U0
+    alone = charges.shape.types == 0  # else Coulomb energies come to it before the window is looked at
+    for g in range(values.near_span[r], values.near_span[r + U1]):
+        at = U5 * g
+        site = target if values.near[at] else place
+        other = carrier_near(lists, lattice, site - U(values.near[at + U1]), mover)
+        if other == U(ABSENT) or lists.record[other << U1] >> U32 != U(values.near[at + U2]):
+            continue
+        for i in range(U(values.near[at + U3]), U(values.near[at + U4])):
+            k = U5 * i
+            entry, what, change = (
+                other << shift | U(values.change[k]),
+                values.change[k + U1],
+                values.change[k + U2],
+            )
+            values.short[entry] += change
+            is_listed = lists.class_of[entry] != CLOSED
+            if what != SHIFTS:
+                values.shift[entry] += values.change[k + U3]
+                values.code[entry] += np.int32(values.change[k + U4])
+                if what == CLOSES:
+                    if is_listed:
+                        charges.low[entry] = -NO_LIMIT
+                        relist(lists, entry, CLOSED, 0.0)
+                elif is_listed == (what == TURNS):
+                    lists.touched[n] = entry
+                    n += U1
+            elif is_listed:
+                charges.low[entry] -= change
+                beyond = charges.kept[entry] < charges.low[entry]
+                if lists.scheme[MARGIN] > 0:
+                    values.high[entry] -= change
+                    beyond |= charges.kept[entry] > values.high[entry]
+                if alone and beyond:
+                    lists.touched[n] = entry
+                    n += U1
     return n
 
 
@@ -410,10 +468,9 @@ def entry_shift_total(lists, energies, values, entry, row, place):
 
 @inlined
 def keep_energy(lists, energies, charges, values, entry, listed, row, place, rng):
-    """Whether a chosen hop is executed, its energy difference, whether it is clamped, what the log takes."""
-    dE, r = values.short[entry], row >> ROW
-    if charges.shape.types > 0:
-        dE += charges.kept[entry]
+    """Whether a chosen hop is executed, its energy difference, whether it is clamped, what the log takes, and its
+    rate."""
+    dE, r = values.short[entry] + charges.kept[entry], row >> ROW
     shift = entry_shift_total(lists, energies, values, entry, row, place)
     rate, clamped = rate_of(energies, r, dE, shift)
     bound = lists.bound_of[entry] if lists.setup.tree else lists.class_bound[listed]
@@ -421,32 +478,71 @@ def keep_energy(lists, energies, charges, values, entry, listed, row, place, rng
     if rate > bound or (rate > energies.bound[r] and lists.held.shape[1] == 0):
         lists.ledger[EXCEEDED] = 1
     random, rng = draw(rng)
-    return uniform(random) * bound < rate, dE, np.int64(clamped), (dE, shift), rng
+    return uniform(random) * bound < rate, dE, np.int64(clamped), (dE, shift), rate, rng
+
+
+@inlined
+def cheap_bound(lists, total):
+    """Bound that all entries together may have without many attempts in vain."""
+    return total / lists.interval * lists.floor_share
+
+
+@inlined
+def is_loose(lists, entry, listed, rate, total):
+    """Whether a refused hop should be listed anew, as its energy difference has risen."""
+    bound = lists.bound_of[entry] if lists.setup.tree else lists.class_bound[listed]
+    return bound > max(TOO_LOOSE * rate, 2.0 * cheap_bound(lists, total))
 
 
 @inlined
 def look_around(lists, charges, values, carrier, r, n):
-    """Touch the open hops that leave their margin, as ``carrier`` (whose cell is still the old one) makes hop ``r``."""
-    margin = lists.scheme[MARGIN]
-    blocks = follow_hop(charges, carrier, r, margin, values.left)
+    """Touch the open hops that leave their window, as ``carrier`` (whose cell is still the old one) makes hop ``r``."""
+    both = lists.scheme[MARGIN] > 0
+    blocks = follow_hop(charges, carrier, r, values.high, both, values.left)
     move_charge(charges, carrier, r)
     for i in range(blocks):
         first = U(values.left[i])
         if first >> lists.setup.entry_shift != carrier:
             for entry in range(first, first + LANES):
-                if lists.class_of[entry] == CLOSED:
-                    charges.reference[entry] = charges.kept[entry]
-                elif abs(charges.kept[entry] - charges.reference[entry]) > margin:
+                beyond = charges.kept[entry] < charges.low[entry]
+                if both:
+                    beyond |= charges.kept[entry] > values.high[entry]
+                if beyond and lists.class_of[entry] != CLOSED:
                     lists.touched[n] = entry
                     n += U1
     return n
 
 
 @inlined
-def renew_energy(lists, lattice, around, values, energies, charges, entry, own):
-    """As `renew_code`, by a bound that holds within the margin."""
+def bound_below(lists, energies, r, dE, total, floor):
+    """Bound of the rate of hop ``r``, and how far the energy difference may fall until it does not hold."""
+    step = lists.scheme[WINDOW]
+    rate, _ = rate_of(energies, r, dE, total)
+    most = max(LOOSE * rate, floor)
+    width = 0
+    for doubling in range(WIDEST if step > 0 else 0):
+        further, _ = rate_of(energies, r, dE - (step << doubling), total)
+        if further > most:
+            break
+        rate, width = further, step << doubling
+    return rate * SURE, width
+
+
+@inlined
+def bound_within(lists, energies, r, dE, total):
+    """Bound of the rate of hop ``r`` within the margin on either side."""
+    margin, bound = lists.scheme[MARGIN], 0.0
+    for end in range(-1, 2):
+        rate, _ = rate_of(energies, r, dE + end * margin, total)
+        bound = max(bound, rate)
+    return bound * PEAK
+
+
+@inlined
+def renew_energy(lists, lattice, around, values, energies, charges, entry, own, floor):
+    """As `renew_code`, by a bound of the rate and its window. ``floor``: a bound that costs little."""
     row, place = row_and_place(lists, entry)
-    r, margin = row >> ROW, lists.scheme[MARGIN]
+    r = row >> ROW
     if own and lists.rows[row | MAY] != U0:
         dE, extra, code = energies_around(lists, lattice, around, energies, row, place)
         values.short[entry], values.shift[entry], values.code[entry] = dE, extra, np.int32(code)
@@ -458,21 +554,18 @@ def renew_energy(lists, lattice, around, values, energies, charges, entry, own):
             values.shift[entry] += more[1] - values.several[at + U1]
             values.code[entry] += np.int32(more[2] - values.several[at + U2])
         values.several[at], values.several[at + U1], values.several[at + U2] = more
-    bound = 0.0
-    listed = CLOSED
+    bound, listed = 0.0, CLOSED
+    charges.low[entry] = -NO_LIMIT
     if is_open(lists, lattice, row, place):
-        listed = NEVER
-        dE = values.short[entry]
-        if margin > 0:
-            dE += charges.kept[entry]
-            charges.reference[entry] = charges.kept[entry]
+        listed, kept = NEVER, charges.kept[entry]
+        dE = values.short[entry] + kept
         total = entry_shift_total(lists, energies, values, entry, row, place)
-        # without a margin once, else also at both ends of the window
-        for end in range(-1 if margin > 0 else 0, 2 if margin > 0 else 1):
-            rate, _ = rate_of(energies, r, dE + end * margin, total)
-            bound = max(bound, rate)
-        if margin > 0:
-            bound *= PEAK
+        if lists.scheme[MARGIN] > 0:
+            bound = bound_within(lists, energies, r, dE, total)
+            charges.low[entry], values.high[entry] = kept - lists.scheme[MARGIN], kept + lists.scheme[MARGIN]
+        else:
+            bound, width = bound_below(lists, energies, r, dE, total, floor)
+            charges.low[entry] = kept - width
         if bound > 0.0:
             _, exponent = math.frexp(bound)
             where = lists.scheme[TOP_EXPONENT] - np.int64(exponent)
@@ -494,7 +587,7 @@ def run_listed(n_samples, most, lists, lattice, around, values, energies, charge
     last = U(len(lists.record) >> 1)
     total = total_weight(lists)
     while attempts < most:
-        n = U0
+        n = first = U0
         if U(lists.scheme[UNLISTED]) < last:
             attempts += 1
             carrier = U(lists.scheme[UNLISTED])
@@ -514,31 +607,38 @@ def run_listed(n_samples, most, lists, lattice, around, values, energies, charge
             if len(energies) == 0:
                 kept, dE, clamped, logged, total, rng = keep_code(lists, values, entry, listed, total, rng)
             else:
-                kept, dE, clamped, logged, rng = keep_energy(
+                kept, dE, clamped, logged, rate, rng = keep_energy(
                     lists, energies, charges, values, entry, listed, row, place, rng
                 )
-            if not kept:
-                continue
             carrier, species, hop = entry >> shift, occupant_of(lattice, place), row >> ROW
-            lists.ledger[ENERGY] += dE
-            lists.clamped[hop] += clamped
-            if len(log):
-                log_hop(log, executed, done, carrier, row, 1.0 - lists.remaining[0], *logged)
-            executed += 1
-            target = execute(lists, lattice, carrier, row, place, species)
-            if target == place:
+            if kept:
+                lists.ledger[ENERGY] += dE
+                lists.clamped[hop] += clamped
+                if len(log):
+                    log_hop(log, executed, done, carrier, row, 1.0 - lists.remaining[0], *logged)
+                executed += 1
+                target = execute(lists, lattice, carrier, row, place, species)
+                if target == place:
+                    continue
+                if len(energies) == 0:
+                    n = touch(lists, lattice, around, values, place, target, hop, species, carrier)
+                else:
+                    n = touch_energies(lists, lattice, charges, values, place, target, hop, carrier)
+                    if charges.shape.types > 0:
+                        n = look_around(lists, charges, values, carrier, hop, n)
+            elif len(energies) == 0 or not is_loose(lists, entry, listed, rate, total):
                 continue
-            n = touch(lists, lattice, around, values, energies, place, target, hop, species, carrier)
-            if len(energies) > 0 and charges.shape.types > 0:
-                n = look_around(lists, charges, values, carrier, hop, n)
-        if len(energies) > 0 and charges.shape.types > 0:
+            else:
+                first, n, lists.touched[0] = width, U1, entry
+        if len(energies) > 0 and charges.shape.types > 0 and first == U0:
             sum_anew(charges, carrier)
-        for i in range(width + n):
+        for i in range(first, width + n):
             entry, own = carrier << shift | i if i < width else lists.touched[i - width], i < width
             if len(energies) == 0:
                 renew_code(lists, lattice, around, values, entry, own, total)
             else:
-                renew_energy(lists, lattice, around, values, energies, charges, entry, own)
+                floor = cheap_bound(lists, total)
+                renew_energy(lists, lattice, around, values, energies, charges, entry, own, floor)
         total = total_weight(lists)
     store(rng, lists.rng)
     lists.clock[LOGGED] = executed

@@ -10,7 +10,7 @@ from .. import kernels_shared as shared
 from ..tables import NULL
 from . import kernels_coulomb as kc
 from . import kernels_listed as kl
-from .classes import margin, rate_classes
+from .classes import SHARE, rate_classes, windows
 from .coupling import Coupling, aligned
 from .lattice import CoupledLattice, chances
 
@@ -27,8 +27,8 @@ def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
     row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
     row_cell = np.array([coupling.target(r)[1] for r in range(t.n_rows)], np.int64).reshape(-1, 3)
     there = int(pair is not None)
-    n *= there
     entries = n << bits if listed else 0
+    n *= there
     return {
         "shape": kc.GradientShape(
             cells_a=there * t.size[0],
@@ -43,7 +43,7 @@ def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
         "row_type": row_type,
         "row_cell": row_cell,
         "kept": aligned(np.zeros(entries, np.int64)),
-        "reference": aligned(np.zeros(entries, np.int64)),
+        "low": aligned(np.full(entries, -kl.NO_LIMIT)),
         "line": np.zeros((2, n), np.int32),
         "sum": aligned(np.zeros(2 << bits, np.int64)),
     }
@@ -53,6 +53,66 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     """Of ``n`` carriers. known : `CoupledLattice.arrays`. tree : whether a sum tree selects hops, instead of lists."""
     t, c = lattice.tables, lattice.coupling
     entries = n << lattice.bits
+    classes = rate_classes(c)
+    n_classes = len(classes.bound)
+    room = 0 if tree else n * t.width
+    flat = n_classes * room <= FLAT_POOL
+    chunks = 0 if flat else (room >> 8) + 1
+    n_chunks = 0 if flat else chunks + n_classes + 1
+    scheme = np.zeros(8, np.int64)
+    scheme[kl.TOP_EXPONENT] = classes.top_exponent
+    scheme[kl.CHUNKS], scheme[kl.ROOM] = chunks, room
+    scheme[kl.FASTEST], scheme[kl.SLOWEST] = n_classes, -1  # none is used yet
+    arrays: dict[str, Any] = {
+        "scheme": scheme,
+        "carrier_at": np.full(lattice.halo.n_places, shared.ABSENT, np.uint32),
+        "class_of": np.full(entries, kl.CLOSED, np.uint16),
+        "where": np.zeros(1 if tree else entries, np.uint32),
+        "pool": np.zeros(n_classes * room if flat else n_chunks << 8, np.uint32),
+        "directory": np.zeros(n_classes * chunks, np.uint32),
+        "free": np.arange(n_chunks, dtype=np.uint32)[::-1].copy(),
+        "free_count": np.array([n_chunks], np.uint64),
+        "length": np.zeros(n_classes, np.uint64),
+        "class_bound": classes.bound,
+        "floor_share": SHARE / max(1, n * t.width),
+        "bound_of": np.zeros(entries if tree else 1),
+        "tree": np.zeros(2 << max(0, n - 1).bit_length() if tree else 2),
+    }
+    if c.codes is not None:
+        assert c.code_rate is not None
+        real = np.flatnonzero(t.hop != NULL)
+        rate = known["rate"]
+        clamped = np.concatenate([np.zeros(0, np.bool_), *(c.code_rate[t.hop[row]][1] for row in real)])
+        table = np.zeros((len(rate), 4), np.uint64)
+        listed = np.array([classes.of(r) for r in rate.tolist()], np.int64).reshape(-1)
+        table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
+        table[:, 1] = known["accept"][1::2]
+        table[:, 2] = np.where(listed < 0, int(kl.NEVER), listed)
+        own = {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
+        return arrays | own | _about_ends(lattice)
+    several, w = known["setup"].any_several, windows(c)
+    charged = c.surroundings.pair is not None
+    scheme[kl.WINDOW], scheme[kl.MARGIN] = w.step, 0 if w.monotonic else w.margin
+    near = _neighbours(lattice)
+    most = len(near["touched"]) + (n * t.width if charged else 0)
+    return (
+        arrays
+        | near
+        | {
+            "touched": np.zeros(most, np.uint64),
+            "high": np.zeros(1 if w.monotonic else entries, np.int64),
+            "short": np.zeros(entries, np.int64),
+            "shift": np.zeros(entries, np.int64),
+            "code": np.zeros(entries, np.int32),
+            "several": np.zeros(3 * entries if several else 1, np.int64),
+            "left": np.zeros(entries >> 3 if charged else 0, np.uint64),
+        }
+    )
+
+
+def _about_ends(lattice: CoupledLattice) -> dict[str, Any]:
+    """Hops of carriers that an end of a hop concerns, by its basis site."""
+    t, c = lattice.tables, lattice.coupling
     group: list[tuple[int, int, int, int]] = []
     span, slots, at = [0], list[int](), list[int]()
     for b, groups in enumerate(c.reached()):
@@ -67,56 +127,37 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
                 else:
                     at.append(lattice.entry_of.get((row, site), lattice.no_entry) + 1)
         span.append(len(group))
-    most = len(slots)
-    charged = c.surroundings.pair is not None
-    touched = 2 * most + 1 + (n * t.width if charged else 0)
-    classes = rate_classes(c)
-    n_classes = len(classes.bound)
-    room = 0 if tree else n * t.width
-    flat = n_classes * room <= FLAT_POOL
-    chunks = 0 if flat else (room >> 8) + 1
-    n_chunks = 0 if flat else chunks + n_classes + 1
-    scheme = np.zeros(7, np.int64)
-    scheme[kl.MARGIN], scheme[kl.TOP_EXPONENT] = margin(c), classes.top_exponent
-    scheme[kl.CHUNKS], scheme[kl.ROOM] = chunks, room
-    scheme[kl.FASTEST], scheme[kl.SLOWEST] = n_classes, -1  # none is used yet
     basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
-    arrays: dict[str, Any] = {
-        "scheme": scheme,
-        "carrier_at": np.full(lattice.halo.n_places, shared.ABSENT, np.uint32),
+    return {
         "basis": basis.astype(np.uint64).reshape(-1),
         "group_span": np.array(span, np.uint64),
         "group": np.array(group, np.int64).reshape(-1),
         "change_slot": np.array(slots, np.uint64),
         "change_entry": np.array(at, np.int64),
-        "touched": np.zeros(touched, np.uint64),
-        "class_of": np.full(entries, kl.CLOSED, np.uint16),
-        "where": np.zeros(1 if tree else entries, np.uint32),
-        "pool": np.zeros(n_classes * room if flat else n_chunks << 8, np.uint32),
-        "directory": np.zeros(n_classes * chunks, np.uint32),
-        "free": np.arange(n_chunks, dtype=np.uint32)[::-1].copy(),
-        "free_count": np.array([n_chunks], np.uint64),
-        "length": np.zeros(n_classes, np.uint64),
-        "class_bound": classes.bound,
-        "bound_of": np.zeros(entries if tree else 1),
-        "tree": np.zeros(2 << max(0, n - 1).bit_length() if tree else 2),
+        "touched": np.zeros(2 * len(slots) + 1, np.uint64),
     }
-    if c.codes is not None:
-        assert c.code_rate is not None
-        real = np.flatnonzero(t.hop != NULL)
-        rate = known["rate"]
-        clamped = np.concatenate([np.zeros(0, np.bool_), *(c.code_rate[t.hop[row]][1] for row in real)])
-        table = np.zeros((len(rate), 4), np.uint64)
-        listed = np.array([classes.of(r) for r in rate.tolist()], np.int64).reshape(-1)
-        table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
-        table[:, 1] = known["accept"][1::2]
-        table[:, 2] = np.where(listed < 0, int(kl.NEVER), listed)
-        return arrays | {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
-    several = known["setup"].any_several
-    return arrays | {
-        "short": np.zeros(entries, np.int64),
-        "shift": np.zeros(entries, np.int64),
-        "code": np.zeros(entries, np.int32),
-        "several": np.zeros(3 * entries if several else 1, np.int64),
-        "left": np.zeros(entries >> 3 if charged else 0, np.uint64),
+
+
+def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
+    """What each hop changes of others'."""
+    t, c = lattice.tables, lattice.coupling
+    near: list[tuple[int, int, int, int, int]] = []
+    change: list[tuple[int, ...]] = []
+    span, most = [0], 0
+    for row in range(t.n_rows):
+        first = len(change)
+        ends = int(t.type_basis[row // t.width]), int(t.type_basis[t.target_type[row]])
+        real = t.hop[row] != NULL and not t.to_itself[row]
+        for one in c.changed(row) if real else ():
+            offset = int(lattice.halo.offset(one.cell, ends[one.near_target] - int(t.type_basis[one.kind])))
+            end = len(change) + len(one.change)
+            near.append((int(one.near_target), offset, one.kind * t.width, len(change), end))
+            change += [(slot, *numbers) for slot, numbers in one.change.items()]
+        span.append(len(near))
+        most = max(most, len(change) - first)
+    return {
+        "near_span": np.array(span, np.uint64),
+        "near": np.array(near, np.int64).reshape(-1),
+        "change": np.array(change, np.int64).reshape(-1),
+        "touched": np.zeros(most + 1, np.uint64),
     }
