@@ -27,6 +27,7 @@ from kmc_transport.engine.interacting.kernels_listed import (
     OPENS,
     PEAK,
     RARE,
+    SHIFTS,
     SURE,
     TOO_LOOSE,
     TURNS,
@@ -299,7 +300,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
             basis = int(self.tables.type_basis[one.kind])
             other = self.at.get((place, basis))
             if other is not None and other != mover and self.kind[other] == one.kind:
-                for slot, (what, *_) in one.change.items():
+                for slot, (what, *_) in sorted(one.change.items(), key=lambda x: x[1][0] == SHIFTS):
                     yield (other, slot), what
 
     def beyond(self, entry: tuple[int, int]) -> bool:

@@ -44,7 +44,7 @@ LISTED = (
     "bound_of",
     "tree",
 )
-VALUES = ("value", "short", "shift", "code", "several", "kept", "low", "high")
+VALUES = ("value", "shift", "code", "several", "kept", "low", "high")
 """Arrays of the lists, and of the values of their entries, that a snapshot needs."""
 
 
@@ -179,7 +179,7 @@ class Interacting(Compiled, KeepsEnergy):
                 )
                 kept, kept_shift = codes.difference[number], codes.shift[number]
             else:
-                kept = self["short"][entry] + self["kept"][entry]
+                kept = self["kept"][entry]
                 kept_shift = self["shift"][entry] + np.array(s.hops[t.hop[row]].table)[self["code"][entry]]
                 if s.barrier_disorder is not None:
                     kept_shift = kept_shift + s.barrier_disorder[(int(t.hop[row]), *anew.index[:, carriers])]

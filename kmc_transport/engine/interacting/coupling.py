@@ -99,8 +99,8 @@ class Coupling:
 
     @property
     def entry_bits(self) -> int:
-        """Bits of a slot in an entry; at least two; with Coulomb energies three, so that slots come in eights."""
-        return max(2 if self.surroundings.pair is None else 3, (self.tables.width - 1).bit_length())
+        """Bits of a slot in an entry; at least two; three where energies are kept, so that slots come in eights."""
+        return max(2 if self.codes is not None else 3, (self.tables.width - 1).bit_length())
 
     @cached_property
     def gradient(self) -> IntArray:
@@ -160,7 +160,7 @@ class Coupling:
                     if change[0] == SHIFTS and (change[2] or change[3] or site in several):
                         change[0] = TURNS
         for one in found.values():
-            one.change = {s: c for s, c in one.change.items() if any(c)}
+            one.change = {s: c for s, c in sorted(one.change.items()) if any(c)}
         return [one for one in found.values() if one.change]
 
     @cached_property

@@ -21,7 +21,17 @@ from numba.extending import intrinsic
 from ...jit import PLAIN, inlined
 from ..kernels_shared import U0, U1, U
 
-__all__ = ["LANES", "CoulombArrays", "GradientShape", "change_anew", "follow_hop", "move_charge", "sum_anew"]
+__all__ = [
+    "LANES",
+    "CoulombArrays",
+    "GradientShape",
+    "add_row",
+    "change_anew",
+    "follow_hop",
+    "move_charge",
+    "move_row",
+    "sum_anew",
+]
 
 LANES = U(8)
 """Numbers that the processor takes at a time; slots of a carrier come in multiples of it."""
@@ -48,7 +58,7 @@ class CoulombArrays(NamedTuple):
     kind: np.ndarray  # (N,) int32: type
     row_type: np.ndarray  # (R, 2) int64: type before and after
     row_cell: np.ndarray  # (R, 3) int64: cell step
-    kept: np.ndarray  # (N W',) int64: energy difference of each entry with all other carriers, 0 without
+    kept: np.ndarray  # (N W',) int64: energy difference of each entry, short-range energies included
     low: np.ndarray  # (N W',) int64: limit of `kept` below which the bound of an open entry does not hold
     line: np.ndarray  # (2, N) int32: scratch
     sum: np.ndarray  # (2 W',) int64: scratch
@@ -59,6 +69,12 @@ def _shift_row(kept, at, gradient, lost, gained, low):  # type: ignore[no-untype
     row = kept[at : at + n]
     row += gradient[gained : gained + n] - gradient[lost : lost + n]
     return bool((row < low[at : at + n]).any())
+
+
+def _move_row(kept, at, change, line, low):  # type: ignore[no-untyped-def]
+    at, line, n = int(at), int(line), int(LANES)
+    kept[at : at + n] += change[line : line + n]
+    return bool((kept[at : at + n] < low[at : at + n]).any())
 
 
 def _add_row(total, at, gradient, line):  # type: ignore[no-untyped-def]
@@ -86,14 +102,31 @@ def _jitted_shift_row(typing_context, kept, at, gradient, lost, gained, low):  #
             for pair in ((0, 1), (2, 3), (2, 4), (5, 1))
         )
         change = builder.sub(builder.load(gained, align=ALIGNED), builder.load(lost, align=ALIGNED))
-        now = builder.add(builder.load(here, align=ALIGNED), change)
-        builder.store(now, here, align=ALIGNED)
-        beyond = builder.icmp_signed("<", now, builder.load(low, align=ALIGNED))
-        flags = ir.IntType(int(LANES))
-        return builder.icmp_unsigned("!=", builder.bitcast(beyond, flags), flags(0))
+        return _moved(builder, here, change, low)
 
     word = types.uint64
     return types.boolean(kept, word, gradient, word, word, low), generate
+
+
+def _moved(builder, here, change, low):  # type: ignore[no-untyped-def]
+    """Add ``change`` to what is ``here``, and compare it with its limits."""
+    now = builder.add(builder.load(here, align=ALIGNED), change)
+    builder.store(now, here, align=ALIGNED)
+    beyond = builder.icmp_signed("<", now, builder.load(low, align=ALIGNED))
+    flags = ir.IntType(int(LANES))
+    return builder.icmp_unsigned("!=", builder.bitcast(beyond, flags), flags(0))
+
+
+@intrinsic
+def _jitted_move_row(typing_context, kept, at, change, line, low):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        here, row, limit = (
+            _vector(context, builder, signature, arguments, *pair) for pair in ((0, 1), (2, 3), (4, 1))
+        )
+        return _moved(builder, here, builder.load(row, align=ALIGNED), limit)
+
+    word = types.uint64
+    return types.boolean(kept, word, change, word, low), generate
 
 
 @intrinsic
@@ -111,6 +144,9 @@ def _jitted_add_row(typing_context, total, at, gradient, line):  # type: ignore[
 shift_row: Callable[..., Any] = _shift_row if PLAIN else _jitted_shift_row
 """Add line ``gained`` of the table less line ``lost`` to `LANES` numbers of ``kept`` that begin ``at``; whether one of
 them is now below its limit."""
+
+move_row: Callable[..., Any] = _move_row if PLAIN else _jitted_move_row
+"""Add a line of ``change`` to `LANES` numbers of ``kept``; whether one of them is now below its limit."""
 
 add_row: Callable[..., Any] = _add_row if PLAIN else _jitted_add_row
 """Add a line of the table to `LANES` numbers."""
@@ -166,7 +202,7 @@ def lines(charges, line, kind, x, y, z, onto):
 
 @inlined
 def sum_anew(charges, carrier):
-    """Coulomb energy differences of all hops of one carrier."""
+    """Add the Coulomb energy differences of all hops of one carrier."""
     x, y, z = cell_of(charges, carrier)
     line, total, bits = charges.line[0], charges.sum, charges.shape.slot_bits
     width = U1 << bits
@@ -178,7 +214,7 @@ def sum_anew(charges, carrier):
             add_row(total, (i & U1) << bits | part, charges.gradient, (U(line[i]) << bits) + part)
     own = U(line[carrier]) << bits
     for i in range(width):
-        charges.kept[carrier << bits | i] = total[i] + total[width + i] - charges.gradient[own + i]
+        charges.kept[carrier << bits | i] += total[i] + total[width + i] - charges.gradient[own + i]
 
 
 @inlined

@@ -55,7 +55,7 @@ from ..kernels_shared import (
     store,
     uniform,
 )
-from .kernels_coulomb import LANES, follow_hop, move_charge, sum_anew
+from .kernels_coulomb import LANES, add_row, follow_hop, move_charge, move_row, sum_anew
 from .kernels_null import (
     ENERGY,
     EXCEEDED,
@@ -159,7 +159,6 @@ class Codes(NamedTuple):
 class Values(NamedTuple):
     """Values of the entries, by energies, in quanta."""
 
-    short: np.ndarray  # (N << shift,) int64: energy difference without Coulomb energies
     shift: np.ndarray  # (N << shift,) int64: of the barrier, without table and disorder
     code: np.ndarray  # (N << shift,) int32: of the environment table
     several: (
@@ -171,8 +170,19 @@ class Values(NamedTuple):
     near_span: np.ndarray  # (R + 1,) uint64: part of `near` of each row
     near: (
         np.ndarray
-    )  # (5 n,) int64: whether near the target, offset from a carrier there, its base, first, last change
-    change: np.ndarray  # (5 m,) int64: slot, what happens (see `coupling`), what the three numbers gain
+    )  # (5 n,) int64: near the target?, offset from a carrier there, its base, first and last change
+    near_line: np.ndarray  # (n << shift,) int64: what the energy differences of its slots gain
+    change: (
+        np.ndarray
+    )  # (4 m,) int64: slot, what else happens, what the barrier shift and the table code gain
+    own_span: np.ndarray  # (T + 1,) uint64: part of `own` of each type
+    own: np.ndarray  # int64: offset to each site in reach
+    own_line: (
+        np.ndarray
+    )  # (S n << shift,) int64: what its occupants add to the energy differences of the slots
+    own_constant: np.ndarray  # (T << shift,) int64
+    occupants: np.uint64  # S
+    turning: bool  # whether barriers depend on the surroundings
     left: np.ndarray  # uint64: scratch, see `kernels_coulomb.follow_hop`
 
 
@@ -376,6 +386,7 @@ def touch_energies(lists, lattice, charges, values, place, target, r, mover):
     """As `touch`, by energies, which closed hops keep too. Touched are hops that open, whose barrier changes, or whose
     energy difference leaves its window."""
     shift, n = lists.setup.entry_shift, U0
+    width = U1 << shift
     alone = charges.shape.types == 0  # else Coulomb energies come to it before the window is looked at
     for g in range(values.near_span[r], values.near_span[r + U1]):
         at = U5 * g
@@ -383,35 +394,56 @@ def touch_energies(lists, lattice, charges, values, place, target, r, mover):
         other = carrier_near(lists, lattice, site - U(values.near[at + U1]), mover)
         if other == U(ABSENT) or lists.record[other << U1] >> U32 != U(values.near[at + U2]):
             continue
+        first = other << shift
         for i in range(U(values.near[at + U3]), U(values.near[at + U4])):
-            k = U5 * i
-            entry, what, change = (
-                other << shift | U(values.change[k]),
-                values.change[k + U1],
-                values.change[k + U2],
-            )
-            values.short[entry] += change
+            k = i << U2
+            entry, what = first | U(values.change[k]), values.change[k | U1]
+            values.shift[entry] += values.change[k | U2]
+            values.code[entry] += np.int32(values.change[k | U3])
             is_listed = lists.class_of[entry] != CLOSED
-            if what != SHIFTS:
-                values.shift[entry] += values.change[k + U3]
-                values.code[entry] += np.int32(values.change[k + U4])
-                if what == CLOSES:
-                    if is_listed:
-                        charges.low[entry] = -NO_LIMIT
-                        relist(lists, entry, CLOSED, 0.0)
-                elif is_listed == (what == TURNS):
-                    lists.touched[n] = entry
-                    n += U1
-            elif is_listed:
-                charges.low[entry] -= change
-                beyond = charges.kept[entry] < charges.low[entry]
-                if lists.scheme[MARGIN] > 0:
-                    values.high[entry] -= change
-                    beyond |= charges.kept[entry] > values.high[entry]
-                if alone and beyond:
-                    lists.touched[n] = entry
-                    n += U1
+            if what != OPENS:
+                charges.low[entry] = -NO_LIMIT  # is renewed, or closed, anyway
+            if what == CLOSES:
+                if is_listed:
+                    relist(lists, entry, CLOSED, 0.0)
+            elif is_listed == (what == TURNS):
+                lists.touched[n] = entry
+                n += U1
+        for part in range(U0, width, LANES):
+            start = first | part
+            beyond = move_row(charges.kept, start, values.near_line, g << shift | part, charges.low)
+            if alone and (beyond or lists.scheme[MARGIN] > 0):
+                n = touch_block(lists, charges, values, start, n)
     return n
+
+
+@inlined
+def touch_block(lists, charges, values, start, n):
+    """Touch the open ones of `LANES` entries that are beyond their windows."""
+    for entry in range(start, start + LANES):
+        beyond = charges.kept[entry] < charges.low[entry]
+        if lists.scheme[MARGIN] > 0:
+            beyond |= charges.low[entry] != -NO_LIMIT and charges.kept[entry] > values.high[entry]
+        if beyond and lists.class_of[entry] != CLOSED:
+            lists.touched[n] = entry
+            n += U1
+    return n
+
+
+@inlined
+def sum_own(lists, lattice, charges, values, carrier):
+    """Energy differences of all hops of one carrier by other carriers in reach."""
+    shift, record = lists.setup.entry_shift, lists.record[carrier << U1]
+    place, kind = record & LOW32, (record >> U32) // lists.setup.width
+    first, width = carrier << shift, U1 << shift
+    for i in range(width):
+        charges.kept[first | i] = values.own_constant[kind << shift | i]
+    for part in range(U0, width, LANES):
+        for g in range(values.own_span[kind], values.own_span[kind + U1]):
+            occupant = occupant_of(lattice, place + U(values.own[g]))
+            if occupant != U0:
+                line = (g * values.occupants + occupant - U1) << shift | part
+                add_row(charges.kept, first | part, values.own_line, line)
 
 
 # ---- by codes
@@ -470,7 +502,7 @@ def entry_shift_total(lists, energies, values, entry, row, place):
 def keep_energy(lists, energies, charges, values, entry, listed, row, place, rng):
     """Whether a chosen hop is executed, its energy difference, whether it is clamped, what the log takes, and its
     rate."""
-    dE, r = values.short[entry] + charges.kept[entry], row >> ROW
+    dE, r = charges.kept[entry], row >> ROW
     shift = entry_shift_total(lists, energies, values, entry, row, place)
     rate, clamped = rate_of(energies, r, dE, shift)
     bound = lists.bound_of[entry] if lists.setup.tree else lists.class_bound[listed]
@@ -501,15 +533,9 @@ def look_around(lists, charges, values, carrier, r, n):
     blocks = follow_hop(charges, carrier, r, values.high, both, values.left)
     move_charge(charges, carrier, r)
     for i in range(blocks):
-        first = U(values.left[i])
-        if first >> lists.setup.entry_shift != carrier:
-            for entry in range(first, first + LANES):
-                beyond = charges.kept[entry] < charges.low[entry]
-                if both:
-                    beyond |= charges.kept[entry] > values.high[entry]
-                if beyond and lists.class_of[entry] != CLOSED:
-                    lists.touched[n] = entry
-                    n += U1
+        start = U(values.left[i])
+        if start >> lists.setup.entry_shift != carrier:
+            n = touch_block(lists, charges, values, start, n)
     return n
 
 
@@ -544,28 +570,39 @@ def renew_energy(lists, lattice, around, values, energies, charges, entry, own, 
     row, place = row_and_place(lists, entry)
     r = row >> ROW
     if own and lists.rows[row | MAY] != U0:
-        dE, extra, code = energies_around(lists, lattice, around, energies, row, place)
-        values.short[entry], values.shift[entry], values.code[entry] = dE, extra, np.int32(code)
+        at = U3 * r
+        values.shift[entry], values.code[entry] = (
+            energies.constant[at + U1],
+            np.int32(energies.constant[at + U2]),
+        )
+        if values.turning:
+            _, extra, code = energies_around(lists, lattice, around, energies, row, place)
+            values.shift[entry], values.code[entry] = extra, np.int32(code)
+        if len(energies.site) > 1:
+            species = occupant_of(lattice, place)
+            there = energies.site[species, place + lists.rows[row | TARGET]]
+            charges.kept[entry] += there - energies.site[species, place]
     if around.term_span[r << U1] != around.term_span[r << U1 | U1]:
         more = several_around(lattice, around, r, place, (0, 0, 0))
         at = U3 * entry
-        if not own:
-            values.short[entry] += more[0] - values.several[at]
+        if own:
+            charges.kept[entry] += more[0]
+        else:
+            charges.kept[entry] += more[0] - values.several[at]
             values.shift[entry] += more[1] - values.several[at + U1]
             values.code[entry] += np.int32(more[2] - values.several[at + U2])
         values.several[at], values.several[at + U1], values.several[at + U2] = more
     bound, listed = 0.0, CLOSED
     charges.low[entry] = -NO_LIMIT
     if is_open(lists, lattice, row, place):
-        listed, kept = NEVER, charges.kept[entry]
-        dE = values.short[entry] + kept
+        listed, dE = NEVER, charges.kept[entry]
         total = entry_shift_total(lists, energies, values, entry, row, place)
         if lists.scheme[MARGIN] > 0:
             bound = bound_within(lists, energies, r, dE, total)
-            charges.low[entry], values.high[entry] = kept - lists.scheme[MARGIN], kept + lists.scheme[MARGIN]
+            charges.low[entry], values.high[entry] = dE - lists.scheme[MARGIN], dE + lists.scheme[MARGIN]
         else:
             bound, width = bound_below(lists, energies, r, dE, total, floor)
-            charges.low[entry] = kept - width
+            charges.low[entry] = dE - width
         if bound > 0.0:
             _, exponent = math.frexp(bound)
             where = lists.scheme[TOP_EXPONENT] - np.int64(exponent)
@@ -630,8 +667,10 @@ def run_listed(n_samples, most, lists, lattice, around, values, energies, charge
                 continue
             else:
                 first, n, lists.touched[0] = width, U1, entry
-        if len(energies) > 0 and charges.shape.types > 0 and first == U0:
-            sum_anew(charges, carrier)
+        if len(energies) > 0 and first == U0:
+            sum_own(lists, lattice, charges, values, carrier)
+            if charges.shape.types > 0:
+                sum_anew(charges, carrier)
         for i in range(first, width + n):
             entry, own = carrier << shift | i if i < width else lists.touched[i - width], i < width
             if len(energies) == 0:

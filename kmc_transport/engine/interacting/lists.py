@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import kernels_shared as shared
 from ..tables import NULL
@@ -13,8 +14,11 @@ from . import kernels_listed as kl
 from .classes import SHARE, rate_classes, windows
 from .coupling import Coupling, aligned
 from .lattice import CoupledLattice, chances
+from .surroundings import Site
 
 __all__ = ["charge_arrays", "list_arrays"]
+
+IntArray = npt.NDArray[np.int64]
 
 FLAT_POOL = 1 << 21
 """Entries up to which every class has room for all hops; beyond, lists are made of chunks (8 % slower)."""
@@ -93,7 +97,7 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     several, w = known["setup"].any_several, windows(c)
     charged = c.surroundings.pair is not None
     scheme[kl.WINDOW], scheme[kl.MARGIN] = w.step, 0 if w.monotonic else w.margin
-    near = _neighbours(lattice)
+    near = _neighbours(lattice) | _own_sites(lattice)
     most = len(near["touched"]) + (n * t.width if charged else 0)
     return (
         arrays
@@ -101,7 +105,6 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
         | {
             "touched": np.zeros(most, np.uint64),
             "high": np.zeros(1 if w.monotonic else entries, np.int64),
-            "short": np.zeros(entries, np.int64),
             "shift": np.zeros(entries, np.int64),
             "code": np.zeros(entries, np.int32),
             "several": np.zeros(3 * entries if several else 1, np.int64),
@@ -142,22 +145,63 @@ def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
     """What each hop changes of others'."""
     t, c = lattice.tables, lattice.coupling
     near: list[tuple[int, int, int, int, int]] = []
+    lines: list[IntArray] = []
     change: list[tuple[int, ...]] = []
     span, most = [0], 0
     for row in range(t.n_rows):
-        first = len(change)
+        slots = 0
         ends = int(t.type_basis[row // t.width]), int(t.type_basis[t.target_type[row]])
         real = t.hop[row] != NULL and not t.to_itself[row]
         for one in c.changed(row) if real else ():
             offset = int(lattice.halo.offset(one.cell, ends[one.near_target] - int(t.type_basis[one.kind])))
-            end = len(change) + len(one.change)
-            near.append((int(one.near_target), offset, one.kind * t.width, len(change), end))
-            change += [(slot, *numbers) for slot, numbers in one.change.items()]
+            line, first = np.zeros(1 << lattice.bits, np.int64), len(change)
+            for slot, (what, difference, shift, code) in one.change.items():
+                line[slot] = difference
+                if what != kl.SHIFTS:
+                    change.append((slot, what, shift, code))
+            near.append((int(one.near_target), offset, one.kind * t.width, first, len(change)))
+            lines.append(line)
+            slots += len(one.change)
         span.append(len(near))
-        most = max(most, len(change) - first)
+        most = max(most, slots)
     return {
         "near_span": np.array(span, np.uint64),
         "near": np.array(near, np.int64).reshape(-1),
+        "near_line": aligned(np.concatenate([np.zeros(0, np.int64), *lines])),
         "change": np.array(change, np.int64).reshape(-1),
         "touched": np.zeros(most + 1, np.uint64),
+    }
+
+
+def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
+    """What a carrier's own energy differences are made of."""
+    t, hops, width = lattice.tables, lattice.coupling.surroundings.hops, 1 << lattice.bits
+    own: list[int] = []
+    lines: list[IntArray] = []
+    constant = np.zeros((t.n_types, width), np.int64)
+    span, turning = [0], False
+    for kind in range(t.n_types):
+        sites: dict[Site, IntArray] = {}
+        for slot in range(t.width):
+            hop = int(t.hop[kind * t.width + slot])
+            if hop == NULL:
+                continue
+            constant[kind, slot] = hops[hop].constant[0]
+            turning |= len(hops[hop].table) > 1 or any(n[1] or n[2] for n in hops[hop].terms.values())
+            for site, choices in hops[hop].single.items():
+                line = sites.setdefault(site, np.zeros((t.n_species, width), np.int64))
+                for species, numbers in choices.items():
+                    line[species, slot] = numbers[0]
+        for site, line in sorted(sites.items(), key=lambda x: x[0]):
+            if line.any():
+                own.append(int(lattice.halo.offset(site[1], site[0] - int(t.type_basis[kind]))))
+                lines.append(line.reshape(-1))
+        span.append(len(own))
+    return {
+        "own_span": np.array(span, np.uint64),
+        "own": np.array(own, np.int64),
+        "own_line": aligned(np.concatenate([np.zeros(0, np.int64), *lines])),
+        "own_constant": constant.reshape(-1),
+        "occupants": np.uint64(t.n_species),
+        "turning": turning,
     }
