@@ -15,7 +15,14 @@ from kmc_transport.engine import Replica, kernels_sampling
 from kmc_transport.engine import replica as replica_module
 from kmc_transport.engine.backend import Backend, Start
 from kmc_transport.engine.choice import make_backend
-from kmc_transport.engine.interacting import coupling, kernels_coulomb, kernels_listed, kernels_null
+from kmc_transport.engine.interacting import (
+    coupling,
+    kernels_coulomb,
+    kernels_listed,
+    kernels_lists,
+    kernels_null,
+    kernels_windows,
+)
 from kmc_transport.engine.interacting.backend import Interacting
 from kmc_transport.engine.plain import backend as plain
 from kmc_transport.engine.plain import kernels
@@ -125,7 +132,15 @@ def test_tables_are_built_once(interacting: bool, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("algorithm", ["null_event", "rejection_free"])
 def test_every_array_has_a_documented_place(interacting: bool, algorithm: str) -> None:
     """Arrays of the compiled engines go by the fields of the kernels' records, which say what they are."""
-    modules = (kernels_sampling, kernels, kernels_null, kernels_listed, kernels_coulomb)
+    modules = (
+        kernels_sampling,
+        kernels,
+        kernels_null,
+        kernels_listed,
+        kernels_lists,
+        kernels_windows,
+        kernels_coulomb,
+    )
     records = [r for m in modules for r in vars(m).values() if isinstance(r, type) and issubclass(r, tuple)]
     documented = {name for record in records for name in record._fields}  # type: ignore[attr-defined]
     assert set(replica(gas(interacting), algorithm=algorithm)._backend._arrays) <= documented | {

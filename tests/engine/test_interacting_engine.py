@@ -235,7 +235,7 @@ def test_wrong_bookkeeping_is_found() -> None:
     r.advance(5)
     r.check()
     assert r.largest_deviation < 1e-9
-    r._backend["short"][:] += 2**16
+    r._backend["kept"][:] += 2**16
     with pytest.raises(RuntimeError, match="counted anew"):
         r.check()
 

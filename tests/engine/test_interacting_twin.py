@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kmc_transport.engine import Replica, compiled
 from kmc_transport.engine.choice import make_backend
-from kmc_transport.engine.interacting import classes, coupling, kernels_listed, lists
+from kmc_transport.engine.interacting import classes, coupling, kernels_lists, lists
 from kmc_transport.engine.interacting.scratch import Scratch
 from kmc_transport.engine.tables import NULL
 from kmc_transport.model.model import Model
@@ -144,12 +144,12 @@ def assert_lists(r: Replica) -> None:
         else:
             bound = np.append(b["class_bound"], 0.0)[np.minimum(listed[entry], len(length))]
             assert np.all(bound * (1 + 1e-9) >= rate)
-    assert np.all(listed[closed] == kernels_listed.CLOSED)
+    assert np.all(listed[closed] == kernels_lists.CLOSED)
     if r.algorithm == "sum_tree":
         return
-    chunks, room = int(b["scheme"][kernels_listed.CHUNKS]), int(b["scheme"][kernels_listed.ROOM])
+    chunks, room = int(b["scheme"][kernels_lists.CHUNKS]), int(b["scheme"][kernels_lists.ROOM])
     for c in np.flatnonzero(
-        np.bincount(listed[listed < kernels_listed.NEVER], minlength=len(length)) + length
+        np.bincount(listed[listed < kernels_lists.NEVER], minlength=len(length)) + length
     ):
         own = np.flatnonzero(listed == c)
         assert len(own) == length[c]

@@ -17,21 +17,22 @@ from kmc_transport.energies.configuration import WholeEnergy
 from kmc_transport.energies.supercell import moved
 from kmc_transport.energies.terms import QUANTUM, quantised
 from kmc_transport.engine.backend import Carriers, Counts, HopLog, Start
-from kmc_transport.engine.interacting.classes import SHARE, rate_classes, windows
+from kmc_transport.engine.interacting.classes import rate_classes, windows
 from kmc_transport.engine.interacting.coupling import Coupling
 from kmc_transport.engine.interacting.drift import KeepsEnergy
 from kmc_transport.engine.interacting.kernels_coulomb import LANES
-from kmc_transport.engine.interacting.kernels_listed import (
+from kmc_transport.engine.interacting.kernels_listed import RARE
+from kmc_transport.engine.interacting.kernels_windows import (
     CLOSES,
-    LOOSE,
+    LN2,
+    NO_RATE,
     OPENS,
     PEAK,
-    RARE,
     SHIFTS,
-    SURE,
+    SMALLEST,
+    TINY,
     TOO_LOOSE,
     TURNS,
-    WIDEST,
 )
 from kmc_transport.engine.tables import NULL
 from kmc_transport.model.interactions import Interactions
@@ -226,39 +227,60 @@ class InteractingReference(ReferenceState, KeepsEnergy):
     def renew(self, entry: tuple[int, int]) -> None:
         """List an entry by its rate, or by a bound that holds in a window of energy differences."""
         row = self.row_of(entry)
-        bound = 0.0
+        bound, after = 0.0, -1
         self.open_before.discard(entry)
         if self.tables.hop[row] != NULL and self.may_hop(entry[0], row):
             self.open_before.add(entry)
             hop, (difference, shift) = int(self.tables.hop[row]), self.values(entry[0], row)
             bound = self.coupling.barriers.one(hop, difference, shift)[0]
+            after = self.classes.of(bound)
             if self.coupling.codes is None:
-                bound = self.bound_in_window(entry, hop, difference, shift)
+                bound, after = self.bound_in_window(entry, hop, difference, shift)
         self.bounds[entry] = bound
-        before, after = self.listed.get(entry, -1), self.classes.of(bound)
+        before = self.listed.get(entry, -1)
         slower = entry in self.open_before and before >= 0 and (after < 0 or after > before)
         if self.coupling.codes is not None and slower and RARE * self.weight(before) < self.attempts:
             return
         self.relist(entry, after)
 
-    def bound_in_window(self, entry: tuple[int, int], hop: int, difference: int, shift: int) -> float:
+    def bound_in_window(
+        self, entry: tuple[int, int], hop: int, difference: int, shift: int
+    ) -> tuple[float, int]:
         """The slower a hop, the wider its window; with rules whose rate may rise too, the same for all."""
 
         def rate(change: int) -> float:
             return self.coupling.barriers.one(hop, difference + change, shift)[0]
 
-        w = self.limits
-        if not w.monotonic and w.margin:
-            self.window[entry] = difference - w.margin, difference + w.margin
-            return PEAK * max(rate(0), rate(-w.margin), rate(w.margin))
-        width, most = 0, max(LOOSE * rate(0), self.cheap_bound())
-        while w.step and width < w.step << (WIDEST - 1) and rate(-max(w.step, 2 * width)) <= most:
-            width = max(w.step, 2 * width)
+        if self.limits.margin:
+            m = self.limits.margin
+            self.window[entry] = difference - m, difference + m
+            bound = PEAK * max(rate(0), rate(-m), rate(m))
+            return bound, self.classes.of(bound)
+        barriers = self.coupling.barriers
+
+        def log_rate(change: int) -> float:
+            height = barriers.height(hop, difference + change, shift)
+            return float(barriers.log_prefactor[hop]) - height / barriers.kt
+
+        wanted = max(log_rate(0) + self.limits.log_loose, math.log(max(self.cheap_bound(), SMALLEST)))
+        most, octave = NO_RATE, -1
+        if wanted > NO_RATE:
+            octave = self.classes.top_exponent - math.floor(wanted / LN2) - 1
+            octave = min(max(octave, 0), len(self.classes.bound) - 1)
+            most = wanted if self.algorithm == "sum_tree" else LN2 * (self.classes.top_exponent - octave)
+        width = int(max(0.0, most - log_rate(0) - TINY) * barriers.kt / QUANTUM)
+        if self.limits.log_loose > 0 and log_rate(-2 * width) < most - TINY:
+            width *= 2
         self.window[entry] = difference - width, math.inf
-        return rate(-width) * SURE
+        if most == NO_RATE:
+            return 0.0, -1
+        in_tree = self.algorithm == "sum_tree"
+        return math.exp(most + TINY) if in_tree else float(self.classes.bound[octave]), octave
 
     def cheap_bound(self) -> float:
-        return self.attempts / self.interval * (SHARE / (len(self.kind) * self.tables.width))
+        return (
+            self.attempts / self.interval * (self.limits.floor_share / (len(self.kind) * self.tables.width))
+        )
 
     def weight(self, number: int) -> float:
         """Expected attempts of an entry of a class per sample interval."""

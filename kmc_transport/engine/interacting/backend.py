@@ -18,7 +18,9 @@ from ..plain.kernels import BATCH
 from ..tables import NULL
 from . import kernels_coulomb as kc
 from . import kernels_listed as kl
+from . import kernels_lists as ko
 from . import kernels_null as kn
+from . import kernels_windows as kw
 from .coupling import Coupling
 from .drift import KeepsEnergy
 from .halo import GHOST, OCCUPANT
@@ -120,7 +122,7 @@ class Interacting(Compiled, KeepsEnergy):
             how = attempts, self._goes_on, self._fold_after
             kn.run_null(*how, null, lattice, around, accept, energies, charges, *end)
         else:
-            lists, values = self._tuple(kl.Listed), self._tuple(kl.Codes if coded else kl.Values)
+            lists, values = self._tuple(ko.Listed), self._tuple(kl.Codes if coded else kw.Values)
             left = kl.run_listed(
                 n_samples, self._most, lists, lattice, around, values, energies, charges, *end
             )
@@ -164,7 +166,7 @@ class Interacting(Compiled, KeepsEnergy):
 
     def _largest_deviation(self) -> float:
         """eV between what is kept up to date for open hops and the same counted anew."""
-        if self.algorithm == "null_event" or self["scheme"][kl.UNLISTED] < self.n:
+        if self.algorithm == "null_event" or self["scheme"][ko.UNLISTED] < self.n:
             return 0.0  # nothing is kept
         t, anew = self.tables, Scratch(self.coupling, self.cells(), self.kinds())
         s, most = self.coupling.surroundings, 0
@@ -185,7 +187,7 @@ class Interacting(Compiled, KeepsEnergy):
                     kept_shift = kept_shift + s.barrier_disorder[(int(t.hop[row]), *anew.index[:, carriers])]
             most = max(most, int(np.abs(kept - difference).max(initial=0)))
             most = max(most, int(np.abs(kept_shift - shift).max(initial=0)))
-            most = max(most, int(np.count_nonzero(self["class_of"][entry] == kl.CLOSED)))
+            most = max(most, int(np.count_nonzero(self["class_of"][entry] == ko.CLOSED)))
         return most * QUANTUM
 
     def successor(self, done: Counts) -> Interacting:

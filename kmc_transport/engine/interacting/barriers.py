@@ -48,6 +48,14 @@ class Barriers:
             self._known[key] = math.exp(log - float(energy) / self.kt), bool(clamped)
         return self._known[key]
 
+    def height(self, hop: int, difference: int, shift: int) -> float:
+        """Activation energy, eV, as `one` takes it."""
+        work, saddle = float(self.work[hop]), float(self.saddle_work[hop])
+        energy, _ = self.rule[hop].scalar(
+            difference * QUANTUM, work, saddle - shift * QUANTUM, self.parameters[hop]
+        )
+        return float(energy)
+
     def many(self, hop: int, difference: IntArray, shift: IntArray) -> FloatArray:
         """(n,) rates, by the array form of the rule (the kernels and `one` use its scalar form)."""
         return np.asarray(np.exp(self.log_prefactor[hop] - self.heights(hop, difference, shift) / self.kt))

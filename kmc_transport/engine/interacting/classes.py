@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
 from .coupling import Coupling
-from .kernels_listed import PEAK
+from .kernels_windows import PEAK
 
 __all__ = ["RateClasses", "Windows", "rate_classes", "windows"]
 
@@ -19,11 +20,11 @@ MOST_EXACT = 64
 OCTAVES = 256
 """Classes of rates that differ by factors of two; slower hops than all of them share the last one."""
 
-STEP = 0.5
-"""kT: the least window of an energy difference in which a bound of the rate holds; wider ones are 2, 4, 8 ... times."""
-
 MARGIN = 1.0
 """kT: the window on either side for rules whose rate does not fall monotonically."""
+
+LOOSE = 2.0
+"""Factor by which a bound may exceed the rate for the sake of a wider window."""
 
 SHARE = 0.5
 """Attempts for each executed hop that windows of slow hops may cost all together."""
@@ -63,13 +64,15 @@ def rate_classes(coupling: Coupling) -> RateClasses:
 
 @dataclass(frozen=True)
 class Windows:
-    """How far energy differences may move, by what other carriers do, while the bounds of the rates hold; quanta.
+    """How bounds make room for what other carriers do to energy differences.
 
-    step : least window downwards, 0 where energy differences never change. monotonic : whether rates only fall as
-    energy differences rise, so that nothing limits the window upwards. margin : else the window on either side.
+    log_loose : logarithm of `LOOSE`. floor_share : `SHARE`. Both 0 where energy differences never change. monotonic :
+    whether rates only fall as energy differences rise, so that a bound limits their fall alone. margin : else how far
+    they may move either way, quanta.
     """
 
-    step: int
+    log_loose: float
+    floor_share: float
     monotonic: bool
     margin: int
 
@@ -77,10 +80,11 @@ class Windows:
 def windows(coupling: Coupling) -> Windows:
     """Of the rules and interactions of a model."""
     surroundings, rules = coupling.surroundings, coupling.barriers.rule
-    change = surroundings.pair is not None or any(hop.terms for hop in surroundings.hops)
-    kt = coupling.barriers.kt / QUANTUM
+    changes = surroundings.pair is not None or any(hop.terms for hop in surroundings.hops)
+    monotonic = not changes or all(rule.monotonic for rule in rules)
     return Windows(
-        step=max(8, int(STEP * kt)) if change else 0,
-        monotonic=all(rule.monotonic for rule in rules),
-        margin=max(8, int(MARGIN * kt)) if change else 0,
+        log_loose=math.log(LOOSE) if changes else 0.0,
+        floor_share=SHARE if changes else 0.0,
+        monotonic=monotonic,
+        margin=0 if monotonic else max(8, int(MARGIN * coupling.barriers.kt / QUANTUM)),
     )

@@ -14,7 +14,7 @@ from ...errors import Problem, RateError
 from ...rates.catalog import RateCatalog
 from ..tables import NULL, Tables, build_tables, kinds_of
 from .barriers import Barriers
-from .kernels_listed import CLOSES, OPENS, SHIFTS, TURNS
+from .kernels_windows import CLOSES, OPENS, SHIFTS, TURNS
 from .surroundings import HopTerms, Site, Surroundings, build_surroundings, nearest
 
 __all__ = ["Coupling", "HopCodes", "Neighbour", "aligned", "couple"]

@@ -231,9 +231,9 @@ def total_shift(energies, r, place, slot, shift, code):
 
 
 @inlined
-def rate_of(energies, r, dE, shift):
-    """Rate and whether it is clamped."""
-    activation = call_rule(
+def barrier_of(energies, r, dE, shift):
+    """Activation energy, eV; its sign bit is set where it is clamped."""
+    return call_rule(
         energies.rule[r],
         np.float64(dE) * energies.quantum,
         energies.work[r],
@@ -241,6 +241,12 @@ def rate_of(energies, r, dE, shift):
         energies.parameters,
         energies.parameter_start[r],
     )
+
+
+@inlined
+def rate_of(energies, r, dE, shift):
+    """Rate and whether it is clamped."""
+    activation = barrier_of(energies, r, dE, shift)
     clamped = math.copysign(1.0, activation) < 0.0
     return math.exp(energies.log_prefactor[r] - abs(activation) / energies.kt), clamped
 

@@ -11,7 +11,9 @@ from .. import kernels_shared as shared
 from ..tables import NULL
 from . import kernels_coulomb as kc
 from . import kernels_listed as kl
-from .classes import SHARE, rate_classes, windows
+from . import kernels_lists as ko
+from . import kernels_windows as kw
+from .classes import rate_classes, windows
 from .coupling import Coupling, aligned
 from .lattice import CoupledLattice, chances
 from .surroundings import Site
@@ -47,7 +49,7 @@ def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
         "row_type": row_type,
         "row_cell": row_cell,
         "kept": aligned(np.zeros(entries, np.int64)),
-        "low": aligned(np.full(entries, -kl.NO_LIMIT)),
+        "low": aligned(np.full(entries, -kw.NO_LIMIT)),
         "line": np.zeros((2, n), np.int32),
         "sum": aligned(np.zeros(2 << bits, np.int64)),
     }
@@ -57,20 +59,20 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     """Of ``n`` carriers. known : `CoupledLattice.arrays`. tree : whether a sum tree selects hops, instead of lists."""
     t, c = lattice.tables, lattice.coupling
     entries = n << lattice.bits
-    classes = rate_classes(c)
+    classes, w = rate_classes(c), windows(c)
     n_classes = len(classes.bound)
     room = 0 if tree else n * t.width
     flat = n_classes * room <= FLAT_POOL
     chunks = 0 if flat else (room >> 8) + 1
     n_chunks = 0 if flat else chunks + n_classes + 1
-    scheme = np.zeros(8, np.int64)
-    scheme[kl.TOP_EXPONENT] = classes.top_exponent
-    scheme[kl.CHUNKS], scheme[kl.ROOM] = chunks, room
-    scheme[kl.FASTEST], scheme[kl.SLOWEST] = n_classes, -1  # none is used yet
+    scheme = np.zeros(7, np.int64)
+    scheme[ko.TOP_EXPONENT] = classes.top_exponent
+    scheme[ko.CHUNKS], scheme[ko.ROOM] = chunks, room
+    scheme[ko.FASTEST], scheme[ko.SLOWEST] = n_classes, -1  # none is used yet
     arrays: dict[str, Any] = {
         "scheme": scheme,
         "carrier_at": np.full(lattice.halo.n_places, shared.ABSENT, np.uint32),
-        "class_of": np.full(entries, kl.CLOSED, np.uint16),
+        "class_of": np.full(entries, ko.CLOSED, np.uint16),
         "where": np.zeros(1 if tree else entries, np.uint32),
         "pool": np.zeros(n_classes * room if flat else n_chunks << 8, np.uint32),
         "directory": np.zeros(n_classes * chunks, np.uint32),
@@ -78,7 +80,8 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
         "free_count": np.array([n_chunks], np.uint64),
         "length": np.zeros(n_classes, np.uint64),
         "class_bound": classes.bound,
-        "floor_share": SHARE / max(1, n * t.width),
+        "log_loose": w.log_loose,
+        "floor_share": w.floor_share / max(1, n * t.width),
         "bound_of": np.zeros(entries if tree else 1),
         "tree": np.zeros(2 << max(0, n - 1).bit_length() if tree else 2),
     }
@@ -91,12 +94,12 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
         listed = np.array([classes.of(r) for r in rate.tolist()], np.int64).reshape(-1)
         table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
         table[:, 1] = known["accept"][1::2]
-        table[:, 2] = np.where(listed < 0, int(kl.NEVER), listed)
+        table[:, 2] = np.where(listed < 0, int(ko.NEVER), listed)
         own = {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
         return arrays | own | _about_ends(lattice)
-    several, w = known["setup"].any_several, windows(c)
+    several = known["setup"].any_several
     charged = c.surroundings.pair is not None
-    scheme[kl.WINDOW], scheme[kl.MARGIN] = w.step, 0 if w.monotonic else w.margin
+    scheme[ko.MARGIN] = 0 if w.monotonic else w.margin
     near = _neighbours(lattice) | _own_sites(lattice)
     most = len(near["touched"]) + (n * t.width if charged else 0)
     return (
@@ -157,9 +160,10 @@ def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
             line, first = np.zeros(1 << lattice.bits, np.int64), len(change)
             for slot, (what, difference, shift, code) in one.change.items():
                 line[slot] = difference
-                if what != kl.SHIFTS:
+                if what != kw.SHIFTS:
                     change.append((slot, what, shift, code))
-            near.append((int(one.near_target), offset, one.kind * t.width, first, len(change)))
+            occupant = int(t.type_species[one.kind]) + 1
+            near.append((int(one.near_target), offset, occupant, first, len(change)))
             lines.append(line)
             slots += len(one.change)
         span.append(len(near))
@@ -179,6 +183,7 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
     own: list[int] = []
     lines: list[IntArray] = []
     constant = np.zeros((t.n_types, width), np.int64)
+    occupants = lattice.occupants - 1  # one of them says that the site is blocked
     span, turning = [0], False
     for kind in range(t.n_types):
         sites: dict[Site, IntArray] = {}
@@ -189,7 +194,7 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
             constant[kind, slot] = hops[hop].constant[0]
             turning |= len(hops[hop].table) > 1 or any(n[1] or n[2] for n in hops[hop].terms.values())
             for site, choices in hops[hop].single.items():
-                line = sites.setdefault(site, np.zeros((t.n_species, width), np.int64))
+                line = sites.setdefault(site, np.zeros((occupants, width), np.int64))
                 for species, numbers in choices.items():
                     line[species, slot] = numbers[0]
         for site, line in sorted(sites.items(), key=lambda x: x[0]):
@@ -202,6 +207,6 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
         "own": np.array(own, np.int64),
         "own_line": aligned(np.concatenate([np.zeros(0, np.int64), *lines])),
         "own_constant": constant.reshape(-1),
-        "occupants": np.uint64(t.n_species),
+        "occupants": np.uint64(occupants),
         "turning": turning,
     }

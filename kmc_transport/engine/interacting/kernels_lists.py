@@ -1,0 +1,232 @@
+# mypy: ignore-errors
+# (as in `kernels_shared`: whole numbers of unlike widths)
+"""Lists of the open hops of interacting carriers, by classes of their rates or in a tree: kept, drawn from, executed.
+
+See `kernels_listed`, also for the invariants.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...jit import inlined, wide_multiply
+from ..kernels_shared import (
+    ABSENT,
+    LOW32,
+    ROW,
+    U0,
+    U1,
+    U2,
+    U8,
+    U32,
+    U63,
+    U,
+    draw,
+    far,
+    find_leaf,
+    fold,
+    set_leaf,
+    uniform,
+)
+from .kernels_null import MAY, NEXT, STEP, TARGET, CoupledSetup, link_of, occupant_of, put, real
+
+CHUNK_MASK = U(255)
+CLOSED, NEVER = np.uint16(0xFFFF), np.uint16(0xFFFE)
+"""In place of a class: the hop is not open; it is, but its rate is too small for a number."""
+
+MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM, FASTEST, SLOWEST = range(7)
+"""Entries of `Listed.scheme`: margin in quanta (see `classes.Windows`; 0 for monotonic rules), exponent of the fastest
+class, chunks a class (0: without chunks), next carrier to be listed at the start, entries for which a class has room
+without chunks, first and last class that has ever been used."""
+
+
+class Listed(NamedTuple):
+    """Arrays of the kernel; those named as in `kernels_null.Null` are the same."""
+
+    setup: CoupledSetup
+    rows: np.ndarray
+    rng: np.ndarray
+    record: np.ndarray
+    counts: np.ndarray
+    held: np.ndarray
+    clock: np.ndarray
+    clamped: np.ndarray
+    ledger: np.ndarray
+    scheme: np.ndarray  # (7,) int64
+    carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
+    touched: np.ndarray  # uint64: entries to be renewed
+    class_of: np.ndarray  # (N << shift,) uint16
+    where: np.ndarray  # (N << shift,) uint32: place in the class
+    pool: np.ndarray  # (C room,) uint32: entries by class; or chunks of 256 entries
+    directory: np.ndarray  # (C chunks,) uint32: chunks of each class
+    free: np.ndarray  # uint32: unused chunks
+    free_count: np.ndarray  # (1,) uint64
+    length: np.ndarray  # (C,) uint64
+    class_bound: np.ndarray  # (C,) 1/s, falling
+    class_weight: np.ndarray  # (C,) times the sample interval
+    bound_of: np.ndarray  # (N << shift,) 1/s with a tree, else length 1
+    tree: np.ndarray  # (2 P,) 1/s with a tree, else length 2
+    interval: float  # s
+    log_loose: float  # logarithm of the factor by which a bound may exceed the rate
+    floor_share: float  # `classes.SHARE` of each entry
+    remaining: np.ndarray  # (1,) part of the sample interval that is left
+
+
+@inlined
+def pool_place(lists, c, n):
+    """Where the pool holds number ``n`` of class ``c``."""
+    scheme = lists.scheme
+    if scheme[CHUNKS] == 0:
+        return U(c) * U(scheme[ROOM]) + n
+    return U(lists.directory[U(c) * U(scheme[CHUNKS]) + (n >> U8)]) << U8 | (n & CHUNK_MASK)
+
+
+@inlined
+def list_add(lists, entry, c):
+    n, scheme = lists.length[c], lists.scheme
+    if n == U0:
+        scheme[FASTEST] = min(scheme[FASTEST], np.int64(c))
+        scheme[SLOWEST] = max(scheme[SLOWEST], np.int64(c))
+    if scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+        lists.free_count[0] -= U1
+        lists.directory[U(c) * U(scheme[CHUNKS]) + (n >> U8)] = lists.free[lists.free_count[0]]
+    lists.pool[pool_place(lists, c, n)] = np.uint32(entry)
+    lists.where[entry] = np.uint32(n)
+    lists.length[c] = n + U1
+
+
+@inlined
+def list_remove(lists, entry, c):
+    """The last one of the list fills the gap."""
+    n, place = lists.length[c] - U1, U(lists.where[entry])
+    end = pool_place(lists, c, n)
+    last = lists.pool[end]
+    lists.pool[pool_place(lists, c, place)] = last
+    lists.where[U(last)] = np.uint32(place)
+    lists.length[c] = n
+    if lists.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+        lists.free[lists.free_count[0]] = np.uint32(end >> U8)
+        lists.free_count[0] += U1
+
+
+@inlined
+def relist(lists, entry, after, bound):
+    """Put an entry into the list of class ``after`` (none for `CLOSED` and `NEVER`), or into the tree."""
+    before = lists.class_of[entry]
+    if lists.setup.tree:
+        lists.class_of[entry] = after
+        set_bound(lists, entry, bound)
+    elif before != after:
+        if before < NEVER:
+            list_remove(lists, entry, before)
+        if after < NEVER:
+            list_add(lists, entry, after)
+        lists.class_of[entry] = after
+
+
+@inlined
+def set_bound(lists, entry, bound):
+    """New bound of an entry with a tree."""
+    if lists.bound_of[entry] != bound:
+        lists.bound_of[entry] = bound
+        shift = lists.setup.entry_shift
+        carrier = entry >> shift
+        total = 0.0
+        for slot in range(lists.setup.width):
+            total += lists.bound_of[carrier << shift | slot]
+        set_leaf(lists.tree, carrier, total)
+
+
+@inlined
+def row_and_place(lists, entry):
+    shift = lists.setup.entry_shift
+    here = lists.record[(entry >> shift) << U1]
+    return ((here >> U32) + (entry & ((U1 << shift) - U1))) << ROW, here & LOW32
+
+
+@inlined
+def is_open(lists, lattice, row, place):
+    may = lists.rows[row | MAY]
+    return (may & U1 != U0) and (
+        may & U2 != U0 or occupant_of(lattice, place + lists.rows[row | TARGET]) == U0
+    )
+
+
+@inlined
+def total_weight(lists):
+    """Expected attempts per sample interval."""
+    if lists.setup.tree:
+        return lists.tree[1] * lists.interval
+    total = 0.0
+    for c in range(lists.scheme[SLOWEST], lists.scheme[FASTEST] - 1, -1):
+        total += np.float64(np.int64(lists.length[c])) * lists.class_weight[c]
+    return total
+
+
+@inlined
+def choose_entry(lists, total, rng):
+    """Entry and its class (0 with a tree)."""
+    r, rng = draw(rng)
+    r2, rng = draw(rng)
+    x = uniform(r) * total
+    if lists.setup.tree:
+        carrier, x = find_leaf(lists.tree, x / lists.interval)
+        first = carrier << lists.setup.entry_shift
+        found = first
+        for slot in range(lists.setup.width):
+            bound = lists.bound_of[first + slot]
+            if bound > 0.0:
+                found = first + slot
+                if x < bound:
+                    break
+                x -= bound
+        return found, 0, rng
+    c = lists.scheme[FASTEST]
+    for i in range(lists.scheme[FASTEST], lists.scheme[SLOWEST] + 1):
+        if lists.length[i] != U0:
+            c = i
+            weight = np.float64(np.int64(lists.length[i])) * lists.class_weight[i]
+            if x < weight:
+                break
+            x -= weight
+    place, _ = wide_multiply(r2, lists.length[c])
+    return U(lists.pool[pool_place(lists, c, place)]), c, rng
+
+
+@inlined
+def put_carrier(lists, lattice, place, carrier, occupant):
+    """Let a carrier (or nothing) sit at a real place and its copies."""
+    put(lattice, place, occupant)
+    lists.carrier_at[place] = np.uint32(carrier)
+    if U(lattice.occupant[place]) > U63:
+        start = link_of(lattice, place)
+        for i in range(start + U1, start + U1 + U(lattice.copies[start])):
+            lists.carrier_at[lattice.copies[i]] = np.uint32(carrier)
+
+
+@inlined
+def execute(lists, lattice, carrier, row, place, species):
+    """Move the carrier. Returns its new place."""
+    record, target = lists.record, place
+    if lists.rows[row | MAY] & U2 == U0:
+        target = real(lattice, place + lists.rows[row | TARGET])
+        put_carrier(lists, lattice, place, U(ABSENT), U0)
+        put_carrier(lists, lattice, target, carrier, species)
+    record[carrier << U1] = target | lists.rows[row | NEXT]
+    record[carrier << U1 | U1] += lists.rows[row | STEP]
+    if far(record[carrier << U1 | U1]) and lists.held.shape[1] > 0:
+        fold(lists, carrier)
+    lists.counts[row >> ROW] += 1
+    return target
+
+
+@inlined
+def carrier_near(lists, lattice, place, mover):
+    """Carrier at a place, or `ABSENT`; the mover does not count."""
+    # one byte a place is nearer at hand than the numbers of the carriers
+    if occupant_of(lattice, place) == U0:
+        return U(ABSENT)
+    found = U(lists.carrier_at[place])
+    return U(ABSENT) if found == mover else found
