@@ -102,6 +102,12 @@ def test_python_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.Monkey
         execute(page, tmp_path, monkeypatch)
 
 
+def test_a_page_that_needs_what_is_not_there_is_noticed() -> None:
+    text = "# Page\n<!-- needs: numpy no-such-program -->\n"
+    assert missing_for(text) == ["no-such-program"]
+    assert missing_for("# Page\n") == []
+
+
 def inputs_of(text: str) -> list[str]:
     """Inputs of a page: whole ones, and parts put in place of the same keys of the last whole one before them.
 

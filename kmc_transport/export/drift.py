@@ -54,7 +54,7 @@ class DriftData:
     def fit(self, law: str) -> FieldLawFit:
         """The law over all fields; InputError where chi squared refuses it, with the fields at which it holds."""
         if law not in LAWS:
-            raise InputError("there is no such law", key="--option law", value=law, allowed=", ".join(LAWS))
+            raise InputError("there is no such law", key="law", value=law, allowed=", ".join(LAWS))
         grid = np.broadcast_arrays(self.temperature[:, None], self.field[None, :], self.mobility, self.stderr)
         columns = [a[self.independent] for a in grid]
         fit = fit_field_law(*columns, law=law)
@@ -68,10 +68,10 @@ class DriftData:
         holds = f"--option max_field={weaker.field_range[1]:g} (it holds up to there), " if weaker else ""
         raise InputError(
             problem.message,
-            key="--option law",
+            key="law",
             value=law,
             allowed=problem.allowed,
-            remedy=f"{holds}another law, or law=table (ngspice and devsim take one)",
+            remedy=f"{holds}another law or law=table, in a format that has them (ngspice, devsim)",
         )
 
 

@@ -58,7 +58,7 @@ def dense_table(data: DriftData) -> DriftTable:
     if not np.isfinite(mu).all():
         raise InputError(
             "a table needs a mobility at every temperature and field",
-            key="--option law",
+            key="law",
             value="table",
             remedy="simulate the missing points, or leave strong fields out (--option max_field)",
         )

@@ -378,6 +378,19 @@ def test_the_head_says_where_it_comes_from_and_what_was_taken(mgo, tmp_path):
     assert head.isascii()
 
 
+def test_the_head_tells_what_is_wrong_with_the_run(mgo, tmp_path):
+    odd = mgo.copy(deep=True)
+    odd["hop_class_response"] = odd["hop_class_response"].astype("<U20")
+    odd["hop_class_response"].values[:] = "classical"
+    odd["clamped_share"].values[0, 2] = 0.1
+    export_run(read_record(odd), tmp_path / "odd.py", "devsim")
+    head = (tmp_path / "odd.py").read_text()
+    assert "DIAGNOSTIC: classical field response" in head
+    assert "from 6e+08 V/m on, the field made barriers negative" in head
+    export_run(read_record(mgo), tmp_path / "mgo.py", "devsim")
+    assert "DIAGNOSTIC" not in (tmp_path / "mgo.py").read_text()
+
+
 def test_rows_of_linear_response_do_not_count_twice(mgo):
     """A weak field whose row repeats the run without field adds no value to a fit."""
     repeated = mgo.copy(deep=True)
