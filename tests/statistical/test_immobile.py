@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 
 from kmc_transport.energies.configuration import ConfigurationEnergy, WholeEnergy
+from kmc_transport.energies.supercell import list_configurations
 from kmc_transport.energies.terms import QUANTUM, Charges
 from kmc_transport.engine import Replica
 from kmc_transport.engine.canonical.settle import settled
+from kmc_transport.engine.interacting.coupling import couple
 from kmc_transport.errors import InputError
 from kmc_transport.exact import solve_exact
 from kmc_transport.input import load_model_text
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.balance import check_configurations, random_configuration
+from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.runs.grid import model_identity
 from kmc_transport.runs.pipeline import run
 
@@ -346,3 +349,21 @@ def test_annealed_places_are_those_of_the_canonical_ensemble() -> None:
     assert "dopant sits where annealing left it" in done.notes[-1]
     with pytest.raises(InputError, match="only after annealing"):
         solve_exact(build_catalog(model, temperature=KELVIN))
+
+
+def test_bounds_of_rates_where_sites_of_the_immobile_come_first() -> None:
+    """Disorder of site energies is looked up by the carriers' own sites, whatever the order of the labels."""
+    sites = {"M": [[0.5, 0.1, 0]], "A": [[0, 0, 0]]}
+    disorder = {"site_energies": [{"width": "80 meV", "salt": 3}]}
+    model = loaded(RING | {"structure": RING["structure"] | {"sites": sites}, "disorder": disorder})
+    catalog = build_catalog(model, temperature=KELVIN)
+    bound, rates = couple(catalog).bound, ConfigurationRates(catalog)
+    largest = np.zeros(len(bound))
+    for row in list_configurations(model, (2,)):
+        for hop in range(len(bound)):
+            for cell in rates.cells:
+                if rates.is_open(row, hop, cell):
+                    largest[hop] = max(largest[hop], math.exp(rates.log_rate(row, hop, cell)))
+    assert np.all(largest > 0)
+    assert np.all(bound * (1 + 1e-9) >= largest)
+    assert np.all(bound < 20 * largest)

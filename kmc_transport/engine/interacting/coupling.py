@@ -342,7 +342,7 @@ def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) 
         return highest, True  # activation energies are not negative
     least, most = terms.range(0)
     if s.site_disorder is not None:
-        site = np.flatnonzero(np.asarray(catalog.model.allowed_sites).any(axis=0)).tolist()
+        site = np.flatnonzero(np.asarray(catalog.model.species_sites).any(axis=0)).tolist()
         disorder = s.site_disorder[int(net.carrier[hop])]
         begin = disorder[..., site.index(int(net.origin[hop]))]
         end = disorder[..., site.index(int(net.target[hop]))]
