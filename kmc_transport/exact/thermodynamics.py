@@ -19,9 +19,16 @@ from .ensemble import log_frequency_weight
 from .solve import MAX_STATES
 from .states import count_states
 
-__all__ = ["Thermodynamics", "thermodynamic_factor"]
+__all__ = [
+    "Mixing",
+    "Thermodynamics",
+    "difference_of_potentials",
+    "thermodynamic_factor",
+    "units_of_difference",
+]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +37,97 @@ class Thermodynamics:
 
     factor : d(mu/kT)/d ln c at the mean number of units, <n>/(<n²> - <n>²) of the grand canonical ensemble.
     mean : that number. chemical_potential : mu of one unit, eV (momentum part and vibrations left out).
-    log_partition : (n_max + 1,) ln of the canonical partition function with n units.
+    log_partition : (n_max + 1,) ln of the canonical partition function with n units. mixing : the ideal part.
     """
 
     factor: float
     mean: float
     chemical_potential: float
     log_partition: FloatArray
+    mixing: Mixing
+
+    @property
+    def factor_from_derivative(self) -> float:
+        """The same from chemical potentials at two numbers of units beside this one (`difference_of_potentials`)."""
+        n = round(self.mean)
+        low, high = units_of_difference(n, len(self.log_partition) - 1)
+        less, more = (float(self.log_partition[m + 1] - self.log_partition[m]) for m in (low, high))
+        return difference_of_potentials(self.mixing, n, low, high, less - more)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """Ideal mixing on sites: carriers that see of each other only that a site is taken.
+
+    unit : (S,) carriers in one formula unit. rest : (S,) of carriers beside the units. sites : (S,) open sites of each
+    species. shared : (S, S) whether two species compete for sites.
+    """
+
+    unit: IntArray
+    rest: IntArray
+    sites: IntArray
+    shared: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of_model(cls, model: Model, unit: npt.ArrayLike) -> Mixing:
+        """Of the model's carriers, as many units taken out of them as there are."""
+        u, number = np.asarray(unit, np.int64), np.array([c.count for c in model.carriers])
+        there = u > 0
+        n = int((number[there] // u[there]).min())
+        own = np.tile(model.allowed_sites, (1, model.n_cells))
+        if model.disorder is not None and model.disorder.blocked is not None:
+            own &= ~np.asarray(model.disorder.blocked)
+        return cls(u, number - n * u, own.sum(axis=1), np.asarray((own[:, None] & own[None]).any(axis=2)))
+
+    def log_ratio(self, n: int) -> float:
+        """ln Z(n + 1)/Z(n) of ideal mixing, n units being there; NaN where carriers compete for the last sites."""
+        number, total = self.rest + n * self.unit, 0.0
+        for a in np.repeat(np.arange(len(self.unit)), self.unit):
+            free = self.sites[a] - number[self.shared[a]].sum()
+            total += math.log(free / (number[a] + 1)) if free > 0 else math.nan
+            number[a] += 1
+        return total
+
+    def level_between(self, n: int, low: int, high: int) -> float:
+        """mu/kT of large systems at n units, less the mean of this size at ``low`` and ``high`` and one unit more; 0
+        where carriers compete for the last sites."""
+        number, level = self.rest + n * self.unit, 0.0
+        for a in np.flatnonzero(self.unit):
+            free = self.sites[a] - number[self.shared[a]].sum()
+            level -= float(self.unit[a]) * (math.log(free / number[a]) if free > 0 else math.nan)
+        found = level + (self.log_ratio(low) + self.log_ratio(high)) / 2
+        return found if math.isfinite(found) else 0.0
+
+    def slope(self, n: float) -> float:
+        """d(mu/kT)/dn of large systems at n units."""
+        number = self.rest + n * self.unit
+        found = 0.0
+        for a in np.flatnonzero(self.unit):
+            free = self.sites[a] - number[self.shared[a]].sum()
+            if not free > 0:
+                return math.nan
+            found += float(self.unit[a]) * float(
+                self.unit[a] / number[a] + self.unit[self.shared[a]].sum() / free
+            )
+        return found
+
+
+def units_of_difference(n: int, n_max: int) -> tuple[int, int]:
+    """Two numbers of units into which one more is put, to get mu on both sides of ``n``, 10 % of it away, or fewer
+    where the sites, which hold ``n_max`` units, do not suffice."""
+    k = max(0, min(round(n / 10), n - 1, n_max - 1 - n))
+    return n - k - 1, n + k
+
+
+def difference_of_potentials(mixing: Mixing, n: int, low: int, high: int, difference: float) -> float:
+    """Thermodynamic factor n d(mu/kT)/dn at n units, from mu(high + 1/2) - mu(low + 1/2) over kT, the ``difference``.
+
+    What ideal mixing makes of it is known for any size and step; only what is beyond is taken from the difference.
+    """
+    step = high - low
+    ideal = (mixing.log_ratio(low) - mixing.log_ratio(high)) / step
+    known = mixing.slope(n) - ideal
+    return n * (difference / step + (known if math.isfinite(known) else 0.0))
 
 
 def thermodynamic_factor(
@@ -89,7 +180,7 @@ def thermodynamic_factor(
         )
     mu = _potential(log_z, now)
     mean, variance = _moments(log_z, mu)
-    return Thermodynamics(mean / variance, mean, mu * kt, log_z)
+    return Thermodynamics(mean / variance, mean, mu * kt, log_z, Mixing.of_model(model, unit))
 
 
 def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -126,6 +126,13 @@ class LatticeMonteCarlo:
         """Flat sites of the carriers of each species, ascending."""
         return tuple(np.sort(self.site_of[self.species_of == a]) for a in range(self.n_species))
 
+    def relist(self) -> None:
+        """Carriers and free sites anew from the occupation."""
+        sites = self.open_sites[self.occupation[self.open_sites] > 0]
+        sites = sites[np.argsort(self.occupation[sites], kind="stable")]
+        self.site_of, self.species_of = sites, self.occupation[sites].astype(np.int64) - 1
+        self.free = self.open_sites[self.occupation[self.open_sites] == 0]
+
     def recount(self) -> float:
         """Energy from scratch, eV; the potential is counted anew too."""
         k.fill_potential(self.energies, self.occupation, self.potential)

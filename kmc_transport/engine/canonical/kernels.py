@@ -16,6 +16,7 @@ from ...jit import jit, part
 
 __all__ = [
     "CarrierEnergies",
+    "exchange_trials",
     "fill_potential",
     "insertion_sum",
     "removal_sum",
@@ -259,6 +260,90 @@ def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draw
         if (trial + 1) % per_sweep == 0:
             energies[trial // per_sweep] = energy
     return energy, possible, accepted
+
+
+@part
+def _with_charge(e, potential, x, a, sign):  # type: ignore[no-untyped-def]
+    """Electrostatic energy of ``a`` put on site ``x`` (sign +1), or that goes with it (-1, it is in the potential)."""
+    if not e.phi.shape[2]:
+        return 0.0
+    q, s = e.charge[a], x % e.site.shape[1]
+    return q * _felt(e, potential, x) + sign * 0.5 * q * q * e.phi[s, s, 0, 0, 0]
+
+
+@jit
+def exchange_trials(  # type: ignore[no-untyped-def]
+    e,
+    occ,
+    potential,
+    order,
+    own_first,
+    own,
+    listed,
+    number,
+    bias,
+    bottom,
+    top,
+    rung,
+    beta,
+    draws,
+    tally,
+    energy,
+):
+    """Put carriers in and take them out with the random numbers ``draws`` (n, 3): grand canonical Monte Carlo.
+
+    Rungs of a ladder: on rung k, the next one up holds one more carrier of species ``order[k % len(order)]``, so that
+    whole units are there on every len(order)-th rung. Up and down are as likely; a site, or a carrier, is drawn evenly;
+    Metropolis' rule samples exp(bias[k] - E beta) between ``bottom`` and ``top``. ``own[own_first[a] :
+    own_first[a + 1]]``
+    are the sites of species a, ``listed`` (S, ...) those of its ``number`` (S,) carriers. ``tally`` (rungs, 5) counts
+    the trials after which a rung is held, then trials upward, their probabilities to be accepted added up, and the same
+    downward. Returns rung and energy.
+    """
+    units = len(order)
+    for trial in range(len(draws)):
+        if draws[trial, 0] < 0.5:
+            if rung < top:
+                a = order[rung % units]
+                sites = own_first[a + 1] - own_first[a]
+                x = own[own_first[a] + int(draws[trial, 1] * sites)]
+                accepted = more = 0.0
+                if occ[x] == 0:
+                    more = _short(e, occ, x, a) + _with_charge(e, potential, x, a, 1)
+                    gain = bias[rung + 1] - bias[rung] - beta * more + math.log(sites / (number[a] + 1))
+                    accepted = 1.0 if gain >= 0.0 else math.exp(gain)
+                tally[rung, 1] += 1.0
+                tally[rung, 2] += accepted
+                if draws[trial, 2] < accepted:
+                    occ[x] = a + 1
+                    listed[a, number[a]] = x
+                    number[a] += 1
+                    rung += 1
+                    energy += more
+                    if e.phi.shape[2]:
+                        _add_charge(e, potential, x, e.charge[a])
+        elif rung > bottom:
+            a = order[(rung - 1) % units]
+            sites = own_first[a + 1] - own_first[a]
+            c = int(draws[trial, 1] * number[a])
+            x = listed[a, c]
+            occ[x] = 0
+            less = _short(e, occ, x, a) + _with_charge(e, potential, x, a, -1)
+            gain = bias[rung - 1] - bias[rung] + beta * less + math.log(number[a] / sites)
+            accepted = 1.0 if gain >= 0.0 else math.exp(gain)
+            tally[rung, 3] += 1.0
+            tally[rung, 4] += accepted
+            if draws[trial, 2] < accepted:
+                number[a] -= 1
+                listed[a, c] = listed[a, number[a]]
+                rung -= 1
+                energy -= less
+                if e.phi.shape[2]:
+                    _add_charge(e, potential, x, -e.charge[a])
+            else:
+                occ[x] = a + 1
+        tally[rung, 0] += 1.0
+    return rung, energy
 
 
 @jit
