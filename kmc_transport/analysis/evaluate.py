@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Unconverged
-from ..exact.onsager import jump_diffusivity, neutral_unit, onsager_matrix, transference_numbers
+from ..exact.onsager import jump_diffusivity, onsager_matrix, transference_numbers
+from ..model.formula import neutral_unit
 from ..records import Estimate, Missing, Tallies
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .batches import (

@@ -21,6 +21,7 @@ class ArraySpec:
         them; an array with this mark is a projection and has its own value for each direction.
     of_barriers : the same at every composition and in every sample, whose axes it does not have.
     observable : module of `kmc_transport.analysis.observables` that makes it, where the input asks for that.
+    optional : there only where a point holds it.
     analysis : entry of the input's `analysis` that asks for it, and module of `kmc_transport.analysis.coupling`.
     """
 
@@ -36,6 +37,7 @@ class ArraySpec:
     origin: str = "point"
     per_direction: bool = False
     observable: str = ""
+    optional: bool = False
     analysis: str = ""
     of_barriers: bool = False
 
@@ -96,7 +98,8 @@ def estimate(
     *,
     per_direction: bool = False,
     long_name: str = "",
+    optional: bool = False,
 ) -> ArraySpec:
     long_name = long_name or name.replace("_", " ").replace("einstein", "Einstein").replace("haven", "Haven")
-    more = {"has_stderr": True, "has_exact": True, "per_direction": per_direction}
+    more = {"has_stderr": True, "has_exact": True, "per_direction": per_direction, "optional": optional}
     return array(name, "float", dims, unit, long_name, meaning, definition=definition, **more)

@@ -5,40 +5,15 @@ Plain functions of collective diffusivities, the same for exact ones and for est
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["jump_diffusivity", "neutral_unit", "onsager_matrix", "transference_numbers"]
+__all__ = ["jump_diffusivity", "onsager_matrix", "transference_numbers"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-LARGEST_UNIT = 12
-"""Carriers of a species in a formula unit, at most."""
 ROUNDING = 1e-12
-
-
-def neutral_unit(charge: npt.ArrayLike, number: npt.ArrayLike) -> IntArray | None:
-    """(S,) carriers of each species in the smallest unit that can be exchanged: one of a single species, or as many of
-    two species as make up a neutral unit, (1, 1) for charges +1 and -1.
-
-    charge : (S,) e. number : (S,) carriers; species without any do not count. None where there is no such unit: three
-    and more species diffuse with a matrix, two of like charges each by itself.
-    """
-    q, n = np.asarray(charge, float), np.asarray(number)
-    unit = np.zeros(len(q), np.int64)
-    there = np.flatnonzero(n)
-    if len(there) == 1:
-        unit[there] = 1
-        return unit
-    if len(there) != 2 or not q[there[0]] * q[there[1]] < 0:
-        return None
-    a, b = there
-    ratio = Fraction(float(-q[b] / q[a])).limit_denominator(LARGEST_UNIT)
-    unit[a], unit[b] = ratio.numerator, ratio.denominator
-    return unit if abs(unit @ q) < 1e-9 * np.abs(q).max() and unit.max() <= LARGEST_UNIT else None
 
 
 def onsager_matrix(collective: FloatArray, number: FloatArray, kt: float) -> FloatArray:
@@ -74,7 +49,7 @@ def jump_diffusivity(
     diffusivity D_aa; for two, Lambda = (L_aa - (L q)_a sigma^-1 (L q)_a)/u_a², which for charges +1 and -1 is
     (L_ii L_pp - L_ip²)/(L_ii + L_pp - 2 L_ip): the field that keeps the charges together is eliminated.
 
-    onsager : V L_ab as `onsager_matrix` gives it. unit : as `neutral_unit` gives it. In Å²/s.
+    onsager : V L_ab as `onsager_matrix` gives it. unit : as `model.formula.neutral_unit` gives it. In Å²/s.
     """
     there = np.flatnonzero(unit)
     a, q = int(there[0]), charge[there]

@@ -47,12 +47,13 @@ class Thermodynamics:
     mixing: Mixing
 
     @property
-    def factor_from_derivative(self) -> float:
-        """The same from chemical potentials at two numbers of units beside this one (`difference_of_potentials`)."""
-        n = round(self.mean)
+    def beside(self) -> tuple[float, float]:
+        """Factor and mu/kT from the chemical potentials at two numbers of units (`difference_of_potentials`)."""
+        n, kept = round(self.mean), self.mixing
         low, high = units_of_difference(n, len(self.log_partition) - 1)
         less, more = (float(self.log_partition[m + 1] - self.log_partition[m]) for m in (low, high))
-        return difference_of_potentials(self.mixing, n, low, high, less - more)
+        factor = difference_of_potentials(kept, n, low, high, less - more)
+        return factor, kept.level_between(n, low, high) - (less + more) / 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError, TooManyStates
+from ..model.formula import neutral_unit
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..units import ANGSTROM, E_CHARGE, K_B
-from .onsager import jump_diffusivity, neutral_unit, onsager_matrix, transference_numbers
+from .onsager import jump_diffusivity, onsager_matrix, transference_numbers
 from .solve import MAX_STATES, applies, largest_work, solve_exact
+from .thermodynamics import thermodynamic_factor
 
 __all__ = ["exact_values"]
 
@@ -72,7 +74,27 @@ def exact_values(
     unit = neutral_unit(exact.charge, number)
     if unit is not None:
         values["jump_diffusivity"] = jump_diffusivity(onsager, exact.charge, number, unit, kt) * square
+        if catalog.model.sampling.thermodynamics is not None:
+            values |= _thermodynamics(catalog, unit, values["jump_diffusivity"], max_states)
     return values
+
+
+def _thermodynamics(
+    catalog: RateCatalog, unit: npt.NDArray[np.int64], jump: FloatArray, max_states: int
+) -> dict[str, FloatArray]:
+    """Of formula units, at all numbers of them; empty when these have too many configurations."""
+    try:
+        found = thermodynamic_factor(catalog, composition=unit.tolist(), max_states=max_states)
+    except KmcTransportError:
+        return {}
+    factor, potential = found.beside
+    return {
+        "chemical_potential": np.array(found.chemical_potential),
+        "chemical_potential_insertion": np.array(potential * K_B * catalog.temperature),
+        "thermodynamic_factor": np.array(found.factor),
+        "thermodynamic_factor_insertion": np.array(factor),
+        "chemical_diffusivity": found.factor * jump,
+    }
 
 
 def _differential(catalog: RateCatalog, max_states: int) -> FloatArray:

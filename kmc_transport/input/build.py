@@ -22,7 +22,7 @@ from ..model.model import (
 from ..model.network import Bond, BondFinder, components, reversed_bond, travel_axes
 from .analysis import build_analysis
 from .composition import Composition, build_compositions, counted, exact_number, fixed_amounts, text_of
-from .conditions import build_conditions, build_sampling
+from .conditions import build_conditions, build_sampling, check_thermodynamics
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .expressions import Expression
 from .hops import HopGroup, find_hops
@@ -157,6 +157,8 @@ def _build(
     sampling = (
         None if sections.sampling is None else build_sampling(sections.sampling, carriers[:mobile], doc)
     )
+    if sampling is not None and conditions is not None:
+        check_thermodynamics(sampling, conditions, carriers[:mobile], doc)
     parts = build_interacting(sections, simulated, network, carriers, mobile, finder, supercell, doc)
     analysis = Analysis()
     if sections.analysis is not None and supercell is not None:

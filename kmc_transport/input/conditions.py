@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic_core import PydanticCustomError
 
+from ..model.formula import neutral_unit
 from ..model.model import Carrier, Conditions, Sampling, Structure, frozen_array
 from .document import Document, KeyPath
 from .schema.conditions import (
@@ -19,7 +20,7 @@ from .schema.conditions import (
     expanded,
 )
 
-__all__ = ["build_conditions", "build_sampling", "values_of"]
+__all__ = ["build_conditions", "build_sampling", "check_thermodynamics", "values_of"]
 
 MAX_POINTS = 1_000_000
 """Temperatures times fields times directions."""
@@ -164,4 +165,30 @@ def build_sampling(given: SamplingInput, carriers: Sequence[Carrier], doc: Docum
         table_error=given.table_error,
         algorithm=given.algorithm,
         observe=tuple(sorted(set(given.observe))),
+        thermodynamics=given.thermodynamics,
     )
+
+
+def check_thermodynamics(
+    sampling: Sampling, conditions: Conditions, carriers: Sequence[Carrier], doc: Document
+) -> None:
+    """Whether there are formula units, and points at which they are in equilibrium."""
+    path: KeyPath = ("sampling", "thermodynamics")
+    if sampling.thermodynamics is None:
+        return
+    if not np.any(conditions.field == 0):
+        doc.add(
+            path,
+            "chemical potentials belong to equilibrium, and the grid has no zero field",
+            value=[float(f"{1e10 * f:.6g}") for f in conditions.field],
+            remedy="add 0 to conditions.field.magnitude",
+        )
+    there = [c for c in carriers if c.count]
+    if neutral_unit([c.charge for c in there], [c.count for c in there]) is None:
+        doc.add(
+            path,
+            "these carriers make up no formula unit that could be exchanged",
+            value=", ".join(f"{c.name} {c.charge:+g}" for c in there),
+            allowed="one species, or two with opposite charges whose ratio is one of whole numbers up to 12",
+            remedy="leave thermodynamics out: with more species diffusion has a matrix instead of one number",
+        )

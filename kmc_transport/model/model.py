@@ -272,6 +272,8 @@ class Sampling:
     """``auto``, ``null_event``, ``rejection_free`` or ``sum_tree``."""
     observe: tuple[str, ...] = ()
     """Observables on request (`kmc_transport.arrays.ON_REQUEST`)."""
+    thermodynamics: float | None = None
+    """Relative error of the thermodynamic factor, where it is wanted."""
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,9 @@ def grid_points(model: Model, root: int) -> list[GridPoint]:
 def _points_of_system(model: Model, root: int) -> list[GridPoint]:
     c = model.conditions
     sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
-    if sampling.get("table_error") is None:  # keys of points without it stay what they were
-        sampling.pop("table_error", None)
+    for name in ("table_error", "thermodynamics"):  # keys of points without them stay what they were
+        if sampling.get(name) is None:
+            sampling.pop(name, None)
     if not model.sampling.observe:
         sampling.pop("observe")
     parameters: dict[str, object] = {"root": str(root), "sampling": sampling}

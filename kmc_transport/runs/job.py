@@ -11,12 +11,14 @@ from weakref import WeakKeyDictionary
 
 from .._version import __version__
 from ..analysis import LinearResponse
+from ..engine.pace import Stopped
 from ..errors import InputError, KmcTransportError, Problem
 from ..model.model import Model
 from ..rates import build_catalog
 from ..records import ExitReason
 from ..seeds import system_root
 from ..store import Failure, PointRecord, PointStore
+from .chemistry import chemistry
 from .grid import GridPoint
 from .point import PointProgress, PointSimulation
 from .record import make_record, weak_field_record
@@ -189,7 +191,12 @@ def simulate_point(
                     return Outcome(standing(simulation.progress()), stopped=True)
         if reason is not ExitReason.ACCURACY_REACHED:
             break
-    record = make_record(model, simulation, reason, job.root)
+    try:
+        thermodynamics = chemistry(simulation, root, should_stop)
+    except Stopped:
+        save_state()
+        return Outcome(standing(simulation.progress()), stopped=True)
+    record = make_record(model, simulation, reason, job.root, thermodynamics)
     if point.targets:
         record = replace(record, meta={**record.meta, "targets": list(point.targets)})
     end = standing(simulation.progress(), reason.value, bool(record.values["converged"]))

@@ -14,12 +14,14 @@ from ..analysis import Evaluation, LinearResponse, target_name
 from ..analysis.observables import kind_of
 from ..arrays import OBSERVABLES
 from ..energies.supercell import depends_on_configuration
+from ..engine.canonical.units import UnitThermodynamics
 from ..exact import applies, exact_values, stationary_flow
 from ..model.model import Model
 from ..rates import RateCatalog
 from ..records import ExitReason, Missing, Tallies
 from ..store import PointRecord
 from ..units import ANGSTROM
+from .chemistry import chemistry_estimates
 from .point import PointSimulation
 from .weak import weak_record
 
@@ -31,7 +33,13 @@ CONTRADICTION = 6.0
 """Deviation from the exact answer, in standard errors, that no honest simulation shows."""
 
 
-def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, root: int) -> PointRecord:
+def make_record(
+    model: Model,
+    simulation: PointSimulation,
+    reason: ExitReason,
+    root: int,
+    thermodynamics: UnitThermodynamics | None = None,
+) -> PointRecord:
     """What is kept of a finished point. Numbers whose statistics are too weak are left out, not guessed."""
     evaluation, last = simulation.evaluation, simulation.last
     tallies = simulation.tallies()
@@ -49,6 +57,11 @@ def make_record(model: Model, simulation: PointSimulation, reason: ExitReason, r
                 values[name], stderrs[name] = good.value, good.stderr
     for name, estimate in simulation.observed().items():
         values[name], stderrs[name] = estimate.value, estimate.stderr
+    if thermodynamics is not None:
+        values["thermodynamics_note"] = thermodynamics.why
+        for name, estimate in chemistry_estimates(thermodynamics, evaluation).items():
+            values[name], stderrs[name] = estimate.value, estimate.stderr
+            how[name] = {"method": estimate.method, "effective_samples": estimate.effective_samples}
     by_hop = sum((t.events.sum(axis=0) for t in tallies), np.zeros(model.network.n_hops, np.int64))
     executed = int(by_hop.sum())
     clamped = np.where(simulation.catalog.clamped, by_hop, 0)

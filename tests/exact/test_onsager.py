@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kmc_transport.exact import exact_values, solve_exact
-from kmc_transport.exact.onsager import jump_diffusivity, neutral_unit, onsager_matrix, transference_numbers
+from kmc_transport.exact.onsager import jump_diffusivity, onsager_matrix, transference_numbers
+from kmc_transport.model.formula import neutral_unit
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.units import E_CHARGE

@@ -85,7 +85,10 @@ def unit_thermodynamics(
             Exchange(_annealed(catalog, m * u + mixing.rest, rng, should_stop), u, catalog.temperature)
             for m, rng in zip(units_of_difference(n, n_max), streams[1:], strict=True)
         ]
-        by_derivative = _derivative(pair, mixing, n, relative_error, should_stop)
+        factor = by_fluctuations[0]
+        expected = n * mixing.slope(n) if factor is None else float(factor.value)
+        error = relative_error * (expected if np.isfinite(expected) else 1.0)
+        by_derivative = _derivative(pair, mixing, n, error, should_stop)
     except NoEstimate as e:
         why.append(f"derivative: {e}")
     return UnitThermodynamics(
@@ -99,14 +102,13 @@ def unit_thermodynamics(
 
 
 def _derivative(
-    pair: list[Exchange], mixing: Mixing, n: int, relative_error: float, should_stop: ShouldStop
+    pair: list[Exchange], mixing: Mixing, n: int, error: float, should_stop: ShouldStop
 ) -> tuple[Estimate, Estimate]:
-    """Thermodynamic factor, and chemical potential (eV) between the two compositions."""
+    """Thermodynamic factor, with a standard error of ``error`` if possible, and chemical potential (eV) between the two
+    compositions."""
     kt, (low, high) = K_B * pair[0].temperature, (x.units for x in pair)
-    # what the error of the ideal factor asks for; the factor itself is not known yet
-    error = relative_error * mixing.slope(n) * (high - low) / np.sqrt(2)
-    error = error if np.isfinite(error) else relative_error
-    (less, e_less, s_less), (more, e_more, s_more) = (log_ratio(x, error, should_stop) for x in pair)
+    each = error * (high - low) / (n * np.sqrt(2))
+    (less, e_less, s_less), (more, e_more, s_more) = (log_ratio(x, each, should_stop) for x in pair)
     factor = difference_of_potentials(mixing, n, low, high, less - more)
     potential = kt * (mixing.level_between(n, low, high) - (less + more) / 2)
     both = float(np.hypot(e_less, e_more))
@@ -153,9 +155,10 @@ def _annealed(
     )
     rest = report.equilibrated
     for _ in range(PATIENCE):
-        rest = rest or judge(
-            lattice.run(catalog.temperature, initial.sweeps, should_stop=should_stop)
-        ).equilibrated
+        rest = (
+            rest
+            or judge(lattice.run(catalog.temperature, initial.sweeps, should_stop=should_stop)).equilibrated
+        )
     if not rest:
         raise NoEstimate(
             f"with {int(numbers.sum())} carriers annealing has not come to equilibrium (initial.annealed.sweeps)"

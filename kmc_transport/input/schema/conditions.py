@@ -268,3 +268,9 @@ class SamplingInput(Section):
         "the reference of results.",
         examples=[["occupation"]],
     )
+    thermodynamics: Annotated[float, Quantity(dimension="fraction", ge=1e-4, le=0.5)] | None = Field(
+        None,
+        description="Chemical potential and thermodynamic factor too, by two routes, each to this relative error of "
+        "the factor, and the chemical diffusivity: of one species, or of neutral units of two. Needs zero field.",
+        examples=["2 %"],
+    )
