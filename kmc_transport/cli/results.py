@@ -51,6 +51,7 @@ def results(
         print_tables,
         results_table,
         select_results,
+        thermodynamics_tables,
         write_workbook,
     )
     from ..runs.table import load_table
@@ -68,12 +69,14 @@ def results(
     if unfinished:
         table = table.only(not row["converged"] for row in table.data)
     fits = [fit.in_units(wanted) for fit in arrhenius_tables(dataset)]
+    chemistry = [one.in_units(wanted) for one in thermodynamics_tables(dataset)]
     compositions = [one.in_units(wanted) for one in composition_tables(dataset)]
     if xlsx is not None:
         origin = {k: str(v) for k, v in provenance_of(run).to_attributes().items() if k != "input_files"}
         sheets = [
             ("results", table),
             *((f"arrhenius {k}" if k > 1 else "arrhenius", f) for k, f in enumerate(fits, 1)),
+            *((f"thermodynamics {k}", one) for k, one in enumerate(chemistry, 1)),
             *((f"composition {k}", one) for k, one in enumerate(compositions, 1)),
         ]
         write_workbook(xlsx, [*sheets, *((one.title, one) for one in observed)], origin, overwrite=overwrite)
@@ -88,13 +91,14 @@ def results(
             {
                 "results": table.data,
                 "arrhenius": [row for fit in fits for row in fit.data],
+                "thermodynamics": [row for one in chemistry for row in one.data],
                 "observed": {one.title: one.data for one in observed},
                 "compositions": [row for one in compositions for row in one.data],
                 "notes": table.notes,
             }
         )
         return
-    print_tables(table, *([] if unfinished else [*fits, *compositions]), *observed)
+    print_tables(table, *([] if unfinished else [*fits, *chemistry, *compositions]), *observed)
 
 
 def status(run: Run, as_json: Json = False) -> None:

@@ -127,9 +127,16 @@ def run(
 
 def _show(dataset: xarray.Dataset, model: Model, target: Path, as_json: bool) -> None:
     from ..rates import hop_regimes
-    from ..report import arrhenius_tables, composition_tables, print_tables, results_table
+    from ..report import (
+        arrhenius_tables,
+        composition_tables,
+        print_tables,
+        results_table,
+        thermodynamics_tables,
+    )
 
     table, fits = results_table(dataset), arrhenius_tables(dataset)
+    chemistry = thermodynamics_tables(dataset)
     compositions = composition_tables(dataset)
     if as_json:
         print_json(
@@ -140,6 +147,7 @@ def _show(dataset: xarray.Dataset, model: Model, target: Path, as_json: bool) ->
                 "converged": bool(dataset["converged"].all()),
                 "results": table.data,
                 "arrhenius": [row for fit in fits for row in fit.data],
+                "thermodynamics": [row for one in chemistry for row in one.data],
                 "compositions": [row for one in compositions for row in one.data],
                 "notes": [*model.notes, *table.notes],
             }
@@ -148,7 +156,7 @@ def _show(dataset: xarray.Dataset, model: Model, target: Path, as_json: bool) ->
     regimes = hop_regimes(model, float(model.conditions.temperature.min()))
     table.notes.extend(f"Note: {note}" for note in model.notes)
     table.notes.extend(f"Warning: {r.hop_class}: {r.warning}" for r in regimes if r.warning)
-    print_tables(table, *fits, *compositions)
+    print_tables(table, *fits, *chemistry, *compositions)
     print(f"\nResults: {target}")
     print(f"More columns: kmc-transport results {shlex.quote(str(target))} --show all")
 

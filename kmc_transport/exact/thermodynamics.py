@@ -76,8 +76,8 @@ class Mixing:
         there = u > 0
         n = int((number[there] // u[there]).min())
         own = np.tile(model.allowed_sites, (1, model.n_cells))
-        if model.disorder is not None and model.disorder.blocked is not None:
-            own &= ~np.asarray(model.disorder.blocked)
+        if model.closed is not None:
+            own &= ~model.closed
         return cls(u, number - n * u, own.sum(axis=1), np.asarray((own[:, None] & own[None]).any(axis=2)))
 
     def log_ratio(self, n: int) -> float:

@@ -22,6 +22,7 @@ from ..report import (
     observable_tables,
     results_table,
     summary,
+    thermodynamics_tables,
 )
 from ..report.interactions import interaction_tables
 from .pictures import result_pictures
@@ -55,7 +56,14 @@ def page_content(
         "accurate": int((complete & converged).sum()),
         "glance": _glance(dataset),
         "results": web_table(replace(table, notes=[]), filters=True),
-        "fits": [web_table(t) for t in (*arrhenius_tables(dataset), *composition_tables(dataset))],
+        "fits": [
+            web_table(t)
+            for t in (
+                *arrhenius_tables(dataset),
+                *thermodynamics_tables(dataset),
+                *composition_tables(dataset),
+            )
+        ],
         "counted": _counted(dataset, counted),
         "pictures": list(result_pictures(dataset, model)),
         "exact": _exact(table.data),

@@ -1,6 +1,7 @@
 """What the commands show: tables that print at any width, and the same numbers for ``--json`` and ``--csv``."""
 
 from .arrhenius import arrhenius_tables
+from .chemistry import thermodynamics_tables
 from .compositions import composition_tables
 from .display import ask_units
 from .exact import exact_table, sensitivity_table
@@ -38,5 +39,6 @@ __all__ = [
     "sensitivity_table",
     "summary",
     "table_lines",
+    "thermodynamics_tables",
     "write_workbook",
 ]
