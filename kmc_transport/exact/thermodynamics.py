@@ -31,7 +31,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Thermodynamics:
     """Of formula units of carriers exchanged with a reservoir; n = 0 ... n_max units in the supercell.
 
@@ -181,7 +181,13 @@ def thermodynamic_factor(
         )
     mu = _potential(log_z, now)
     mean, variance = _moments(log_z, mu)
-    return Thermodynamics(mean / variance, mean, mu * kt, log_z, Mixing.of_model(model, unit))
+    return Thermodynamics(
+        factor=mean / variance,
+        mean=mean,
+        chemical_potential=mu * kt,
+        log_partition=log_z,
+        mixing=Mixing.of_model(model, unit),
+    )
 
 
 def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
