@@ -17,6 +17,8 @@ from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.input.document import parse_yaml
 
+from .export.devices import devsim_is_missing, with_blas
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
@@ -47,7 +49,10 @@ NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.M)
 def missing_for(text: str) -> list[str]:
     """Programs and packages that the page says it needs and that are not there."""
     names = " ".join(NEEDS.findall(text)).split()
-    return [n for n in names if shutil.which(n) is None and importlib.util.find_spec(n) is None]
+    missing = [n for n in names if shutil.which(n) is None and importlib.util.find_spec(n) is None]
+    if "devsim" in names and not missing and devsim_is_missing():
+        missing = ["BLAS and LAPACK for DEVSIM"]
+    return missing
 
 
 def printed_blocks(text: str) -> list[str]:
@@ -58,6 +63,7 @@ def printed_blocks(text: str) -> list[str]:
 def execute(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the page's Python in order, in one namespace, in a folder that has the shipped inputs."""
     shutil.copytree(ROOT / "inputs", folder / "inputs")
+    monkeypatch.setenv("DEVSIM_MATH_LIBS", with_blas()["DEVSIM_MATH_LIBS"])  # as the page on DEVSIM says
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)  # as for who starts Python there
     namespace: dict[str, object] = {"__name__": "docs"}
