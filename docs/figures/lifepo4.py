@@ -1,7 +1,7 @@
 """Draws the figures of the tutorial on coupled lithium and polarons from stored results.
 
 python docs/figures/lifepo4.py FOLDER, the folder with solid_solution.h5, ordering_a.h5, ordering_b.h5, boundary_a.h5
-that `kmc-transport run inputs/lifepo4/NAME.yaml` wrote.
+that `kmc-transport run inputs/lifepo4/NAME.yaml` wrote, and ordering_random_1.h5 to _3.h5 of three salts.
 """
 
 from __future__ import annotations
@@ -78,8 +78,7 @@ def order_and_boundary(folder: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
     for order, colour in (("a", BLUE), ("b", ORANGE)):
         run = open_results(folder / f"ordering_{order}.h5").squeeze()
-        at = {"carrier": "polaron", "site_kind": "Fe"}
-        value, stderr = (run[f"flip_rate{s}"].sel(at).values * 1e-12 for s in ("", "_stderr"))
+        value, stderr = (run[f"flip_rate{s}"].values * 1e-12 for s in ("", "_stderr"))
         left.errorbar(
             1000 / run["temperature"].values,
             value,
@@ -89,6 +88,11 @@ def order_and_boundary(folder: Path) -> None:
             color=colour,
             label=f"ordered along {order}",
         )
+    for k in (1, 2, 3):
+        run = open_results(folder / f"ordering_random_{k}.h5").squeeze()
+        value = run["flip_rate"].values * 1e-12
+        label = "Li at random, three samples" if k == 1 else None
+        left.plot(1000 / run["temperature"].values, value, "x-", ms=4, lw=0.8, color=GREEN, label=label)
     solution = open_results(folder / "solid_solution.h5").squeeze()
     hot = solution.sel(temperature=[600, 800, 1000])
     value = hot["flip_rate"].sel(carrier="polaron", site_kind="Fe").values * 1e-12
@@ -97,7 +101,7 @@ def order_and_boundary(folder: Path) -> None:
     )
     left.set(yscale="log", xlabel="1000 / T (1/K)", ylabel="flips per Fe (1/ps)")
     left.legend(frameon=False)
-    run = open_results(folder / "boundary_a.h5").squeeze().sel(carrier="polaron")
+    run = open_results(folder / "boundary_a.h5").squeeze()
     x = run["layer"].values * 1e10
     right.step(x, run["layer_occupation"].values, where="mid", color=BLACK)
     right.set(xlabel="along a (Å)", ylabel="share of Fe²⁺", ylim=(-0.05, 1.1))

@@ -25,12 +25,13 @@ FARTHEST = 60.0
 def build_analysis(
     given: AnalysisInput,
     carriers: Sequence[Carrier],
+    mobile: int,
     structure: Structure,
     supercell: tuple[int, int, int],
     doc: Document,
 ) -> Analysis:
-    """What the section means; problems go to ``doc``."""
-    crystal = _Crystal(carriers, structure, supercell, doc)
+    """What the section means; problems go to ``doc``. carriers : the ``mobile`` first ones hop."""
+    crystal = _Crystal(carriers, mobile, structure, supercell, doc)
     pairs = None if given.flip_pairs is None else crystal.flip_pairs(given.flip_pairs)
     binding = [crystal.binding(b, k) for k, b in enumerate(given.binding)]
     found = [crystal.environment(e, k) for k, e in enumerate(given.environments)]
@@ -55,10 +56,12 @@ class _Crystal:
     def __init__(
         self,
         carriers: Sequence[Carrier],
+        mobile: int,
         structure: Structure,
         supercell: tuple[int, int, int],
         doc: Document,
     ) -> None:
+        self.mobile = mobile
         self.carriers, self.structure, self.supercell, self.doc = carriers, structure, supercell, doc
 
     def around(self, a: int, b: int, windows: Sequence[tuple[float, float]]) -> SiteShells:
@@ -74,6 +77,20 @@ class _Crystal:
             self.doc.add(path, f"there are no carriers '{name}' in this supercell", value=name)
             return None
         return index
+
+    def mover(self, name: str, path: KeyPath) -> int | None:
+        """Index of a carrier that is there and hops."""
+        index = self.species(name, path)
+        if index is None or index < self.mobile:
+            return index
+        self.doc.add(
+            path,
+            f"'{name}' does not hop in this run, so its sites never flip",
+            value=name,
+            allowed=", ".join(c.name for c in self.carriers[: self.mobile]),
+            remedy="name a species that hops",
+        )
+        return None
 
     def ascending(self, values: Sequence[float], path: KeyPath, unit: str) -> bool:
         if all(b > a for a, b in pairwise(values)):
@@ -102,8 +119,8 @@ class _Crystal:
 
     def flip_pairs(self, given: FlipPairsInput) -> FlipPairSettings | None:
         path: KeyPath = ("analysis", "flip_pairs")
-        names = given.carriers or [c.name for c in self.carriers if c.count]
-        found = [self.species(n, (*path, "carriers", k)) for k, n in enumerate(names)]
+        names = given.carriers or [c.name for c in self.carriers[: self.mobile] if c.count]
+        found = [self.mover(n, (*path, "carriers", k)) for k, n in enumerate(names)]
         good = self.ascending(given.lags, (*path, "lags"), "s")
         good &= self.ascending(given.distances, (*path, "distances"), "Å")
         good = good and self.near(given.distances[-1], (*path, "distances"))
@@ -140,6 +157,9 @@ class _Crystal:
         a, b = found
         if a is None or b is None:
             return None
+        if min(a, b) >= self.mobile:
+            self.doc.add((*path, "between"), "neither of them hops in this run", value=list(given.between))
+            return None
         shared = set(self.carriers[a].sites) & set(self.carriers[b].sites)
         if shared and set(self.carriers[a].sites) != set(self.carriers[b].sites):
             self.doc.add(
@@ -156,7 +176,7 @@ class _Crystal:
 
     def environment(self, given: EnvironmentInput, k: int) -> EnvironmentSettings | None:
         path: KeyPath = ("analysis", "environments", k)
-        a, b = self.species(given.carrier, (*path, "carrier")), self.species(given.by, (*path, "by"))
+        a, b = self.mover(given.carrier, (*path, "carrier")), self.species(given.by, (*path, "by"))
         shells = [(low, high) for low, high in given.shells]
         flat = [x for shell in shells for x in shell]
         for n, shell in enumerate(shells):

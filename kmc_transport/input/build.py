@@ -162,7 +162,7 @@ def _build(
     parts = build_interacting(sections, simulated, network, carriers, mobile, finder, supercell, doc)
     analysis = Analysis()
     if sections.analysis is not None and supercell is not None:
-        analysis = build_analysis(sections.analysis, carriers[:mobile], structure, supercell, doc)
+        analysis = build_analysis(sections.analysis, carriers, mobile, structure, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None or sampling is None:
         return None
     model = Model(

@@ -1,4 +1,7 @@
-"""What an input asks to be counted of how species move together: the section `analysis`, resolved. Å and s."""
+"""What an input asks to be counted of how species move together: the section `analysis`, resolved.
+
+Units are Å and s; species are indices into `Model.species`.
+"""
 
 from __future__ import annotations
 

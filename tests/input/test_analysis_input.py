@@ -76,3 +76,19 @@ def test_refused(setting: str) -> None:
     with pytest.raises(InputError, match="analysis") as caught:
         load_model_text(with_settings(INPUT, [setting]))
     assert REFUSED[setting] in str(caught.value)
+
+
+def test_species_that_stand_still() -> None:
+    """They may surround and bind others; they do not flip."""
+    held = with_settings(INPUT, ["freeze=[ion]", "analysis.flip_pairs.carriers=[hole]"])
+    model = load_model_text(held)
+    assert [c.name for c in model.species] == ["hole", "ion"]
+    assert model.analysis.environments[0].by == 1
+    assert model.analysis.binding[0].between == (1, 0)
+    for setting, said in (
+        ("analysis.flip_pairs.carriers=[ion]", "never flip"),
+        ("analysis.environments=[{carrier: ion, by: hole, shells: [[3.4, 3.6]]}]", "never flip"),
+        ("analysis.binding=[{between: [ion, ion], contact: 4.5}]", "neither of them hops"),
+    ):
+        with pytest.raises(InputError, match=said):
+            load_model_text(with_settings(held, [setting]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from kmc_transport.exact.ensemble import stationary_law
 from kmc_transport.exact.states import enumerate_states
 from kmc_transport.input import load_model_text
 from kmc_transport.input.settings import with_settings
-from kmc_transport.model.interactions import Initial
 from kmc_transport.model.model import Model
 from kmc_transport.rates import RateCatalog, build_catalog
 from kmc_transport.records import Estimate
@@ -114,27 +112,15 @@ def test_one_pair_is_exact() -> None:
         assert (np.abs(blocks.mean(axis=0) - exact) < 4 * error).all()
 
 
-def random_li(model: Model, seed: int) -> Model:
-    """Li at random, as many polarons in each b-c layer; they never leave it."""
-    random, size = np.random.default_rng(seed), model.n_cells
-    sites = np.arange(8 * size).reshape(size, 8)
-    li = random.choice(sites[:, :4].reshape(-1), 2 * size, replace=False)
-    layer = np.array(model.structure.frac[4:, 0] > 0.5)
-    ordered = model.initial.sites
-    assert ordered is not None
-    per_layer = [np.isin(np.array(ordered[1]) % 8 - 4, np.flatnonzero(layer == one)).sum() for one in (0, 1)]
-    assert per_layer == [size, size]
-    return replace(model, initial=Initial("given", (tuple(li.tolist()), ordered[1])))
-
-
 def test_li_orderings() -> None:
     """Flips per Fe and ps at 600 K, Li still: a is slow (the Li-Fe-Li clamp), b fast, disorder between."""
-    ordered = {k: shipped(f"ordering_{k}.yaml") for k in "ab"}
-    models = [ordered["a"], ordered["b"], *(random_li(ordered["a"], seed) for seed in (1, 2, 3))]
+    salts = (f"carriers.Li.arrangement.random.salt={k}" for k in (1, 2, 3))
+    models = [shipped("ordering_a.yaml"), shipped("ordering_b.yaml")]
+    models += [shipped("ordering_random.yaml", salt) for salt in salts]
     found = [
         simulated(build_catalog(m, temperature=600.0), 24_000, "hop_rates", "environments") for m in models
     ]
-    a, b, *disordered = (f["flip_rate"].value[1, 1] * 1e-12 for f in found)
+    a, b, *disordered = (f["flip_rate"].value[0, 0] * 1e-12 for f in found)
     assert a == pytest.approx(0.070, rel=0.08)
     assert b == pytest.approx(0.370, rel=0.08)
     assert np.mean(disordered) == pytest.approx(0.226, rel=0.08)
@@ -150,13 +136,13 @@ def test_boundary() -> None:
     """Flips stay at the two borders, which are found, and happen more often there than in the solid solution."""
     catalog = build_catalog(shipped("boundary_a.yaml", "supercell=[10, 3, 3]"), temperature=300.0)
     found = simulated(catalog, 12_000, "profile")
-    rate, occupation = found["layer_flip_rate"].value[1], found["layer_occupation"].value[1]
+    rate, occupation = found["layer_flip_rate"].value[0], found["layer_occupation"].value[0]
     at_border = [0, 9, 10, 19]  # of the 20 layers
     assert rate[at_border].sum() > 0.99 * rate.sum()
     assert occupation[1:9].min() > 0.95
     assert occupation[11:19].max() < 0.05
-    position = found["interface_position"].value[1] * 1e10
+    position = found["interface_position"].value[0] * 1e10
     np.testing.assert_allclose(position, [5 * 10.33, 10 * 10.33], atol=0.5)
     moving = shipped("solid_solution.yaml", "hops[1].distance=[3.8, 5.6]", "supercell=[3, 4, 4]")
     solid = simulated(build_catalog(moving, temperature=300.0), 16_000, "hop_rates")["flip_rate"].value[1, 1]
-    assert found["interface_flip_rate"].value[1].mean() / solid == pytest.approx(1.5, abs=0.25)
+    assert found["interface_flip_rate"].value[0].mean() / solid == pytest.approx(1.5, abs=0.25)

@@ -67,10 +67,10 @@ class Binding(Observable):
     def estimate(self, sums: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         model, ticks = self.catalog.model, sums["ticks"][:, None]
         kt = K_B * self.catalog.temperature
-        number = np.array([c.count for c in model.carriers])
+        number, mobile = np.array([c.count for c in model.species]), len(model.carriers)
         distances, n = _distances(self.pairs), len(ticks)
         g = np.full((n, len(self.pairs), len(distances)), np.nan)
-        fraction = np.full((n, len(self.pairs), len(number)), np.nan)
+        fraction = np.full((n, len(self.pairs), mobile), np.nan)
         energy, stay = fraction.copy(), fraction.copy()
         lifetime = np.full((n, len(self.pairs)), np.nan)
         for k, p in enumerate(self.pairs):
@@ -80,6 +80,8 @@ class Binding(Observable):
                 over(pairs[:, p.contact].sum(axis=1), sums[f"broken_{k}"][:, 0]) * self.tick_seconds
             )
             for role, s in enumerate((p.a, p.b) if p.a != p.b else (p.a,)):
+                if s >= mobile:
+                    continue
                 fraction[:, k, s] = share = bound[:, role] / ticks[:, 0] / number[s]
                 odds = over(share * p.free[role], (1 - share) * (1 - p.free[role]))
                 energy[:, k, s] = -kt * np.log(np.where(odds > 0, odds, np.nan))
@@ -95,7 +97,7 @@ class Binding(Observable):
     @classmethod
     def coordinates(cls, model: Model) -> dict[str, np.ndarray]:
         pairs = [_pair(model, wanted) for wanted in model.analysis.binding]
-        names = [c.name for c in model.carriers]
+        names = [c.name for c in model.species]
         return {
             "bound_pair": np.array([f"{names[p.a]}-{names[p.b]}" for p in pairs]),
             "pair_distance": _distances(pairs) * ANGSTROM,
@@ -115,8 +117,8 @@ def _pair(model: Model, wanted: BindingSettings) -> _Pair:
         plain(s)._replace(window=np.searchsorted(distance, np.round(s.distance, DIGITS))) for s in shells
     ]
     contact = distance < wanted.contact
-    sites, number = sites_of_species(model), [c.count for c in model.carriers]
-    together = bool(np.any(model.allowed_sites[a] & model.allowed_sites[b]))
+    sites, number = sites_of_species(model), [c.count for c in model.species]
+    together = bool(np.any(model.species_sites[a] & model.species_sites[b]))
     site_pairs = np.bincount(links[0].window, minlength=len(distance)) * model.n_cells / (2 if a == b else 1)
     chance = number[a] * (number[b] - (a == b)) / (sites[a] * (sites[b] - together))
     free = []
@@ -125,7 +127,7 @@ def _pair(model: Model, wanted: BindingSettings) -> _Pair:
         touching = [
             int(contact[around.window[begin:end]].sum())
             for begin, end, own in zip(
-                around.first[:-1], around.first[1:], model.allowed_sites[x], strict=True
+                around.first[:-1], around.first[1:], model.species_sites[x], strict=True
             )
             if own
         ]

@@ -119,7 +119,7 @@ def _labels(
     model: Model, wanted: EnvironmentSettings, keys: list[tuple[tuple[int, ...], tuple[float, ...]]]
 ) -> list[str]:
     """``polaron: 2+0 Li``; where equal numbers are arranged in several ways, with the distances between them."""
-    names = [model.carriers[x].name for x in (wanted.carrier, wanted.by)]
+    names = [model.species[x].name for x in (wanted.carrier, wanted.by)]
     several = [n for n, _ in keys]
     labels = []
     for numbers, apart in keys:

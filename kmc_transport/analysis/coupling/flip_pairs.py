@@ -123,7 +123,7 @@ class FlipPairs(Observable):
 
     def estimate(self, sums: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         model = self.catalog.model
-        sites, lags = sites_of_species(model), asked(model).lags
+        sites, lags = sites_of_species(model)[: len(self.tracked)], asked(model).lags
         time = sums["ticks"] * self.tick_seconds
         good = (time > 0) & (sums["lost"] == 0)
         time = np.where(good, time, np.nan)

@@ -63,7 +63,7 @@ def links_of(
     model: Model, a: Sequence[int], b: Sequence[int], windows: Sequence[tuple[float, float]]
 ) -> SiteShells:
     """Sites of any of the species ``b`` round those of any of ``a``."""
-    own, other = (np.any(model.allowed_sites[list(x)], axis=0) for x in (a, b))
+    own, other = (np.any(model.species_sites[list(x)], axis=0) for x in (a, b))
     return surroundings(model.structure, model.supercell, own, other, windows)
 
 
@@ -78,13 +78,14 @@ def species_of_carriers(model: Model) -> IntArray:
 
 
 def sites_of_species(model: Model) -> IntArray:
-    """(S,) sites of the supercell that a carrier of each species may be on."""
-    return np.asarray(model.allowed_sites.sum(axis=1) * model.n_cells, np.int64)
+    """Sites of the supercell that each of ``Model.species`` may be on."""
+    return np.asarray(model.species_sites.sum(axis=1) * model.n_cells, np.int64)
 
 
 def occupants(model: Model, sites: IntArray) -> IntArray:
-    """(n_flat,) species + 1 of the carrier on each site of the supercell, 0 for none. sites : (N,) of the carriers."""
-    found = np.zeros(n_flat(model), np.int64)
+    """(n_flat,) species + 1 of what is on each site of the supercell, immobile or not, 0 for none. sites : (N,) of the
+    carriers."""
+    found = model.background.copy()
     found[sites] = species_of_carriers(model) + 1
     return found
 
