@@ -23,6 +23,7 @@ from kmc_transport.records import Estimate
 from kmc_transport.runs import pipeline
 from tests.exact.test_interacting import ising_factor
 from tests.input.interacting import built
+from tests.input.interacting import chain as ising_chain
 from tests.reference.exchange import exchange
 from tests.reference.interacting_models import (
     ion_and_polaron,
@@ -230,6 +231,22 @@ def test_two_phases_have_no_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     lattice = LatticeMonteCarlo(model, [np.arange(50)], np.random.default_rng(1))
     with pytest.raises(NoEstimate, match=r"two phases|too rare|too slowly"):
         number_fluctuations(Exchange(lattice, [1], T0), 0.02)
+
+
+def test_immobile_species_close_their_sites_and_lend_their_energies() -> None:
+    document = ising_chain(8, 2, 0.03)
+    document["carriers"]["x"] = {"charge": 0, "sites": ["A"], "count": 2, "immobile": True}
+    document["interactions"]["pairs"].append({"between": ["p", "x"], "shell": 1, "energy": -0.05})
+    catalog = build_catalog(built(document), temperature=T0)
+    exact = thermodynamic_factor(catalog)
+    assert len(exact.log_partition) == 7  # six of the eight sites are open
+    alone = thermodynamic_factor(build_catalog(built(ising_chain(8, 2, 0.03)), temperature=T0))
+    found = unit_thermodynamics(catalog, (1,), seed=np.random.SeedSequence(2), relative_error=0.05)
+    assert found.factor is not None
+    assert found.factor_of_derivative is not None
+    assert abs(float(found.factor.z(exact.factor))) < LIMIT
+    assert abs(float(found.factor_of_derivative.z(exact.beside[0]))) < LIMIT
+    assert abs(float(found.factor.z(alone.factor))) > LIMIT
 
 
 # ------------------------------------------------------------------------------------------- a run
