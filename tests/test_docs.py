@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from types import ModuleType
 import pytest
 
 import kmc_transport
+from kmc_transport.cli.app import main as command
 from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.input.document import parse_yaml
@@ -83,6 +86,46 @@ def test_python_of_the_page_runs(
         printed = capsys.readouterr().out
         for block in printed_blocks(page.read_text(encoding="utf-8")):
             assert block in printed
+
+
+WALK = re.compile(r"<!-- walk(?: file: (\S+))? -->\n```\w+\n(.*?)```", re.S)
+
+
+def walk(page: Path, folder: Path) -> list[str]:
+    """Files of a page written down, its commands run, in order; the commands."""
+    done = []
+    for name, text in WALK.findall(page.read_text(encoding="utf-8")):
+        if name:
+            (folder / name).write_text(text, encoding="utf-8")
+            continue
+        for line in text.splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "kmc-transport"
+            with pytest.raises(SystemExit) as code:
+                command(arguments)
+            assert not code.value.code, line
+            done.append(arguments[0])
+    return done
+
+
+def test_from_three_numbers_to_a_figure_and_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a newcomer does, to the letter, and what comes out."""
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "tutorials" / "three-numbers.md"
+    assert walk(page, tmp_path) == ["check", "picture", "run", "plot", "report"]
+    printed = capsys.readouterr().out
+    assert "The input is sound" in printed
+    results = kmc_transport.open_results("polaron.h5").sel(temperature=300, field=0).squeeze()
+    value, stderr = (1e4 * float(results[f"mobility_einstein{s}"]) for s in ("", "_stderr"))
+    kt = 8.617333262e-5 * 300
+    assert abs(value - (3e-8) ** 2 * 1e13 * math.exp(-0.25 / kt) / kt) < 4 * stderr
+    assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")
+    assert "measured" in (tmp_path / "figure.csv").read_text(encoding="utf-8")
+    report = (tmp_path / "polaron.html").read_text(encoding="utf-8")
+    assert "Small polaron from three numbers" in report
+    assert report.count("<svg") >= 4
 
 
 def test_the_borders_between_algorithms_are_those_of_the_code() -> None:

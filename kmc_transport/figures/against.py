@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincc
 
 from ..analysis import fit_arrhenius
 from ..errors import InputError
@@ -43,8 +44,8 @@ _ACTIVATED = ("mobility", "mobility_einstein", "conductivity")
 """These times T follow exp(-E/kT); diffusivities do as they are."""
 _BIN = "_bin"
 """How the axes of histograms end."""
-_CURVED = 3.0
-"""chi² per degree of freedom above which a fit is marked."""
+_CURVED = 1e-3
+"""Chance of such a chi² below which a fit is marked as curved."""
 
 
 def choose_axis(found: Quantity) -> str:
@@ -182,8 +183,9 @@ def _fitted(line: Line, what: str, temperature: FloatArray, first: Quantity) -> 
     if what in _ACTIVATED:
         fitted = fitted * along
     sign = 1.0 if line.value[good][0] > 0 else -1.0
-    reduced = found.chi2 / (found.points - 2)
-    doubt = f", curved: χ²/dof {reduced:.0f}" if reduced > _CURVED else ""
+    freedom = found.points - 2
+    straight = gammaincc(freedom / 2, found.chi2 / 2) > _CURVED
+    doubt = "" if straight else f", curved: χ²/dof {found.chi2 / freedom:.0f}"
     energy = format_estimate(found.activation_energy, found.activation_energy_stderr)
     of = "T · " if what in _ACTIVATED else ""
     whose = (
