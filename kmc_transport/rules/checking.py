@@ -28,8 +28,8 @@ def check_rule(
     Raises
     ------
     RateError : naming the worst case of each broken demand: finite energies not below max(dH, 0) (a rule with
-        its own prefactor may stay below), E(forward) - E(reverse) = dH, equal prefactors both ways, and
-        `BarrierRule.scalar` equal to `BarrierRule.activation_energy`.
+        its own prefactor may stay below), E(forward) - E(reverse) = dH, equal prefactors both ways, a barrier that never
+        falls as dE rises where the rule says so, and `BarrierRule.scalar` equal to `BarrierRule.activation_energy`.
     """
     rule = rule.at_temperature(temperature)
     if rule.given_difference is not None:
@@ -77,6 +77,11 @@ def check_rule(
     demand(np.maximum(np.maximum(dH, 0.0) - ahead.energy, 0.0) / scale, "gives a barrier below max(dH, 0)")
     demand(np.abs(scalar - ahead.energy) / scale, "has a scalar form that differs from the array form")
     demand((flags != ahead.clamped).astype(np.float64), "marks other hops as clamped in its scalar form")
+    if rule.monotonic:
+        rank = np.lexsort((dE, w_s, w))  # dE rises fastest
+        falls = np.zeros(len(dE))
+        falls[rank[1:]] = np.where(np.diff(dE[rank]) > 0, -np.diff(ahead.energy[rank]), 0.0)
+        demand(np.maximum(falls, 0.0) / scale, "says that it is monotonic, but its barrier falls as dE rises")
     if rule.own_prefactor:
         ratio = rule.prefactor(temperature) / back_rule.prefactor(temperature)
         demand(

@@ -393,6 +393,16 @@ def test_subtracting_the_clamp_of_one_side_only_is_caught() -> None:
         check_rule(ClampAtZero(barrier=0.1))
 
 
+def test_a_false_claim_to_be_monotonic_is_caught() -> None:
+    class Claims(MarcusNonadiabatic):
+        monotonic = True
+
+    rule = marcus(MarcusNonadiabatic)
+    check_rule(rule)
+    with pytest.raises(RateError, match="monotonic"):
+        check_rule(Claims(**rule.values))
+
+
 # ----------------------------------------------------------------------------- Landau-Zener, regime, lambda
 
 
