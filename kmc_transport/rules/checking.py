@@ -28,8 +28,9 @@ def check_rule(
     Raises
     ------
     RateError : naming the worst case of each broken demand: finite energies not below max(dH, 0) (a rule with
-        its own prefactor may stay below), E(forward) - E(reverse) = dH, equal prefactors both ways, a barrier that never
-        falls as dE rises where the rule says so, and `BarrierRule.scalar` equal to `BarrierRule.activation_energy`.
+        its own prefactor may stay below), E(forward) - E(reverse) = dH, equal prefactors both ways, a barrier that
+        never falls as dE rises where the rule says so, and `BarrierRule.scalar` equal to
+        `BarrierRule.activation_energy`.
     """
     rule = rule.at_temperature(temperature)
     if rule.given_difference is not None:
