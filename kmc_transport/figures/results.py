@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..arrays import composition_axes
 from ..errors import StoreError
+from ..store import average_samples
 from .compositions import has_numbers, plot_compositions
 from .style import INACCURATE, MARKERS, PALETTE, STYLE, add_legend, literal, save_figure
 
@@ -108,6 +109,7 @@ def plot_results(
     import matplotlib
     from matplotlib.figure import Figure
 
+    dataset = average_samples(dataset)
     if composition_axes(dataset):
         if not has_numbers(dataset):
             raise StoreError("holds no mobility to draw yet", remedy="run the input to its end first")
@@ -139,6 +141,7 @@ def plot_results(
 
 def can_draw(dataset: xarray.Dataset) -> bool:
     """Whether there is a mobility to draw."""
+    dataset = average_samples(dataset)
     if composition_axes(dataset):
         return has_numbers(dataset)
     names = _labels(dataset, "carrier", None)

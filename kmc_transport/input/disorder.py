@@ -6,6 +6,7 @@ the order in which sites are visited nor the size of the supercell changes it.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ from .document import Document, KeyPath
 from .places import carrier_named, find_place, labels_of
 from .schema.disorder import BarrierDisorderInput, BlockedInput, DisorderInput, SiteDisorderInput
 
-__all__ = ["build_disorder", "check_capacity", "disordered_barriers", "sample", "unit_numbers"]
+__all__ = ["build_disorder", "check_capacity", "disordered_barriers", "salt_of", "sample", "unit_numbers"]
 
 UIntArray = npt.NDArray[np.uint64]
 FloatArray = npt.NDArray[np.float64]
@@ -47,6 +48,13 @@ def unit_numbers(*words: npt.ArrayLike) -> FloatArray:
     return np.asarray(((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
+def salt_of(salt: int, number: int) -> int:
+    """Salt of a sample: the input's own for sample 0, an independent one for each other number."""
+    if number == 0:
+        return salt
+    return int.from_bytes(hashlib.sha256(f"{salt} {number}".encode()).digest()[:8], "little") >> 1
+
+
 def sample(distribution: str, width: float, *words: npt.ArrayLike) -> FloatArray:
     """Energies (eV) of a distribution, functions of ``words``; see `schema_interactions.SiteDisorderInput`."""
     first = unit_numbers(*words, 0)
@@ -69,8 +77,13 @@ def build_disorder(
     network: HopNetwork | None,
     supercell: tuple[int, int, int],
     doc: Document,
+    number: int = 0,
 ) -> Disorder | None:
-    """Arrays of the supercell; problems go to ``doc``. None when the section asks for nothing."""
+    """Arrays of the supercell; problems go to ``doc``. None when the section asks for nothing.
+
+    number : of the sample, which has salts of its own.
+    """
+    given = _salted(given, number)
     path: KeyPath = ("disorder",)
     cells = _cells(supercell)
     site_energy = _site_energies(
@@ -83,6 +96,17 @@ def build_disorder(
     if site_energy is None and blocked is None and barrier is None:
         return None
     return Disorder(site_energy, barrier, blocked)
+
+
+def _salted(given: DisorderInput, number: int) -> DisorderInput:
+    if number == 0:
+        return given
+    return given.model_copy(
+        update={
+            name: [e.model_copy(update={"salt": salt_of(e.salt, number)}) for e in getattr(given, name)]
+            for name in ("site_energies", "barriers", "blocked")
+        }
+    )
 
 
 def _chosen(

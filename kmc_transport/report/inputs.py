@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import SAMPLE
 from ..model.model import Carrier, HopClass, Model, Sampling
 from .table import Column, Table
 
@@ -88,8 +89,9 @@ def carrier_table(model: Model) -> Table[Any]:
         Column("immobile", lambda r: r.place, key="immobile", shown=bool(model.immobile)),
     ]
     first = model.variants[0].coordinates if model.variants else ()
-    where = f" at {', '.join(f'{n} = {v:g}' for n, v in first)}" if first else ""
-    return Table(f"Carriers{where}", columns, [_Carriers(model, a) for a in range(len(model.species))])
+    where = ", ".join(f"{n} = {v:g}" for n, v in first if n != SAMPLE)
+    rows = [_Carriers(model, a) for a in range(len(model.species))]
+    return Table(f"Carriers at {where}" if where else "Carriers", columns, rows)
 
 
 @dataclass(frozen=True)

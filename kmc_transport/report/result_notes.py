@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..store import FROM_SAMPLING
 from ..units import K_B
 
-__all__ = ["result_notes"]
+__all__ = ["result_notes", "sample_notes"]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -28,6 +29,43 @@ def result_notes(d: Arrays, contradicting: int) -> list[str]:
         _clamped(d),
     ]
     return [note for part in [*parts, _linear_response(d), _einstein(d)] for note in part]
+
+
+def sample_notes(d: Arrays, samples: int) -> list[str]:
+    """How sure a mean over samples is, and what would make it surer."""
+    if samples < 2:
+        return []
+    name = "mobility" if np.any(d["carrier_charge"] != 0) else "tracer_diffusivity"
+    if name == "mobility":
+        driven = (d["field"] != 0)[None, :, None, None]
+        value, total, sampling = (
+            np.where(driven, d[f"mobility{e}"], d[f"mobility_einstein{e}"])
+            for e in ("", "_stderr", FROM_SAMPLING)
+        )
+    else:
+        value, total, sampling = (
+            np.trace(d[f"{name}{e}"], axis1=-2, axis2=-1) for e in ("", "_stderr", FROM_SAMPLING)
+        )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.where(np.isfinite(value) & (value != 0), total / np.abs(value), 0.0)
+    worst = np.unravel_index(int(np.nan_to_num(relative).argmax()), relative.shape)
+    error, share = float(relative[worst]), float(np.nan_to_num((sampling / total) ** 2)[worst])
+    said = (
+        f"Means over {samples} samples; errors contain their spread (and are themselves known to "
+        f"{100 / math.sqrt(2 * (samples - 1)):.2g} %)."
+    )
+    if not error > 0:
+        return [said]
+    better = (
+        "longer runs of each help as much as more samples"
+        if share > 0.5
+        else "longer runs of each would not help"
+    )
+    return [
+        f"{said} The largest relative error of the {name.replace('_', ' ')} is {100 * error:.2g} %, of its square "
+        f"{100 * share:.0f} % from sampling and {100 * (1 - share):.0f} % from the samples: half of it takes about "
+        f"{4 * samples} samples, 1 % about {max(2, math.ceil(samples * (error / 0.01) ** 2))}; {better}."
+    ]
 
 
 def _quenched(d: Arrays) -> Iterator[str]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..arrays import ARRAYS, base_name
 from ..records import Missing
+from ..store import FROM_SAMPLES, FROM_SAMPLING
 from .numbers import enough_digits, format_beside
-from .result_notes import result_notes
+from .result_notes import result_notes, sample_notes
 from .systems import in_each_system
 from .table import Column, Table
 
@@ -95,7 +96,7 @@ class _Row:
         Errors of the components may be correlated: between the axes, theirs is an upper bound.
         """
         unit, values = self.d["direction_vector"][self.e], self.tensor(name, other)
-        if name.endswith("_stderr"):
+        if name.endswith(("_stderr", FROM_SAMPLES, FROM_SAMPLING)):
             unit = np.abs(unit)
         on = np.flatnonzero(unit)  # components that are missing elsewhere do no harm
         for _ in range(values.ndim):
@@ -153,7 +154,7 @@ _LIKE = {"onsager": "conductivity", "transference": "conductivity", "jump_diffus
 
 @cache
 def _dimensions(name: str) -> tuple[str, ...]:
-    return ARRAYS[base_name(name)].dims
+    return ARRAYS[base_name(name.removesuffix(FROM_SAMPLES).removesuffix(FROM_SAMPLING))].dims
 
 
 def results_table(dataset: xarray.Dataset) -> Table[Any]:
@@ -169,6 +170,7 @@ def _table(dataset: xarray.Dataset) -> Table[Any]:
     d = {str(n): v.values for n, v in dataset.variables.items()}
     rows = [_Row(d=d, t=t, f=f, e=e, a=a) for t, f, e, a in np.ndindex(*d["mobility"].shape)]
     table = Table(str(dataset.attrs.get("title", "")), list(_columns(d)), rows)
+    table.notes += sample_notes(d, int(dataset.attrs.get("samples", 1)))
     table.notes += result_notes(d, contradicting=sum(abs(r.deviation) > 5 for r in rows))
     return table
 
@@ -209,11 +211,35 @@ def _columns(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
     elif "transference" in d:
         several = len(d["carrier"]) > 1 and bool((d["field"] == 0).any())
         yield from _number("transference", "transference", shown=several)
+    yield from _parts_of_errors(d, charged)
     yield Column(
         header="hops", value=lambda r: r.of_point("executed_hops"), unit="", key="executed_hops", text=".1e"
     )
     yield Column("", lambda r: r.state, key="state")
     yield from _on_request(d)
+
+
+def _parts_of_errors(d: Mapping[str, np.ndarray], charged: bool) -> Iterator[Column[_Row]]:
+    """What the simulations and the spread of the samples are of the standard error of a mean over samples."""
+    if f"mobility{FROM_SAMPLES}" not in d:
+        return
+    for header, end in (("error from sampling", FROM_SAMPLING), ("from samples", FROM_SAMPLES)):
+        yield Column(
+            header=header,
+            value=lambda r, end=end: r.mobility(end) * CM2,  # type: ignore[misc]
+            unit="cm²/(V s)",
+            key=f"mobility{end}",
+            text=".2g",
+            shown=charged,
+        )
+        yield Column(
+            header=header,
+            value=lambda r, end=end: r.along(f"tracer_diffusivity{end}") * CM2,  # type: ignore[misc]
+            unit="cm²/s",
+            key=f"tracer_diffusivity{end}",
+            text=".2g",
+            shown=not charged,
+        )
 
 
 def _charged(d: Mapping[str, np.ndarray]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from ..arrays import composition_axes
+from ..store import average_samples
 from .numbers import enough_digits
 from .table import Column, Table
 
@@ -41,11 +42,11 @@ def each_system(dataset: xarray.Dataset) -> Iterator[tuple[tuple[float, ...], xa
 def in_each_system(
     dataset: xarray.Dataset, make: Callable[[xarray.Dataset], Sequence[Table[Any]]]
 ) -> list[Table[Any]]:
-    """Tables of each composition joined: rows one below the other, behind columns for the axes.
+    """Tables of each composition joined: rows one below the other, behind columns for the axes; means over samples.
 
     make : the same tables at every composition, or less. Without such axes: what it makes.
     """
-    axes = composition_axes(dataset)
+    dataset, axes = average_samples(dataset), composition_axes(dataset)
     if not axes:
         return list(make(dataset))
     systems = list(each_system(dataset))

@@ -41,9 +41,12 @@ from .output import (
 from .points import Failure, PointRecord, PointStore, point_key
 from .provenance import Provenance, package_versions
 from .results import open_results, read_catalog, read_provenance, write_results
+from .samples import FROM_SAMPLES, FROM_SAMPLING, average_samples
 from .status import Status, read_status
 
 __all__ = [
+    "FROM_SAMPLES",
+    "FROM_SAMPLING",
     "PICTURE_MARK",
     "REPORT_MARK",
     "SHEET_MARK",
@@ -59,6 +62,7 @@ __all__ = [
     "Provenance",
     "Shard",
     "Status",
+    "average_samples",
     "begin_run",
     "build_dataset",
     "catalog_dataset",

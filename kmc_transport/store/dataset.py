@@ -312,6 +312,8 @@ def _axes_of_model(model: Model) -> dict[str, np.ndarray]:
     count = np.array([[c.count for c in s.species] for s in model.systems], np.int64)
     count = count.reshape(*map(len, axes.values()), -1)
     coordinates = {n: np.array(v, np.int64 if n == SAMPLE else np.float64) for n, v in axes.items()}
+    if list(axes) == [SAMPLE]:
+        return coordinates
     if SAMPLE in axes:  # the same in all samples
         count = count[..., 0, :]
     return coordinates | {

@@ -195,6 +195,12 @@ class ConditionsInput(Section):
         "a dimension of the results.",
         examples=[{"x": [0.02, 0.05, 0.1]}, {"x": {"from": 0.02, "to": 0.2, "step": 0.02}}],
     )
+    samples: Annotated[int, Whole(1, 10_000)] = Field(
+        1,
+        description="Number of samples of what is quenched: disorder and arrangements of immobile species are drawn "
+        "anew for each, from site, salt and number of the sample. Tables show the mean over samples.",
+        examples=[8],
+    )
 
 
 class SamplingInput(Section):
