@@ -151,11 +151,11 @@ def _chart(
     linear: bool,
     fit: bool,
 ) -> Chart:
+    from ..arrays import SAMPLE
     from ..figures.against import chart_against, chart_map
     from ..figures.chart import Chart
     from ..figures.einstein import chart_einstein
     from ..figures.quantities import select
-    from ..arrays import SAMPLE
     from ..report.display import ask_units
     from ..runs.table import load_table
     from ..store import average_samples
