@@ -151,21 +151,17 @@ def _chart(
     linear: bool,
     fit: bool,
 ) -> Chart:
-    from ..arrays import SAMPLE
     from ..figures.against import chart_against, chart_map
     from ..figures.chart import Chart
     from ..figures.einstein import chart_einstein
     from ..figures.quantities import select
     from ..report.display import ask_units
     from ..runs.table import load_table
-    from ..store import average_samples
 
     asked = ask_units(units)
     if len(against) > 2:
         raise InputError("a picture has one axis, a map two", key="--against", value=", ".join(against))
     tables = [(run.stem, select(load_table(run, on_damaged=say_damaged), at)) for run in runs]
-    if SAMPLE not in (*at, *against):
-        tables = [(name, average_samples(table)) for name, table in tables]
     charts = []
     for name in what or ["mobility"]:
         if name == "einstein":

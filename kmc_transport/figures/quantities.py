@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays import ARRAYS, base_name
 from ..errors import InputError
 from ..report.display import ShownUnit, Units, shown_unit
+from ..store import average_samples
 
 if TYPE_CHECKING:
     import xarray
@@ -110,7 +111,7 @@ def quantity(
             value=name,
             allowed=", ".join([*others, *drawable(dataset)]),
         )
-    source = _FROM_MOBILITY.get(name, name)
+    dataset, source = average_samples(dataset), _FROM_MOBILITY.get(name, name)
     parts: dict[str, Any] = {}
     for part in _PARTS:
         array = _one(dataset, source + part)
@@ -126,11 +127,6 @@ def quantity(
     accurate = dataset["converged"]
     if "complete" in dataset and "temperature" in dims:
         parts = {part: array.where(dataset["complete"]) for part, array in parts.items()}
-    if "sample" in dims:
-        parts = _over_samples(parts)
-    if "sample" in accurate.dims:
-        accurate = accurate.all("sample")
-    dims = parts[""].dims
     attributes = dataset[name].attrs
     unit = shown_unit(str(attributes.get("units", "1")), asked)
     gone = [d for d in accurate.dims if d not in dims]
@@ -179,12 +175,3 @@ def _along(dataset: xarray.Dataset, array: xarray.DataArray, axis: str) -> xarra
 
 _RATIOS = {s.name for s in ARRAYS.values() if "axis" in s.dims and s.unit == "1" and s.origin != "coordinate"}
 """Arrays with a number for each axis that are no vectors."""
-
-
-def _over_samples(parts: dict[str, Any]) -> dict[str, Any]:
-    value, stderr = parts[""], parts["_stderr"]
-    number = value.notnull().sum("sample")
-    scatter = value.std("sample", ddof=1) / number**0.5
-    inner = (stderr**2).sum("sample") ** 0.5 / number
-    error = scatter.where(scatter > inner, inner)
-    return {"": value.mean("sample"), "_stderr": error, "_exact": parts["_exact"].mean("sample")}

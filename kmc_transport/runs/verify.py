@@ -222,7 +222,7 @@ def verify_file(
 def _different_rows(written: xarray.Dataset, row: tuple[int, ...], again: xarray.Dataset) -> tuple[str, ...]:
     """Names of what is not the same bit for bit in a row and in the table of the same point simulated again."""
     (here,) = set(finished_rows(again).values())
-    names = [n for n in again.variables if n in written and ARRAYS[base_name(str(n))].origin == "point"]
+    names = [n for n in again.data_vars if n in written and ARRAYS[base_name(str(n))].origin == "point"]
     return tuple(
         str(n)
         for n in names
