@@ -23,11 +23,18 @@ from tests.runs.sweeps import INPUT, assert_same_table, points_of, sweep_model
 
 AXES = INPUT.replace("count: 1", "fraction: x/2").replace("[300, 350, 400, 450, 500, 550]", "[300, 500]")
 AXES = AXES.replace("conditions:", "conditions:\n  composition: {x: [0.1, 0.4, 0.7]}")
-SAMPLES = AXES.replace(
-    "conditions:", "disorder: {barriers: [{width: 60 meV, salt: 2}]}\nconditions:\n  samples: 3"
-)
-SAMPLES = SAMPLES.replace("[0.1, 0.4, 0.7]", "[0.1, 0.4]").replace("magnitude: [0, 1e8]", "magnitude: 0")
-SAMPLES = SAMPLES.replace("events: 2000", "relative_error: 10 %")
+SAMPLES = """
+structure: {lattice: {a: 3, b: 3, c: 3}, sites: {A: [[0, 0, 0]]}}
+supercell: [3, 3, 3]
+carriers: {ion: {charge: 1, sites: [A], fraction: x}}
+hops: [{carrier: ion, between: [A, A], distance: 3, barrier: 0.3 eV, attempt_frequency: 5 THz}]
+disorder: {barriers: [{width: 60 meV, salt: 2}]}
+conditions:
+  samples: 3
+  temperature: [300, 500]
+  composition: {x: [0.1, 0.4]}
+sampling: {events: 20000, seed: 3, replicas: 2}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +211,9 @@ def test_samples_in_file_and_table(sampled: Path) -> None:
 
 def test_a_missing_sample_is_left_out_and_said(sampled: Path) -> None:
     data = open_results(sampled)
-    data["complete"].values[0, 1, 0] = False
-    data["mobility_einstein"].values[0, 1, 0] = np.nan
+    one = {"x": 0, "sample": 1, "temperature": 0}
+    data["complete"][one] = False
+    data["mobility_einstein"][one] = np.nan
     mean = average_samples(data)
     expected = data["mobility_einstein"].values[0, [0, 2], 0, 0, 0, 0].mean()
     assert mean["mobility_einstein"].values[0, 0, 0, 0, 0] == pytest.approx(expected)
@@ -218,7 +226,7 @@ def test_sample_0_is_the_input_without_samples_and_samples_are_added_to_it(sampl
     alone = sweep_model(
         SAMPLES.replace("  samples: 3\n", "")
         .replace("composition: {x: [0.1, 0.4]}", "")
-        .replace("x/2", "0.05")
+        .replace("fraction: x", "fraction: 0.1")
     )
     first, second, third, *_ = sweep_model(SAMPLES).systems
     assert alone.disorder is not None
