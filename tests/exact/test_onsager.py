@@ -7,14 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kmc_transport.exact import exact_values, solve_exact
+from kmc_transport.exact import exact_values, solve_exact, thermodynamic_factor
+from kmc_transport.exact.ensemble import jump_rates
 from kmc_transport.exact.onsager import jump_diffusivity, onsager_matrix, transference_numbers
+from kmc_transport.exact.states import enumerate_states
 from kmc_transport.model.formula import neutral_unit
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.units import E_CHARGE
-from tests.reference.interacting_models import ion_and_polaron
-from tests.reference.networks import KT0, T0
+from tests.reference.interacting_models import (
+    ion_and_polaron,
+    nearest_pairs,
+    with_interactions,
+    with_rule,
+)
+from tests.reference.networks import KT0, T0, chain
 
 WEAK = 1e-6 * KT0
 """eV/Å: what is not linear in it is beyond the digits."""
@@ -124,3 +131,35 @@ def test_neutral_units(
 def test_transference_of_carriers_that_conduct_nothing() -> None:
     found = transference_numbers(np.ones((1, 3, 1, 3)), np.zeros(1), np.array([[1.0, 0, 0]]))
     assert np.isnan(found).all()
+
+
+def slowest_relaxation(model: Model) -> float:
+    """Smallest rate at which anything fades in the master equation of all configurations, 1/s."""
+    catalog = build_catalog(model, temperature=T0)
+    numbers = tuple(c.count for c in model.carriers)
+    space = enumerate_states(model, numbers, None, model.supercell, 2000)
+    jumps = jump_rates(space, catalog)
+    assert jumps.energy is not None
+    rate, root = np.exp(jumps.log_rate), np.exp(-(jumps.energy - jumps.energy.min()) / (2 * KT0))
+    matrix = np.zeros((space.n_states, space.n_states))  # made symmetric by detailed balance
+    np.add.at(matrix, (space.target, space.origin), rate * root[space.origin] / root[space.target])
+    matrix -= np.diag(np.bincount(space.origin, rate, space.n_states))
+    return float(-np.linalg.eigvalsh(matrix)[-2])
+
+
+@pytest.mark.parametrize("coupling", [0.5, 1.0])
+def test_a_density_wave_fades_by_the_chemical_diffusivity(coupling: float) -> None:
+    """On a ring with L sites the longest wave fades at D_chem (2 - 2 cos(2 pi/L))/a², as L grows."""
+    missed = []
+    for sites in (8, 12):
+        model = with_rule(chain([1.0], counts=(sites // 2,), supercell=(sites, 1, 1)))
+        model = with_interactions(model, clusters=nearest_pairs(coupling * KT0, 1))
+        catalog = build_catalog(model, temperature=T0)
+        jump = float(solve_exact(catalog).collective_diffusivity[0, 0, 0, 0])
+        factor = thermodynamic_factor(catalog).factor
+        wave = 2 - 2 * np.cos(2 * np.pi / sites)
+        rate = slowest_relaxation(model)
+        missed.append(abs(factor * jump * wave / rate - 1))
+        assert abs(jump * wave / rate - 1) > 0.5  # without the thermodynamic factor
+    assert missed[1] < 0.6 * missed[0]
+    assert missed[1] < 0.08
