@@ -1,7 +1,7 @@
 """Draws the figures of the tutorial on coupled lithium and polarons from stored results.
 
 python docs/figures/lifepo4.py FOLDER, the folder with solid_solution.h5, ordering_a.h5, ordering_b.h5, boundary_a.h5
-that `kmc-transport run inputs/lifepo4/NAME.yaml` wrote, and ordering_random_1.h5 to _3.h5 of three salts.
+that `kmc-transport run inputs/lifepo4/NAME.yaml` wrote, and any ordering_random_*.h5 of other salts.
 """
 
 from __future__ import annotations
@@ -88,10 +88,9 @@ def order_and_boundary(folder: Path) -> None:
             color=colour,
             label=f"ordered along {order}",
         )
-    for k in (1, 2, 3):
-        run = open_results(folder / f"ordering_random_{k}.h5").squeeze()
-        value = run["flip_rate"].values * 1e-12
-        label = "Li at random, three samples" if k == 1 else None
+    for k, sample in enumerate(sorted(folder.glob("ordering_random_*.h5"))):
+        run = open_results(sample).squeeze()
+        value, label = run["flip_rate"].values * 1e-12, None if k else "Li at random, a sample each"
         left.plot(1000 / run["temperature"].values, value, "x-", ms=4, lw=0.8, color=GREEN, label=label)
     solution = open_results(folder / "solid_solution.h5").squeeze()
     hot = solution.sel(temperature=[600, 800, 1000])
