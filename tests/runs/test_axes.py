@@ -33,7 +33,7 @@ conditions:
   samples: 3
   temperature: [300, 500]
   composition: {x: [0.1, 0.4]}
-sampling: {events: 20000, seed: 3, replicas: 2}
+sampling: {relative_error: 10 %, seed: 3, replicas: 2}
 """
 
 
