@@ -128,6 +128,18 @@ def test_from_three_numbers_to_a_figure_and_a_report(
     assert report.count("<svg") >= 4
 
 
+def test_compositions_and_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "how-to" / "compositions-and-samples.md"
+    assert walk(page, tmp_path) == ["check", "run", "results", "results", "plot"]
+    printed = capsys.readouterr().out
+    assert "Compositions: asked for, and simulated in whole carriers" in printed
+    assert "Means over 2 samples" in printed
+    assert kmc_transport.open_results("doped.h5")["mobility"].dims[:2] == ("x", "sample")
+
+
 def test_the_borders_between_algorithms_are_those_of_the_code() -> None:
     from kmc_transport.engine.interacting.selection import WORTHWHILE_INTERACTING
     from kmc_transport.engine.selection import ALGORITHMS, WORTHWHILE_ACCEPTANCE

@@ -35,12 +35,18 @@ N = 240
 
 def mobility(model: Model) -> float:
     """Exact, of one arrangement, Å²/(V s)."""
-    return float(solve_exact(build_catalog(model, temperature=500.0), dilute=False).mobility_einstein[0, 0, 0])
+    return float(
+        solve_exact(build_catalog(model, temperature=500.0), dilute=False).mobility_einstein[0, 0, 0]
+    )
 
 
 def test_the_mean_over_samples_is_the_mean_over_all_arrangements() -> None:
     places = ", ".join
-    text = INPUT.replace("  samples: 240\n", "").replace("  composition: {x: [0.35]}\n", "").replace("fraction: x", "count: 2")
+    text = (
+        INPUT.replace("  samples: 240\n", "")
+        .replace("  composition: {x: [0.35]}\n", "")
+        .replace("fraction: x", "count: 2")
+    )
     every = [
         mobility(
             load_model_text(
