@@ -237,9 +237,8 @@ _MEANING = {
 }
 """Of arrays that are put together of others."""
 _HOW = {
-    "chemical_diffusivity": "it is the thermodynamic factor times the jump diffusivity, and the factor is unknown "
-    "here: sweep a composition (conditions.composition) with carriers that interact or block each other, and ask for "
-    "the chemical potential, as docs/theory/chemical-diffusion.md tells; the tracer diffusivity is no substitute"
+    "chemical_diffusivity": "ask for the thermodynamic factor, without which it is unknown: "
+    "sampling.thermodynamics: 3 %, at zero field, over a composition (docs/theory/chemical-diffusion.md); the tracer diffusivity is no substitute"
 }
 """The way to get an array that a run need not have."""
 
