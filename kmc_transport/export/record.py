@@ -238,7 +238,8 @@ _MEANING = {
 """Of arrays that are put together of others."""
 _HOW = {
     "chemical_diffusivity": "ask for the thermodynamic factor, without which it is unknown: "
-    "sampling.thermodynamics: 3 %, at zero field, over a composition (docs/theory/chemical-diffusion.md); the tracer diffusivity is no substitute"
+    "sampling.thermodynamics: 3 %, at zero field, over a composition "
+    "(docs/theory/chemical-diffusion.md); the tracer diffusivity is no substitute"
 }
 """The way to get an array that a run need not have."""
 
