@@ -229,3 +229,61 @@ def test_hydrogen_in_tungsten_is_the_quoted_law() -> None:
     slope, offset = np.polyfit(1 / (KB * data["temperature"].values), np.log(value), 1, w=value / stderr)
     assert abs(-slope - 0.440) < 0.01
     assert abs(exp(offset) / 8.45e-7 - 1) < 0.1
+
+
+# ------------------------------------------------------------------ doped ceria
+
+
+@pytest.fixture(scope="module")
+def ceria() -> Any:
+    conditions = "conditions: {composition: {x: [0.02, 0.125, 0.5]}, temperature: [1000, 1600]}\n"
+    sampling = "sampling: {target: charge_diffusivity, events: 2e5, seed: 1}\n"
+    text = text_of(
+        "yttrium_doped_ceria", supercell="supercell: [4, 4, 4]\n", conditions=conditions, sampling=sampling
+    )
+    return run(load_model_text(text)).isel(field=0, direction=0)
+
+
+def conductivity(data: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(composition, temperature) mean over the three axes, S/m, and its standard error."""
+    value, stderr = (data[f"conductivity{s}"].values for s in ("", "_stderr"))
+    axes = range(3)
+    return value[..., axes, axes].mean(-1), np.sqrt(np.square(stderr[..., axes, axes]).sum(-1)) / 3
+
+
+def test_conductivity_of_doped_ceria_has_a_maximum(ceria: Any) -> None:
+    value, stderr = conductivity(ceria)
+    low, middle, high = value[:, 0]
+    error = stderr[:, 0]
+    assert middle - low > 4 * np.hypot(error[0], error[1])
+    assert middle - high > 4 * np.hypot(error[1], error[2])
+
+
+def test_activation_energy_of_doped_ceria_rises_with_doping(ceria: Any) -> None:
+    """ln(sigma T) between 1000 and 1600 K; in the pure crystal it would be the 0.52 eV of an edge of two Ce."""
+    value, stderr = conductivity(ceria)
+    span = (1 / 1000 - 1 / 1600) / KB
+    energy = np.log(value[:, 1] * 1600 / (value[:, 0] * 1000)) / span
+    error = np.sqrt(np.square(stderr / value).sum(1)) / span
+    assert energy[0] - 0.52 > 4 * error[0]
+    assert energy[1] - energy[0] > 2 * np.hypot(error[0], error[1])
+    assert energy[2] - energy[1] > 2 * np.hypot(error[1], error[2])
+    assert energy[2] - energy[0] > 4 * np.hypot(error[0], error[2])
+
+
+def test_the_two_inputs_of_doped_ceria_differ_in_coulomb_energies_alone() -> None:
+    """Neighbours have the energies of the source in both, neutral at each composition."""
+    bare, charged = (
+        load_model_text(text_of(name, initial="initial: random\n"))
+        for name in ("yttrium_doped_ceria", "yttrium_doped_ceria_coulomb")
+    )
+    assert [c.name for c in bare.carriers] == [c.name for c in charged.carriers] == ["vacancy"]
+    assert [c.name for c in bare.immobile] == [c.name for c in charged.immobile] == ["yttrium"]
+    for model in (bare, charged):
+        assert sum(c.charge * c.count for c in model.carriers + model.immobile) == 0
+    unit = 14.399645 / 23
+    energies = [np.unique(m.interactions.clusters.energy.round(9)) for m in (bare, charged)]
+    assert energies[0] == pytest.approx([-0.27, 0.84])
+    # Coulomb energy of two vacancies at 2.7055 Å, of vacancy and yttrium at 2.343 Å, plus what the input adds
+    assert energies[1][0] + 4 * unit / 2.7055 == pytest.approx(0.84, abs=1e-3)
+    assert energies[1][1] - 2 * unit / 2.343 == pytest.approx(-0.27, abs=1e-3)
