@@ -137,4 +137,5 @@ def status(run: Run, as_json: Json = False) -> None:
         print("no run is at work" + ("" if not found.missing else "; running the input again goes on"))
     for failure in found.failures:
         strength = sum(x * x for x in failure.field) ** 0.5 * 1e10
-        print(f"failed: {failure.temperature:g} K, {strength:.3g} V/m: {failure.reason}")
+        place = "".join(f", {n} = {v:g}" for n, v in failure.coordinates.items())
+        print(f"failed: {failure.temperature:g} K, {strength:.3g} V/m{place}: {failure.reason}")
