@@ -442,7 +442,7 @@ def test_cache_of_another_version_is_not_read() -> None:
 
 def test_processes_that_compile_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """For two signatures, both from an empty index: none finds the machine code of the other one."""
-    from kmc_transport.engine.jit import PLAIN, jit
+    from kmc_transport.jit import PLAIN, jit
 
     if PLAIN:
         pytest.skip("nothing is compiled")
