@@ -237,7 +237,7 @@ def test_hydrogen_in_tungsten_is_the_quoted_law() -> None:
 @pytest.fixture(scope="module")
 def ceria() -> Any:
     conditions = "conditions: {composition: {x: [0.02, 0.125, 0.5]}, temperature: [1000, 1600]}\n"
-    sampling = "sampling: {target: charge_diffusivity, events: 2e5, seed: 1}\n"
+    sampling = "sampling: {target: charge_diffusivity, events: 4e5, seed: 1}\n"
     text = text_of(
         "yttrium_doped_ceria", supercell="supercell: [4, 4, 4]\n", conditions=conditions, sampling=sampling
     )
