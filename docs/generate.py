@@ -68,6 +68,16 @@ INPUT_SECTIONS = {
     "FieldRange": "Range of field magnitudes",
     "SamplingInput": "`sampling`",
     "ReconcileInput": "`reconcile`",
+    "AnalysisInput": "`analysis`",
+    "FlipPairsInput": "`analysis.flip_pairs`",
+    "BindingInput": "`analysis.binding`",
+    "EnvironmentInput": "`analysis.environments`",
+    "ProfileInput": "`analysis.profile`",
+    "RandomSitesInput": "`carriers.NAME.arrangement`, random",
+    "GivenSitesInput": "`carriers.NAME.arrangement`, given",
+    "SitePatternInput": "`carriers.NAME.arrangement`, ordered",
+    "FrozenInput": "`carriers.NAME.arrangement`, annealed",
+    "CompositionRange": "`conditions.composition.AXIS`, a range",
 }
 """Headings of the parts of the schema, in the order of the page; parts not named here follow at the end."""
 
