@@ -47,6 +47,13 @@ CATALOG_ARRAYS: dict[str, ArraySpec] = registry_of(
     _column("operation", "str", "1", "symmetry operation", "What made the hop from the first of its class."),
     _column("barrier", "float", "eV", "barrier", "Barrier without field.", *_T_HOP),
     _column(
+        "barrier_given",
+        "float",
+        "eV",
+        "barrier of the input",
+        "As the input has it, where `reconcile` changed it; NaN where it is used as given. Left out where none did.",
+    ),
+    _column(
         "effective_barrier", "float", "eV", "barrier in the field", "Barrier with field and clamp.", *_T_HOP
     ),
     _column(

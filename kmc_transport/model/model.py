@@ -192,6 +192,10 @@ class HopClass:
     given: tuple[float, float] | None = None
     """Forward and reverse barrier of the input, eV, where they were reconciled; None where they are used as given."""
 
+    def given_from(self, orientation: int) -> float | None:
+        """Barrier of the input, eV, of the forward (+1) or reverse (-1) hop, where it was reconciled."""
+        return None if self.given is None else self.given[0 if orientation > 0 else 1]
+
     @property
     def given_barriers(self) -> bool:
         """Whether the barriers are the numbers above, not those of a rule with parameters of its own."""

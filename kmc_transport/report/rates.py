@@ -34,6 +34,7 @@ def catalog_rows(catalog: RateCatalog) -> list[dict[str, Any]]:
                 "vector_angstrom": [float(x) for x in net.vector[h]],
                 "direction": "forward" if net.orientation[h] > 0 else "reverse",
                 "barrier_eV": float(catalog.barrier[h]),
+                "barrier_given_eV": c.given_from(int(net.orientation[h])),
                 "effective_barrier_eV": float(catalog.effective_barrier[h]),
                 "work_eV": float(catalog.work[h]),
                 "saddle_work_eV": float(catalog.saddle_work[h]),
@@ -59,7 +60,11 @@ def catalog_table(catalog: RateCatalog) -> Table[Any]:
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in catalog_rows(catalog):
         hop = f"{row['from'].split('[')[0]} → {row['to'].split('[')[0]}"
-        numbers = f"{row['effective_barrier_eV']:.9f}", f"{row['rate_per_s']:.9e}"
+        numbers = (
+            f"{row['effective_barrier_eV']:.9f}",
+            f"{row['rate_per_s']:.9e}",
+            str(row["barrier_given_eV"]),
+        )
         groups.setdefault((row["class"], hop, *numbers), []).append({**row, "hop": hop})
     columns: list[Column[list[dict[str, Any]]]] = [
         Column("class", lambda r: r[0]["class"], names=True),
@@ -67,6 +72,13 @@ def catalog_table(catalog: RateCatalog) -> Table[Any]:
         Column("number", len),
         Column("length", lambda r: math.hypot(*r[0]["vector_angstrom"]), "Å", text=".4f"),
         Column("barrier", lambda r: r[0]["barrier_eV"], "eV", text=".5g"),
+        Column(
+            header="given",
+            value=lambda r: r[0]["barrier_given_eV"],
+            unit="eV",
+            text=".5g",
+            shown=any(c.given for c in catalog.model.hop_classes),
+        ),
         Column(
             "with field",
             lambda r: r[0]["effective_barrier_eV"],

@@ -29,6 +29,8 @@ __all__ = ["load_catalog", "save_catalog"]
 VERSION = 1
 """Of the format, in the attribute that marks a file as ours."""
 _AXES = ("x", "y", "z")
+_OPTIONAL = ("barrier_given",)
+"""Columns that a file may lack."""
 _TYPES: dict[str, type] = {"float": np.float64, "int": np.int64}
 
 
@@ -91,7 +93,7 @@ def _from_hdf5(path: Path) -> xarray.Dataset:
 
 
 def _columns() -> list[tuple[str, str, str | None]]:
-    """(heading, array, axis) of every column."""
+    """(heading, array, axis) of every column that there may be."""
     found: list[tuple[str, str, str | None]] = []
     for name, spec in CATALOG_ARRAYS.items():
         if name in ("temperature", "axis"):
@@ -117,7 +119,7 @@ def _to_csv(table: xarray.Dataset) -> str:
         )
     )
     out.write("\n")
-    columns = _columns()
+    columns = [c for c in _columns() if c[1] in table]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["temperature [K]", "hop", *(heading for heading, _, _ in columns)])
     for t, kelvin in enumerate(table["temperature"].values):
@@ -148,6 +150,8 @@ def _from_csv(path: Path) -> xarray.Dataset:
     data: dict[str, Any] = {}
     for heading, name, axis in _columns():
         spec = CATALOG_ARRAYS[name]
+        if name in _OPTIONAL and heading not in lines[0]:
+            continue
         raw = [line[heading] for line in lines]
         values = np.array(raw, dtype=str) if spec.dtype == "str" else np.array(raw).astype(_TYPES[spec.dtype])
         if "temperature" in spec.dims:

@@ -461,6 +461,9 @@ def catalog_columns(catalogs: Sequence[RateCatalog]) -> tuple[dict[str, np.ndarr
         "source": np.array([c.source for c in classes], dtype=str),
         "read_from": np.array([c.read_from for c in classes], dtype=str),
     }
+    if any(c.given for c in classes):
+        given = [c.given_from(o) for c, o in zip(classes, net.orientation.tolist(), strict=True)]
+        columns["barrier_given"] = np.array(given, dtype=np.float64)  # None is NaN
     title = {"title": f"Rates of {model.title}", "field_V_per_m": field_si(catalogs[0].field)}
     return columns, title
 
