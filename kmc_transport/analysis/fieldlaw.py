@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..units import ANGSTROM, K_B
 
-__all__ = ["LAWS", "FieldLawFit", "fit_field_law", "widest_field_law"]
+__all__ = ["LAWS", "FieldLawFit", "fit_field_law", "independent_rows", "widest_field_law"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -257,6 +257,27 @@ def _minimum(law: str, t: FloatArray, e: FloatArray, target: FloatArray, weight:
     product = float(np.exp(log_p))
     first, _ = linear(arrhenius, target - _log_sinhc(product * ANGSTROM * e / (2 * K_B * t)))
     return np.array([first[0], first[1], product])
+
+
+def independent_rows(
+    field: npt.ArrayLike,
+    known: npt.NDArray[np.bool_],
+    drift: npt.NDArray[np.bool_],
+    response: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """Which mobilities do not depend on each other, (n_temperatures, n_fields) as the last three.
+
+    field : (n_fields,) V/m. known : there is a value with an error. drift : it is a drift velocity over field alone;
+    response : linear response alone, which the run without field gives all fields of a temperature alike. Where that
+    run has no row of its own, the first of its fields stands for it.
+    """
+    none = np.asarray(field) == 0
+    independent = known & (none | drift)
+    if not none.any():
+        responses = known & response
+        first, every = np.argmax(responses, axis=1), np.arange(len(known))
+        independent[every, first] |= responses[every, first]
+    return np.asarray(independent, bool)
 
 
 def widest_field_law(

@@ -77,7 +77,12 @@ def plot(
     units: Units = None,
     linear: Annotated[bool, typer.Option("--linear", help="No logarithmic axes.")] = False,
     fit: Annotated[
-        bool, typer.Option("--fit/--no-fit", help="Arrhenius fit in pictures against 1/T.")
+        bool,
+        typer.Option(
+            "--fit/--no-fit",
+            help="Arrhenius fit in pictures against 1/T; law of the mobility in those against the field, where chi "
+            "squared allows one.",
+        ),
     ] = True,
     size: Annotated[
         str | None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..analysis.fieldlaw import LAWS, FieldLawFit, fit_field_law, widest_field_law
+from ..analysis.fieldlaw import LAWS, FieldLawFit, fit_field_law, independent_rows, widest_field_law
 from ..errors import InputError
 from .record import GridQuantity, TransportRecord
 
@@ -119,14 +119,9 @@ def drift_data(record: TransportRecord, *, carrier: str = "", max_field: float =
         return record.dataset[array].isel(direction=0).transpose("temperature", "field", ...).values[chosen]
 
     mobility, stderr = quantity.value, quantity.stderr
-    known = np.isfinite(mobility) & (stderr > 0)
     method = stored("mobility_method").astype(str)
-    independent = known & ((field == 0) | (method == "drift velocity"))
-    if not np.any(field == 0):  # one row of linear response stands for the run without field
-        responses = known & (method == "linear response")
-        first = np.argmax(responses, axis=1)
-        every = np.arange(len(temperature))
-        independent[every, first] |= responses[every, first]
+    known = np.isfinite(mobility) & (stderr > 0)
+    independent = independent_rows(field, known, method == "drift velocity", method == "linear response")
     clamped = field[(stored("clamped_share") > 0).any(axis=0)]
     return DriftData(
         carrier=name,

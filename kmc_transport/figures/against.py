@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from ..report.display import Units
 from ..report.numbers import format_estimate
 from ..units import K_B
 from .chart import Axis, Chart, Heat, Panel, Series
+from .fieldlaws import FOLLOW_LAWS, law_lines
 from .lines import (
     Line,
     Runs,
@@ -30,9 +31,6 @@ from .lines import (
     shade_scale,
 )
 from .quantities import Quantity, axis_unit, quantity
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["INVERSE", "chart_against", "chart_map", "choose_axis"]
 
@@ -72,8 +70,9 @@ def chart_against(
 ) -> Chart:
     """A quantity against an axis, one series for each combination of the other dimensions, and each run.
 
-    against : a dimension of the quantity, or ``1/T``. fit : draw an Arrhenius fit where the axis is 1/T. linear : no
-    logarithmic axes. names : what else may be asked for, for the message.
+    against : a dimension of the quantity, or ``1/T``. fit : draw an Arrhenius fit where the axis is 1/T, and the law of
+    the mobility or the drift velocity where it is the field. linear : no logarithmic axes. names : what else may be
+    asked for, for the message.
 
     Raises InputError where the quantity has no such axis, or no number.
     """
@@ -114,6 +113,11 @@ def chart_against(
         series.append(line.series(shown, keep, kind="steps" if histogram else "points"))
         if axis == INVERSE and fit:
             series += _fitted(line, what, x, first)
+    if dim == "field" and fit and what in FOLLOW_LAWS:
+        for (_, found), (_, run) in zip(quantities, runs, strict=True):
+            more, said = law_lines([n for n in lines if n.found is found], run, what, asked, linear)
+            series += more
+            notes += said
     series = [s for s in series if len(s.x)]
     y, series = _vertical(first, [*zero_field, *series], linear or histogram)
     log_x = dim == "field" and not linear and any((s.x > 0).any() for s in series)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .chart import Axis, Chart, Heat, Panel, Series
-from .style import INACCURATE, MARKERS, PALETTE, Size, literal, save_figure
+from .style import INACCURATE, MARKERS, PALETTE, Size, literal, mark_scale, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,10 @@ def _panel(ax: Axes, panel: Panel, inches: float, letter: str) -> None:
     if panel.kelvin is not None:
         _kelvin(ax, panel.kelvin, inches)
     if panel.scale is not None:
-        _colour_scale(ax, *panel.scale)
+        marks = {
+            s.shade: s for s in reversed(panel.series) if s.shade is not None and s.kind in ("points", "dots")
+        }
+        _colour_scale(ax, *panel.scale, marks)
     if panel.title or letter:
         title = textwrap.fill(letter + panel.title, letters)
         ax.set_title(literal(title), fontsize="small", loc="left" if letter else "center")
@@ -186,6 +190,9 @@ def _series(ax: Axes, s: Series, number: int, panel: Panel) -> None:
     else:
         style = "--" if s.kind == "fit" else dashes
         ax.plot(s.x, s.y, color=colour, linestyle=style, linewidth=1.1, zorder=1, label=label)
+        if s.error is not None:
+            low, high = s.y - s.error, s.y + s.error
+            ax.fill_between(s.x, low, high, color=colour, alpha=0.15, linewidth=0, zorder=0)
 
 
 _POOR = "not as accurate as asked"
@@ -195,7 +202,7 @@ def _has_line(panel: Panel, points: Series) -> bool:
     """Whether a line is drawn through these points already."""
     return any(
         s.kind in ("line", "fit")
-        and s.where == points.where
+        and points.where.items() <= s.where.items()
         and (s.hue, s.shade) == (points.hue, points.shade)
         for s in panel.series
     )
@@ -228,7 +235,10 @@ def _kelvin(ax: Axes, temperature: FloatArray, inches: float) -> None:
     top.set_xlabel("T  (K)")
 
 
-def _colour_scale(ax: Axes, label: str, ticks: list[tuple[float, str]]) -> None:
+def _colour_scale(
+    ax: Axes, label: str, ticks: list[tuple[float, str]], marks: Mapping[float, Series]
+) -> None:
+    """marks : shade to a series that has it; its marker stands on the scale, for who sees no colours."""
     import matplotlib
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
@@ -246,6 +256,9 @@ def _colour_scale(ax: Axes, label: str, ticks: list[tuple[float, str]]) -> None:
     bar.minorticks_off()
     bar.ax.tick_params(length=0)
     bar.set_label(literal(label))
+    for k, (shade, _) in enumerate(ticks):
+        if shade in marks:
+            mark_scale(bar.ax, k, MARKERS[marks[shade].mark % len(MARKERS)], n)
 
 
 def _heat(ax: Axes, heat: Heat, panel: Panel) -> None:

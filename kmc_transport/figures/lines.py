@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..arrays import ARRAYS
 from .chart import Series
 from .quantities import Quantity, axis_unit
+from .style import mark_of
 
 if TYPE_CHECKING:
     import xarray
@@ -157,9 +158,11 @@ def _styled(lines: list[Line], several_runs: bool) -> list[Line]:
     rest = list(dict.fromkeys((line.run, line.parts[1:] if shaded else line.parts) for line in lines))
     styled = []
     for line in lines:
-        mark = rest.index((line.run, line.parts[1:] if shaded else line.parts))
-        shade = values.index(line.place[first]) / (len(values) - 1) if shaded else None
-        styled.append(replace(line, shade=shade, hue=mark, mark=mark))
+        group = rest.index((line.run, line.parts[1:] if shaded else line.parts))
+        rank = values.index(line.place[first]) if shaded else 0
+        shade = rank / (len(values) - 1) if shaded else None
+        mark = mark_of(group, len(rest), rank) if shaded else group
+        styled.append(replace(line, shade=shade, hue=group, mark=mark))
     return styled
 
 

@@ -126,7 +126,9 @@ def quantity(
     dims = parts[""].dims
     accurate = dataset["converged"]
     if "complete" in dataset and "temperature" in dims:
-        parts = {part: array.where(dataset["complete"]) for part, array in parts.items()}
+        complete = dataset["complete"]
+        complete = complete.any([d for d in complete.dims if d not in dims])
+        parts = {part: array.where(complete) for part, array in parts.items()}
     attributes = dataset[name].attrs
     unit = shown_unit(str(attributes.get("units", "1")), asked)
     gone = [d for d in accurate.dims if d not in dims]

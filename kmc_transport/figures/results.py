@@ -14,7 +14,7 @@ from ..arrays import composition_axes
 from ..errors import StoreError
 from ..store import average_samples
 from .compositions import has_numbers, plot_compositions
-from .style import INACCURATE, MARKERS, PALETTE, STYLE, add_legend, literal, save_figure
+from .style import INACCURATE, MARKERS, PALETTE, STYLE, add_legend, literal, mark_of, mark_scale, save_figure
 
 if TYPE_CHECKING:
     import xarray
@@ -375,7 +375,7 @@ def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
 
 
 def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]) -> None:
-    """Colour tells the temperature, marker and dashes the carrier."""
+    """Colour tells the temperature, in grey the markers on the scale; markers and dashes tell the carrier."""
     import matplotlib
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
@@ -406,7 +406,7 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
                 error[t, :, c],
                 cell.accurate[chosen[t], fields],
                 color=color,
-                marker=MARKERS[c % len(MARKERS)],
+                marker=MARKERS[mark_of(c, len(cell.carriers), t) % len(MARKERS)],
                 zorder=3,
                 **point,
             )
@@ -437,3 +437,5 @@ def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]
         bar.minorticks_off()
         bar.ax.tick_params(length=0)
         bar.set_label(r"$T$  (K)")
+        for t in range(n):
+            mark_scale(bar.ax, t, MARKERS[mark_of(0, len(cell.carriers), t) % len(MARKERS)], n)

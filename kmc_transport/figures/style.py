@@ -26,6 +26,8 @@ __all__ = [
     "add_legend",
     "check_picture",
     "literal",
+    "mark_of",
+    "mark_scale",
     "parse_size",
     "save_figure",
 ]
@@ -89,6 +91,19 @@ class Size:
             "legend.fontsize": self.font - 0.5,
         }
         return STYLE | fonts | {"axes.titlesize": self.font, "legend.title_fontsize": self.font - 0.5}
+
+
+def mark_of(group: int, groups: int, rank: int) -> int:
+    """Number of the marker of a line on a scale of colours: without colours its neighbours in rank have other markers,
+    and each group of lines has its own, as far as the markers go.
+    """
+    return group + groups * (rank % max(1, len(MARKERS) // groups))
+
+
+def mark_scale(bar: Axes, place: float, marker: str, places: int) -> None:
+    """The marker of a line beside its colour on the scale, which has this number of places."""
+    size = min(4.0, 110.0 / places)
+    bar.plot(0.5, place, marker, color="white", markeredgecolor="black", markersize=size, markeredgewidth=0.5)
 
 
 def parse_size(text: str) -> Size:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 
 from kmc_transport import build_catalog, load_model
 from kmc_transport.errors import InputError, StoreError
@@ -16,8 +19,9 @@ from kmc_transport.figures.einstein import chart_einstein
 from kmc_transport.figures.measured import add_measured
 from kmc_transport.figures.profile import chart_profile
 from kmc_transport.figures.quantities import drawable, quantity, select
-from kmc_transport.figures.style import Size, parse_size
+from kmc_transport.figures.style import MARKERS, Size, mark_of, parse_size
 from kmc_transport.report.display import ask_units
+from kmc_transport.units import K_B
 from tests.figures.boxes import overlaps
 from tests.store.results import X, Y, dataset
 
@@ -116,6 +120,83 @@ def test_drift_velocity_against_field_for_all_temperatures() -> None:
     assert chart.panels[0].x.scale == chart.panels[0].y.scale == "log"
     plain = chart_against(SWEEP, "drift_velocity", against="field", linear=True)
     assert plain.panels[0].x.scale == plain.panels[0].y.scale == "linear"
+
+
+def lawful(bend: float = 0.0, temperatures: Sequence[float] = (300.0, 400.0, 500.0)) -> xarray.Dataset:
+    """mu T = 1e-3 exp(-0.3 eV/kT) sinh(x)/x with p = 4 e Å and 1 % of noise, or something else in strong fields."""
+    data = dataset(temperatures, [0, *np.logspace(7, 9, 9)], exact=False)
+    kelvin, field = data["temperature"], data["field"]
+    x = 4e-10 * field.where(field > 0, 1.0) / (2 * K_B * kelvin)
+    law = 1e-3 / kelvin * np.exp(-0.3 / (K_B * kelvin)) * np.sinh(x) / x * (1 + bend * (field / 1e9) ** 2)
+    rng = np.random.default_rng(0)
+    for name in ("mobility", "mobility_einstein"):
+        truth = (data[name] * 0 + law).transpose(*data[name].dims)
+        data[name] = truth * (1 + 0.01 * rng.normal(size=truth.shape))
+        data[f"{name}_stderr"] = 0.01 * truth
+    method = np.where(field > 0, "drift velocity", "Einstein relation")
+    told = np.broadcast_to(method[:, None], data["mobility_method"].shape).astype(object)
+    data["mobility_method"] = data["mobility_method"].dims, told
+    return data
+
+
+@pytest.mark.parametrize("what", ["mobility", "drift_velocity"])
+def test_the_law_of_the_field_is_drawn_and_told(what: str) -> None:
+    data = lawful()
+    chart = chart_against([("a", data)], what, against="field", asked=ask_units(["field=MV/cm"]))
+    fits = of_kind(chart, "fit")
+    assert [s.where["temperature"] for s in fits] == [300, 400, 500]
+    (label,) = {s.label for s in fits}
+    assert label.startswith("sinh law: 0.30")
+    assert chart.notes == []
+    rows = [r for r in chart_rows(chart) if r["kind"] == "fit"]
+    column = next(k for k in rows[0] if k.startswith(what) and not k.endswith("_stderr"))
+    factor = 1e4 if what == "mobility" else 1.0
+    assert len(rows) == 3 * len(fits[0].x)
+    for row in rows[:: len(rows) // 7]:
+        assert row["law"] == "sinh"
+        assert abs(row["law_p_e_angstrom"] - 4) < 4 * row["law_p_e_angstrom_stderr"]
+        assert abs(row["law_activation_energy_eV"] - 0.3) < 4 * row["law_activation_energy_eV_stderr"]
+        kelvin, field = row["temperature"], 1e8 * row["field_MV_per_cm"]
+        x = row["law_p_e_angstrom"] * 1e-10 * field / (2 * K_B * kelvin)
+        energy = row["law_activation_energy_eV"]
+        mobility = np.exp(row["law_log_prefactor"] - energy / (K_B * kelvin)) / kelvin * np.sinh(x) / x
+        wanted = mobility * (1 if what == "mobility" else field)
+        assert row[column] == pytest.approx(factor * wanted)
+        assert 0 < row[f"{column}_stderr"] < 0.01 * row[column]  # all points together know more than one
+    figure = draw(chart, size=parse_size("column"))
+    assert label in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert overlaps(figure) == []
+    assert not of_kind(chart_against([("a", data)], what, against="field", fit=False), "fit")
+
+
+def test_a_law_that_is_refused_says_why() -> None:
+    part = chart_against([("a", lawful(bend=0.3))], "drift_velocity", against="field")
+    (label,) = {s.label for s in of_kind(part, "fit")}
+    strongest = of_kind(part, "fit")[0].x[-1]
+    assert 1e8 < strongest < 9e8
+    assert f"up to {strongest:.2g} V/m" in label
+    assert "sinh law does not hold: chi squared" in part.notes[-1]
+    one = chart_against([("a", lawful().isel(temperature=[0]))], "mobility", against="field")
+    assert not of_kind(one, "fit")
+    assert "2 temperatures or more" in one.notes[-1]
+    served = lawful()  # by linear response: one number at all fields proves no law
+    served["mobility_method"].values[:, 1:] = "linear response"
+    none = chart_against([("a", served)], "mobility", against="field")
+    assert not of_kind(none, "fit")
+    assert "3 fields or more" in none.notes[-1]
+
+
+def test_neighbours_on_the_scale_of_colours_have_other_markers() -> None:
+    """Also in grey: each line has another marker than the next, and the scale shows it."""
+    chart = CHARTS["velocity"]()
+    marks = [s.mark % len(MARKERS) for s in of_kind(chart, "points")]
+    assert all(a != b for a, b in pairwise(marks))
+    figure = draw(chart)
+    bar = next(a for a in figure.axes if a.get_ylabel() == "temperature")
+    shown = [line.get_marker() for line in bar.lines if line.get_marker() in MARKERS]
+    assert shown == [MARKERS[m] for m in marks]
+    several = {mark_of(g, 2, r) % len(MARKERS) for g in (0, 1) for r in range(3)}
+    assert len(several) == 6  # groups of lines share no marker
 
 
 def test_units_are_converted() -> None:
