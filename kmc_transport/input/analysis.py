@@ -74,7 +74,12 @@ class _Crystal:
         """Index of a carrier that is there."""
         index = carrier_named(name, self.carriers, self.doc, path)
         if index is not None and not self.carriers[index].count:
-            self.doc.add(path, f"there are no carriers '{name}' in this supercell", value=name)
+            self.doc.add(
+                path,
+                f"there are no carriers '{name}' in this supercell, or not at every composition",
+                value=name,
+                remedy="name a species that is always there, or leave that composition out",
+            )
             return None
         return index
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,16 @@ from ..model.model import (
 )
 from ..model.network import Bond, BondFinder, components, reversed_bond, travel_axes
 from .analysis import build_analysis
-from .composition import Composition, build_compositions, counted, exact_number, fixed_amounts, text_of
+from .composition import (
+    Composition,
+    build_compositions,
+    check_room,
+    counted,
+    exact_number,
+    extreme,
+    fixed_amounts,
+    text_of,
+)
 from .conditions import build_conditions, build_sampling, check_thermodynamics
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .expressions import Expression
@@ -109,7 +117,7 @@ def _build(
     if points is None or (conditions is None and not fixed_amounts(given)):
         return None
     supercell = _supercell(sections, structure, points, doc) if sites_ok else None
-    counts = _carriers(given, structure, supercell, points, doc)
+    counts = _carriers(given, mobile, structure, supercell, points, doc)
     carriers = counts[0]
     if not sites_ok:
         return None
@@ -159,10 +167,10 @@ def _build(
     )
     if sampling is not None and conditions is not None:
         check_thermodynamics(sampling, conditions, carriers[:mobile], doc)
-    parts = build_interacting(sections, simulated, network, carriers, mobile, finder, supercell, doc)
+    parts = build_interacting(sections, simulated, network, counts, mobile, finder, supercell, doc)
     analysis = Analysis()
     if sections.analysis is not None and supercell is not None:
-        analysis = build_analysis(sections.analysis, carriers, mobile, structure, supercell, doc)
+        analysis = build_analysis(sections.analysis, extreme(counts, min), mobile, structure, supercell, doc)
     if doc.problems or sections.whole is None or supercell is None or conditions is None or sampling is None:
         return None
     model = Model(
@@ -265,7 +273,7 @@ def _automatic_supercell(
         for c in carriers.values()
         if c.fraction is not None
     ]
-    if not all(0 < f < math.inf for f in fractions):
+    if not all(0 <= f < math.inf for f in fractions):
         return 1, 1, 1  # `counted` says why
     if len(fractions) < len(carriers) * len(points):
         doc.add(
@@ -281,8 +289,8 @@ def _automatic_supercell(
             max(2, math.ceil(side / lengths[k] - 1e-9)) if structure.periodic[k] else 1 for k in range(3)
         ]
         total = math.prod(cells)
-        off = [abs(max(1, round(f * total)) / (f * total) - 1) for f in fractions]
-        if max(off) <= _AUTO_DEVIATION:
+        off = [abs(max(1, round(f * total)) / (f * total) - 1) for f in fractions if f]
+        if max(off, default=0.0) <= _AUTO_DEVIATION:
             doc.note(f"supercell {cells[0]} x {cells[1]} x {cells[2]} was chosen to hold the fractions")
             return cells[0], cells[1], cells[2]
         if total * structure.n_sites > _AUTO_SITES:
@@ -296,6 +304,7 @@ def _automatic_supercell(
 
 def _carriers(
     given: Mapping[str, CarrierInput],
+    mobile: int,
     structure: Structure,
     supercell: tuple[int, int, int] | None,
     points: Sequence[Composition],
@@ -305,11 +314,11 @@ def _carriers(
     cells = math.prod(supercell) if supercell else 0
     if not fixed_amounts(given):
         bare = [Carrier(name, c.charge, tuple(c.sites), 0) for name, c in given.items()]
-        found = counted(bare, given, structure, cells, points, doc) if supercell else []
+        found = counted(bare, mobile, given, structure, cells, points, doc) if supercell else []
         before = len(doc.problems)
         for point, carriers in zip(points, found, strict=False):
             if len(doc.problems) == before:
-                _check_room(carriers, structure, cells, doc, text_of(point))
+                check_room(carriers, structure, cells, doc, text_of(point))
         return found or [bare]
     result = []
     for name, carrier in given.items():
@@ -326,38 +335,8 @@ def _carriers(
                 )
         result.append(Carrier(name, carrier.charge, tuple(carrier.sites), count))
     if supercell:
-        _check_room(result, structure, cells, doc)
+        check_room(result, structure, cells, doc)
     return [result]
-
-
-def _check_room(
-    carriers: Sequence[Carrier], structure: Structure, cells: int, doc: Document, where: str = ""
-) -> None:
-    """No set of carriers may outnumber the sites that it shares (Hall's theorem), and some site must be empty."""
-    sizes = range(1, len(carriers) + 1) if len(carriers) <= 10 else (1, len(carriers))
-    crowded: set[str] = set()
-    at = f"at {where} " if where else ""
-    for size in sizes:
-        for group in combinations(carriers, size):
-            names = {c.name for c in group}
-            if any(c.count == 0 for c in group) or names & crowded:
-                continue
-            labels = {label for c in group for label in c.sites}
-            sites = cells * sum(label in labels for label in structure.labels)
-            count = sum(c.count for c in group)
-            if count < sites or (count == sites and size < len(carriers)):
-                continue
-            crowded |= names
-            key = "fraction" if ("carriers", group[-1].name, "fraction") in doc.positions else "count"
-            doc.add(
-                ("carriers", group[-1].name, key),
-                at + f"more carriers than sites: {count} for {sites} sites {', '.join(sorted(labels))}"
-                if count > sites
-                else at + f"all {sites} sites {', '.join(sorted(labels))} are occupied, so nothing can move",
-                value=" + ".join(f"{c.count} {c.name}" for c in group),
-                allowed=f"fewer than {sites} in this supercell",
-                remedy="use fewer carriers or a larger supercell",
-            )
 
 
 # ------------------------------------------------------------------------------------------- the network

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, base_name
 from ..model.model import Carrier, Structure
 from .conditions import values_of
 from .document import Document, KeyPath, nearest
 from .expressions import ALLOWED, Expression
-from .rounding import Amount, whole_numbers
+from .rounding import SAME, Amount, whole_numbers
 from .schema.conditions import ConditionsInput
 from .schema.structure import CarrierInput
 
-__all__ = ["Composition", "build_compositions", "counted", "exact_number", "fixed_amounts", "text_of"]
+__all__ = [
+    "Composition",
+    "build_compositions",
+    "counted",
+    "exact_number",
+    "extreme",
+    "fixed_amounts",
+    "text_of",
+]
 
 Composition = tuple[tuple[str, float], ...]
 """Name and value of each axis."""
 MAX_SYSTEMS = 10_000
+_ABSENT = "is 0, and only species that do not move may be absent"
 _HERE: KeyPath = ("conditions", "composition")
 _ARRAYS = {**ARRAYS, **CATALOG_ARRAYS}
 _TAKEN = {"sample", *_ARRAYS, *(d for spec in _ARRAYS.values() for d in spec.dims)}
@@ -88,23 +97,28 @@ def fixed_amounts(carriers: Mapping[str, CarrierInput]) -> bool:
 
 def counted(
     carriers: Sequence[Carrier],
+    mobile: int,
     given: Mapping[str, CarrierInput],
     structure: Structure,
     cells: int,
     points: Sequence[Composition],
     doc: Document,
 ) -> list[list[Carrier]]:
-    """The carriers, with their whole numbers, at each composition; problems go to ``doc``."""
+    """The carriers, with their whole numbers, at each composition; problems go to ``doc``.
+
+    Immobile species, those behind the first ``mobile`` ones, may be absent.
+    """
     wrong: dict[tuple[KeyPath, str], list[tuple[Composition, float]]] = {}
     found = []
     for point in points:
         amounts = []
-        for carrier in carriers:
+        for a, carrier in enumerate(carriers):
             item = given[carrier.name]
             key = "count" if item.fraction is None else "fraction"
             amount = _amount(item)
             sites = cells * sum(label in carrier.sites for label in structure.labels)
             exact = exact_number(amount, point) * (sites if key == "fraction" else 1)
+            exact = 0.0 if abs(exact) < SAME else exact
             amounts.append(
                 Amount(exact, carrier.charge, frozenset(carrier.sites), given=isinstance(amount, int))
             )
@@ -113,6 +127,9 @@ def counted(
                 wrong.setdefault((path, "is no finite number"), []).append((point, exact))
             elif exact < 0:
                 wrong.setdefault((path, "is negative"), []).append((point, exact))
+            elif exact == 0:
+                if a < mobile:
+                    wrong.setdefault((path, _ABSENT), []).append((point, exact))
             elif round(exact) == 0:
                 wrong.setdefault((path, "rounds to no carrier at all"), []).append((point, exact))
             elif exact > sites:
@@ -125,6 +142,11 @@ def counted(
                 found.append([replace(c, count=n) for c, n in zip(carriers, numbers, strict=True)])
     _report(wrong, carriers, given, doc)
     return [] if wrong else found
+
+
+def extreme(counts: Sequence[Sequence[Carrier]], choose: Callable[[Iterable[int]], int]) -> list[Carrier]:
+    """Each carrier with its largest (``max``) or smallest (``min``) number at any composition."""
+    return [replace(same[0], count=choose(c.count for c in same)) for same in zip(*counts, strict=True)]
 
 
 def _amount(given: CarrierInput) -> float | Expression:
@@ -164,9 +186,41 @@ def _report(
         doc.add(
             path, f"{here} the number of '{path[1]}' {what}", value=f"{text}, which is {exact:.4g} carriers",
             allowed="at least 1 carrier, and fewer than its sites",
-            remedy="use a larger supercell, or another composition" if "rounds" in what
+            remedy="leave this composition out" if what == _ABSENT
+            else "use a larger supercell, or another composition" if "rounds" in what
             else "change the expression or the values of conditions.composition",
         )  # fmt: skip
+
+
+def check_room(
+    carriers: Sequence[Carrier], structure: Structure, cells: int, doc: Document, where: str = ""
+) -> None:
+    """No set of carriers may outnumber the sites that it shares (Hall's theorem), and some site must be empty."""
+    carriers = [c for c in carriers if c.count]
+    sizes = range(1, len(carriers) + 1) if len(carriers) <= 10 else (1, len(carriers))
+    crowded: set[str] = set()
+    at = f"at {where} " if where else ""
+    for size in sizes:
+        for group in combinations(carriers, size):
+            names = {c.name for c in group}
+            if names & crowded:
+                continue
+            labels = {label for c in group for label in c.sites}
+            sites = cells * sum(label in labels for label in structure.labels)
+            count = sum(c.count for c in group)
+            if count < sites or (count == sites and size < len(carriers)):
+                continue
+            crowded |= names
+            key = "fraction" if ("carriers", group[-1].name, "fraction") in doc.positions else "count"
+            doc.add(
+                ("carriers", group[-1].name, key),
+                at + f"more carriers than sites: {count} for {sites} sites {', '.join(sorted(labels))}"
+                if count > sites
+                else at + f"all {sites} sites {', '.join(sorted(labels))} are occupied, so nothing can move",
+                value=" + ".join(f"{c.count} {c.name}" for c in group),
+                allowed=f"fewer than {sites} in this supercell",
+                remedy="use fewer carriers or a larger supercell",
+            )
 
 
 def text_of(point: Composition) -> str:

@@ -67,7 +67,8 @@ def build_energetics(
     if given.coulomb is not None:
         here = (*path, "coulomb")
         touched = set(range(len(carriers)))
-        check_charges(given.coulomb, carriers, doc, here)
+        if supercell is not None:
+            check_charges(given.coulomb, carriers, doc, here)
         if given.coulomb.method == "cutoff":
             with doc.at((*here, "cutoff")):
                 listed += _cut_off(given.coulomb, carriers, finder, doc, here)
@@ -94,8 +95,6 @@ def check_charges(
     given: CoulombInput, carriers: Sequence[Carrier], doc: Document, path: KeyPath, where: str = ""
 ) -> None:
     """Whether the crystal is neutral, where that was asked for; else a note. where : in the message."""
-    if any(c.count == 0 for c in carriers):
-        return  # not known yet
     total = math.fsum(c.charge * c.count for c in carriers)
     if abs(total) < 1e-9:
         return

@@ -11,6 +11,7 @@ from ..model.model import Carrier, HopNetwork
 from ..model.network import BondFinder
 from ..rules import BarrierRule, get_rule
 from ..units import QuantityError, parse_quantity
+from .composition import extreme
 from .disorder import build_disorder
 from .document import Document
 from .energetics import build_energetics
@@ -36,7 +37,7 @@ def build_interacting(
     sections: Sections,
     classes: Sequence[SaddleHops],
     network: HopNetwork | None,
-    carriers: Sequence[Carrier],
+    counts: Sequence[Sequence[Carrier]],
     mobile: int,
     finder: BondFinder,
     supercell: tuple[int, int, int] | None,
@@ -44,8 +45,10 @@ def build_interacting(
 ) -> InteractionParts:
     """Interactions, disorder and initial state of the model; problems go to ``doc``.
 
-    mobile : how many of the carriers hop; the others follow them and stay where they are.
+    counts : the carriers at each composition; start and disorder are those of the first. mobile : how many of them hop;
+    the others follow them and stay where they are.
     """
+    carriers = counts[0]
     _note_equilibration(classes, doc)
     energetics = None
     if sections.interactions is not None:
@@ -55,7 +58,7 @@ def build_interacting(
     around = HopSurroundings((), None)
     wanted = _wanted(classes, doc)
     if wanted and network is not None:
-        around = build_surroundings(wanted, network, carriers, finder, supercell, doc)
+        around = build_surroundings(wanted, network, extreme(counts, max), finder, supercell, doc)
     disorder = None
     if sections.disorder is not None and supercell is not None:
         given = sections.disorder

@@ -31,7 +31,7 @@ class Amount:
 
 
 def whole_numbers(amounts: Sequence[Amount]) -> list[int] | None:
-    """Whole numbers of carriers, at least 1 each; None when the charges cannot be balanced.
+    """Whole numbers of carriers, at least 1 of each that is there; None when the charges cannot be balanced.
 
     Where the exact charges add up to zero, so do those of the whole numbers. Where the exact numbers of species on the
     same sites add up to a whole number, so do the whole ones, unless that is at odds with the charge. Of all whole
@@ -83,7 +83,8 @@ def _nearest(amounts: Sequence[Amount], wanted: Sequence[tuple[list[int], int]])
     best: dict[tuple[int, ...], tuple[float, list[int]]] = {tuple(goal for _, goal in wanted): (0.0, [])}
     for k, amount in enumerate(amounts):
         start = round(amount.exact)
-        choices = range(start, start + 1) if amount.given else range(max(1, start - steps), start + steps + 1)
+        stays = amount.given or amount.exact == 0
+        choices = range(start, start + 1) if stays else range(max(1, start - steps), start + steps + 1)
         following: dict[tuple[int, ...], tuple[float, list[int]]] = {}
         for left, (cost, numbers) in best.items():
             for n in choices:

@@ -159,6 +159,8 @@ def test_rounding_takes_the_nearest() -> None:
         ("x/2", "x**2", "carriers.hole.fraction", "cannot be read", "for example x"),
         ("[0.1, 0.25]", "[0.001, 0.25]", "carriers.ion.fraction", "at x = 0.001 the number of 'ion' rounds to",
          "larger supercell"),
+        ("[0.1, 0.25]", "[0, 0.25]", "carriers.ion.fraction", "is 0, and only species that do not move",
+         "leave this composition out"),
         ("[0.1, 0.25]", "[0.1, 1.5]", "carriers.ion.fraction", "more than the 64 sites", "change the expression"),
         ("x/2", "x/2 - 1", "carriers.hole.fraction", "is negative", "change the expression"),
         ("x/2", "1/(x - 0.1)", "carriers.hole.fraction", "no finite number", "change the expression"),
@@ -186,6 +188,51 @@ def test_refused_before_the_run(old: str, new: str, key: str, message: str, reme
 def test_a_full_lattice_is_refused_with_its_composition() -> None:
     with pytest.raises(InputError, match="at x = 1 all 128 sites A, B are occupied"):
         model(("[0.1, 0.25]", "[0.1, 1]"), ("x/2", "x"))
+
+
+DOPED = (
+    ("hole: {charge: -2, sites: [B], fraction: x/2}", "hole: {charge: -1, sites: [B], fraction: x, immobile: true}"),
+    ("  - {carrier: hole, between: [B, B], distance: 4, barrier: 0.3 eV, attempt_frequency: 1 THz}\n", ""),
+    ("fraction: x}", "count: 3}"),
+    ("[0.1, 0.25]", "[0, 0.25]"),
+)  # fmt: skip
+
+
+def test_immobile_species_may_be_absent() -> None:
+    found = model(*DOPED)
+    assert [[c.count for c in s.species] for s in found.systems] == [[3, 0], [3, 16]]
+    assert [s.arrangement[0].sites.tolist() == [] for s in found.systems] == [True, False]  # type: ignore[union-attr]
+    grown = model(*DOPED, ("count: 3}", "fraction: 0.05}"), ("supercell: [4, 4, 4]\n", ""))
+    assert [s.species[1].count for s in grown.systems] == [0, round(grown.n_cells / 4)]
+    with pytest.raises(InputError, match="rounds to no carrier at all"):
+        model(*DOPED, ("[0, 0.25]", "[0.001, 0.25]"))
+    with pytest.raises(InputError, match="all 64 sites A are occupied, so nothing can move"):
+        model(*DOPED, ("count: 3", "count: 64"))
+
+
+def test_a_charge_is_missed_at_the_composition_without_dopants() -> None:
+    with pytest.raises(InputError, match=r"at x = 0 the carriers' charges add up to \+3 e"):
+        model(*DOPED, ("[0, 0.25]", "[0.046875, 0]"),
+              ("conditions:", "interactions: {coulomb: {permittivity: 20, neutral: true}}\nconditions:"),
+              ("barrier: 0.3 eV", "barrier: {rule: kra, E_kra: 0.3 eV}"))  # fmt: skip
+
+
+@pytest.mark.parametrize("x", ["[0, 0.25]", "[0.25, 0]"])
+def test_what_is_analysed_must_always_be_there(x: str) -> None:
+    binding = "analysis: {binding: [{between: [ion, hole], contact: 3.5 Å}]}\nconditions:"
+    with pytest.raises(InputError, match="no carriers 'hole' in this supercell, or not at every composition"):
+        model(*DOPED, ("[0, 0.25]", x), ("conditions:", binding))
+
+
+@pytest.mark.parametrize("x", ["[0.015625, 0.25]", "[0.25, 0.015625]"])
+def test_environments_of_the_richest_composition_have_to_be_listed(x: str) -> None:
+    """One dopant fills no more than one of the places at x = 1/64; the table needs more at x = 0.25."""
+    barrier = (
+        "{rule: kra, E_kra: 0.3 eV}, surroundings: {count: [{carrier: hole, distance: [2.7, 3]}], "
+        "table: [{counts: [0], E_kra: 0.3 eV}, {counts: [1], E_kra: 0.4 eV}]}"
+    )
+    with pytest.raises(InputError, match="does not list"):
+        model(*DOPED, ("[0, 0.25]", x), ("barrier: 0.3 eV", f"barrier: {barrier}"))
 
 
 def test_inputs_without_axes_are_what_they_were() -> None:
