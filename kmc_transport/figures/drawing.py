@@ -140,6 +140,7 @@ def _series(ax: Axes, s: Series, number: int, panel: Panel) -> None:
             color=colour,
             marker=MARKERS[s.mark % len(MARKERS)],
             markerfacecolor=colour if s.filled else "white",
+            markersize=_marker_size(panel),
             elinewidth=1.0,
             zorder=3 + 0.01 * number,
             label=label,
@@ -193,6 +194,14 @@ def _series(ax: Axes, s: Series, number: int, panel: Panel) -> None:
         if s.error is not None:
             low, high = s.y - s.error, s.y + s.error
             ax.fill_between(s.x, low, high, color=colour, alpha=0.15, linewidth=0, zorder=0)
+
+
+def _marker_size(panel: Panel) -> float:
+    """Of many lines the markers are small: they would bury each other."""
+    import matplotlib
+
+    many = sum(s.kind == "points" for s in panel.series) > 8
+    return float(matplotlib.rcParams["lines.markersize"]) * (0.6 if many else 1.0)
 
 
 _POOR = "not as accurate as asked"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ..errors import InputError, Problem
 
-__all__ = ["UNKNOWN", "element_of", "elements_of"]
+__all__ = ["UNKNOWN", "element_of", "elements_of", "joined"]
 
 UNKNOWN = "X"
 """What ASE and OVITO take for a particle that is no atom."""
@@ -27,6 +27,11 @@ def element_of(name: str) -> str:
     """Symbol that a name begins with (``Na``, ``Na1``, ``O_bridge``), or `UNKNOWN` (``hole_polaron``)."""
     found = re.match(r"([A-Z][a-z]?)(?![A-Za-z])", name)
     return found[1] if found and found[1] in SYMBOLS else UNKNOWN
+
+
+def joined(name: str) -> str:
+    """A name without blanks, for formats that part their words by them."""
+    return "_".join(name.split())
 
 
 def elements_of(names: tuple[str, ...], given: Mapping[str, str]) -> list[str]:

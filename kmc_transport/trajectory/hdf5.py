@@ -23,6 +23,7 @@ from ..records import EventList, Trajectory, TrajectoryHeader
 from ..store.container import reading
 from ..store.sealed import refuse_links
 from .block import FrameBlock
+from .elements import joined
 from .sink import Sink
 
 __all__ = ["FORMAT", "read_hdf5", "standard_axes", "write_hdf5"]
@@ -106,6 +107,9 @@ def _root_arrays(file: Any, header: TrajectoryHeader, n_frames: int, cell: Float
     variable("cell_lengths", ("frame", "cell_spatial"), float, lengths)
     variable("cell_angles", ("frame", "cell_angular"), float, np.round(angles, 10))
     variable("atom_types", ("atom",), np.int32, h.species + 1)
+    kinds = file["atom_types"].attrs  # which number is whom, as the conventions CF have it
+    kinds["flag_values"] = np.arange(1, len(h.names) + 1, dtype=np.int32)
+    kinds["flag_meanings"] = " ".join(map(joined, h.names))
     variable("id", ("atom",), np.int32, np.arange(1, n + 1))
     variable("charge", ("atom",), float, h.charge[h.species])
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..records import TrajectoryHeader
 from .block import FrameBlock
-from .elements import element_of, elements_of
+from .elements import element_of, elements_of, joined
 
 __all__ = ["write_host_xyz", "write_xyz"]
 
@@ -41,11 +41,12 @@ def write_xyz(
 ) -> None:
     """Write frames one after the other.
 
-    The first comment holds the provenance too, percent-encoded (`urllib.parse.unquote`), since no reader takes line
-    ends and quotes there.
+    The column ``carrier`` has the names of the carriers, ``species`` symbols that viewers know; ``carriers`` in the first
+    comment says which symbol stands for which name. That comment holds the provenance too, percent-encoded
+    (`urllib.parse.unquote`), since no reader takes line ends and quotes there.
     """
     h = header
-    names = [name.replace(" ", "_") for name in h.names]
+    names = [joined(name) for name in h.names]
     symbols = elements_of(h.names, elements)
     charge = [f"{q:g}" for q in h.charge[h.species]]
     # MDAnalysis takes the first four columns for name and position: the position comes second
@@ -54,7 +55,9 @@ def write_xyz(
     symbol = [symbols[s] for s in h.species]
     steady = f"{_cell_text(h.cell, h.periodic)} Properties={columns}"
     field = " ".join(f"{x * 1e10:.9g}" for x in h.field)
-    about = f' temperature={h.temperature:g} field_V_per_m="{field}" ' + " ".join(
+    told = " ".join(f"{symbol}:{name}" for symbol, name in zip(symbols, names, strict=True))
+    told = told.replace('"', "'")  # would end the text
+    about = f' carriers="{told}" temperature={h.temperature:g} field_V_per_m="{field}" ' + " ".join(
         f"{key}={quote(str(h.provenance[key]), safe='')}" for key in _ABOUT if h.provenance.get(key)
     )
     with path.open("w", encoding="utf-8") as file:
@@ -90,7 +93,7 @@ def write_host_xyz(
     cells = np.indices(h.supercell).reshape(3, -1).T
     frac = (cells[:, None] + h.site_frac[own]) / np.array(h.supercell)
     positions = h.wrapped((frac @ h.cell).reshape(-1, 3)) + 0.0
-    labels = [h.site_labels[i].replace(" ", "_") for i in own]
+    labels = [joined(h.site_labels[i]) for i in own]
     symbols = [element_of(label) for label in labels]
     with path.open("w", encoding="utf-8") as file:
         file.write(

@@ -352,6 +352,9 @@ def test_h5md_and_amber_share_their_arrays(made: tuple[Path, Trajectory]) -> Non
         assert file["time"].attrs.get_id("unit").get_type().is_variable_str()
         assert file["coordinates"].attrs["units"] == b"angstrom"
         assert file["h5md"].attrs["version"].tolist() == [1, 1]
+        species = file["particles/trajectory/species"]  # numbers; the names stand beside them
+        names = dict(zip(species.attrs["flag_values"], species.attrs["flag_meanings"].split(), strict=True))
+        assert [names[k] for k in species[()]] == [made[1].header.names[k] for k in made[1].header.species]
 
 
 def test_netcdf_tools_read_it(made: tuple[Path, Trajectory]) -> None:
@@ -365,6 +368,11 @@ def test_netcdf_tools_read_it(made: tuple[Path, Trajectory]) -> None:
             "cell_angular": 3,
         }
         np.testing.assert_allclose(data["coordinates"].values, made[1].positions, atol=1e-12)
+        kinds = data["atom_types"]
+        names = dict(
+            zip(kinds.attrs["flag_values"].tolist(), kinds.attrs["flag_meanings"].split(), strict=True)
+        )
+        assert [names[k] for k in kinds.values] == ["c0"] * 4 + ["c1"] * 3
 
 
 # ------------------------------------------------------------------------------------------- XYZ and CSV
@@ -391,6 +399,7 @@ def test_ase_reads_xyz(made: tuple[Path, Trajectory], model: Model, tmp_path: Pa
         assert atoms.pbc.tolist() == [True, True, False]
         assert atoms.info["Time"] == pytest.approx(t.time[f] * 1e12)
     assert frames[0].arrays["carrier"].tolist() == ["Na_ion"] * 4 + ["hole"] * 3
+    assert frames[0].info["carriers"] == "Na:Na_ion O:hole"
     assert frames[0].arrays["id"].tolist() == list(range(1, 8))
     assert unquote(str(frames[0].info["input"])) == source.text
     assert int(frames[0].info["seed"]) == 1
