@@ -41,8 +41,8 @@ def write_xyz(
 ) -> None:
     """Write frames one after the other.
 
-    The column ``carrier`` has the names of the carriers, ``species`` symbols that viewers know; ``carriers`` in the first
-    comment says which symbol stands for which name. That comment holds the provenance too, percent-encoded
+    The column ``carrier`` has the names of the carriers, ``species`` symbols that viewers know; ``carriers`` in the
+    first comment says which symbol stands for which name. That comment holds the provenance too, percent-encoded
     (`urllib.parse.unquote`), since no reader takes line ends and quotes there.
     """
     h = header
