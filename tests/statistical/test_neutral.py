@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from kmc_transport.analysis import fit_arrhenius
+from kmc_transport.cli.app import main
 from kmc_transport.exact import sensitivity, solve_exact
 from kmc_transport.figures.results import can_draw, plot_results
 from kmc_transport.input import load_model_text
@@ -14,6 +16,7 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.records import Missing
 from kmc_transport.report import arrhenius_tables, exact_table, results_table
 from kmc_transport.runs.pipeline import run
+from kmc_transport.store import open_results
 from tests.input.interacting import refused
 
 K_B = 8.617333262145179e-05  # eV/K
@@ -164,3 +167,41 @@ def test_a_neutral_carrier_is_dragged_along_and_has_no_mobility() -> None:
     mine = next(r for r in rows if r["carrier"] == "neutral" and r["field_V_per_m"] > 0)
     assert mine["mobility_cm2_per_Vs"] is None
     assert mine["drift_velocity_m_per_s"] == pytest.approx(float(driven["drift_velocity"].values[1, 0]))
+
+
+def test_file_and_tables_have_the_same_fits(tmp_path, capsys) -> None:
+    """Of mobility x temperature for the ion alone, of D for the neutral carrier; both from the points in the file."""
+    conditions = {"temperature": [500, 600, 700], "field": 0}
+    run(loaded(RING | {"conditions": conditions, "sampling": {"events": 4000, "seed": 5, "replicas": 1}}),
+        output=tmp_path / "ring.h5")  # fmt: skip
+    data = open_results(tmp_path / "ring.h5").isel(direction=0)
+    with pytest.raises(SystemExit) as done:
+        main(["results", str(tmp_path / "ring.h5"), "--json"])
+    assert not done.value.code
+    shown = json.loads(capsys.readouterr().out)
+    of_ion, of_neutral = shown["arrhenius"]
+    assert (of_ion["carrier"], of_neutral["carrier"]) == ("ion", "neutral")
+    assert not [k for k in of_neutral if "Vs" in k]
+    for row, name, key, unit in (
+        (of_ion, "arrhenius", "", "K_cm2_per_Vs"),
+        (of_neutral, "diffusivity", "diffusivity_", "cm2_per_s"),
+    ):
+        fit = data.sel(carrier=row["carrier"])
+        for end in ("", "_stderr"):
+            assert row[f"{key}activation_energy{end}_eV"] == float(fit[f"{name}_activation_energy{end}"])
+            assert row[f"{key}prefactor{end}_{unit}"] == pytest.approx(
+                1e4 * float(fit[f"{name}_prefactor{end}"])
+            )
+    neutral = data.sel(carrier="neutral")
+    assert np.isnan(
+        [neutral[f"arrhenius_{n}"] for n in ("activation_energy", "prefactor", "covariance", "chi2")]
+    ).all()
+    zero = neutral.isel(field=0, axis=0, axis_2=0)
+    values, errors = (zero[f"tracer_diffusivity{end}"].values for end in ("", "_stderr"))
+    again = fit_arrhenius(data["temperature"].values, values, errors)
+    assert again.activation_energy == pytest.approx(float(neutral["diffusivity_activation_energy"]))
+    rows = [r for r in shown["results"] if r["carrier"] == "neutral"]
+    found = [
+        next(v for k, v in r.items() if k.startswith("tracer") and k.endswith("cm2_per_s")) for r in rows
+    ]
+    np.testing.assert_allclose(found, 1e4 * values)

@@ -154,9 +154,7 @@ def test_errors_of_simulated_samples_cover_the_exact_mean(moments: list[float]) 
     assert spread**2 * 60 == pytest.approx(second, rel=0.5)
     parts = np.array([averaged(table.isel(sample=slice(k, k + 5))) for k in range(0, 60, 5)])
     off = np.abs(parts[:, 0] - mean)
-    assert (
-        np.sum(off > 2.776 * parts[:, 1]) <= 3
-    )  # 0.6 of 12 are expected (Student's t, 4 degrees of freedom)
-    assert (
-        np.sum(off > 2.776 * parts[:, 2]) > 3
-    )  # the simulations' own errors alone miss what samples differ in
+    # Student's t with 4 degrees of freedom: 0.6 of 12 are expected outside
+    assert np.sum(off > 2.776 * parts[:, 1]) <= 3
+    # the simulations' own errors alone miss what the samples differ in
+    assert np.sum(off > 2.776 * parts[:, 2]) > 3
