@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import xarray
 
 # examples may compile a kernel or meet a busy machine; where nobody can look at a new example, take the known ones
 settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -50,3 +56,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return rank.get("/".join(item.path.parts[-2:]), len(LONG))
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def chain_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, xarray.Dataset]:
+    """A short run of `inputs/namn3o7.yaml` with its folder, and what it counted; not to be changed."""
+    import numpy as np
+
+    from kmc_transport import load_model, run
+
+    path = tmp_path_factory.mktemp("chain") / "chain.h5"
+    model = load_model(Path(__file__).parents[1] / "inputs" / "namn3o7.yaml")
+    conditions = replace(
+        model.conditions, temperature=np.array([250.0, 298.0, 400.0]), field=np.array([0, 0.01, 0.03])
+    )
+    counted = ("occupation", "residence_time", "barriers")
+    sampling = replace(model.sampling, relative_error=0.05, observe=counted)
+    return path, run(replace(model, conditions=conditions, sampling=sampling), output=path)

@@ -8,23 +8,19 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray
 
-from kmc_transport import load_model, run
 from kmc_transport.cli.app import main
 from kmc_transport.errors import StoreError
-from kmc_transport.figures.chart import Chart
-from kmc_transport.figures.convergence import chart_convergence
 from kmc_transport.html.write import render_report, write_report
 from kmc_transport.report import results_table
-from kmc_transport.runs.system import system_of
 from kmc_transport.runs.table import table_of
-from kmc_transport.store import PointStore, Provenance, points_folder, read_provenance
+from kmc_transport.store import Provenance
 from tests.store.results import grid_model, records
 
 INPUT = Path(__file__).parents[2] / "inputs" / "namn3o7.yaml"
@@ -38,33 +34,28 @@ def made_up(temperatures: Sequence[float], fields: Sequence[float]) -> xarray.Da
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, xarray.Dataset]:
-    """A short run with its folder."""
-    path = tmp_path_factory.mktemp("report") / "chain.h5"
-    model = load_model(INPUT)
-    short = replace(
-        model,
-        conditions=replace(
-            model.conditions, temperature=np.array([250.0, 298.0, 400.0]), field=np.array([0, 0.01, 0.03])
-        ),
-        sampling=replace(model.sampling, relative_error=0.05, observe=("occupation", "residence_time")),
-    )
-    return path, run(short, output=path)
+def page(chain_run: tuple[Path, xarray.Dataset], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """As the command line writes it."""
+    out = tmp_path_factory.mktemp("report") / "out.html"
+    with pytest.raises(SystemExit) as code:
+        main(["report", str(chain_run[0]), "-o", str(out)])
+    assert not code.value.code
+    return out.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def page(done: tuple[Path, xarray.Dataset]) -> str:
-    path, data = done
-    return render_report(data, read_provenance(path), load_model(INPUT), name="chain")
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what stands around them."""
+    monkeypatch.setattr("kmc_transport.html.content.result_pictures", lambda *_: [])
 
 
 def texts(page: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", page))
 
 
-def test_every_number_of_the_table_is_on_the_page(done: tuple[Path, xarray.Dataset], page: str) -> None:
+def test_every_number_of_the_table_is_on_the_page(chain_run: tuple[Path, xarray.Dataset], page: str) -> None:
     told = texts(page)
-    table = results_table(done[1])
+    table = results_table(chain_run[1])
     for row in table.cells:
         assert all(cell in told for cell in row)
     for note in table.notes:
@@ -107,6 +98,7 @@ def test_pictures_hold_text_and_all_digits(page: str) -> None:
     assert re.search(r"fit of T · mobility: 0\.2\d{2,}\(\d+\) eV", page)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_what_comes_from_the_input_is_no_markup() -> None:
     data = made_up([300, 400], [0, 1e7]).assign_attrs(title="<script>alert(1)</script>")
     page = render_report(data, PROVENANCE, name="x")
@@ -122,6 +114,7 @@ def test_a_grid_of_twenty_by_twenty_is_small() -> None:
     assert page.count("<tr>") > 400
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_report_replaces_a_report_only(tmp_path: Path) -> None:
     data, path = made_up([300], [0]), tmp_path / "a.html"
     for _ in range(2):
@@ -137,7 +130,7 @@ MEASURE = """
 <script>
 document.getElementById("f").addEventListener("load", () => {
   const d = document.getElementById("f").contentDocument, w = d.documentElement.clientWidth;
-  const free = [...d.querySelectorAll("body *")].filter((e) => !e.closest(".wide, pre, svg, details:not([open])"));
+  const free = [...d.querySelectorAll("body *")].filter((e) => !e.closest("FREE"));
   const out = free.filter((e) => e.getBoundingClientRect().right > w + 1)
     .map((e) => e.tagName + " " + e.textContent.slice(0, 40));
   const header = d.querySelector("table.sortable th:nth-child(5) button");
@@ -155,80 +148,88 @@ document.getElementById("f").addEventListener("load", () => {
   }).flat();
   document.getElementById("out").textContent = JSON.stringify({
     scroll: d.documentElement.scrollWidth, width: w, out, svg, sorted,
-    hidden: [...cells].filter((r) => r.hidden).length });
+    hidden: [...cells].filter((r) => r.hidden).length,
+    folded: [...d.querySelectorAll("details > :not(summary, .filters)")].filter((e) => !e.checkVisibility()).length });
 });
 </script>
 """
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
-@pytest.mark.parametrize("width", [1280, 400])
-def test_layout_in_a_browser(page: str, width: int, tmp_path: Path) -> None:
+def measure(page: str, width: int, free: str, folder: Path) -> dict[str, Any]:
+    """What a browser makes of a page; free : selector of what may stick out."""
     assert BROWSER is not None
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    outer = tmp_path / "outer.html"
-    outer.write_text(MEASURE.replace("WIDTH", str(width)).replace("PAGE", "page.html"), encoding="utf-8")
+    (folder / "page.html").write_text(page, encoding="utf-8")
+    outer = folder / "outer.html"
+    text = MEASURE.replace("WIDTH", str(width)).replace("PAGE", "page.html").replace("FREE", free)
+    outer.write_text(text, encoding="utf-8")
     done = subprocess.run(
         [
             *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"),
-            *(
-                f"--user-data-dir={tmp_path / 'profile'}",
-                "--virtual-time-budget=8000",
-                "--window-size=1400,3200",
-            ),
-            *("--dump-dom", outer.as_uri()),
+            *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=8000"),
+            *("--window-size=1400,3200", "--dump-dom", outer.as_uri()),
         ],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    found = json.loads(html.unescape(re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.S)[1]))  # type: ignore[index]
+    found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.S)
+    assert found is not None
+    return dict(json.loads(html.unescape(found[1])))
+
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_layout_in_a_browser(page: str, width: int, tmp_path: Path) -> None:
+    found = measure(page, width, ".wide, pre, svg, details:not([open])", tmp_path)
     assert found["width"] > width - 25
     assert found["scroll"] <= found["width"]
     assert found["out"] == []
     assert found["svg"] == []
+    assert found["folded"] > 0
     numbers = [float(s) for s in found["sorted"] if s]
     assert numbers == sorted(numbers)
     assert 0 < found["hidden"] < len(found["sorted"])
 
 
-def convergence(done: tuple[Path, xarray.Dataset], field: float) -> tuple[Chart, object]:
-    path, _ = done
-    model = load_model(INPUT)
-    store = PointStore(points_folder(path))
-    found = map(store.load, store.keys())
-    record = next(r for r in found if r.temperature == 298 and r.field[0] == field)
-    return chart_convergence(record, system_of(model, 298, record.field), ["hole"], 0), record
+@needs_browser
+def test_layout_on_paper(page: str, tmp_path: Path) -> None:
+    """178 mm wide: no table is cut off, nothing stays folded away, the pictures are whole."""
+    found = measure(page.replace("@media print", "@media all"), 673, "svg", tmp_path)
+    assert found["out"] == []
+    assert found["svg"] == []
+    assert found["folded"] == 0
 
 
-@pytest.mark.parametrize("field", [0.0, 0.03])
-def test_the_running_estimate_ends_at_the_result(done: tuple[Path, xarray.Dataset], field: float) -> None:
-    chart, _ = convergence(done, field)
-    running = next(s for s in chart.panels[0].series if s.kind == "points")
-    name = "mobility" if field else "mobility_einstein"
-    at = done[1].sel(temperature=298, field=field * 1e10).squeeze()
-    assert running.y[-1] == pytest.approx(1e4 * float(at[name]))
-    assert running.error is not None
-    assert running.error[-1] == pytest.approx(1e4 * float(at[f"{name}_stderr"]), rel=1e-6)
-    assert running.error[-1] < running.error[0]
-    assert running.x[-1] == pytest.approx(float(at["simulated_time"]))
-    if not field:
-        squares = chart.panels[1].series[0]
-        exact = 2e20 * float(at["tracer_diffusivity_exact"].isel(axis=0, axis_2=0)) * squares.x
-        deviation = (squares.y - exact) / squares.error
-        assert abs(deviation).max() < 4.5
+def test_without_a_script_nothing_is_lost(page: str, chain_run: tuple[Path, xarray.Dataset]) -> None:
+    """Tables, notes and pictures stand in the page itself; only what would do nothing is hidden."""
+    still = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    told, table = texts(still), results_table(chain_run[1])
+    assert all(cell in told for row in table.cells for cell in row)
+    assert still.count("<svg") == page.count("<svg")
+    hidden = re.findall(r"<([^>]*\shidden[^>]*)>", re.sub(r"<svg.*?</svg>", "", still, flags=re.S))
+    assert hidden
+    assert all(tag == 'p class="filters" hidden' for tag in hidden)
+    style = re.sub(r"@media print.*", "", re.search(r"<style>(.*?)</style>", still, re.S)[1], flags=re.S)  # type: ignore[index]
+    assert re.findall(r"([^{}]+)\{[^{}]*(?:display: *none|visibility: *hidden)", style) == [
+        "\n.filters[hidden] "
+    ]
+    assert "<button" not in still
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_report_from_the_command_line(
-    done: tuple[Path, xarray.Dataset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    chain_run: tuple[Path, xarray.Dataset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.html"
     with pytest.raises(SystemExit) as code:
-        main(["report", str(done[0]), "-o", str(out)])
+        main(["report", str(chain_run[0]), "-o", str(out)])
     assert not code.value.code
     assert "Report:" in capsys.readouterr().out
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     with pytest.raises(SystemExit) as code:
-        main(["report", str(done[0]), "-o", str(tmp_path / "out.pdf")])
+        main(["report", str(chain_run[0]), "-o", str(tmp_path / "out.pdf")])
     assert code.value.code == 2
