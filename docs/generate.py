@@ -58,6 +58,7 @@ INPUT_SECTIONS = {
     "BlockedInput": "`disorder.blocked[]`",
     "PlaceInput": "A site",
     "AnnealedInput": "`initial`, annealed",
+    "NetworksInput": "`initial`, networks",
     "AnnealingInput": "`initial.annealed`",
     "GivenInput": "`initial`, given",
     "OrderedInput": "`initial`, ordered",

@@ -89,6 +89,15 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "carrier_count", "int", "1", "number of carriers", "Carriers N of each species, supercell.", "carrier"
     ),
     coordinate(
+        "single_file_length",
+        "float",
+        "m",
+        "length of the rings of a single file",
+        "Where carriers cannot pass each other in channels, the length after which these close in the supercell: the "
+        "tracer diffusivity is that of such a ring and falls with its length. 0 for other carriers.",
+        "carrier",
+    ),
+    coordinate(
         "species", "str", "1", "species", "Every species of the input, of a run with axes of composition."
     ),
     coordinate("species_charge", "float", "C", "charge of one of the species", "Charge q.", "species"),

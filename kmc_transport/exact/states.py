@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..energies.supercell import list_configurations, open_sites, translational
 from ..errors import TooManyStates
+from ..model.islands import equal_shares, islands
 from ..model.model import Model, frozen_array
 from .chain import connected_components
 
@@ -70,12 +71,14 @@ class StateSpace:
 
     def classes_of_start(self) -> list[int]:
         """Labels of the classes of states to be met: where the input gives the start, of that one, whichever carrier is
-        tagged; else all."""
+        tagged; of those with equal numbers in networks, where it asks for them; else all."""
         start, size = self.model.initial.sites, self.supercell
         every = list(range(self.n_components))
-        if self.n_components == 1 or start is None or size != self.model.supercell:
+        if self.n_components == 1 or size != self.model.supercell:
             return every
-        if tuple(map(len, start)) != self.numbers:
+        if self.model.initial.equal_networks and tuple(c.count for c in self.model.carriers) == self.numbers:
+            return sorted(set(self.component[self._shared_equally()].tolist()))
+        if start is None or tuple(map(len, start)) != self.numbers:
             return every
         n_sites, rows = self.model.structure.n_sites, self.configurations()
         species = np.repeat(np.arange(len(start)), [len(s) for s in start])
@@ -91,6 +94,17 @@ class StateSpace:
             row[np.ravel_multi_index(tuple(cell), size) * n_sites + site % n_sites] = species + 1
             found |= set(self.component[(rows == row).all(axis=1)].tolist())
         return sorted(found)
+
+    def _shared_equally(self) -> npt.NDArray[np.bool_]:
+        """(n_states,) whether all networks of each species hold as many carriers; no translation changes that."""
+        rows, equal = self.configurations(), np.ones(self.n_states, np.bool_)
+        for a, (share, part) in enumerate(zip(equal_shares(self.model), islands(self.model), strict=True)):
+            if part is None:
+                continue
+            for label in range(len(part.kind)):
+                there = rows[:, np.flatnonzero(part.label == label)]
+                equal &= (there == a + 1).sum(axis=1) == share
+        return equal
 
 
 def count_states(

@@ -37,6 +37,7 @@ from .hops import HopGroup, find_hops
 from .immobile import hops_of_mobile, mobile_first, n_mobile
 from .interacting import build_interacting
 from .memory import available_memory, check_memory
+from .placement import check_networks
 from .reconcile import reconcile
 from .response import Centres
 from .schema.structure import CarrierInput
@@ -195,7 +196,7 @@ def _build(
         analysis=analysis,
         site_dipole=None if dipoles is None else frozen_array(dipoles, np.float64),
     )
-    return with_systems(model, sections, points, counts, doc)
+    return check_networks(with_systems(model, sections, points, counts, doc), doc)
 
 
 # ------------------------------------------------------------------------------------------- carriers, supercell

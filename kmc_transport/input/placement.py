@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..model.interactions import Disorder, Initial
-from ..model.model import Carrier, Structure
+from ..model.islands import equal_shares
+from ..model.model import Carrier, Model, Structure
+from .composition import text_of
 from .document import Document, KeyPath
 from .places import carrier_named, find_place
-from .schema.disorder import AnnealedInput, GivenInput, OrderedInput
+from .schema.disorder import AnnealedInput, GivenInput, NetworksInput, OrderedInput
 
-__all__ = ["build_initial"]
+__all__ = ["build_initial", "check_networks"]
 
 MAX_LISTED = 5_000_000
 
@@ -33,7 +37,14 @@ def build_initial(
     """
     path: KeyPath = ("initial",)
     if isinstance(given, AnnealedInput):
-        return Initial("annealed", None, given.annealed.start_temperature, given.annealed.sweeps)
+        return Initial(
+            "annealed",
+            start_temperature=given.annealed.start_temperature,
+            sweeps=given.annealed.sweeps,
+            equal_networks=given.networks is not None,
+        )
+    if isinstance(given, NetworksInput):
+        return Initial(equal_networks=True)
     if isinstance(given, GivenInput):
         whole = (1, 1, 1)
         sites = _sites(given.given, supercell, whole, carriers, structure, supercell, doc, (*path, "given"))
@@ -56,6 +67,29 @@ def build_initial(
     if sites is None or not _check(sites, carriers, structure, disorder, doc, path, mobile):
         return Initial()
     return Initial("given", sites)
+
+
+def check_networks(model: Model | None, doc: Document) -> Model | None:
+    """The model, where `initial.networks` can be had at each of its compositions; problems go to ``doc``."""
+    if model is None or not model.initial.equal_networks:
+        return model
+    joined = True
+    for system in model.systems:
+        where = text_of(system.coordinates)
+        try:
+            shares = equal_shares(system)
+        except InputError as error:
+            for p in error.problems:
+                message = f"at {where}: {p.message}" if where else p.message
+                doc.add(("initial", "networks"), message, value=p.value, allowed=p.allowed, remedy=p.remedy)
+            return None
+        joined = joined and all(share is None for share in shares)
+    if not joined:
+        return model
+    return replace(
+        model,
+        notes=(*model.notes, "initial.networks changes nothing: hops join all sites of each carrier"),
+    )
 
 
 def _sites(

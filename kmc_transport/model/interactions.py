@@ -5,7 +5,7 @@ A site of the supercell is numbered ``((i L1 + j) L2 + k) n_sites + s`` for site
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -160,9 +160,12 @@ class Initial:
     sites : flat sites of each mobile species' carriers (``given``), as long as its count, or None.
     start_temperature : annealing begins here, K; it ends at the temperature of the point. sweeps : Monte Carlo
     trials per carrier at each temperature at most (annealed); equilibration is detected, this is the cap.
+    equal_networks : whether the parts of the supercell that the hops of a species do not join hold equal numbers of it
+    (random, annealed).
     """
 
     kind: str = "random"
     sites: tuple[tuple[int, ...], ...] | None = None
     start_temperature: float | None = None
     sweeps: int = 10000
+    equal_networks: bool = field(default=False, kw_only=True)

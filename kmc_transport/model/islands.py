@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError, Problem
 from .model import Model
 from .network import Bond, components
 
-__all__ = ["Islands", "bonds_of", "islands", "replicas_differ"]
+__all__ = ["Islands", "bonds_of", "equal_shares", "islands", "replicas_differ"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -110,6 +111,52 @@ def _labels(model: Model, bonds: Sequence[Bond], blocked: npt.ArrayLike | None) 
     n = model.n_cells * n_sites
     graph = coo_array((np.ones(ends.shape[1], np.int8), (ends[0], ends[1])), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def equal_shares(model: Model) -> list[int | None]:
+    """Of each species its carriers in each part, where all parts hold as many; None where its sites are one part.
+
+    Raises InputError where that cannot be, with the numbers.
+    """
+    loose = [k for k, place in enumerate(model.arrangement) if place.sites is None]
+    problems, shares = list[Problem](), list[int | None]()
+    for carrier, part in zip(model.carriers, islands(model), strict=True):
+        rivals = [model.immobile[k] for k in loose if set(model.immobile[k].sites) & set(carrier.sites)]
+        if rivals:
+            problems.append(_not_known(carrier.name, rivals[0].name))
+            continue
+        if part is None:
+            shares.append(None)
+            continue
+        size = np.bincount(part.label[part.label >= 0])
+        shares.append(carrier.count // len(size))
+        if carrier.count % len(size) or carrier.count // len(size) > size.min():
+            problems.append(_unequal(carrier.name, carrier.count, size))
+    if problems:
+        raise InputError(problems)
+    return shares
+
+
+def _unequal(name: str, count: int, size: IntArray) -> Problem:
+    """size : (parts,) sites."""
+    n, room = len(size), int(size.min())
+    sites = f"{room} sites each" if size.max() == room else f"{room} to {size.max()} sites each"
+    fitting = [str(k * n) for k in (count // n, count // n + 1) if 0 < k <= room] or [str(room * n)]
+    return Problem(
+        f"{count} carriers '{name}' cannot be shared equally by the {n} networks of the supercell that no hop joins "
+        f"({sites})",
+        value=count,
+        allowed=f"multiples of {n} up to {n * room}",
+        remedy=f"use {' or '.join(fitting)} '{name}', or another supercell, or leave 'networks' out: numbers then "
+        "differ between networks and replicas, and their scatter is part of the errors",
+    )
+
+
+def _not_known(name: str, rival: str) -> Problem:
+    return Problem(
+        f"which sites of '{name}' belong together is known only after annealing '{rival}', which may sit on them",
+        remedy=f"give the sites of '{rival}' (carriers.{rival}.arrangement), or leave 'networks' out",
+    )
 
 
 def replicas_differ(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .islands import islands
 from .model import Model
 from .network import Bond, components
 
-__all__ = ["Ways", "find_ways"]
+__all__ = ["Ways", "find_ways", "single_file_lengths"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -56,6 +57,34 @@ def find_ways(model: Model) -> Ways:
     return Ways(span, files, ordered, _repeat(model))
 
 
+def single_file_lengths(model: Model) -> FloatArray:
+    """(S,) length (Å) after which the channels of a species close in the supercell, where its carriers cannot pass each
+    other and some share a channel in one of the model's `systems`; 0 for the others."""
+    found = np.zeros(len(model.carriers))
+    for a in range(len(found)):
+        channels = [part for part in components(model.structure.n_sites, _bonds(model, a)) if part[1].any()]
+        ways = np.concatenate([np.zeros((0, 3), np.int64), *(returns for _, returns in channels)])
+        alone = not any(_share_a_channel(system, a) for system in model.systems)
+        if not channels or alone or not all(_without_branches(model, a, sites) for sites, _ in channels):
+            continue
+        found[a] = min(
+            _turns(model, way) * float(np.linalg.norm(way @ model.structure.lattice))
+            for way in ways
+            if way.any()
+        )
+    return found
+
+
+def _share_a_channel(model: Model, species: int) -> bool:
+    """Whether a network may hold two carriers of a species or more."""
+    part, start, count = islands(model)[species], model.initial, model.carriers[species].count
+    if part is not None and start.equal_networks:
+        return count > len(part.kind)
+    if part is not None and start.sites is not None:
+        return bool(part.counts(np.array(start.sites[species], np.int64)).max(initial=0) > 1)
+    return count > 1
+
+
 def _bonds(model: Model, species: int) -> list[Bond]:
     net = model.network
     cells = [(int(i), int(j), int(k)) for i, j, k in net.cell]
@@ -71,12 +100,17 @@ def _turns(model: Model, way: IntArray) -> int:
 
 def _one_behind_the_other(model: Model, species: int, channel: set[int]) -> bool:
     """Whether a species has no places beside a channel without branches."""
+    allowed = set(np.flatnonzero(model.allowed_sites[species]).tolist())
+    return allowed == channel and _without_branches(model, species, channel)
+
+
+def _without_branches(model: Model, species: int, channel: set[int]) -> bool:
+    """Whether each site of a channel has two neighbours."""
     neighbours: dict[int, set[tuple[int, ...]]] = {i: set() for i in channel}
     for origin, target, cell in _bonds(model, species):
         if origin in channel:
             neighbours[origin].add((target, *cell))
-    allowed = set(np.flatnonzero(model.allowed_sites[species]).tolist())
-    return allowed == channel and all(len(x) == 2 for x in neighbours.values())
+    return all(len(x) == 2 for x in neighbours.values())
 
 
 def _repeat(model: Model) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..model.islands import bonds_of, islands
+from ..model.model import Carrier, Model
 from ..model.network import components
 from .catalog import RateCatalog
 
@@ -32,11 +33,7 @@ def foretell(catalog: RateCatalog) -> list[str]:
             and model.initial.kind != "given"
             and (carrier.count > 1 or len(set(part.kind)) > 1)
         ):
-            notes.append(
-                f"no hop joins the {len(part.kind)} parts of the supercell in which {carrier.name} moves: each "
-                "replica keeps its own numbers in them, and errors will contain the scatter between replicas "
-                "(sampling.replicas makes it smaller; an ordered or given start avoids it)"
-            )
+            notes.append(_of_networks(model, carrier, len(part.kind)))
         if fastest[a] < SLOW * max(fastest):
             notes.append(
                 f"at {catalog.temperature:g} K the quickest hop of {carrier.name} is {max(fastest) / fastest[a]:.1g} "
@@ -44,3 +41,19 @@ def foretell(catalog: RateCatalog) -> list[str]:
                 "limit of its rate"
             )
     return notes
+
+
+def _of_networks(model: Model, carrier: Carrier, networks: int) -> str:
+    """What follows where the hops of a carrier do not join all its sites."""
+    apart = f"no hop joins the {networks} parts of the supercell in which {carrier.name} moves"
+    share, left = divmod(carrier.count, networks)
+    if model.initial.equal_networks:
+        return f"{apart}: each holds {share} in every replica (initial.networks)"
+    equal = f"initial: {{networks: equal}} gives {share} to each"
+    if left:
+        equal = f"with a multiple of {networks}, not {carrier.count}, initial: {{networks: equal}} gives each as many"
+    return (
+        f"{apart}: each replica keeps the numbers in them that it starts with, {carrier.count / networks:.3g} on "
+        "average, and errors will contain the scatter between replicas (sampling.replicas makes it smaller; "
+        f"{equal} and avoids it, as an ordered or given start does)"
+    )

@@ -26,6 +26,7 @@ def result_notes(d: Arrays, contradicting: int) -> list[str]:
         _contradictions(d, contradicting),
         _restless(d),
         _quenched(d),
+        _single_file(d),
         _clamped(d),
     ]
     return [note for part in [*parts, _linear_response(d), _einstein(d)] for note in part]
@@ -73,6 +74,18 @@ def _quenched(d: Arrays) -> Iterator[str]:
         yield (
             "The replicas differ in what hops never change (carriers in parts that nothing joins, or a species that "
             "stands still): the errors contain the scatter between replicas, and sampling.replicas makes them smaller."
+        )
+
+
+def _single_file(d: Arrays) -> Iterator[str]:
+    length = d["single_file_length"] if "single_file_length" in d else np.zeros(len(d["carrier"]))
+    for a in np.flatnonzero(length):
+        name = d["carrier"][a]
+        yield (
+            f"Single file: carriers {name} cannot pass each other in channels that close into rings of "
+            f"{1e10 * length[a]:.4g} Å in this supercell. Their tracer diffusivity and Haven ratio are those of such "
+            "rings: at a given composition both fall as 1/length, to zero in the endless crystal. Mobility, "
+            "conductivity and D collective do not."
         )
 
 

@@ -326,6 +326,15 @@ def _on_request(d: Mapping[str, np.ndarray]) -> Iterator[Column[_Row]]:
         yield _limit(header, name, unit, factor)
     if "quenched" in d:
         yield _of_point("quenched", "quenched", "")
+    if "single_file_length" in d:
+        yield Column(
+            header="single file",
+            value=lambda r: r.d["single_file_length"][r.a] * 1e10,
+            unit="Å",
+            key="single_file_length",
+            text=".4g",
+            shown=False,
+        )
     yield _of_point("effective samples", "effective_samples", ".3g")
     yield _of_point("clamped share", "clamped_share", ".3g")
     yield Column(

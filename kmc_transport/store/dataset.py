@@ -22,6 +22,7 @@ from ..arrays import (
 )
 from ..errors import Problem, StoreError
 from ..model.model import Model
+from ..model.ways import single_file_lengths
 from ..records import Missing
 from ..units import E_CHARGE
 from .container import Pack
@@ -287,6 +288,7 @@ def _unknown(name: str) -> ArraySpec:
 
 def _coordinates(model: Model) -> dict[str, np.ndarray]:
     names = np.array([c.name for c in model.carriers], dtype=str)
+    files = single_file_lengths(model)
     return {
         "temperature": np.array(model.conditions.temperature, np.float64),
         "field": field_si(model.conditions.field),
@@ -301,6 +303,7 @@ def _coordinates(model: Model) -> dict[str, np.ndarray]:
         "direction_vector": np.array(model.conditions.direction, np.float64),
         "carrier_charge": np.array([c.charge * E_CHARGE for c in model.carriers]),
         "carrier_count": np.array([c.count for c in model.carriers], np.int64),
+        **({"single_file_length": files * ANGSTROM} if files.any() else {}),
     }
 
 

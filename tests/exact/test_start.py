@@ -28,6 +28,14 @@ def two_rows(first: float, second: float, counts: tuple[int, ...] = (1,)) -> Mod
     )
 
 
+def test_networks_with_equal_numbers() -> None:
+    """One carrier in each row, whatever the classes of other numbers would say."""
+    for counts, alone in (((2,), 1.0), ((4,), 2 / 3)):
+        model = replace(two_rows(1.0, 5.0, counts), initial=Initial(equal_networks=True))
+        found = solve_exact(build_catalog(model, temperature=300.0)).collective_diffusivity[0, 0, 0, 0]
+        assert found == pytest.approx(4.0 * 3.0 * alone, rel=1e-9)
+
+
 def test_the_start_decides() -> None:
     model = two_rows(1.0, 5.0, (2,))
     with pytest.raises(KmcTransportError, match=r"initial: given or ordered"):

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kmc_transport.model.interactions import Disorder
+from kmc_transport.model.interactions import Disorder, Initial
 from kmc_transport.model.model import Model
-from kmc_transport.model.ways import find_ways
+from kmc_transport.model.ways import find_ways, single_file_lengths
 from tests.reference.networks import chain, lattice_gas, make_model
 
 
@@ -37,6 +37,35 @@ ALONG = (0, 0, (1, 0, 0), 1.0)
 )
 def test_only_carriers_of_one_bare_channel_keep_their_order(model: Model, ordered: bool) -> None:
     assert find_ways(model).ordered.tolist() == [ordered]
+
+
+@pytest.mark.parametrize(
+    ("model", "length"),
+    [
+        (channels([ALONG], 1, (9, 1, 1)), 27.0),
+        (channels([ALONG], 1, (9, 2, 1)), 27.0),  # two channels
+        (channels([ALONG, (1, 1, (1, 0, 0), 1.0)], 2, (9, 1, 1)), 27.0),
+        (channels([(0, 0, (1, 1, 0), 1.0)], 1, (4, 6, 1)), 12 * np.hypot(3, 9)),  # closes after both
+        (channels([ALONG, (0, 1, (0, 0, 0), 1.0)], 2, (9, 1, 1)), 0.0),  # a place to let others pass
+        (channels([ALONG, (0, 0, (2, 0, 0), 1.0)], 1, (9, 1, 1)), 0.0),
+        (lattice_gas("square", 4, 3), 0.0),
+        (chain([1.0, 2.0], counts=(1,), supercell=(4, 1, 1)), 0.0),  # alone
+    ],
+    ids=["one", "two cells", "two in a cell", "diagonal", "pocket", "long hops", "square", "alone"],
+)
+def test_rings_of_a_single_file(model: Model, length: float) -> None:
+    assert single_file_lengths(model) == pytest.approx([length])
+
+
+def test_one_carrier_in_each_channel_is_no_file() -> None:
+    model = channels([ALONG], 1, (4, 3, 1))
+    for start, length in (
+        (Initial(), 12.0),
+        (Initial(equal_networks=True), 0.0),
+        (Initial("given", ((0, 1, 2),)), 0.0),
+        (Initial("given", ((0, 1, 3),)), 12.0),
+    ):
+        assert single_file_lengths(dataclasses.replace(model, initial=start)) == pytest.approx([length])
 
 
 def test_a_carrier_alone_sees_the_cell_several_see_the_supercell() -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ...energies.supercell import Supercell
 from ...energies.terms import Charges, terms_of
 from ...model.interactions import Initial
+from ...model.islands import islands
 from ...model.model import Model
 from ...units import K_B
 from ..pace import Pace, ShouldStop, Stopped, never
@@ -89,6 +90,7 @@ class LatticeMonteCarlo:
     sites : flat sites of the carriers of each species, numbered as in `kmc_transport.model.interactions`; of immobile
         ones too where they are not settled.
     rng : every random number comes from it.
+    within_networks : whether each carrier stays in the part of the supercell that its hops join.
 
     Attributes
     ----------
@@ -96,7 +98,14 @@ class LatticeMonteCarlo:
     possible, accepted : trial moves since the start.
     """
 
-    def __init__(self, model: Model, sites: Sequence[npt.ArrayLike], rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        model: Model,
+        sites: Sequence[npt.ArrayLike],
+        rng: np.random.Generator,
+        *,
+        within_networks: bool = False,
+    ) -> None:
         self.model, self.rng = model, rng
         self.energies = build_energies(model)
         given = [np.array(s, np.int64) for s in sites]
@@ -114,6 +123,7 @@ class LatticeMonteCarlo:
         self.potential = np.zeros((model.structure.n_sites, *model.supercell) if charged else (0, 0, 0, 0))
         self.possible = self.accepted = 0
         self._several = bool(len(set(self.species_of.tolist())) > 1) if model.immobile else len(given) > 1
+        self._networks = _networks(model) if within_networks else None
         self._pace = Pace()
         self.energy = self.recount()
 
@@ -163,27 +173,45 @@ class LatticeMonteCarlo:
             part = series[
                 trial // n : -(-(trial + done) // n)
             ]  # a sweep in pieces: the last one's energy stays
-            draws = self.rng.random((done, 4))
-            self.energy, possible, accepted = k.run_trials(
-                self.energies,
-                self.occupation,
-                self.potential,
-                self.site_of,
-                self.species_of,
-                self.free,
-                self._several,
-                beta,
-                draws,
-                part,
-                self.energy,
-            )
+            self.energy, possible, accepted = self._trials(beta, done, part)
             self.possible += possible
             self.accepted += accepted
             trial += done
             self._pace.end(done)
+        if self._networks is not None:
+            self.free = self.open_sites[self.occupation[self.open_sites] == 0]
         if recount:
             self.energy = self.recount()
         return series
+
+    def _trials(self, beta: float, number: int, series: FloatArray) -> tuple[float, int, int]:
+        """Energy after ``number`` trials, how many were possible and accepted."""
+        state = (self.energies, self.occupation, self.potential, self.site_of, self.species_of)
+        if self._networks is not None:
+            draws = self.rng.random((number, 3))
+            return k.run_trials_within(*state, self._networks, beta, draws, series, self.energy)
+        draws = self.rng.random((number, 4))
+        return k.run_trials(*state, self.free, self._several, beta, draws, series, self.energy)
+
+
+def _networks(model: Model) -> k.Networks:
+    """Sites of each species by the networks that its hops join."""
+    of = np.full((len(model.carriers), model.n_cells * model.structure.n_sites), -1)
+    first, sites = [np.zeros(1, np.int64)], list[IntArray]()
+    total, number = 0, 0
+    for a, part in enumerate(islands(model)):
+        if part is None:
+            open_ = np.tile(model.allowed_sites[a], model.n_cells)
+            label = np.where(open_ if model.closed is None else open_ & ~model.closed, 0, -1)
+        else:
+            label = part.label
+        own = np.flatnonzero(label >= 0)
+        size = np.bincount(label[own])
+        sites.append(own[np.argsort(label[own], kind="stable")])
+        first.append(total + np.cumsum(size))
+        of[a, own] = number + label[own]
+        total, number = total + len(own), number + len(size)
+    return k.Networks(of, np.concatenate(first), np.concatenate(sites))
 
 
 @dataclass(frozen=True)

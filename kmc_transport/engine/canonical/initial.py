@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ...model.interactions import Initial
+from ...model.islands import equal_shares, islands
 from ...units import K_B
 from ..pace import ShouldStop, never
 from ..tables import Tables, build_tables
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["annealed_lattice", "equilibrium_lattice", "initial_configuration", "place_carriers"]
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+TRIALS = 50
+"""Draws of random sites, in each of two orders of species, where networks are to hold equal numbers."""
 
 
 def initial_configuration(
@@ -38,7 +44,7 @@ def initial_configuration(
         assert initial.sites is not None
         return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
     if initial.kind != "annealed":
-        return *place_carriers(tables, temperature, rng), None
+        return *place_carriers(tables, temperature, rng, initial.equal_networks), None
     lattice, report = annealed_lattice(tables, temperature, rng, initial, should_stop)
     return *_from_sites(tables, lattice.sites), report
 
@@ -54,10 +60,12 @@ def annealed_lattice(
     from .anneal import LatticeMonteCarlo, anneal, start_temperature
 
     start = max(temperature, start_temperature(initial, temperature))
-    cell, kind = place_carriers(tables, start, rng)
+    equal = initial.equal_networks
+    cell, kind = place_carriers(tables, start, rng, equal)
     site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
     species = tables.type_species[kind]
-    lattice = LatticeMonteCarlo(tables.model, [site[species == s] for s in range(tables.n_species)], rng)
+    sites = [site[species == s] for s in range(tables.n_species)]
+    lattice = LatticeMonteCarlo(tables.model, sites, rng, within_networks=equal)
     report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps, should_stop=should_stop)
     return lattice, report
 
@@ -90,7 +98,7 @@ def _from_sites(tables: Tables, sites: Sequence[IntArray]) -> tuple[IntArray, In
 
 
 def place_carriers(
-    tables: Tables, temperature: float, rng: np.random.Generator
+    tables: Tables, temperature: float, rng: np.random.Generator, equal_networks: bool = False
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Random sites for all carriers, one each: (cell number, type) of every carrier, in order of species.
 
@@ -98,13 +106,18 @@ def place_carriers(
     species is drawn without replacement from the free sites that it may occupy, with weights
     ``exp(-site energy/kT)``: exact equilibrium for one carrier without field, and for equal site energies.
     Drawn by the smallest of exponential numbers divided by the weights (P. S. Efraimidis and P. G. Spirakis,
-    Inf. Process. Lett. 97, 181 (2006)). Raises ValueError when the sites do not suffice.
+    Inf. Process. Lett. 97, 181 (2006)). With ``equal_networks`` so in each network that hops do not join, which all get
+    the same number. Raises ValueError when the sites do not suffice.
     """
-    try:
-        return _place(tables, temperature, rng, list(range(tables.n_species)))
-    except _TooFew:
-        sites = np.bincount(tables.type_species, minlength=tables.n_species)
-        return _place(tables, temperature, rng, np.argsort(sites, kind="stable").tolist())
+    shares = equal_shares(tables.model) if equal_networks else [None] * tables.n_species
+    sites = np.bincount(tables.type_species, minlength=tables.n_species)
+    fewest_first = np.argsort(sites, kind="stable").tolist()
+    # others on its sites may leave a network too little room, in one draw and not in the next
+    orders = [list(range(tables.n_species)), fewest_first] * (TRIALS if equal_networks else 1)
+    for order in orders[:-1]:
+        with suppress(_TooFew):
+            return _place(tables, temperature, rng, order, shares)
+    return _place(tables, temperature, rng, orders[-1], shares)
 
 
 class _TooFew(ValueError):
@@ -112,8 +125,13 @@ class _TooFew(ValueError):
 
 
 def _place(
-    tables: Tables, temperature: float, rng: np.random.Generator, order: list[int]
+    tables: Tables,
+    temperature: float,
+    rng: np.random.Generator,
+    order: list[int],
+    shares: Sequence[int | None],
 ) -> tuple[IntArray, IntArray]:
+    """shares : of each species its carriers in each network, or None: anywhere."""
     n_cells, kt, disorder = tables.n_cells, K_B * temperature, tables.model.disorder
     taken = np.zeros((n_cells, tables.n_basis), np.bool_) if tables.n_species > 1 else None
     if tables.model.closed is not None:
@@ -127,12 +145,14 @@ def _place(
         basis = tables.type_basis[own]
         energy = np.asarray(tables.model.site_energy)[s, tables.basis_site[basis]]
         n_free = n_cells * len(own) - (0 if taken is None else int(taken[:, basis].sum()))
+        name = tables.model.carriers[s].name
         if count > n_free:
-            raise _TooFew(f"{count} carriers of {tables.model.carriers[s].name!r} on {n_free} free sites")
+            raise _TooFew(f"{count} carriers of {name!r} on {n_free} free sites")
         if uneven is not None:
             own_sites = tables.basis_site[basis]
             energy = energy + np.asarray(uneven[s]).reshape(n_cells, -1)[:, own_sites]
-        if taken is None and np.all(energy == energy.flat[0]):
+        share = shares[s]
+        if share is None and taken is None and np.all(energy == energy.flat[0]):
             chosen = np.sort(rng.choice(n_cells * len(own), count, replace=False, shuffle=False))
         else:
             key = np.log(rng.standard_exponential((n_cells, len(own))))
@@ -140,10 +160,30 @@ def _place(
             if taken is not None:
                 key[taken[:, basis]] = np.inf
             flat = key.reshape(-1)
-            chosen = np.sort(np.argpartition(flat, count - 1)[:count]) if count else np.zeros(0, np.int64)
+            if share is None:
+                chosen = np.sort(np.argpartition(flat, count - 1)[:count]) if count else np.zeros(0, np.int64)
+            else:
+                chosen = _smallest_of_each(flat, _networks(tables, s, basis), share)
+                if len(chosen) < count:
+                    raise _TooFew(f"a network has fewer than {share} free sites for {name!r}")
         cell, k = np.divmod(chosen, len(own))
         if taken is not None:
             taken[cell, basis[k]] = True
         cells[s], types[s] = cell, own[k]
     every = range(tables.n_species)
     return np.concatenate([cells[s] for s in every]), np.concatenate([types[s] for s in every])
+
+
+def _networks(tables: Tables, species: int, basis: IntArray) -> IntArray:
+    """(n_cells * len(basis),) network of each site of a species that has several."""
+    part = islands(tables.model)[species]
+    assert part is not None
+    return part.label.reshape(tables.n_cells, -1)[:, tables.basis_site[basis]].reshape(-1)
+
+
+def _smallest_of_each(key: FloatArray, label: IntArray, number: int) -> IntArray:
+    """Indices, ascending, of the ``number`` smallest finite keys of each label; of labels below 0 none."""
+    order = np.lexsort((key, label))
+    order = order[(label[order] >= 0) & np.isfinite(key[order])]
+    first = np.searchsorted(label[order], label[order])  # where the label begins
+    return np.sort(order[np.arange(len(order)) - first < number])

@@ -16,11 +16,13 @@ from ...jit import jit, part
 
 __all__ = [
     "CarrierEnergies",
+    "Networks",
     "exchange_trials",
     "fill_potential",
     "insertion_sum",
     "removal_sum",
     "run_trials",
+    "run_trials_within",
     "swap_difference",
     "total_energy",
 ]
@@ -52,6 +54,16 @@ class CarrierEnergies(NamedTuple):
     """(S,) e"""
     allowed: np.ndarray
     """(S, s)"""
+
+
+class Networks(NamedTuple):
+    """Sites among which the hops of a species lead, each network with a number of its own."""
+
+    of: np.ndarray
+    """(S, n_flat) network of each site, -1 where the species never is."""
+    first: np.ndarray
+    """Its sites are ``site[first[k] : first[k + 1]]``."""
+    site: np.ndarray
 
 
 @part
@@ -211,6 +223,23 @@ def total_energy(e, occ, potential):  # type: ignore[no-untyped-def]
     return energy
 
 
+@part
+def _try_swap(e, occ, potential, x, y, beta, draw):  # type: ignore[no-untyped-def]
+    """Swap the carrier on ``x`` with what sits on ``y`` by Metropolis' rule; whether it was done, the difference."""
+    a, b = occ[x] - 1, occ[y] - 1
+    difference = _swap(e, occ, potential, x, y)
+    if difference <= 0.0 or draw < math.exp(-beta * difference):
+        if e.phi.shape[2]:
+            q = e.charge[a] - (e.charge[b] if b >= 0 else 0.0)
+            if q != 0.0:
+                _add_charge(e, potential, x, -q)
+                _add_charge(e, potential, y, q)
+        return True, difference
+    occ[x] = a + 1
+    occ[y] = b + 1
+    return False, difference
+
+
 @jit
 def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draws, energies, energy):  # type: ignore[no-untyped-def]
     """Trials with the random numbers ``draws`` (n, 4); n / len(energies) trials make a sweep.
@@ -239,9 +268,8 @@ def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draw
                 y = free[other]
         if y >= 0:
             possible += 1
-            b = occ[y] - 1
-            difference = _swap(e, occ, potential, x, y)
-            if difference <= 0.0 or draws[trial, 3] < math.exp(-beta * difference):
+            made, difference = _try_swap(e, occ, potential, x, y, beta, draws[trial, 3])
+            if made:
                 accepted += 1
                 energy += difference
                 site_of[c] = y
@@ -249,14 +277,42 @@ def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draw
                     site_of[other] = x
                 else:
                     free[other] = x
-                if e.phi.shape[2]:
-                    q = e.charge[a] - (e.charge[b] if b >= 0 else 0.0)
-                    if q != 0.0:
-                        _add_charge(e, potential, x, -q)
-                        _add_charge(e, potential, y, q)
-            else:
-                occ[x] = a + 1
-                occ[y] = b + 1
+        if (trial + 1) % per_sweep == 0:
+            energies[trial // per_sweep] = energy
+    return energy, possible, accepted
+
+
+@jit
+def run_trials_within(e, occ, potential, site_of, species_of, networks, beta, draws, energies, energy):  # type: ignore[no-untyped-def]
+    """As `run_trials`, but no carrier leaves its network. ``draws`` (n, 3).
+
+    A carrier is drawn evenly, then a site of its network. What sits there, if anything, takes its place, where both are
+    then in the networks that they were in: drawn by either of two carriers, such a swap is as likely as its reverse.
+    """
+    n = len(site_of)
+    per_sweep = len(draws) // max(1, len(energies))
+    possible = accepted = 0
+    carrier_at = np.full(len(occ), -1, np.int64)
+    for c in range(n):
+        carrier_at[site_of[c]] = c
+    for trial in range(len(draws)):
+        c = int(draws[trial, 0] * n)
+        a, x = species_of[c], site_of[c]
+        own = networks.of[a, x]
+        size = networks.first[own + 1] - networks.first[own]
+        y = networks.site[networks.first[own] + int(draws[trial, 1] * size)]
+        other = carrier_at[y]
+        b = -1 if other < 0 else species_of[other]
+        if b != a and (b < 0 or (networks.of[b, x] >= 0 and networks.of[b, x] == networks.of[b, y])):
+            possible += 1
+            made, difference = _try_swap(e, occ, potential, x, y, beta, draws[trial, 2])
+            if made:
+                accepted += 1
+                energy += difference
+                site_of[c], carrier_at[y] = y, c
+                carrier_at[x] = other
+                if other >= 0:
+                    site_of[other] = x
         if (trial + 1) % per_sweep == 0:
             energies[trial // per_sweep] = energy
     return energy, possible, accepted

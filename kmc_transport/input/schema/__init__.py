@@ -110,7 +110,8 @@ class Input(Section):
     initial: InitialInput | None = Field(
         None,
         description="Where carriers start: `random` (default), `annealed` (lattice Monte Carlo down to the temperature "
-        "of the point), `{annealed: ...}`, `{given: ...}` or `{ordered: ...}`.",
+        "of the point), `{annealed: ...}`, `{given: ...}`, `{ordered: ...}` or `{networks: equal}` (random, as many in "
+        "each channel or layer that hops do not join).",
         examples=["annealed", {"ordered": {"block": [2, 1, 1], "places": {"hole": [[0, 0, 0]]}}}],
     )
     analysis: AnalysisInput | None = Field(

@@ -17,6 +17,7 @@ __all__ = [
     "DisorderInput",
     "GivenInput",
     "InitialInput",
+    "NetworksInput",
     "OrderedInput",
     "SiteDisorderInput",
 ]
@@ -156,15 +157,31 @@ class AnnealingInput(Section):
     )
 
 
+EqualNetworks = Literal["equal"]
+_NETWORKS = (
+    "`equal`: equal numbers of a carrier in all parts of the supercell that its hops do not join (channels, layers), "
+    "in every replica. Where the number of carriers is no multiple of the number of parts, the input is refused."
+)
+
+
 class AnnealedInput(Section):
     """Carriers start in a configuration that was annealed."""
 
     annealed: AnnealingInput = Field(description="How to anneal.", examples=[{"start_temperature": "2000 K"}])
+    networks: EqualNetworks | None = Field(
+        None, description=_NETWORKS + " Annealing keeps them.", examples=["equal"]
+    )
+
+
+class NetworksInput(Section):
+    """Carriers start on random sites, as many in each network."""
+
+    networks: EqualNetworks = Field(description=_NETWORKS, examples=["equal"])
 
 
 def _initial_kind(given: object) -> str:
     if isinstance(given, dict):
-        return next((k for k in ("ordered", "annealed") if k in given), "given")
+        return next((k for k in ("ordered", "annealed", "given", "networks") if k in given), "given")
     return "word"
 
 
@@ -172,7 +189,8 @@ InitialInput = Annotated[
     Annotated[Literal["random", "annealed"], Tag("word")]
     | Annotated[GivenInput, Tag("given")]
     | Annotated[OrderedInput, Tag("ordered")]
-    | Annotated[AnnealedInput, Tag("annealed")],
+    | Annotated[AnnealedInput, Tag("annealed")]
+    | Annotated[NetworksInput, Tag("networks")],
     Discriminator(_initial_kind),
 ]
 
