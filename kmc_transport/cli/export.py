@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Run, at_values, say_damaged
+from .options import AnyWhere, Run, at_values, say_damaged
 from .stopping import stopped_by_signals
 from .terminal import print_plain as print
 
@@ -40,14 +40,7 @@ def export(
             show_default=False,
         ),
     ] = "",
-    at: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--at",
-            help="Only this value of an axis, such as temperature=300 (K) or field=0 (V/m). May be given again.",
-            metavar="AXIS=VALUE",
-        ),
-    ] = None,
+    where: AnyWhere = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,8 +67,8 @@ def export(
         chosen.check_target(output)
         options = chosen.read_options(option or [])
         dataset = _with_provenance(run)
-        if at:
-            dataset = select(dataset, at_values(at))
+        if where:
+            dataset = select(dataset, at_values(where))
         record = read_record(dataset, direction=direction, allow_partial=allow_partial)
         written = export_run(record, output, to, carrier=carrier, overwrite=overwrite, **options)
     for path in written:

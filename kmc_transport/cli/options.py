@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..model.model import Model
 
 __all__ = [
+    "AnyWhere",
     "Classical",
     "Csv",
     "FieldVector",
@@ -72,6 +73,15 @@ Where = Annotated[
         "--where",
         help="Only this value on an axis of composition or samples, such as x=0.1; may be given again.",
         metavar="NAME=VALUE",
+    ),
+]
+AnyWhere = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        help="Only this value of an axis, such as temperature=300 (K), field=1e7 (V/m) or carrier=NAME. May be given "
+        "again.",
+        metavar="AXIS=VALUE",
     ),
 ]
 Units = Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import Replace, Units, at_values, say_damaged
+from .options import AnyWhere, Replace, Units, at_values, say_damaged
 from .report import provenance_of
 from .stopping import stopped_by_signals
 from .terminal import print_plain as print
@@ -56,15 +56,7 @@ def plot(
             metavar="AXIS",
         ),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where",
-            help="Only this value of an axis, such as temperature=300 (K), field=1e7 (V/m) or carrier=NAME. May be "
-            "given again.",
-            metavar="AXIS=VALUE",
-        ),
-    ] = None,
+    where: AnyWhere = None,
     points: Annotated[
         list[Path] | None,
         typer.Option(

@@ -89,22 +89,14 @@ def drift_data(record: TransportRecord, *, carrier: str = "", max_field: float =
             "a device model holds one composition, and this run sweeps some",
             key="RUN",
             value=", ".join(a.name for a in record.composition),
-            remedy="run the input at one composition, without that axis",
+            remedy="take one: " + " ".join(f"--where {a.name}={a.values[0]:g}" for a in record.composition),
         )
+    if max_field:
+        record = record.up_to_field(max_field)
     quantity = record.quantity("mobility", name)
     temperature, field = quantity.axis("temperature").values, quantity.axis("field").values
     rows, columns = np.argsort(temperature), np.argsort(field)
-    if max_field:
-        columns = columns[field[columns] <= max_field * (1 + 1e-9)]
-    if not len(columns):
-        raise InputError(
-            "leaves no field",
-            key="--option max_field",
-            value=max_field,
-            allowed=f"at least {field.min():g} V/m",
-        )
     temperature, field = temperature[rows], field[columns]
-
     chosen = np.ix_(rows, columns)
     quantity = replace(
         quantity,

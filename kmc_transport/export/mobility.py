@@ -23,8 +23,8 @@ def mobility_surface(record: TransportRecord, carrier: str = "") -> FittedSurfac
     for axis in full.composition:
         raise InputError(
             f"the mobility is wanted at one {axis.name}",
-            key="--at",
-            remedy=f"take one value: --at {axis.name}={axis.values[0]:g}",
+            key="--where",
+            remedy=f"take one value: --where {axis.name}={axis.values[0]:g}",
         )
     t = full.axis("temperature").values[:, None]
     return fit_surface(

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from .._version import __version__
 from ..arrays import ARRAYS, CONDITIONS
-from ..arrays.axes import SAMPLE, composition_axes
+from ..arrays.axes import composition_axes
 from ..errors import InputError, Problem, StoreError
 from ..figures.quantities import quantity as stored_quantity
+from ..store import average_samples
 from ..units import E_CHARGE
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class TransportRecord:
     direction : label of the one direction whose components are taken; direction_vector : (3,). carriers : names;
     charges : in e. provenance : texts by name, for the head of a file. allow_partial : numbers of points that are
     missing or not as accurate as asked are handed out too, with a `GridQuantity.caveat`. dataset : what it was
-    read from, one direction left.
+    read from, one direction left, samples averaged.
     """
 
     title: str
@@ -145,6 +146,20 @@ class TransportRecord:
         """Whether the run holds numbers of an array."""
         names = _MADE_OF.get(name, (name,))
         return name in self.dataset and any(bool(self.dataset[n].notnull().any()) for n in names)
+
+    def up_to_field(self, strongest: float) -> TransportRecord:
+        """Without stronger fields, V/m. InputError when none is left."""
+        axis = self.axis("field")
+        kept = np.flatnonzero(axis.values <= strongest * (1 + 1e-9))
+        if not len(kept):
+            raise InputError(
+                "leaves no field",
+                key="--option max_field",
+                value=strongest,
+                allowed=f"at least {axis.values.min():g} V/m",
+            )
+        axes = tuple(replace(a, values=a.values[kept]) if a is axis else a for a in self.axes)
+        return replace(self, axes=axes, dataset=self.dataset.isel(field=kept))
 
     def quantity(self, name: str, carrier: str = "") -> GridQuantity:
         """An array of the result file by its name, of one carrier where it is one of carriers, at all fields.
@@ -261,7 +276,7 @@ def read_record(
 
     direction : label of the direction whose components are taken; may be left out where there is one. provenance :
     attributes of the result file where ``dataset`` was not read from one. An axis of composition with one value is
-    no axis of the record.
+    no axis of the record. Samples are averaged (`average_samples`).
 
     Raises InputError for an unknown direction, StoreError when nothing was simulated.
     """
@@ -276,10 +291,10 @@ def read_record(
         )
     if not bool(dataset["complete"].any()):
         raise StoreError(Problem("no point of this run is finished", key="RUN", remedy="run the input first"))
-    one = dataset.isel(direction=[labels.index(direction) if direction else 0])
+    one = average_samples(dataset.isel(direction=[labels.index(direction) if direction else 0]))
     alone = {n: float(one[n].values[0]) for n in composition_axes(one) if one.sizes[n] == 1}
     one = one.isel(dict.fromkeys(alone, 0))
-    names = [str(d) for d in one["complete"].dims if d not in ("direction", SAMPLE)]
+    names = [str(d) for d in one["complete"].dims if d != "direction"]
     vector = [float(x) for x in one["direction_vector"].values[0]]
     return TransportRecord(
         title=str(dataset.attrs.get("title", "")),
@@ -296,8 +311,9 @@ def read_record(
             for n in names
         ),
         provenance={
-            **_provenance(dataset.attrs | dict(provenance or {})),
+            **_provenance(one.attrs | dict(provenance or {})),
             **{f"at {n}": f"{v:.10g}" for n, v in alone.items()},
+            **(_simulated(one, names) if composition_axes(dataset) else {}),
         },
         allow_partial=allow_partial,
         dataset=one,
@@ -317,9 +333,29 @@ def _provenance(attrs: Mapping[str, Any]) -> dict[str, str]:
         "seed": str(attrs.get("seed", "")),
         "command": str(attrs.get("command", "")),
         "simulated at": str(attrs.get("time", "")),
+        "samples": f"each number is the mean over {attrs['samples']} samples of what is quenched, its error holds "
+        "their spread; errors at different conditions are not independent"
+        if "samples" in attrs
+        else "",
         "kinetics": "every hop was simulated at its own rate (nothing accelerated)",
     }
     return {k: v for k, v in found.items() if v}
+
+
+def _simulated(dataset: xarray.Dataset, names: list[str]) -> dict[str, str]:
+    """The whole carriers at each composition: a cell holds the nearest to what was asked for."""
+    axes = [n for n in names if n not in CONDITIONS]
+    count, fraction = (
+        dataset[n].transpose(*axes, "species").values for n in ("species_count", "species_fraction")
+    )
+    species, found = dataset["species"].values.tolist(), {}
+    for at in np.ndindex(*count.shape[:-1]):
+        place = ", ".join(f"{n} = {dataset[n].values[i]:.10g}" for n, i in zip(axes, at, strict=True))
+        found[f"simulated composition{' at ' * bool(place)}{place}"] = ", ".join(
+            f"{c} {s} on {f:.6g} of its sites"
+            for s, c, f in zip(species, count[at], fraction[at], strict=True)
+        )
+    return found
 
 
 def _sha256(text: str) -> str:

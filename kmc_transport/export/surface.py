@@ -157,9 +157,9 @@ def fit_surface(quantity: GridQuantity) -> FittedSurface:
         names = [a.name for a in quantity.composition]
         raise InputError(
             "this format holds one axis of composition",
-            key="--at",
+            key="--where",
             value=", ".join(names),
-            remedy=f"take one value of the others: --at {names[-1]}={quantity.composition[-1].values[0]:g}",
+            remedy=f"take one value of the others: --where {names[-1]}={quantity.composition[-1].values[0]:g}",
         )
     quantity = _without_holes(_rising(quantity))
     t = quantity.axis("temperature").values
@@ -176,14 +176,14 @@ def fit_surface(quantity: GridQuantity) -> FittedSurface:
         raise InputError(
             f"{quantity.name.replace('_', ' ')} has points without an error bar",
             key=quantity.name,
-            remedy="simulate longer, or leave them out (--at)",
+            remedy="simulate longer, or leave them out (--where)",
         )
     if not np.all(value * sign > 0):
         raise InputError(
             f"{quantity.name.replace('_', ' ')} has values of both signs, or zero, of which there is no logarithm",
             key=quantity.name,
             value=f"{value.min():.3g} to {value.max():.3g} {quantity.unit}",
-            remedy="leave out where it vanishes (--at), or simulate longer",
+            remedy="leave out where it vanishes (--where), or simulate longer",
         )
     x = quantity.axes[0].values if len(quantity.axes) > 1 else np.zeros(1)
     fits, chi2, dof, p = _arrhenius(t, value, stderr)

@@ -1,8 +1,8 @@
 """Run in a process of its own: discharges in PyBaMM with exported diffusivities; prints JSON.
 
-    python pybamm_cell.py MODULE.py [CELL.json or none]
+    python pybamm_cell.py MODULE.py[,CELL.json] ...
 
-Without a second argument, single particles alone.
+With `MODULE.py,` no cell is read; without a comma, single particles alone. One answer for each argument.
 """
 
 from __future__ import annotations
@@ -80,8 +80,7 @@ def main(path, cell=None):
         made.check(solution)
         out["spm"][str(kelvin)] = surface(solution).tolist()
     if cell is None:
-        print(json.dumps(out))
-        return
+        return out
     for kelvin in KELVIN:
         solution = discharge(pybamm.lithium_ion.DFN(), lfp(made.parameter_values, kelvin), 1.0, 60)
         made.check(solution)
@@ -96,7 +95,7 @@ def main(path, cell=None):
     # what PyBaMM makes of the function, at, between and beyond the nodes
     sto = np.array([0.0, nodes[0][0], 0.2345, nodes[0][5], 0.777, nodes[0][-1], 1.0])
     out["read"] = {"sto": sto.tolist(), "value": {}}
-    for kelvin in (250.0, *KELVIN, 350.0):
+    for kelvin in (250.0, *KELVIN, 350.0, nodes[1][0], nodes[1][-1]):
         symbol = made.diffusivity(pybamm.Vector(sto), kelvin * pybamm.Vector(np.ones_like(sto)))
         out["read"]["value"][str(kelvin)] = np.ravel(symbol.evaluate()).tolist()
     # beyond the range in composition: check says so
@@ -108,9 +107,9 @@ def main(path, cell=None):
         out["beyond"] = ""
     except ValueError as e:
         out["beyond"] = str(e)
-    if cell != "none":
+    if cell:
         out["bpx"] = of_bpx(cell)
-    print(json.dumps(out))
+    return out
 
 
 def of_bpx(cell):
@@ -136,4 +135,4 @@ def of_bpx(cell):
     return out
 
 
-main(*sys.argv[1:])
+print(json.dumps([main(*job.split(",")) for job in sys.argv[1:]]))

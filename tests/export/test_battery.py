@@ -7,23 +7,53 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray
+from scipy.interpolate import PchipInterpolator
 
+from kmc_transport import open_results, run
 from kmc_transport.errors import InputError
 from kmc_transport.export import export_run, read_record
 from kmc_transport.export.bpx import factored
 from kmc_transport.export.electrode import electrode, stoichiometry_of
 from kmc_transport.export.surface import diffusivity_surface
+from kmc_transport.input import load_model_text
+from kmc_transport.input.settings import with_settings
 from tests.export.lattice_gas import K_B, with_diffusivity
 from tests.export.particle import FARADAY, analytic_surface, flux_of, surface_stoichiometry
 
 X = np.linspace(0.05, 0.95, 10)
 T = (270.0, 285.0, 298.15, 310.0, 325.0)
 START = 0.1
+INPUTS = Path(__file__).parents[2] / "inputs"
 BASE = Path(__file__).parent / "lfp_graphite_bpx.json"
+
+
+def cell_of_base() -> dict[str, float]:
+    """As PyBaMM names its numbers."""
+    base = json.loads(BASE.read_text())["Parameterisation"]
+    part = base["Positive electrode"]
+    radius = part["Particle radius [m]"]
+    return {
+        "Nominal cell capacity [A.h]": base["Cell"]["Nominal cell capacity [A.h]"],
+        "Electrode width [m]": base["Cell"]["Electrode area [m2]"],
+        "Electrode height [m]": 1.0,
+        "Number of electrodes connected in parallel to make a cell": 1,
+        "Positive electrode thickness [m]": part["Thickness [m]"],
+        "Positive electrode active material volume fraction": part["Surface area per unit volume [m-1]"]
+        * radius
+        / 3,
+        "Positive particle radius [m]": radius,
+        "Maximum concentration in positive electrode [mol.m-3]": part["Maximum concentration [mol.m-3]"],
+    }
+
+
+BASE_CELL = cell_of_base()
 
 
 def lithium(x: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -40,17 +70,17 @@ def lattice_gas(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     return 2e-14 * np.exp(-0.22 / (K_B * t)) * ((1 - x) / (1 - x))
 
 
-def consumed(*arguments: Path) -> dict[str, Any]:
+def consumed(*jobs: str) -> list[dict[str, Any]]:
     script = Path(__file__).parent / "pybamm_cell.py"
     done = subprocess.run(
-        [sys.executable, str(script), *map(str, arguments)],
+        [sys.executable, str(script), *jobs],
         capture_output=True,
         text=True,
         timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
 
 HAS = {name: importlib.util.find_spec(name) is not None for name in ("pybamm", "bpx")}
@@ -60,14 +90,39 @@ needs_pybamm = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What PyBaMM made of a run whose D depends on x and T, and of the lattice gas."""
+def channel(tmp_path_factory: pytest.TempPathFactory) -> xarray.Dataset:
+    """The shipped channel of LiFePO4, with larger errors than it asks for, up to the ends of the composition."""
+    text = with_settings(
+        (INPUTS / "lifepo4" / "channel.yaml").read_text(),
+        [
+            "conditions.composition.x=[0.05, 0.25, 0.5, 0.75, 0.95]",
+            "sampling.relative_error=10 %",
+            "sampling.thermodynamics=10 %",
+        ],
+    )
+    path = tmp_path_factory.mktemp("channel") / "channel.h5"
+    run(load_model_text(text), output=path)
+    return open_results(path).load()
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, channel: xarray.Dataset) -> dict[str, dict[str, Any]]:
+    """What PyBaMM made of a run whose D depends on x and T, of the lattice gas, and of the shipped input."""
     folder = tmp_path_factory.mktemp("cells")
-    export_run(read_record(with_diffusivity(X, T, lithium)), folder / "lfp.py", "pybamm")
-    export_run(read_record(with_diffusivity(X, T, lattice_gas)), folder / "gas.py", "pybamm")
-    export_run(read_record(with_diffusivity(X, T, factoring)), folder / "cell.json", "bpx", base=str(BASE))
-    cell = folder / "cell.json" if HAS["bpx"] else Path("none")
-    return {"lfp": consumed(folder / "lfp.py", cell), "gas": consumed(folder / "gas.py")}
+    runs = {
+        "lfp": (with_diffusivity(X, T, lithium), with_diffusivity(X, T, factoring)),
+        "gas": (with_diffusivity(X, T, lattice_gas), None),
+        "channel": (channel, channel),
+    }
+    jobs = []
+    for name, (of_module, of_cell) in runs.items():
+        export_run(read_record(of_module), folder / f"{name}.py", "pybamm")
+        job = str(folder / f"{name}.py")
+        if of_cell is not None:
+            export_run(read_record(of_cell), folder / f"{name}.json", "bpx", base=str(BASE))
+            job += f",{folder / name}.json" if HAS["bpx"] else ","
+        jobs.append(job)
+    return dict(zip(runs, consumed(*jobs), strict=True))
 
 
 @needs_pybamm
@@ -168,7 +223,7 @@ def test_pybamm_reads_the_source_back_at_between_and_beyond_the_nodes(
 @needs_pybamm
 @pytest.mark.skipif(not HAS["bpx"], reason='bpx is not installed: pip install "kmc_transport[pybamm]"')
 def test_a_bpx_cell_is_parsed_and_discharged(answers: dict[str, dict[str, Any]]) -> None:
-    found, cell = answers["lfp"]["bpx"], answers["lfp"]["flux"]
+    found = answers["lfp"]["bpx"]
     assert found["version"] == "1.0.0"
     assert found["x"][0] == 0
     assert found["x"][-1] == 1
@@ -177,28 +232,116 @@ def test_a_bpx_cell_is_parsed_and_discharged(answers: dict[str, dict[str, Any]])
         np.interp(X, found["x"], found["y"]), factoring(X, np.array(298.15)), rtol=1e-3
     )
     assert np.interp(0.01, found["x"], found["y"]) == pytest.approx(factoring(0.05, 298.15), rel=1e-3)
-    base = json.loads(BASE.read_text())["Parameterisation"]
-    part = base["Positive electrode"]
-    cell = dict(cell) | {
-        "Nominal cell capacity [A.h]": base["Cell"]["Nominal cell capacity [A.h]"],
-        "Electrode width [m]": base["Cell"]["Electrode area [m2]"],
-        "Electrode height [m]": 1.0,
-        "Positive electrode thickness [m]": part["Thickness [m]"],
-        "Positive electrode active material volume fraction": part["Surface area per unit volume [m-1]"]
-        * part["Particle radius [m]"]
-        / 3,
-        "Positive particle radius [m]": part["Particle radius [m]"],
-        "Maximum concentration in positive electrode [mol.m-3]": part["Maximum concentration [mol.m-3]"],
-    }
     for kelvin, theirs in found["spm"].items():
         mine = surface_stoichiometry(
             lambda x, kelvin=float(kelvin): factoring(x, kelvin),
-            radius=part["Particle radius [m]"],
-            flux=flux_of(cell),
+            radius=BASE_CELL["Positive particle radius [m]"],
+            flux=flux_of(BASE_CELL),
             start=START,
             times=np.array(answers["lfp"]["times"]),
         )
         assert np.abs(np.array(theirs) - mine)[2:].max() < 3e-3
+
+
+def of_points(run: xarray.Dataset, *, energies: int) -> Callable[[np.ndarray, float], np.ndarray]:
+    """D(x, T) of a run's numbers, without the package: Arrhenius laws by least squares, joined by cubics of ln D.
+
+    energies : one for each composition, or 1 for all.
+    """
+    value, error = (
+        run[n].values[:, :, 0, 0, 1, 1] for n in (f"chemical_diffusivity{s}" for s in ("", "_stderr"))
+    )
+    x, u = run["x"].values, 1 / (K_B * 298.15) - 1 / (K_B * run["temperature"].values)
+    design = np.zeros((*value.shape, len(x) + energies))
+    for i in range(len(x)):
+        design[i, :, i] = 1
+        design[i, :, len(x) + (i if energies > 1 else 0)] = u
+    weight = value / error
+    y = np.log(value) + 0.5 / weight**2
+    found = np.linalg.lstsq(
+        (design * weight[..., None]).reshape(y.size, -1), (weight * y).ravel(), rcond=None
+    )[0]
+    energy = np.broadcast_to(found[len(x) :], x.shape)
+
+    def law(at: np.ndarray, kelvin: float) -> np.ndarray:
+        nodes = found[: len(x)] + energy * (1 / (K_B * 298.15) - 1 / (K_B * kelvin))
+        return np.exp(PchipInterpolator(x, nodes)(np.clip(at, x[0], x[-1])))
+
+    return law
+
+
+@needs_pybamm
+def test_a_shipped_input_discharges_in_pybamm(
+    channel: xarray.Dataset, answers: dict[str, dict[str, Any]]
+) -> None:
+    """inputs/lifepo4/channel.yaml: single particles, and particles of a porous electrode, against spheres."""
+    found, law = answers["channel"], of_points(channel, energies=5)
+    times, radius = np.array(found["times"]), found["flux"]["Positive particle radius [m]"]
+    top = found["flux"]["Maximum concentration in positive electrode [mol.m-3]"]
+
+    def off(theirs: Any, kelvin: float, flux: Any, factor: float = 1.0) -> float:
+        mine = surface_stoichiometry(
+            lambda x: factor * law(x, kelvin), radius=radius, flux=flux, start=START, times=times, shells=100
+        )
+        return float(np.abs(np.array(theirs) - mine)[3:].max())
+
+    for kelvin in found["kelvin"]:
+        single, even = found["spm"][str(kelvin)], flux_of(found["flux"])
+        assert single[-1] - START > 0.3
+        assert (right := off(single, kelvin, even)) < 5e-4
+        assert off(single, kelvin, even, 0.8) > 20 * right  # negative control
+        porous, current = (np.array(found["dfn"][str(kelvin)][k]) for k in ("surface", "current"))
+        for place in (0, -1):
+            inward = -current[place, 1:] / FARADAY / top
+            own = partial(np.interp, xp=times[1:], fp=inward)
+            assert off(porous[place], kelvin, own) < 6e-3
+            if kelvin == 275:  # the profile is steep enough to tell
+                assert off(porous[place], kelvin, own, 0.8) > 0.015
+
+
+@needs_pybamm
+def test_pybamm_reads_the_points_of_the_shipped_input(
+    channel: xarray.Dataset, answers: dict[str, dict[str, Any]]
+) -> None:
+    table, read = answers["channel"]["csv"], answers["channel"]["read"]
+    x, t = channel["x"].values, channel["temperature"].values
+    value, error = (channel[f"chemical_diffusivity{s}"].values[:, :, 0, 0, 1, 1] for s in ("", "_stderr"))
+    rows, columns = (
+        [int(np.flatnonzero(np.isclose(nodes, v))[0]) for v in here]
+        for nodes, here in ((table["sto"], x), (table["kelvin"], t))
+    )
+    at_points = np.array(table["value"])[np.ix_(rows, columns)]
+    stated = diffusivity_surface(read_record(channel)).worst_residual
+    assert np.abs(at_points / value - 1).max() <= stated * (1 + 1e-9)
+    assert np.abs((at_points - value) / error).max() < 2  # the fit and the points
+    sto = np.array(read["sto"])
+    for j, kelvin in ((0, "270.0"), (-1, "330.0")):
+        for i, end in ((0, sto <= x[0]), (-1, sto >= x[-1])):
+            assert end.sum() == 2  # the end of the range, and beyond it
+            np.testing.assert_allclose(np.array(read["value"][kelvin])[end], at_points[i, j], rtol=1e-9)
+
+
+@needs_pybamm
+@pytest.mark.skipif(not HAS["bpx"], reason='bpx is not installed: pip install "kmc_transport[pybamm]"')
+def test_a_shipped_input_is_parsed_by_bpx_and_discharged(
+    channel: xarray.Dataset, answers: dict[str, dict[str, Any]]
+) -> None:
+    found, law = answers["channel"]["bpx"], of_points(channel, energies=1)
+    x = channel["x"].values
+    np.testing.assert_allclose(np.interp(x, found["x"], found["y"]), law(x, 298.15), rtol=1e-9)
+    for kelvin in (270.0, 330.0):
+        ratio = law(np.array(0.5), kelvin) / law(np.array(0.5), 298.15)
+        theirs = np.exp(found["energy"] / 8.31446261815324 * (1 / 298.15 - 1 / kelvin))
+        assert theirs == pytest.approx(float(ratio), rel=1e-6)
+    for kelvin, theirs in found["spm"].items():
+        mine = surface_stoichiometry(
+            lambda x, kelvin=float(kelvin): law(x, kelvin),
+            radius=BASE_CELL["Positive particle radius [m]"],
+            flux=flux_of(BASE_CELL),
+            start=START,
+            times=np.array(answers["channel"]["times"]),
+        )
+        assert np.abs(np.array(theirs) - mine)[2:].max() < 5e-4
 
 
 def test_bpx_is_refused_where_d_does_not_factor(tmp_path: Path) -> None:

@@ -432,3 +432,23 @@ def test_partial_runs_are_refused_and_marked(mgo, tmp_path):
     partial["mobility"].values[0, 1, 0] = np.nan
     with pytest.raises(InputError, match="every temperature and field"):
         export_run(read_record(partial, allow_partial=True), tmp_path / "t.lib", "ngspice", law="table")
+
+
+def test_a_field_that_is_left_out_need_not_be_complete(mgo, tmp_path):
+    partial = mgo.copy(deep=True)
+    partial["complete"].values[1, 3] = False
+    partial["converged"].values[2, 3] = False
+    for to, name in (("ngspice", "x.lib"), ("verilog-a", "x.va"), ("devsim", "x.py"), ("jart", "y.va")):
+        options = {"beyond": True} if to == "jart" else {}
+        with pytest.raises(
+            InputError, match="1 of 12 points have no number, 1 of 12 points are not as accurate"
+        ):
+            export_run(read_record(partial), tmp_path / name, to, max_field=1e9, **options)
+        export_run(read_record(partial), tmp_path / name, to, max_field=6e8, **options)
+        text = (tmp_path / name).read_text()
+        assert "range of field: 0 to 600000000 V m-1" in text
+        assert "PARTIAL" not in text
+    left, whole = drift_data(read_record(partial), max_field=6e8), drift_data(read_record(mgo))
+    np.testing.assert_array_equal(left.mobility, whole.mobility[:, :3])
+    with pytest.raises(InputError, match="leaves no field"):
+        drift_data(read_record(mgo.isel(field=[2, 3])), max_field=1e8)

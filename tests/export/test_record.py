@@ -12,6 +12,7 @@ import xarray
 
 from kmc_transport.errors import InputError, StoreError
 from kmc_transport.export import FORMATS, export_run, get_format, read_record
+from kmc_transport.export.drift import drift_data
 from tests.export.lattice_gas import activated, with_diffusivity
 from tests.store.results import X, Y, dataset
 
@@ -144,3 +145,55 @@ def test_a_composition_that_was_chosen_is_no_axis_any_more() -> None:
         one.at_zero_field("chemical_diffusivity").value,
         read_record(run).at_zero_field("chemical_diffusivity").value[1],
     )
+
+
+def test_a_file_says_which_compositions_were_simulated(tmp_path: Path) -> None:
+    run = with_diffusivity([0.12, 0.33], [300.0, 350.0], activated)
+    counts = np.array([[1, 2], [3, 4]])
+    run = run.assign_coords(
+        species=run["carrier"].values,
+        species_count=(("x", "species"), counts),
+        species_fraction=(("x", "species"), counts / 10),
+    )
+    for to, name in (("csv", "a.csv"), ("json", "a.json"), ("pybamm", "a.py"), ("comsol", "a.txt")):
+        export_run(read_record(run), tmp_path / name, to, carrier="hole_polaron")
+        text = (tmp_path / name).read_text()
+        for x, (hole, sodium) in zip((0.12, 0.33), counts, strict=True):
+            assert f"simulated composition at x = {x}" in text
+            assert (
+                f"{hole} hole_polaron on 0.{hole} of its sites, {sodium} sodium_ion on 0.{sodium} of" in text
+            )
+    # the one that was taken
+    one = read_record(run.isel(x=[1])).provenance
+    assert one["simulated composition"].startswith("3 hole_polaron")
+
+
+@pytest.mark.parametrize("where", ["", "one sample"])
+def test_samples_are_averaged_with_their_spread_as_error(
+    run: xarray.Dataset, tmp_path: Path, where: str
+) -> None:
+    one = run.isel(direction=[0])
+    varying = [n for n in one.data_vars if "temperature" in one[n].dims]
+    sampled = one.assign({n: one[n].expand_dims(sample=np.arange(3)).copy(deep=True) for n in varying})
+    sampled["sample"].attrs = {"units": "1", "long_name": "sample", "kmc_transport_axis": "sample"}
+    for name in ("mobility", "mobility_einstein"):
+        factor = np.array([0.7, 1.0, 1.6])[:, None, None, None, None]
+        sampled[name].values *= factor.reshape(-1, *[1] * (sampled[name].ndim - 1))
+    if where:
+        sampled = sampled.isel(sample=[2])
+    there = sampled["mobility"].values[:, :, 1:, 0, 1]
+    record = read_record(sampled)
+    assert [a.name for a in record.axes] == ["temperature", "field"]
+    found = record.quantity("mobility", "sodium_ion")
+    np.testing.assert_allclose(found.value[:, 1:], there.mean(axis=0), rtol=1e-13)
+    if not where:
+        np.testing.assert_allclose(found.stderr[:, 1:], there.std(axis=0, ddof=1) / np.sqrt(3), rtol=1e-12)
+        assert "mean over 3 samples" in record.provenance["samples"]
+    # device formats read more arrays than that
+    weak = drift_data(record, carrier="sodium_ion").mobility[:, 0]
+    own = sampled["mobility_einstein"].values[:, :, 0, 0, 1]
+    np.testing.assert_allclose(weak, own.mean(axis=0), rtol=1e-13)
+    # a mean without one of its samples is none
+    sampled["complete"].values[0, 1, 0] = False
+    with pytest.raises(InputError, match="1 of 9 points have no number"):
+        read_record(sampled).quantity("mobility", "sodium_ion")
