@@ -26,6 +26,12 @@ def with_diffusivity(
     run = one.expand_dims(x=np.array(x, float)).copy(deep=True)
     same = [n for n in one.coords if n in run and "x" in run[n].dims and n != "x"]
     run = run.assign_coords({n: one[n] for n in same})
+    count = np.round(20 * np.array(x))[:, None] * np.ones(one.sizes["carrier"])
+    run = run.assign_coords(
+        species=one["carrier"].values,
+        species_count=(("x", "species"), count.astype(int)),
+        species_fraction=(("x", "species"), count / 20),
+    )
     run["x"].attrs = {"units": "1", "long_name": "x", "kmc_transport_axis": "composition"}
     values = law(np.array(x)[:, None], np.array(temperature)[None, :])
     if noise:
