@@ -6,9 +6,9 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
