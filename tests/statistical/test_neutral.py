@@ -135,6 +135,12 @@ def test_default_target_is_the_diffusivity() -> None:
     (problem,) = refused(TUNGSTEN | {"sampling": {"target": "mobility"}})
     assert problem.key == "sampling.target"
     assert "tracer_diffusivity" in problem.allowed
+    assert loaded(RING | {"freeze": ["ion"], "sampling": {}}).sampling.target == "tracer_diffusivity"
+    (problem,) = refused(
+        RING | {"freeze": ["ion"], "sampling": {"target": "mobility"}}
+    )  # the ion does not move
+    assert problem.key == "sampling.target"
+    assert "no carrier that hops has a charge" in problem.message
     for key, value in (
         ("field_response", {"dipole": [0.1, 0, 0]}),
         ("classical_response", {"charge": 1, "d_ma": 0.3}),
