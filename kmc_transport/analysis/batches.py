@@ -10,6 +10,7 @@ import numpy.typing as npt
 __all__ = [
     "MIN_BATCHES",
     "autocorrelated",
+    "has_fallen",
     "jackknife",
     "leave_one_out",
     "of_few_replicas",
@@ -101,6 +102,21 @@ def replicas_agree(rows: FloatArray, n_replicas: int) -> npt.NDArray[np.bool_]:
     within = stretches.var(axis=1, ddof=1).mean(axis=0) / 8
     between = parts.mean(axis=1).var(axis=0, ddof=1)
     return np.asarray(between <= _DISAGREE * within + 1e-12 * parts.mean(axis=(0, 1)) ** 2)
+
+
+def has_fallen(before: npt.ArrayLike, after: npt.ArrayLike) -> bool:
+    """Whether the mean over replicas has fallen by more than their scatter lets expect (once in forty).
+
+    before, after : (n_replicas,) the energy of each; it falls while carriers still look for their places. Student's
+    test of two means; one replica says nothing.
+    """
+    from scipy.special import stdtrit
+
+    a, b = np.asarray(before, float), np.asarray(after, float)
+    if len(a) < 2:
+        return False
+    error = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(a))
+    return bool(a.mean() - b.mean() > stdtrit(2 * len(a) - 2, 0.975) * error)
 
 
 def of_few_replicas(n: int) -> float:

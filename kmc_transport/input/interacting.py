@@ -75,6 +75,11 @@ def build_interacting(
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)
+    if (clusters is not None or coulomb is not None) and initial.kind == "random":
+        doc.note(
+            "carriers that feel each other start at random sites; 'initial: annealed' starts them near equilibrium, "
+            "which a short run from random sites may not reach"
+        )
     return InteractionParts(interactions, disorder, initial, arrangement)
 
 

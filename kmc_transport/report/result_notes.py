@@ -176,9 +176,9 @@ def _restless(d: Arrays) -> Iterator[str]:
     if restless.any():
         t, f, _ = np.unravel_index(int(restless.argmax()), restless.shape)
         yield (
-            f"Warning: annealed starts had not come to equilibrium ({restless.max()} of the replicas at "
-            f"{d['temperature'][t]:g} K, {d['field'][f]:.3g} V/m): raise initial.annealed.sweeps, or "
-            "sampling.equilibration."
+            f"Warning: carriers had not come to equilibrium ({restless.max()} of the replicas at "
+            f"{d['temperature'][t]:g} K, {d['field'][f]:.3g} V/m): anneal them (initial: annealed), raise "
+            "initial.annealed.sweeps, or sampling.equilibration."
         )
 
 

@@ -21,6 +21,8 @@ from ..analysis import (
     evaluate,
     target_name,
 )
+from ..analysis.batches import has_fallen
+from ..energies.supercell import depends_on_configuration
 from ..engine import Replica
 from ..engine.pace import ShouldStop, Stopped, never
 from ..errors import Unconverged
@@ -55,6 +57,8 @@ ROUNDS_OF_POOL = 4
 MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
 """Executed hops after which a point gives up on an accuracy that it does not reach, and on a component of the target
 that could move and has not done so once."""
+
+KEPT = ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked")
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class PointSimulation:
         self.seconds = 0.0
         self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
         self.windows_per_row, self.interval, self.blocked = 1, 0.0, False
+        self.energy = np.zeros(0)
         self.last: Accuracy | None = None
         self.evaluation: Evaluation | None = None
         self._tallies: tuple[tuple[int, ...], list[Tallies]] | None = None
@@ -293,7 +298,11 @@ class PointSimulation:
         if not self._fixed_length or round(asked) <= self.rows:
             self._look()
         if self.last is not None and self.last.reached and not self._fixed_length:
-            return ExitReason.ACCURACY_REACHED
+            if self.at_rest or self._enough_pilots:
+                return ExitReason.ACCURACY_REACHED
+            self.pilots += 1  # what was counted so far was the way to equilibrium
+            self._start_rows(self.interval)
+            return None
         if round(asked) <= self.rows:
             return ExitReason.DONE
         if self._fixed_length:
@@ -315,13 +324,12 @@ class PointSimulation:
 
     def _after_pilot(self) -> None:
         """Choose the sample interval; what a pilot counted is thrown away, as equilibration."""
-        s = self.sampling
         self.pilots += 1
         if not (self._fixed_length or self._settled or self._enough_pilots):
             self._start_rows(self.interval * LONGER)
             return
-        carriers = self._n_carriers * len(self.replicas)
-        if s.equilibration is not None and self.events < s.equilibration * carriers:
+        least = self.sampling.equilibration or 0.0
+        if self.events < least * self._n_carriers * len(self.replicas):
             self._start_rows(self.interval)
             return
         self.stage = "production"
@@ -364,6 +372,17 @@ class PointSimulation:
         return self.evaluation is not None and self.evaluation.settled(name)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether the energy of the replicas has not fallen since their rows began."""
+        return not has_fallen(self.energy, self._energies())
+
+    def _energies(self) -> npt.NDArray[np.float64]:
+        """(replicas,) eV; zeros where the carriers do not feel their arrangement."""
+        if not depends_on_configuration(self.model):
+            return np.zeros(len(self.replicas))
+        return np.array([replica.energy() for replica in self.replicas])
+
+    @property
     def _fixed_length(self) -> bool:
         """Whether only a length is asked for; beside an error target a length is a cap."""
         s = self.sampling
@@ -397,6 +416,7 @@ class PointSimulation:
                 interval, windows = interval / 2, windows * 2
         for watch in self.watching:
             watch.clear()
+        self.energy = self._energies()
         self.interval, self.windows_per_row = interval, windows
         self._tallies = self._evaluated = None
 
@@ -447,10 +467,7 @@ class PointSimulation:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything needed to go on, as arrays, numbers and strings."""
-        state: dict[str, Any] = {
-            name: getattr(self, name)
-            for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked")
-        }
+        state: dict[str, Any] = {name: getattr(self, name) for name in (*KEPT, "energy")}
         for k, replica in enumerate(self.replicas):
             state |= {f"replica{k}/{name}": value for name, value in replica.snapshot().items()}
             state |= {f"watch{k}/{name}": value for name, value in self.watching[k].save().items()}
@@ -469,8 +486,9 @@ class PointSimulation:
     ) -> PointSimulation:
         """The point as it was when `snapshot` was taken."""
         point = cls(model, temperature, field, root=root, linear=linear)
-        for name in ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked"):
+        for name in KEPT:
             setattr(point, name, type(getattr(point, name))(state[name]))
+        point.energy = np.array(state["energy"])
 
         def part(prefix: str) -> dict[str, Any]:
             return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}

@@ -80,7 +80,7 @@ def make_record(
         "linear_response_error": doubt,
         "simulated_time": sum(t.time for t in tallies),
         "wall_time": simulation.seconds,
-        "restless_starts": sum(not r.starts_at_rest for r in simulation.replicas),
+        "restless_starts": _restless(simulation),
         "clamped_share": float(clamped.sum() / executed) if executed else 0.0,
         "algorithm": next((r.algorithm for r in simulation.replicas), ""),
         "exit_reason": reason.value,
@@ -184,6 +184,13 @@ def _missing(simulation: PointSimulation) -> npt.NDArray[np.int64]:
         for name in OBSERVABLES
     ]
     return np.array(why, np.int64)
+
+
+def _restless(simulation: PointSimulation) -> int:
+    """Replicas that had not come to rest: by their annealing, or all of them by their energies since."""
+    if not simulation.at_rest:
+        return len(simulation.replicas)
+    return sum(not r.starts_at_rest for r in simulation.replicas)
 
 
 def _limits(simulation: PointSimulation, by_hop: npt.NDArray[np.int64]) -> dict[str, Any]:

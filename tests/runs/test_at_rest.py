@@ -1,0 +1,83 @@
+"""Runs whose carriers begin at random sites and first have to find where they like to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kmc_transport.analysis.batches import has_fallen
+from kmc_transport.input import load_model_text
+from kmc_transport.records import ExitReason
+from kmc_transport.runs import point
+from kmc_transport.runs.point import PointSimulation
+from kmc_transport.runs.record import make_record
+
+INPUT = """
+format: 1
+structure:
+  lattice: {a: 3, b: 10, c: 10}
+  periodic: [true, false, false]
+  cross_section: 100
+  sites: {A: [[0, 0, 0]]}
+supercell: [20, 1, 1]
+carriers: {ion: {charge: 1, sites: [A], count: 8}}
+hops:
+  - {carrier: ion, between: [A, A], distance: 3, attempt_frequency: 10 THz, barrier: {rule: kra, E_kra: 0.3 eV}}
+interactions:
+  pairs: [{between: [ion, ion], distance: 3, energy: -30 meV}]
+conditions: {temperature: 600}
+sampling: {target: charge_diffusivity, relative_error: 10 %, seed: 2}
+"""
+
+
+def test_has_fallen() -> None:
+    rng = np.random.default_rng(0)
+    alike = [has_fallen(*rng.normal(size=(2, 4))) for _ in range(4000)]
+    assert 60 <= sum(alike) <= 140  # one in forty
+    assert has_fallen(rng.normal(size=4), rng.normal(size=4) - 9)
+    assert not has_fallen(rng.normal(size=4) - 9, rng.normal(size=4))
+    assert not has_fallen([0.0], [-9.0])
+    assert not has_fallen(np.zeros(4), np.zeros(4))
+
+
+def simulated(monkeypatch: pytest.MonkeyPatch, fallen: list[bool]) -> tuple[PointSimulation, ExitReason]:
+    """A point whose energies are said to have fallen, look by look; the last word is repeated."""
+    asked = iter(fallen)
+    monkeypatch.setattr(point, "has_fallen", lambda before, after: next(asked, fallen[-1]))
+    simulation = PointSimulation(load_model_text(INPUT), 600.0, np.zeros(3), root=2)
+    return simulation, simulation.run()
+
+
+def test_energies_that_fall_are_no_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows on the way to equilibrium are dropped; where they never end, the result says so."""
+    calm, reason = simulated(monkeypatch, [False])
+    assert reason is ExitReason.ACCURACY_REACHED
+    again, _ = simulated(monkeypatch, [True, True, False])
+    assert again.pilots == calm.pilots + 2
+    assert again.events > calm.events
+    record = make_record(again.model, again, ExitReason.ACCURACY_REACHED, 2)
+    assert record.values["restless_starts"] == 0
+    never, reason = simulated(monkeypatch, [True])
+    assert reason is ExitReason.ACCURACY_REACHED
+    assert never.pilots == point.MAX_PILOTS
+    assert make_record(never.model, never, reason, 2).values["restless_starts"] == len(never.replicas)
+
+
+def test_energies_survive_a_stop() -> None:
+    whole = PointSimulation(load_model_text(INPUT), 600.0, np.zeros(3), root=2)
+    whole.run()
+    part = PointSimulation(load_model_text(INPUT), 600.0, np.zeros(3), root=2)
+    part.build()
+    assert part.run(should_stop=lambda: part.stage == "production") is ExitReason.INTERRUPTED
+    assert part.energy.any()
+    back = PointSimulation.restore(part.model, 600.0, np.zeros(3), part.snapshot(), root=2)
+    np.testing.assert_array_equal(back.energy, part.energy)
+    back.run()
+    assert back.events == whole.events
+    np.testing.assert_array_equal(back.energy, whole.energy)
+
+
+def test_check_says_that_random_is_no_equilibrium() -> None:
+    assert any("annealed" in note for note in load_model_text(INPUT).notes)
+    calm = load_model_text(INPUT.replace("conditions:", "initial: annealed\nconditions:"))
+    assert not any("start at random" in note for note in calm.notes)
