@@ -43,7 +43,7 @@ def write_workbook(
             "a workbook needs openpyxl, which is not installed",
             key="--xlsx",
             value=str(path),
-            remedy='pip install "kmc_transport[xlsx]", or use --csv',
+            remedy='pip install ".[xlsx]", or use --csv',
         ) from None
 
     book = Workbook()
