@@ -262,6 +262,42 @@ def test_numbers_that_cannot_be_equal_are_refused() -> None:
     assert any("initial.networks changes nothing" in note for note in joined.notes)
 
 
+ROW = """
+format: 1
+title: ions in channels
+structure: {lattice: {a: 4, b: 3, c: 5}, sites: {Li: [[0, 0, 0]]}}
+supercell: [2, 4, 2]
+carriers:
+  ion: {charge: 1, sites: [Li], fraction: x}
+hops:
+  - {carrier: ion, between: [Li, Li], distance: 3, barrier: 0.25 eV, attempt_frequency: 5 THz}
+initial: {networks: equal}
+conditions: {temperature: 600, composition: {x: [0.25, 0.3125, 0.5]}, field: {along: [0, 1, 0], magnitude: 0}}
+"""
+
+
+def test_every_composition_must_share_equally() -> None:
+    with pytest.raises(
+        InputError, match=r"at x = 0.3125: 5 carriers 'ion' cannot be shared equally by the 4"
+    ) as told:
+        load_model_text(ROW)
+    assert len(told.value.problems) == 1
+    shares = [equal_shares(s) for s in load_model_text(ROW.replace("0.3125, ", "")).systems]
+    assert shares == [[1], [2]]
+
+
+def test_sites_that_annealing_will_take_are_refused() -> None:
+    dopant = "  dopant: {charge: 1, sites: [Li], count: 2, immobile: true, arrangement: "
+    text = ROW.replace("fraction: x", "count: 4").replace(", composition: {x: [0.25, 0.3125, 0.5]}", "")
+    annealed, given = (
+        text.replace("hops:", f"{dopant}{how}}}\nhops:")
+        for how in ("{annealed: {temperature: 900}}", "{given: [[0, 0, 0], [1, 0, 0]]}")
+    )
+    with pytest.raises(InputError, match="known only after annealing 'dopant'"):
+        load_model_text(annealed)
+    assert equal_shares(load_model_text(given)) == [1]
+
+
 def test_blocked_sites_count() -> None:
     model = chain([1.0], counts=(4,), supercell=(4, 2, 1))
     blocked = np.zeros(8, np.bool_)
