@@ -141,7 +141,7 @@ def build_sampling(given: SamplingInput, carriers: Sequence[Carrier], doc: Docum
         elif target in OF_CHARGES:
             doc.add(
                 ("sampling", "target"),
-                "no carrier has a charge, so that a field moves none and this target is zero",
+                "no carrier that hops has a charge, so that a field moves none and this target is zero",
                 value=target,
                 allowed="tracer_diffusivity, collective_diffusivity",
                 remedy="target: tracer_diffusivity, which is the default without charges",
