@@ -88,14 +88,16 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
     coordinate(
         "carrier_count", "int", "1", "number of carriers", "Carriers N of each species, supercell.", "carrier"
     ),
-    coordinate(
+    _array(
         "single_file_length",
         "float",
+        ("carrier",),
         "m",
         "length of the rings of a single file",
         "Where carriers cannot pass each other in channels, the length after which these close in the supercell: the "
         "tracer diffusivity is that of such a ring and falls with its length. 0 for other carriers.",
-        "carrier",
+        origin="coordinate",
+        optional=True,
     ),
     coordinate(
         "species", "str", "1", "species", "Every species of the input, of a run with axes of composition."

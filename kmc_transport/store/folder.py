@@ -122,8 +122,11 @@ def read_frame(path: str | Path) -> EmptyTable:
         axes = tuple(content.get("axes", ()))
         frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]), axes)
         always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.on_request for d in s.dims}
-        wanted = [n for n, s in ARRAYS.items() if s.origin == "coordinate" and set(s.dims) <= always]
-        wanted.remove("single_file_length")  # of runs that have single files alone
+        wanted = [
+            n
+            for n, s in ARRAYS.items()
+            if s.origin == "coordinate" and not s.optional and set(s.dims) <= always
+        ]
         missing = [n for n in wanted if n not in frame.coordinates]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
