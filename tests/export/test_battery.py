@@ -30,6 +30,8 @@ from tests.export.particle import FARADAY, analytic_surface, flux_of, surface_st
 X = np.linspace(0.05, 0.95, 10)
 T = (270.0, 285.0, 298.15, 310.0, 325.0)
 START = 0.1
+pytestmark = pytest.mark.consumer
+
 INPUTS = Path(__file__).parents[2] / "inputs"
 BASE = Path(__file__).parent / "lfp_graphite_bpx.json"
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import jsonschema
 import numpy as np
+import pandas
 import pytest
 import xarray
 
@@ -18,6 +21,7 @@ from kmc_transport.export import export_run, read_record
 from kmc_transport.export.drift import drift_data
 from kmc_transport.export.drift_table import dense_table
 from kmc_transport.export.jart import jart_parameters
+from kmc_transport.export.json import json_schema
 from kmc_transport.input import load_model_text
 from kmc_transport.units import E_CHARGE, K_B
 from tests.store.results import X, dataset
@@ -32,6 +36,8 @@ from .devices import (
     switched,
     vacask,
 )
+
+pytestmark = pytest.mark.consumer
 
 INPUTS = Path(__file__).parents[2] / "inputs"
 EPS_0 = 8.8541878128e-12
@@ -53,6 +59,20 @@ def mgo(tmp_path_factory: pytest.TempPathFactory) -> xarray.Dataset:
     path = tmp_path_factory.mktemp("mgo") / "mgo.h5"
     run(load_model_text(text), output=path)
     return open_results(path).load()
+
+
+def test_tables_of_a_shipped_input_are_read_back(mgo, tmp_path):
+    record = read_record(mgo)
+    source = record.quantity("mobility", "oxygen_vacancy")
+    export_run(record, tmp_path / "mgo.csv", "csv")
+    frame = pandas.read_csv(tmp_path / "mgo.csv", comment="#")
+    wide = frame.pivot(index="temperature [K]", columns="field [V m-1]", values="mobility [m2 V-1 s-1]")
+    np.testing.assert_array_equal(wide.to_numpy(), source.value)
+    export_run(record, tmp_path / "mgo.json", "json")
+    document = json.loads((tmp_path / "mgo.json").read_text())
+    jsonschema.validate(document, json_schema())
+    found = next(q for q in document["quantities"] if q["name"] == "mobility")
+    np.testing.assert_array_equal(np.array(found["value"], float), source.value)
 
 
 @pytest.fixture(scope="module")

@@ -108,6 +108,11 @@ def test_run_says_so_and_the_einstein_check_fails(tmp_path: Path) -> None:
     assert wrong["mobility_method"].values[0, 1, 0] == "drift velocity"
     figure = plot_comparison([(right, wrong)], tmp_path / "both.png", temperatures=[500])
     assert (tmp_path / "both.png").stat().st_size > 10_000
+    drawn = [np.asarray(c.lines[0].get_ydata(), float) for c in figure.axes[0].containers]
+    for data in (right, wrong):
+        at = data.sel(temperature=500).isel(direction=0, carrier=0)
+        speed = np.abs(at["drift_velocity"].values[at["field"].values > 0, 0])
+        assert any(len(y) == len(speed) and np.allclose(y, speed) for y in drawn)
     texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
     assert any("classical" in t for t in texts)
     two = [d.isel(carrier=[0, 0], direction=[0]).assign_coords(carrier=["a", "b"]) for d in (right, wrong)]
