@@ -68,7 +68,11 @@ class _Point:
 
 def thermodynamics_tables(dataset: xarray.Dataset) -> list[Table[Any]]:
     """Of formula units at zero field, of all compositions in one table; none where the run did not ask for it."""
-    if "thermodynamics_note" not in dataset:
+    d = dataset
+    if "thermodynamics_note" not in d or not np.any(d["field"].values == 0):
+        return []
+    asked = [np.isfinite(d[n].values).any() for n in ("thermodynamic_factor", "chemical_potential")]
+    if not any(asked) and not np.any(d["thermodynamics_note"].values != ""):
         return []
     return in_each_system(dataset, lambda one: [_table(one)])
 
