@@ -249,9 +249,10 @@ class _Reader:
         self.count += 1
         if self.count > _MAX_NODES:
             raise InputError(_too_long(self.doc.path))
-        if id(node) in self.open or len(path) > _MAX_DEPTH:
-            what = "an alias that contains itself" if id(node) in self.open else "so many levels of nesting"
-            self.doc.add(path[:_MAX_DEPTH], f"{what} cannot be read")
+        if len(path) > _MAX_DEPTH:
+            raise InputError("the file is nested too deeply", file=self.doc.path)
+        if id(node) in self.open:
+            self.doc.add(path, "an alias that contains itself cannot be read")
             self.doc.raise_problems()
         if isinstance(node, ScalarNode):
             return self.scalar(node, path)

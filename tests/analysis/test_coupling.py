@@ -192,7 +192,7 @@ def test_interfaces_are_found() -> None:
 def test_kernel_counts_as_the_list_does(catalog: RateCatalog, pair: int) -> None:
     model, wanted = catalog.model, catalog.model.analysis.binding[pair]
     r = Replica(catalog, seed=np.random.SeedSequence(9), algorithm="rejection_free", levels=3)
-    r.reset(sample_interval=200 / r.total_rate())
+    r.reset(sample_interval=300 / r.total_rate())
     chunks: list[HopChunk] = []
     r.advance(1, on_hops=chunks.append)
     for chunk in chunks:
