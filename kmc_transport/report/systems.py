@@ -115,6 +115,7 @@ def _merged(notes: Sequence[Sequence[str]], where: Sequence[str]) -> list[str]:
         if len({text for _, text in found}) == 1 and len(found) == len(notes):
             merged.append(note)
             continue
-        more = f" The same, with other numbers, at {others} more compositions." if others else ""
+        where = "one more composition" if others == 1 else f"{others} more compositions"
+        more = f" The same, with other numbers, at {where}." if others else ""
         merged.append(f"At {here}: {note}{more}")
     return merged
