@@ -56,6 +56,15 @@ class _Answer:
         """m/s."""
         return float(self.exact.drift_velocity[self.a] @ self.unit) * ANGSTROM if self.strength else math.nan
 
+    def with_other(self, b: int) -> float:
+        """D of what this carrier and species ``b`` do together, along the direction, Å²/s."""
+        return self.along(self.exact.collective_diffusivity[self.a, :, b])
+
+    def correlation(self, b: int) -> float:
+        """D_ab/√(D_aa D_bb) along the direction; NaN with itself, and where one of them does not diffuse."""
+        own, other = (self.along(self.exact.collective_diffusivity[c, :, c]) for c in (self.a, b))
+        return math.nan if b == self.a or not own * other > 0 else self.with_other(b) / math.sqrt(own * other)
+
     @property
     def tracer(self) -> np.ndarray | None:
         tensor = self.exact.tracer_diffusivity
@@ -122,6 +131,21 @@ def _exact_columns(model: Model, rows: Sequence[_Answer]) -> Iterator[Column[_An
             lambda r: math.nan if r.strength else r.along(r.exact.conductivity(model.volume)) * 1e-2,
             "S/cm",
             "conductivity",
+            shown=False,
+        )
+    for b, other in enumerate(model.carriers if len(model.carriers) > 1 else ()):
+        yield _number(
+            f"D collective along, with {other.name}",
+            lambda r, b=b: r.with_other(b) * CM2,
+            "cm²/s",
+            f"collective_diffusivity_with_{other.name}",
+            shown=False,
+        )
+        yield _number(
+            f"correlation with {other.name}",
+            lambda r, b=b: r.correlation(b),
+            "",
+            f"correlation_with_{other.name}",
             shown=False,
         )
     for i, axis in enumerate("xyz"):
