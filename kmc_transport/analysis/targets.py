@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .batches import MIN_BATCHES
 from .evaluate import Evaluation, System
 
-__all__ = ["TARGETS", "Accuracy", "accuracy", "target_name"]
+__all__ = ["TARGETS", "Accuracy", "accuracy", "target_name", "wanted"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -105,22 +105,35 @@ def _components(
     value = evaluation.estimates[name].value
     errors = {n: e.stderr for n, e in evaluation.estimates.items()} if errors is None else errors
     stderr = errors[name]
+    if name in ("drift_velocity", "mobility"):
+        mobility = evaluation.estimates["mobility"]  # along the field, with its own error
+        factor = float(np.linalg.norm(system.field)) * 1e10 if name == "drift_velocity" else 1.0
+        value, stderr = mobility.value * factor, errors["mobility"] * factor
+    elif name == "tracer_diffusivity":
+        value, stderr = np.einsum("aii->ai", value), np.einsum("aii->ai", stderr)
+    elif name == "collective_diffusivity":
+        value, stderr = np.einsum("aiai->ai", value), np.einsum("aiai->ai", stderr)
+    elif name == "charge_diffusivity":
+        value, stderr = np.diagonal(value), np.diagonal(stderr)
+    return np.ravel(value), np.ravel(stderr), np.ravel(_possible(system, name))
+
+
+def _possible(system: System, name: str) -> npt.NDArray[np.bool_]:
+    """Whether each of the numbers that the target looks at can be other than zero."""
     diagonal = np.einsum("aii->ai", system.span) > 0
     charged = system.charge != 0  # others have no mobility
     if name in ("drift_velocity", "mobility"):
-        mobility = evaluation.estimates["mobility"]  # along the field, with its own error
-        size = float(np.linalg.norm(system.field))
-        unit = system.field / size
-        factor = size * 1e10 if name == "drift_velocity" else 1.0
-        value, stderr = mobility.value * factor, errors["mobility"] * factor
-        possible = (np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12) & charged
-    elif name == "mobility_einstein":
-        possible = np.einsum("di,aij,dj->da", system.direction, system.span, system.direction) > 1e-12
-        possible &= charged
-    elif name == "tracer_diffusivity":
-        value, stderr, possible = np.einsum("aii->ai", value), np.einsum("aii->ai", stderr), diagonal
-    elif name == "collective_diffusivity":
-        value, stderr, possible = np.einsum("aiai->ai", value), np.einsum("aiai->ai", stderr), diagonal
-    else:
-        value, stderr, possible = np.diagonal(value), np.diagonal(stderr), diagonal.any(axis=0)
-    return np.ravel(value), np.ravel(stderr), np.ravel(possible)
+        unit = system.field / float(np.linalg.norm(system.field))
+        return np.asarray((np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12) & charged)
+    if name == "mobility_einstein":
+        along = np.einsum("di,aij,dj->da", system.direction, system.span, system.direction) > 1e-12
+        return np.asarray(along & charged)
+    return np.asarray(diagonal.any(axis=0) if name == "charge_diffusivity" else diagonal)
+
+
+def wanted(system: System, name: str) -> npt.NDArray[np.bool_]:
+    """(S,) whether the target (`target_name`) looks at something of a species that can be other than zero."""
+    if name == "charge_diffusivity":
+        return np.asarray((system.charge != 0) & (np.einsum("aii->ai", system.span) > 0).any(axis=1))
+    possible, n = _possible(system, name), len(system.span)
+    return np.asarray((possible.T if name == "mobility_einstein" else possible).reshape(n, -1).any(axis=1))

@@ -30,6 +30,8 @@ def check(
         summary,
     )
     from ..report.interactions import interaction_tables
+    from ..runs.forecast import hop_frequencies
+    from .forecast import frequency_table
 
     model = load(input, classical, settings)
     c = model.conditions
@@ -47,6 +49,7 @@ def check(
     coldest = build_catalog(model, temperature=lowest)
     compositions = composition_tables(model)
     between, foretold = interaction_tables(coldest), foretell(coldest)
+    often = frequency_table(model, hop_frequencies(model))
     if as_json:
         more = {"interactions": {t.title: t.data for t in between}} if between else {}
         print_json(
@@ -57,11 +60,12 @@ def check(
                 "compositions": [row for one in compositions for row in one.data],
                 "carriers": tables[0].data,
                 "hop_classes": tables[1].data,
+                "hop_rates": often.data,
                 **more,
             }
         )
         return
-    tables = [*compositions, *tables, *between]
+    tables = [*compositions, *tables, *between, often]
     print(model.title or "No title")
     for reference in model.references:
         print(f"  {reference}")

@@ -6,6 +6,7 @@ from .catalog import RateCatalog
 from .checks import check_catalog
 from .configuration import ConfigurationRates
 from .foretell import foretell
+from .frequencies import are_alone, equilibrium_rates
 from .judgement import Candidate, HopRegime, hop_regimes, rank_candidates
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "ConfigurationRates",
     "HopRegime",
     "RateCatalog",
+    "are_alone",
     "build_catalog",
     "check_catalog",
     "check_configurations",
+    "equilibrium_rates",
     "foretell",
     "hop_regimes",
     "rank_candidates",
