@@ -72,34 +72,40 @@ class StateSpace:
     def classes_of_start(self) -> list[int]:
         """Labels of the classes of states to be met: where the input gives the start, of that one, whichever carrier is
         tagged; of those with equal numbers in networks, where it asks for them; else all."""
-        start, size = self.model.initial.sites, self.supercell
-        every = list(range(self.n_components))
-        if self.n_components == 1 or size != self.model.supercell:
+        initial, size = self.model.initial, self.supercell
+        every, species = list(range(self.n_components)), range(len(self.numbers))
+        given = [a for a in species if initial.sites is not None and initial.of(a).kind == "given"]
+        equal = [a for a in species if initial.of(a).equal_networks]
+        known = tuple(c.count for c in self.model.carriers) == self.numbers and size == self.model.supercell
+        if self.n_components == 1 or not known or not (given or equal):
             return every
-        if self.model.initial.equal_networks and tuple(c.count for c in self.model.carriers) == self.numbers:
-            return sorted(set(self.component[self._shared_equally()].tolist()))
-        if start is None or tuple(map(len, start)) != self.numbers:
-            return every
-        n_sites, rows = self.model.structure.n_sites, self.configurations()
-        species = np.repeat(np.arange(len(start)), [len(s) for s in start])
-        site = np.concatenate([np.asarray(s, np.int64) for s in start])
+        rows = self.configurations()
+        possible = self._shared_equally(rows, equal)
+        if not given:
+            return sorted(set(self.component[possible].tolist()))
+        assert initial.sites is not None
+        n_sites = self.model.structure.n_sites
+        kind = np.repeat(given, [len(initial.sites[a]) for a in given])
+        site = np.concatenate([np.asarray(initial.sites[a], np.int64) for a in given])
         found: set[int] = set()
-        shifts = [0] if self.anchor is None or not translational(self.model) else start[self.anchor]
+        shifts = [0]
+        if self.anchor is not None and translational(self.model):
+            anywhere = range(0, self.model.n_cells * n_sites, n_sites)
+            shifts = list(initial.sites[self.anchor] if self.anchor in given else anywhere)
         for tagged in shifts:
             home = np.array(np.unravel_index(tagged // n_sites, size))
             cell = (np.array(np.unravel_index(site // n_sites, size)) - home[:, None]) % np.array(size)[
                 :, None
             ]
-            row = np.zeros(rows.shape[1], rows.dtype)
-            row[np.ravel_multi_index(tuple(cell), size) * n_sites + site % n_sites] = species + 1
-            found |= set(self.component[(rows == row).all(axis=1)].tolist())
+            there = rows[:, np.ravel_multi_index(tuple(cell), size) * n_sites + site % n_sites]
+            found |= set(self.component[possible & (there == kind + 1).all(axis=1)].tolist())
         return sorted(found)
 
-    def _shared_equally(self) -> npt.NDArray[np.bool_]:
-        """(n_states,) whether all networks of each species hold as many carriers; no translation changes that."""
-        rows, equal = self.configurations(), np.ones(self.n_states, np.bool_)
-        for a, (share, part) in enumerate(zip(equal_shares(self.model), islands(self.model), strict=True)):
-            if part is None:
+    def _shared_equally(self, rows: npt.NDArray[np.int16], among: list[int]) -> npt.NDArray[np.bool_]:
+        """(n_states,) whether all networks of a species hold as many carriers, for some; no translation changes it."""
+        equal, shares = np.ones(self.n_states, np.bool_), equal_shares(self.model, among)
+        for a, (share, part) in enumerate(zip(shares, islands(self.model), strict=True)):
+            if share is None or part is None:
                 continue
             for label in range(len(part.kind)):
                 there = rows[:, np.flatnonzero(part.label == label)]

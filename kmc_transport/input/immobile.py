@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..model.interactions import Arrangement, Disorder, Initial
+from ..model.interactions import Arrangement, Coulomb, Disorder, Initial
 from ..model.model import Carrier, Structure, frozen_array
 from .disorder import unit_numbers
 from .document import Document, KeyPath, nearest
-from .placement import build_initial
+from .placement import Room, build_initial
 from .places import find_place
 from .schema.disorder import FrozenInput, GivenSitesInput, RandomSitesInput, SitePatternInput
 from .schema.hops import HopInput
@@ -97,6 +97,7 @@ def places(
     structure: Structure,
     supercell: tuple[int, int, int],
     disorder: Disorder | None,
+    coulomb: Coulomb | None,
     doc: Document,
     sample: int = 0,
 ) -> tuple[Initial, tuple[Arrangement, ...]]:
@@ -106,7 +107,16 @@ def places(
     """
     initial = Initial()
     if sections.initial is not None:
-        initial = build_initial(sections.initial, carriers, structure, supercell, disorder, doc, mobile)
+        room = Room(
+            carriers=carriers,
+            mobile=mobile,
+            freeze=sections.freeze or (),
+            structure=structure,
+            supercell=supercell,
+            disorder=disorder,
+            coulomb=coulomb,
+        )
+        initial = build_initial(sections.initial, room, doc)
     if mobile == len(carriers):
         return initial, ()
     arrangement = _arrangements(
@@ -115,7 +125,7 @@ def places(
         mobile,
         initial.sites,
         sections.freeze or (),
-        initial.kind == "annealed",
+        any(initial.of(a).kind == "annealed" for a in range(mobile)),
         structure,
         supercell,
         disorder,

@@ -69,9 +69,11 @@ def build_interacting(
         shifted = {names.index(n) for e in given.barriers for n in (e.carriers or names) if n in names}
         _refuse_saddleless(classes, shifted, doc)
     initial, arrangement = Initial(), tuple[Arrangement, ...]()
-    if supercell is not None:
-        initial, arrangement = places(sections, carriers, mobile, finder.structure, supercell, disorder, doc)
     clusters, coulomb = (energetics.clusters, energetics.coulomb) if energetics else (None, None)
+    if supercell is not None:
+        initial, arrangement = places(
+            sections, carriers, mobile, finder.structure, supercell, disorder, coulomb, doc
+        )
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)

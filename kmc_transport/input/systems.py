@@ -56,7 +56,15 @@ def with_systems(
                 blocked = disorder.blocked.reshape(model.n_cells, -1)
                 check_capacity(blocked, carriers, model.structure, silent, ("disorder", "blocked"))
             initial, arrangement = places(
-                sections, carriers, mobile, model.structure, model.supercell, disorder, silent, number
+                sections,
+                carriers,
+                mobile,
+                model.structure,
+                model.supercell,
+                disorder,
+                None if model.interactions is None else model.interactions.coulomb,
+                silent,
+                number,
             )
             variants.append(
                 Variant(

@@ -190,7 +190,7 @@ def _report(doc: Document, error: Any) -> None:
 
     if kind == "extra_forbidden":
         parents, _ = _models_at(path[:-1], loc)
-        known = [n for m in parents for n in _names(m)]
+        known = list(dict.fromkeys(n for m in parents for n in _names(m)))
         remedy = nearest(str(path[-1]), known) or "remove it, or choose one of the keys above"
         doc.add(path, f"unknown key '{path[-1]}'", allowed=", ".join(known), remedy=remedy)
     elif kind == "missing":

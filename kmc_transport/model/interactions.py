@@ -155,13 +155,15 @@ class Arrangement:
 
 @dataclass(frozen=True)
 class Initial:
-    """Where carriers start: ``random``, ``given`` (also ordered patterns, resolved to sites) or ``annealed``.
+    """Where carriers start: ``random``, ``given`` (also ordered patterns, resolved to sites), ``annealed``, ``each``.
 
-    sites : flat sites of each mobile species' carriers (``given``), as long as its count, or None.
+    sites : flat sites of each mobile species' carriers (``given``), as long as its count, or None. Empty for those of
+    another start.
     start_temperature : annealing begins here, K; it ends at the temperature of the point. sweeps : Monte Carlo
     trials per carrier at each temperature at most (annealed); equilibration is detected, this is the cap.
     equal_networks : whether the parts of the supercell that the hops of a species do not join hold equal numbers of it
-    (random, annealed).
+    (random, annealed). each : of kind ``each``, one start for every mobile species; the annealed ones are annealed
+    together, as start_temperature and sweeps say here, while the others stay where they start.
     """
 
     kind: str = "random"
@@ -169,3 +171,11 @@ class Initial:
     start_temperature: float | None = None
     sweeps: int = 10000
     equal_networks: bool = field(default=False, kw_only=True)
+    each: tuple[Initial, ...] = field(default=(), kw_only=True)
+
+    def of(self, species: int) -> Initial:
+        """How a mobile species starts; its sites, where it has any, are ``sites[species]`` here."""
+        return self.each[species] if self.each else self
+
+    def __str__(self) -> str:
+        return f"{self.kind}, equal numbers in networks" if self.equal_networks else self.kind

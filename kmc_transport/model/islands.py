@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from weakref import WeakKeyDictionary
@@ -113,14 +113,18 @@ def _labels(model: Model, bonds: Sequence[Bond], blocked: npt.ArrayLike | None) 
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def equal_shares(model: Model) -> list[int | None]:
+def equal_shares(model: Model, among: Collection[int] | None = None) -> list[int | None]:
     """Of each species its carriers in each part, where all parts hold as many; None where its sites are one part.
 
-    Raises InputError where that cannot be, with the numbers.
+    among : species of which this is asked, all by default; None for the others too. Raises InputError where that cannot
+    be, with the numbers.
     """
     loose = [k for k, place in enumerate(model.arrangement) if place.sites is None]
     problems, shares = list[Problem](), list[int | None]()
-    for carrier, part in zip(model.carriers, islands(model), strict=True):
+    for a, (carrier, part) in enumerate(zip(model.carriers, islands(model), strict=True)):
+        if among is not None and a not in among:
+            shares.append(None)
+            continue
         rivals = [model.immobile[k] for k in loose if set(model.immobile[k].sites) & set(carrier.sites)]
         if rivals:
             problems.append(_not_known(carrier.name, rivals[0].name))

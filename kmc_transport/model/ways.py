@@ -78,9 +78,9 @@ def single_file_lengths(model: Model) -> FloatArray:
 def _share_a_channel(model: Model, species: int) -> bool:
     """Whether a network may hold two carriers of a species or more."""
     part, start, count = islands(model)[species], model.initial, model.carriers[species].count
-    if part is not None and start.equal_networks:
+    if part is not None and start.of(species).equal_networks:
         return count > len(part.kind)
-    if part is not None and start.sites is not None:
+    if part is not None and start.sites is not None and start.of(species).kind == "given":
         return bool(part.counts(np.array(start.sites[species], np.int64)).max(initial=0) > 1)
     return count > 1
 

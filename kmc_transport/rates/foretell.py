@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..model.islands import bonds_of, islands
-from ..model.model import Carrier, Model
+from ..model.model import Carrier
 from ..model.network import components
 from .catalog import RateCatalog
 
@@ -30,10 +30,10 @@ def foretell(catalog: RateCatalog) -> list[str]:
             continue
         if (
             part is not None
-            and model.initial.kind != "given"
+            and model.initial.of(a).kind != "given"
             and (carrier.count > 1 or len(set(part.kind)) > 1)
         ):
-            notes.append(_of_networks(model, carrier, len(part.kind)))
+            notes.append(_of_networks(carrier, len(part.kind), model.initial.of(a).equal_networks))
         if fastest[a] < SLOW * max(fastest):
             notes.append(
                 f"at {catalog.temperature:g} K the quickest hop of {carrier.name} is {max(fastest) / fastest[a]:.1g} "
@@ -43,11 +43,11 @@ def foretell(catalog: RateCatalog) -> list[str]:
     return notes
 
 
-def _of_networks(model: Model, carrier: Carrier, networks: int) -> str:
+def _of_networks(carrier: Carrier, networks: int, equally: bool) -> str:
     """What follows where the hops of a carrier do not join all its sites."""
     apart = f"no hop joins the {networks} parts of the supercell in which {carrier.name} moves"
     share, left = divmod(carrier.count, networks)
-    if model.initial.equal_networks:
+    if equally:
         return f"{apart}: each holds {share} in every replica (initial.networks)"
     equal = f"initial: {{networks: equal}} gives {share} to each"
     if left:

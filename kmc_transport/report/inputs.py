@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import SAMPLE
+from ..model.interactions import Initial
 from ..model.model import Carrier, HopClass, Model, Sampling
 from .table import Column, Table
 
@@ -72,6 +73,11 @@ class _Carriers:
         return str(self.model.arrangement[k]) if k >= 0 else ""
 
     @property
+    def start(self) -> str:
+        """How a carrier starts; empty for immobile species."""
+        return str(self.model.initial.of(self.index)) if self.index < len(self.model.carriers) else ""
+
+    @property
     def density(self) -> float:
         """Per cm³."""
         return self.it.count / self.model.volume * 1e24 if self.model.volume else math.nan
@@ -86,6 +92,7 @@ def carrier_table(model: Model) -> Table[Any]:
         Column("number", lambda r: r.it.count, key="count"),
         Column("share of sites", lambda r: r.share, key="fraction", text=".4g"),
         Column("per cm³", lambda r: r.density, key="per_cm3", text=".4g"),
+        Column("start", lambda r: r.start, key="start", shown=model.initial != Initial()),
         Column("immobile", lambda r: r.place, key="immobile", shown=bool(model.immobile)),
     ]
     first = model.variants[0].coordinates if model.variants else ()

@@ -149,8 +149,10 @@ def model_identity(model: Model) -> str:
         content["axes"] = list(model.axes)
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
-        if not model.initial.equal_networks:  # the key of runs that knew no such thing
-            content["initial"].pop("equal_networks", None)
+        # the key of runs that knew no such things
+        for name in ("equal_networks", "each"):
+            if not getattr(model.initial, name, None):
+                content["initial"].pop(name, None)
     for name in ("interactions", "disorder"):
         if getattr(model, name) is not None:
             content[name] = fingerprint(getattr(model, name))

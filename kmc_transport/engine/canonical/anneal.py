@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +90,9 @@ class LatticeMonteCarlo:
     sites : flat sites of the carriers of each species, numbered as in `kmc_transport.model.interactions`; of immobile
         ones too where they are not settled.
     rng : every random number comes from it.
-    within_networks : whether each carrier stays in the part of the supercell that its hops join.
+    within_networks : whether each carrier stays in the part of the supercell that its hops join; or the species
+        of which this holds.
+    held : species whose carriers stay on their sites.
 
     Attributes
     ----------
@@ -104,7 +106,8 @@ class LatticeMonteCarlo:
         sites: Sequence[npt.ArrayLike],
         rng: np.random.Generator,
         *,
-        within_networks: bool = False,
+        within_networks: bool | Collection[int] = False,
+        held: Collection[int] = (),
     ) -> None:
         self.model, self.rng = model, rng
         self.energies = build_energies(model)
@@ -114,16 +117,26 @@ class LatticeMonteCarlo:
         self.species_of = np.repeat(np.arange(len(given)), [len(s) for s in given]).astype(np.int64)
         self.occupation = model.background.astype(np.int16)
         self.occupation[self.site_of] = self.species_of + 1
+        stays = np.isin(self.species_of, list(held))
+        self._held = {a: np.sort(given[a]) for a in held}
+        kept, self.site_of, self.species_of = (
+            self.site_of[stays],
+            self.site_of[~stays],
+            self.species_of[~stays],
+        )
         open_ = np.tile(np.any(model.species_sites[: len(given)], axis=0), model.n_cells)
         if model.closed is not None:
             open_ &= ~model.closed
+        open_[kept] = False
         self.open_sites = np.flatnonzero(open_)
         self.free = self.open_sites[self.occupation[self.open_sites] == 0]
         charged = self.energies.phi.shape[2] > 0
         self.potential = np.zeros((model.structure.n_sites, *model.supercell) if charged else (0, 0, 0, 0))
         self.possible = self.accepted = 0
-        self._several = bool(len(set(self.species_of.tolist())) > 1) if model.immobile else len(given) > 1
-        self._networks = _networks(model) if within_networks else None
+        several = len(set(self.species_of.tolist())) > 1
+        self._several = several if model.immobile or held else len(given) > 1
+        among = range(len(given)) if isinstance(within_networks, bool) else within_networks
+        self._networks = _networks(model, among, kept) if within_networks else None
         self._pace = Pace()
         self.energy = self.recount()
 
@@ -134,7 +147,10 @@ class LatticeMonteCarlo:
     @property
     def sites(self) -> tuple[IntArray, ...]:
         """Flat sites of the carriers of each species, ascending."""
-        return tuple(np.sort(self.site_of[self.species_of == a]) for a in range(self.n_species))
+        return tuple(
+            self._held[a] if a in self._held else np.sort(self.site_of[self.species_of == a])
+            for a in range(self.n_species)
+        )
 
     def relist(self) -> None:
         """Carriers and free sites anew from the occupation."""
@@ -194,17 +210,19 @@ class LatticeMonteCarlo:
         return k.run_trials(*state, self.free, self._several, beta, draws, series, self.energy)
 
 
-def _networks(model: Model) -> k.Networks:
-    """Sites of each species by the networks that its hops join."""
+def _networks(model: Model, among: Collection[int], kept: IntArray) -> k.Networks:
+    """Sites of each species by the networks that its hops join, of species not in ``among`` all of them together; but
+    those in ``kept``."""
     of = np.full((len(model.carriers), model.n_cells * model.structure.n_sites), -1)
     first, sites = [np.zeros(1, np.int64)], list[IntArray]()
     total, number = 0, 0
     for a, part in enumerate(islands(model)):
-        if part is None:
+        if part is None or a not in among:
             open_ = np.tile(model.allowed_sites[a], model.n_cells)
             label = np.where(open_ if model.closed is None else open_ & ~model.closed, 0, -1)
         else:
-            label = part.label
+            label = part.label.copy()
+        label[kept] = -1
         own = np.flatnonzero(label >= 0)
         size = np.bincount(label[own])
         sites.append(own[np.argsort(label[own], kind="stable")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -43,8 +43,8 @@ def initial_configuration(
     if initial.kind == "given":
         assert initial.sites is not None
         return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
-    if initial.kind != "annealed":
-        return *place_carriers(tables, temperature, rng, initial.equal_networks), None
+    if not any(initial.of(s).kind == "annealed" for s in range(tables.n_species)):
+        return *_place_each(tables, temperature, temperature, rng, initial), None
     lattice, report = annealed_lattice(tables, temperature, rng, initial, should_stop)
     return *_from_sites(tables, lattice.sites), report
 
@@ -56,16 +56,18 @@ def annealed_lattice(
     initial: Initial,
     should_stop: ShouldStop = never,
 ) -> tuple[LatticeMonteCarlo, Annealing]:
-    """Random places, cooled to ``temperature`` (K)."""
+    """Random places, cooled to ``temperature`` (K); species that are not annealed stay where they start."""
     from .anneal import LatticeMonteCarlo, anneal, start_temperature
 
     start = max(temperature, start_temperature(initial, temperature))
-    equal = initial.equal_networks
-    cell, kind = place_carriers(tables, start, rng, equal)
+    cell, kind = _place_each(tables, temperature, start, rng, initial)
     site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
     species = tables.type_species[kind]
     sites = [site[species == s] for s in range(tables.n_species)]
-    lattice = LatticeMonteCarlo(tables.model, sites, rng, within_networks=equal)
+    every = range(tables.n_species)
+    held = [s for s in every if initial.of(s).kind != "annealed"]
+    within = [s for s in every if s not in held and initial.of(s).equal_networks]
+    lattice = LatticeMonteCarlo(tables.model, sites, rng, within_networks=within, held=held)
     report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps, should_stop=should_stop)
     return lattice, report
 
@@ -82,42 +84,69 @@ def equilibrium_lattice(
     return annealed_lattice(build_tables(catalog), catalog.temperature, rng, initial)
 
 
+def _place_each(
+    tables: Tables, temperature: float, start: float, rng: np.random.Generator, initial: Initial
+) -> tuple[IntArray, IntArray]:
+    """Every species where it starts, those to be annealed at random as at the temperature ``start``."""
+    own = [initial.of(s) for s in range(tables.n_species)]
+    return place_carriers(
+        tables,
+        [start if one.kind == "annealed" else temperature for one in own],
+        rng,
+        [s for s, one in enumerate(own) if one.equal_networks],
+        {s: np.array((initial.sites or ())[s], np.int64) for s, one in enumerate(own) if one.kind == "given"},
+    )
+
+
 def _from_sites(tables: Tables, sites: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     """(cell number, type) of the carriers on the given flat sites of each species."""
-    n_sites = tables.model.structure.n_sites
-    type_of = np.full((tables.n_species, n_sites), -1)
-    type_of[tables.type_species, tables.basis_site[tables.type_basis]] = np.arange(tables.n_types)
-    cells, types = [], []
-    for s, own in enumerate(sites):
-        cell, site = np.divmod(own, n_sites)
-        if len(own) != tables.number[s] or np.any(type_of[s, site] < 0):
-            raise ValueError(f"{len(own)} sites do not fit {tables.number[s]} carriers of species {s}")
-        cells.append(cell)
-        types.append(type_of[s, site])
-    return np.concatenate(cells), np.concatenate(types)
+    found = [_of_sites(tables, s, own) for s, own in enumerate(sites)]
+    return np.concatenate([cell for cell, _ in found]), np.concatenate([kind for _, kind in found])
+
+
+def _of_sites(tables: Tables, species: int, sites: IntArray) -> tuple[IntArray, IntArray]:
+    """(cell number, type) of the carriers of one species on flat sites."""
+    type_of = np.full(tables.model.structure.n_sites, -1)
+    own = np.flatnonzero(tables.type_species == species)
+    type_of[tables.basis_site[tables.type_basis[own]]] = own
+    cell, site = np.divmod(sites, tables.model.structure.n_sites)
+    if len(sites) != tables.number[species] or np.any(type_of[site] < 0):
+        raise ValueError(
+            f"{len(sites)} sites do not fit {tables.number[species]} carriers of species {species}"
+        )
+    return cell, type_of[site]
 
 
 def place_carriers(
-    tables: Tables, temperature: float, rng: np.random.Generator, equal_networks: bool = False
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    tables: Tables,
+    temperature: float | Sequence[float],
+    rng: np.random.Generator,
+    equal_networks: bool | Collection[int] = False,
+    given: Mapping[int, IntArray] | None = None,
+) -> tuple[IntArray, IntArray]:
     """Random sites for all carriers, one each: (cell number, type) of every carrier, in order of species.
 
     Species take their sites one after the other; if one finds too few left, those with the fewest sites go first. Each
     species is drawn without replacement from the free sites that it may occupy, with weights
     ``exp(-site energy/kT)``: exact equilibrium for one carrier without field, and for equal site energies.
     Drawn by the smallest of exponential numbers divided by the weights (P. S. Efraimidis and P. G. Spirakis,
-    Inf. Process. Lett. 97, 181 (2006)). With ``equal_networks`` so in each network that hops do not join, which all get
-    the same number. Raises ValueError when the sites do not suffice.
+    Inf. Process. Lett. 97, 181 (2006)). With ``equal_networks`` (of all species or of those named) so in each network
+    that hops do not join, which all get the same number. Species of ``given`` sit on these flat sites.
+
+    temperature : K, of all or of each species. Raises ValueError when the sites do not suffice.
     """
-    shares = equal_shares(tables.model) if equal_networks else [None] * tables.n_species
+    among = range(tables.n_species) if isinstance(equal_networks, bool) else equal_networks
+    shares = equal_shares(tables.model, among) if equal_networks else [None] * tables.n_species
+    kelvin = np.broadcast_to(np.asarray(temperature, np.float64), tables.n_species)
+    fixed = {s: _of_sites(tables, s, sites) for s, sites in (given or {}).items()}
     sites = np.bincount(tables.type_species, minlength=tables.n_species)
     fewest_first = np.argsort(sites, kind="stable").tolist()
     # others on its sites may leave a network too little room, in one draw and not in the next
     orders = [list(range(tables.n_species)), fewest_first] * (TRIALS if equal_networks else 1)
     for order in orders[:-1]:
         with suppress(_TooFew):
-            return _place(tables, temperature, rng, order, shares)
-    return _place(tables, temperature, rng, orders[-1], shares)
+            return _place(tables, kelvin, rng, order, shares, fixed)
+    return _place(tables, kelvin, rng, orders[-1], shares, fixed)
 
 
 class _TooFew(ValueError):
@@ -126,12 +155,14 @@ class _TooFew(ValueError):
 
 def _place(
     tables: Tables,
-    temperature: float,
+    temperature: FloatArray,
     rng: np.random.Generator,
     order: list[int],
     shares: Sequence[int | None],
+    given: Mapping[int, tuple[IntArray, IntArray]],
 ) -> tuple[IntArray, IntArray]:
-    """shares : of each species its carriers in each network, or None: anywhere."""
+    """shares : of each species its carriers in each network, or None: anywhere. given : (cell, type) of carriers of
+    some species."""
     n_cells, kt, disorder = tables.n_cells, K_B * temperature, tables.model.disorder
     taken = np.zeros((n_cells, tables.n_basis), np.bool_) if tables.n_species > 1 else None
     if tables.model.closed is not None:
@@ -139,7 +170,11 @@ def _place(
     uneven = None if disorder is None else disorder.site_energy
     cells: dict[int, IntArray] = {}
     types: dict[int, IntArray] = {}
-    for s in order:
+    for s, (cell, kind) in given.items():
+        cells[s], types[s] = cell, kind
+        if taken is not None:
+            taken[cell, tables.type_basis[kind]] = True
+    for s in (s for s in order if s not in given):
         count = int(tables.number[s])
         own = np.flatnonzero(tables.type_species == s)
         basis = tables.type_basis[own]
@@ -156,7 +191,7 @@ def _place(
             chosen = np.sort(rng.choice(n_cells * len(own), count, replace=False, shuffle=False))
         else:
             key = np.log(rng.standard_exponential((n_cells, len(own))))
-            key += (energy - energy.min()) / kt
+            key += (energy - energy.min()) / kt[s]
             if taken is not None:
                 key[taken[:, basis]] = np.inf
             flat = key.reshape(-1)

@@ -13,8 +13,9 @@ from .analysis import AnalysisInput
 from .barriers import ReconcileInput
 from .base import Energy, Name, Section, Text, Whole, by_shape, key_error, quantity_texts
 from .conditions import ConditionsInput, SamplingInput
-from .disorder import DisorderInput, InitialInput
+from .disorder import DisorderInput
 from .hops import HopInput
+from .initial import InitialInput
 from .interactions import InteractionsInput
 from .structure import CarrierInput, StructureInput
 
@@ -110,8 +111,9 @@ class Input(Section):
     initial: InitialInput | None = Field(
         None,
         description="Where carriers start: `random` (default), `annealed` (lattice Monte Carlo down to the temperature "
-        "of the point), `{annealed: ...}`, `{given: ...}`, `{ordered: ...}` or `{networks: equal}` (random, as many in "
-        "each channel or layer that hops do not join).",
+        "of the point), `{annealed: ...}`, `{given: ...}`, `{ordered: ...}`, `{networks: equal}` (random, as many in "
+        "each channel or layer that hops do not join), `{two_phase: ...}` (a full phase beside an empty one) or "
+        "`{carriers: ...}` (each carrier has its own).",
         examples=["annealed", {"ordered": {"block": [2, 1, 1], "places": {"hole": [[0, 0, 0]]}}}],
     )
     analysis: AnalysisInput | None = Field(

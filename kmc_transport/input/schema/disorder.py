@@ -1,7 +1,8 @@
-"""Quenched disorder, and where carriers start."""
+"""Quenched disorder, and where immobile species sit."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -10,16 +11,16 @@ from .base import Name, Position, Quantity, Section, Temperature, Whole, by_shap
 from .interactions import Labels, PlaceInput
 
 __all__ = [
-    "AnnealedInput",
     "ArrangementInput",
     "BarrierDisorderInput",
     "BlockedInput",
     "DisorderInput",
-    "GivenInput",
-    "InitialInput",
-    "NetworksInput",
-    "OrderedInput",
+    "FrozenInput",
+    "GivenSitesInput",
+    "PlaceList",
     "SiteDisorderInput",
+    "SitePatternInput",
+    "keys_among",
 ]
 
 Salt = Annotated[int, Whole(0, 2**63 - 1)]
@@ -114,85 +115,34 @@ PlaceList = Annotated[
     ],
     Field(min_length=1),
 ]
-Places = dict[Name, PlaceList]
-_PLACES = "Carrier -> its sites: `{site, index, cell}`, or fractional positions in units of the cell."
 
 
-class GivenInput(Section):
-    """Carriers start on the sites that are listed."""
+def keys_among(*known: str, together: tuple[set[str], ...] = ()) -> BeforeValidator:
+    """Refuses a mapping none of whose keys is known, or that has several which do not go ``together``, with one message
+    in place of those of a member of the union."""
 
-    given: Places = Field(description=_PLACES, examples=[{"ion": [[0, 0, 0], [2, 0, 0]]}])
+    def check(given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        found = [k for k in known if k in given]
+        if len(found) > 1 and not any(set(found) <= some for some in together):
+            pairs = "".join(f", or {' with '.join(sorted(some))}" for some in together)
+            raise key_error(
+                f"{' and '.join(found)} do not go together",
+                f"one of {', '.join(known)}{pairs}",
+                "keep one of them",
+            )
+        if not found:
+            word = next(iter(given), "")
+            match = get_close_matches(str(word), known, 1, 0.6)
+            raise key_error(
+                f"unknown key '{word}'" if given else "the mapping is empty",
+                ", ".join(known),
+                f"did you mean '{match[0]}'?" if match else "",
+            )
+        return given
 
-
-class OrderedPattern(Section):
-    """A pattern of carriers in a block of cells, repeated over the supercell."""
-
-    block: Annotated[list[Annotated[int, Whole(1)]], Field(min_length=3, max_length=3)] = Field(
-        description="Cells of the block along a, b, c; the supercell holds a whole number of blocks.",
-        examples=[[2, 1, 1]],
-    )
-    places: Places = Field(description=_PLACES, examples=[{"ion": [[0, 0, 0]]}])
-
-
-class OrderedInput(Section):
-    """Carriers start in an ordered pattern."""
-
-    ordered: OrderedPattern = Field(
-        description="The pattern.", examples=[{"block": [2, 1, 1], "places": {"ion": [[0, 0, 0]]}}]
-    )
-
-
-class AnnealingInput(Section):
-    """Lattice Monte Carlo with the model's energies, cooled to the temperature of each point."""
-
-    start_temperature: Temperature | None = Field(
-        None,
-        description="Annealing begins here; ten times the temperature of the point when left out.",
-        examples=["2000 K"],
-    )
-    sweeps: Annotated[int, Whole(1)] = Field(
-        10_000,
-        description="Monte Carlo trials per carrier at each temperature at most; equilibration is detected.",
-        examples=[10_000],
-    )
-
-
-EqualNetworks = Literal["equal"]
-_NETWORKS = (
-    "`equal`: equal numbers of a carrier in all parts of the supercell that its hops do not join (channels, layers), "
-    "in every replica. Where the number of carriers is no multiple of the number of parts, the input is refused."
-)
-
-
-class AnnealedInput(Section):
-    """Carriers start in a configuration that was annealed."""
-
-    annealed: AnnealingInput = Field(description="How to anneal.", examples=[{"start_temperature": "2000 K"}])
-    networks: EqualNetworks | None = Field(
-        None, description=_NETWORKS + " Annealing keeps them.", examples=["equal"]
-    )
-
-
-class NetworksInput(Section):
-    """Carriers start on random sites, as many in each network."""
-
-    networks: EqualNetworks = Field(description=_NETWORKS, examples=["equal"])
-
-
-def _initial_kind(given: object) -> str:
-    if isinstance(given, dict):
-        return next((k for k in ("ordered", "annealed", "given", "networks") if k in given), "given")
-    return "word"
-
-
-InitialInput = Annotated[
-    Annotated[Literal["random", "annealed"], Tag("word")]
-    | Annotated[GivenInput, Tag("given")]
-    | Annotated[OrderedInput, Tag("ordered")]
-    | Annotated[AnnealedInput, Tag("annealed")]
-    | Annotated[NetworksInput, Tag("networks")],
-    Discriminator(_initial_kind),
-]
+    return BeforeValidator(check)
 
 
 class RandomSites(Section):
@@ -285,4 +235,5 @@ ArrangementInput = Annotated[
     | Annotated[SitePatternInput, Tag("ordered")]
     | Annotated[FrozenInput, Tag("annealed")],
     Discriminator(_arrangement_kind),
+    keys_among("random", "given", "ordered", "annealed"),
 ]
