@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import fsum
 
 import numpy as np
@@ -168,8 +169,9 @@ def alias_table(rates: list[float], bound: float, width: int) -> tuple[list[int]
     return threshold, alias
 
 
+@lru_cache(maxsize=4)
 def build_tables(catalog: RateCatalog) -> Tables:
-    """Freeze what the engine needs of ``catalog``.
+    """Freeze what the engine needs of ``catalog``; the replicas of a point share it.
 
     Raises ValueError when the hop vectors are not differences of charge centres (a displacement would then
     depend on the path).

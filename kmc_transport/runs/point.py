@@ -118,7 +118,7 @@ class PointSimulation:
         self,
         *,
         should_stop: ShouldStop = never,
-        on_progress: Callable[[PointProgress], None] = lambda _: None,
+        on_progress: Callable[[PointProgress], None] | None = None,
     ) -> ExitReason | None:
         """Make the replicas (annealing them may take long), within the time limit; None when they are there."""
         return self._timed(self._build, should_stop, on_progress)
@@ -179,7 +179,7 @@ class PointSimulation:
         self,
         *,
         should_stop: ShouldStop = never,
-        on_progress: Callable[[PointProgress], None] = lambda _: None,
+        on_progress: Callable[[PointProgress], None] | None = None,
         pool: Executor | None = None,
     ) -> ExitReason:
         """Go on until accurate, out of time, blocked, or told to stop; may be called again after a stop."""
@@ -201,7 +201,7 @@ class PointSimulation:
         self,
         work: Callable[[Callable[[], ExitReason | None], Callable[[], None]], ExitReason | None],
         should_stop: ShouldStop,
-        on_progress: Callable[[PointProgress], None],
+        on_progress: Callable[[PointProgress], None] | None,
     ) -> ExitReason | None:
         """Do some work, which asks now and then why it should stop, and adds its time to `seconds`."""
         start, before = time.monotonic(), self.seconds
@@ -214,7 +214,8 @@ class PointSimulation:
             return ExitReason.TIME_LIMIT if limit is not None and self.seconds > limit else None
 
         def report() -> None:
-            on_progress(self.progress())
+            if on_progress is not None:
+                on_progress(self.progress())
 
         reason = work(stop, report)
         stop()

@@ -18,6 +18,7 @@ import pytest
 
 from kmc_transport.cli.app import main
 from kmc_transport.errors import DamagedFile, StoreError
+from kmc_transport.figures import style
 from kmc_transport.figures.results import plot_results
 from kmc_transport.model import Model
 from kmc_transport.runs import schedule
@@ -327,7 +328,11 @@ def test_a_catalog_replaces_catalogs_alone(copy: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf", "eps"])
-def test_pictures_replace_pictures_of_ours_alone(tmp_path: Path, kind: str) -> None:
+def test_pictures_replace_pictures_of_ours_alone(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # whole fonts cost matplotlib six seconds a picture; tests of figures draw with them
+    monkeypatch.setitem(style._EDITABLE, "ps.fonttype", 3)
     path, data = tmp_path / f"x.{kind}", dataset([300], [1e7], exact=False)
     plot_results(data, path)
     plot_results(data, path)

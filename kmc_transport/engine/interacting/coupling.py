@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -181,8 +181,9 @@ class Coupling:
         return int(t.type_basis[t.target_type[row]]), nearest(t.cell[row], t.size)
 
 
+@lru_cache(maxsize=4)
 def couple(catalog: RateCatalog) -> Coupling:
-    """What the interacting kernels need.
+    """What the interacting kernels need; the replicas of a point share it.
 
     Raises
     ------

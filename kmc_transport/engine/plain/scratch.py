@@ -38,7 +38,7 @@ class WithoutInteractions(Protocol):
         taken = np.zeros(t.n_sites, np.bool_)
         taken[cell * t.n_basis + t.type_basis[kind]] = True
         total = np.zeros(t.model.network.n_hops)
-        for a in range(t.n_types):
+        for a in np.unique(kind).tolist():
             index = np.unravel_index(cell[kind == a], t.size)
             for row in range(a * t.width, a * t.width + int(t.n_hops[a])):
                 target = np.ravel_multi_index(
