@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,6 @@ from ..store import (
     write_empty_table,
     write_plan,
 )
-from ..store.atomic import atomic_path
 from .table import gather
 
 if TYPE_CHECKING:
@@ -87,7 +85,7 @@ def merge(
     except LostConditions as e:
         kept = str(e)
     keys, damaged = read_plan(target).keys, dict.fromkeys(store.damaged)
-    found = set(keys) & set(store.keys()) - {p.stem for p in damaged}
+    found = set(keys) & set(store.keys()) - {p.name for p in damaged}
     return Merged(
         path=target, dataset=dataset, points=len(keys), found=len(found), damaged=tuple(damaged), kept=kept
     )
@@ -118,15 +116,10 @@ def _gather_files(sources: Sequence[Path], target: Path) -> None:
             for key in plan.keys:
                 if here.summary(key) is not None:
                     continue
-                if key in finished and there.summary(key) is not None:
-                    _copy(there.path(key), here.path(key))
-                elif key in failed and not here.failure_path(key).exists():
-                    _copy(there.failure_path(key), here.failure_path(key))
-
-
-def _copy(source: Path, target: Path) -> None:
-    with atomic_path(target) as temporary:
-        shutil.copyfile(source, temporary)
+                if key in finished and (record := there.get(key)) is not None:
+                    here.save(key, record, replace=True)
+                elif key in failed and (failure := there.load_failure(key)) is not None:
+                    here.save_failure(key, failure)
 
 
 def _united_plan(plans: Sequence[Plan]) -> Plan:

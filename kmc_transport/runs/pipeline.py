@@ -274,8 +274,14 @@ class _Work:
 
     def find_kept(self, asked: set[str]) -> None:
         """Look at what is there; the first note says it. asked : keys of all points of the grid."""
-        there = set() if self.store is None else set(self.store.keys())
-        missing = {p.key for p in self.points if p.key not in there or self._may_go_on(p.key)}
+        there: set[str] = set()
+        missing = {p.key for p in self.points}
+        if self.store is not None:
+            for _ in range(2):
+                there = set(self.store.keys())
+                missing = {p.key for p in self.points if p.key not in there or self._may_go_on(p.key)}
+                if not self.store.mend():  # a broken database: look at what was intact in it
+                    break
         self.missing = [p for p in self.points if p.key in missing or p.zero in missing]
         n = len(self.points)
         damaged = [] if self.store is None else [str(p) for p in self.store.damaged]

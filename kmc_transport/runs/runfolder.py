@@ -95,7 +95,9 @@ class RunFolder:
                 model=model,
                 catalogs=catalogs,
                 provenance=provenance,
-                store=PointStore(points_folder(path), owner_mark(provenance)),
+                store=PointStore(
+                    points_folder(path), owner_mark(provenance), "" if part is None else str(part)
+                ),
                 part=part,
             )
 

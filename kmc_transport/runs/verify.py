@@ -133,6 +133,7 @@ def verify(
             skipped[LIMITED] += 1
         else:
             candidates.append(key)
+    damaged += [p for p in store.damaged if p.parent == store.folder]  # databases
     stale = False
     if path.exists():
         try:
@@ -252,13 +253,15 @@ def discard_damaged(found: Verification) -> list[Path]:
     """Delete the damaged points, each looked at once more; those that went. StoreError while a run is at work there."""
     gone = []
     with lock_output(found.path):
+        store = PointStore(points_folder(found.path))
+        store.keys(), store.failed_keys()
+        gone += store.mend()
         for path in found.damaged:
-            if path == found.path:  # has its own remedy: the points
-                continue
             try:
-                PointStore(path.parent).load(path.stem)
+                if path.parent.parent == store.folder:  # DATABASE/KEY
+                    store.load(path.name)
             except DamagedFile:
-                path.unlink(missing_ok=True)
+                store.discard(path.name)
                 gone.append(path)
             except StoreError:
                 continue

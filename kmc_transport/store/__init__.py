@@ -1,8 +1,8 @@
-"""HDF5 in and out: points, their folder, the result file, and who may write where."""
+"""In and out: points, their folder, the result file, and who may write where."""
 
+from .arrayfile import read_arrays, write_arrays
 from .atomic import write_parts, write_text
 from .catalogfile import load_catalog, save_catalog
-from .container import Pack, read_container, read_summary, write_container
 from .dataset import Frame, build_dataset, catalog_dataset
 from .folder import (
     EmptyTable,
@@ -38,6 +38,7 @@ from .output import (
     run_is_alive,
     start_over,
 )
+from .pack import Pack
 from .points import Failure, PointRecord, PointStore, point_key
 from .provenance import Provenance, package_versions
 from .results import open_results, read_catalog, read_provenance, write_results
@@ -79,22 +80,21 @@ __all__ = [
     "package_versions",
     "point_key",
     "points_folder",
+    "read_arrays",
     "read_catalog",
-    "read_container",
     "read_frame",
     "read_plan",
     "read_progress",
     "read_provenance",
     "read_run",
     "read_status",
-    "read_summary",
     "refuse_to_lose",
     "result_path",
     "run_is_alive",
     "save_catalog",
     "start_over",
     "update_results",
-    "write_container",
+    "write_arrays",
     "write_empty_table",
     "write_frame",
     "write_parts",

@@ -25,7 +25,7 @@ from ..model.model import Model
 from ..model.ways import single_file_lengths
 from ..records import Missing
 from ..units import E_CHARGE
-from .container import Pack
+from .pack import Pack
 from .points import Columns, Failure, PointRecord, stack_points
 from .slopes import differential_mobility
 

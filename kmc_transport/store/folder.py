@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, attributes
 from ..errors import Problem, StoreError
+from .arrayfile import read_arrays, reading, write_arrays
 from .atomic import read_bytes, write_text
-from .container import read_container, reading, write_container
 from .dataset import Frame, catalog_columns
-from .output import Shard, points_folder
+from .output import Shard, points_folder, refuse_old
 from .provenance import Provenance
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ __all__ = [
     "write_plan",
     "write_progress",
 ]
+
+
+_FRAME, _PLAN = "frame.npz", "plan.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +104,15 @@ def _write_frame(
     }
     bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in frame.coordinates.items()}
     bulk |= {f"catalog/{n}": v for n, v in columns.items()}
-    write_container(points_folder(path) / "frame.h5", "frame", content, bulk)
+    write_arrays(points_folder(path) / _FRAME, "frame", content | bulk)
 
 
 def read_frame(path: str | Path) -> EmptyTable:
     """What `write_frame` wrote. StoreError when it is missing or damaged."""
     import xarray as xr
 
-    file = points_folder(path) / "frame.h5"
-    content = read_container(file, "frame")
+    file = points_folder(path) / _FRAME
+    content = read_arrays(file, "frame")
 
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(prefix): np.asarray(v) for n, v in content.items() if n.startswith(prefix)}
@@ -214,13 +217,14 @@ def write_plan(path: str | Path, plan: Plan) -> None:
     if names := list(plan.coordinates[0]) if plan.coordinates else []:
         about["axes"] = names
         content["coordinates"] = np.array([[c[n] for n in names] for c in plan.coordinates], np.float64)
-    write_container(points_folder(path) / "plan.h5", "plan", about, content)
+    write_arrays(points_folder(path) / _PLAN, "plan", about | content)
 
 
 def read_plan(path: str | Path) -> Plan:
     """What `write_plan` noted. StoreError when there is no plan, or it is damaged."""
     folder = points_folder(path)
-    if not (folder / "plan.h5").exists():
+    refuse_old(folder)
+    if not (folder / _PLAN).exists():
         raise StoreError(
             Problem(
                 "holds no sweep",
@@ -228,8 +232,8 @@ def read_plan(path: str | Path) -> Plan:
                 remedy="give a result file or the folder NAME.points of a run",
             )
         )
-    content = read_container(folder / "plan.h5", "plan")
-    with reading(folder / "plan.h5"):
+    content = read_arrays(folder / _PLAN, "plan")
+    with reading(folder / _PLAN):
         n, text = int(content["n"]), content["keys"].tobytes().decode("ascii")
         width = content["keys"].shape[1] if n else 1
         keys = tuple(text[i : i + width] for i in range(0, len(text), width))

@@ -28,16 +28,18 @@ __all__ = [
     "points_folder",
     "read_run",
     "refuse_foreign",
+    "refuse_old",
     "result_path",
     "run_is_alive",
     "start_over",
 ]
 
 FORMAT = "kmc_transport_run"
-VERSION = 1
+VERSION = 2
 _RUN, _LOCK = "run.json", ".lock"
 _OURS = re.compile(
     r"[0-9a-f]{8,64}(\.partial|\.round)?\.h5|[0-9a-f]{8,64}\.failed\.json|(frame|plan)\.h5|rounds\.json"
+    r"|(frame|plan)\.npz|[0-9a-f]{8,64}\.partial\.npz|points(-\d+-of-\d+)?\.sqlite(-journal|\.damaged)?"
     r"|progress(-\d+-of-\d+)?\.json|\.lock-\d+-of-\d+|\.owner-[0-9a-f]+|\.stop"
 )
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
@@ -274,6 +276,7 @@ def check_output(path: str | Path, identity: str) -> OutputState:
     result = read_provenance(path) if path.exists() else None
     run = read_run(path)
     folder = points_folder(path)
+    refuse_old(folder)
     if run is None and folder.exists():
         refuse_foreign(folder)
     for found, where in ((result, path), (run, folder)):
@@ -287,6 +290,19 @@ def check_output(path: str | Path, identity: str) -> OutputState:
                 )
             )
     return OutputState(result, run)
+
+
+def refuse_old(folder: Path) -> None:
+    """StoreError for a folder of format 1, which had one HDF5 file for each point."""
+    if (folder / "frame.h5").exists() or (folder / "plan.h5").exists():
+        raise StoreError(
+            Problem(
+                "was written by an older version of kmc_transport, with one file for each point",
+                file=str(folder),
+                remedy="its result file (NAME.h5) can be read; to go on, use the version named in its run.json, choose "
+                "another -o, or start over with --overwrite",
+            )
+        )
 
 
 def refuse_foreign(folder: Path) -> None:

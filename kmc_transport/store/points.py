@@ -1,4 +1,4 @@
-"""Points: the simulated conditions, each a file of its own, found by its parameters."""
+"""Points: the simulated conditions, found by their parameters in the databases of a folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -21,25 +22,21 @@ from ..arrays import ARRAYS
 from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
 from ..model.model import frozen_array
 from ..records import Tallies
-from .atomic import owner_file, read_bytes, write_text
-from .container import (
-    Pack,
-    pack,
-    read_container,
-    read_summary,
-    reading,
-    write_container,
-)
+from .arrayfile import read_arrays, reading, write_arrays
+from .atomic import owner_file
+from .database import Databases
+from .pack import Pack, pack
 
 __all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
 
 FloatArray = npt.NDArray[np.float64]
 T = TypeVar("T")
 
-_POINT, _PARTIAL = "point", "partial point"
+_PARTIAL, _SNAPSHOT = "partial point", ".partial.npz"
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 4096
 """Points that are read before they are put into the table."""
+_ANEW = "running the same input again makes it anew; kmc-transport verify NAME --discard-damaged deletes it"
 _TYPES: dict[str, type] = {"float": np.float64, "int": np.int64, "bool": np.bool_}
 
 
@@ -161,10 +158,10 @@ class Columns:
 
 
 def stack_points(points: Iterable[PointRecord | Pack]) -> Iterator[Columns]:
-    """Records, or the summaries of their files, as a few tables; fast for many of one sweep."""
+    """Records, or their summaries, as a few tables; fast for many of one sweep."""
     iterator = iter(points)
     while batch := list(islice(iterator, _BATCH)):
-        packs = [Pack(pack(_record_summary(p))) if isinstance(p, PointRecord) else p for p in batch]
+        packs = [pack(_record_summary(p)) if isinstance(p, PointRecord) else p for p in batch]
         groups: dict[bytes, list[Pack]] = {}
         for p in packs:
             groups.setdefault(p.layout, []).append(p)
@@ -192,34 +189,39 @@ class Failure:
     coordinates: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def _remove(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-
-
 class PointStore:
     """A folder of points.
 
-    ``KEY.h5`` is a finished one (never changed), ``KEY.partial.h5`` the state of one that is not, as of its last
-    segment, ``KEY.failed.json`` one that could not be simulated. The folder is made by the first save.
+    Finished points and notes of those that could not be simulated are rows of its databases
+    (`kmc_transport.store.database`), ``KEY.partial.npz`` is the state of one that is not finished, as of its last
+    segment. The first save makes them.
 
     owner : mark of the run that the points belong to (`kmc_transport.store.owner_mark`); points of another owner
-    count as missing, and nothing is saved into a folder that has another owner by now.
+    count as missing, and nothing is saved into a folder that has another owner by now. writer : what its database is
+    called after, where several write (a shard).
     """
 
-    def __init__(self, folder: str | Path, owner: str = "") -> None:
+    def __init__(self, folder: str | Path, owner: str = "", writer: str = "") -> None:
         self.folder, self.owner = Path(folder), owner
         self._name = str(self.folder)
-        self.damaged: list[Path] = []
-        """Files that `get`, `summary` or `load_partial` took for missing: damaged, or of another point or run."""
+        self._rows = Databases(self._name, f"points-{writer}.sqlite" if writer else "points.sqlite")
+        self._damaged: list[Path] = []
+
+    @property
+    def damaged(self) -> list[Path]:
+        """What was taken for missing: points (DATABASE/KEY) and snapshots that are damaged, or of another point or
+        run, and databases that could not be read to their end."""
+        broken = [Path(self._rows.path(name)) for name in self._rows.broken]
+        return list(dict.fromkeys([*broken, *self._damaged]))
 
     def path(self, key: str) -> Path:
-        """File of a finished point."""
-        return self.folder / f"{self._checked(key)}.h5"
+        """What a point is called in messages: its database, then its key."""
+        rows = self._rows.rows("points", self._checked(key))
+        return self.folder / (rows[0][0] if rows else self._rows.own) / key
 
     def partial_path(self, key: str) -> Path:
         """File of an interrupted point."""
-        return self.folder / f"{self._checked(key)}.partial.h5"
+        return self.folder / f"{self._checked(key)}{_SNAPSHOT}"
 
     @staticmethod
     def _checked(key: str) -> str:
@@ -229,23 +231,19 @@ class PointStore:
 
     def keys(self) -> list[str]:
         """Keys of the finished points, sorted."""
-        return self._names(".h5")
+        return sorted(filter(_KEY.fullmatch, self._rows.keys("points")))
 
     def partial_keys(self) -> list[str]:
         """Keys of the interrupted points, sorted."""
-        return self._names(".partial.h5")
+        try:
+            names = [n for n in os.listdir(self.folder) if n.endswith(_SNAPSHOT)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(filter(_KEY.fullmatch, (n.removesuffix(_SNAPSHOT) for n in names)))
 
     def failed_keys(self) -> list[str]:
         """Keys of the points that could not be simulated, sorted."""
-        return self._names(".failed.json")
-
-    def _names(self, ending: str) -> list[str]:
-        try:
-            with os.scandir(self.folder) as entries:
-                stems = [e.name.removesuffix(ending) for e in entries if e.name.endswith(ending)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(s for s in stems if _KEY.fullmatch(s))
+        return sorted(filter(_KEY.fullmatch, self._rows.keys("failures")))
 
     def save(
         self, key: str, record: PointRecord, *, replace: bool = False, keep_partial: bool = False
@@ -254,95 +252,115 @@ class PointStore:
 
         StoreError when an intact point of this key is there already, unless ``replace``.
         """
-        path = self.path(key)
+        self._checked(key)
         if not replace and self.get(key) is not None:
             raise StoreError(
                 Problem(
-                    "this point is finished already", file=str(path), remedy="load it, or ask to replace it"
+                    "this point is finished already",
+                    file=str(self.path(key)),
+                    remedy="load it, or ask to replace it",
                 )
             )
         self._make_folder()
-        content = _record_summary(record) | {"owner": self.owner, "key": key}
-        write_container(path, _POINT, content, _record_tallies(record))
+        about = {"owner": self.owner, "key": key}
+        tallies = pack(_record_tallies(record) | about)
+        tallies = dataclasses.replace(tallies, data=zlib.compress(tallies.data, 1))
+        self._rows.put(key, {"points": pack(_record_summary(record) | about), "tallies": tallies})
         if not keep_partial:
             self.drop_partial(key)
-        self.drop_failure(key)
 
     def load(self, key: str) -> PointRecord:
-        """A finished point. StoreError, naming the file, when it is missing or cannot be read; DamagedFile and
+        """A finished point. StoreError, naming it, when it is missing or cannot be read; DamagedFile and
         MisplacedFile when it is damaged, or that of another point or run."""
-        path = self.path(key)
-        content = read_container(path, _POINT)
-        self._check_place(content, path, key)
-        with reading(path):
-            return _record_from(content)
+        found = self._summary(key)
+        if found is None:
+            remedy = "run the input again"
+            raise StoreError(Problem("there is no such point", value=key, file=self._name, remedy=remedy))
+        name, summary = found
+        with reading(self.folder / name / key, _ANEW):
+            tallies = dict(self._rows.rows("tallies", key)).get(name)
+            if tallies is None:
+                raise ValueError("the checksum of its tallies does not fit their content")
+            tallies = dataclasses.replace(tallies, data=zlib.decompress(tallies.data))
+            return _record_from(summary.content() | tallies.content())
 
     def get(self, key: str) -> PointRecord | None:
         """A finished point, or None when it is missing or damaged (noted in ``damaged``)."""
-        return self._try(self.path(key), lambda: self.load(key))
+        return None if self.summary(key) is None else self._try(key, lambda: self.load(key))
 
     def summary(self, key: str) -> Pack | None:
         """A finished point without its tallies, quickly (see `stack_points`); None as `get`."""
-        path = self.path(key)
+        found = self._try(key, lambda: self._summary(key))
+        return None if found is None else found[1]
 
-        def read() -> Pack:
-            found = read_summary(path, _POINT)
-            self._check_place(found.values, path, key)
-            return found
-
-        return self._try(path, read)
+    def _summary(self, key: str) -> tuple[str, Pack] | None:
+        """The database of a point, and what it holds without the tallies; None when there is no such point."""
+        wrong: StoreError | None = None
+        for name, found in self._rows.rows("points", self._checked(key)):
+            path = self.folder / name / key
+            try:
+                with reading(path, _ANEW):
+                    if found is None:
+                        raise ValueError("its checksum does not fit its content")
+                    self._check_place(found.values, path, key)
+                return name, found
+            except (DamagedFile, MisplacedFile) as e:
+                wrong = wrong or e
+        if wrong is not None:
+            raise wrong
+        return None
 
     def save_partial(self, key: str, snapshot: Mapping[str, Any]) -> None:
-        """Store the state of an unfinished point: arrays, numbers, strings (see `write_container`)."""
+        """Store the state of an unfinished point: arrays, numbers, strings (see `write_arrays`)."""
         self._make_folder()
-        about = {"owner": self.owner, "key": key}
-        write_container(self.partial_path(key), _PARTIAL, about, dict(snapshot))
+        write_arrays(self.partial_path(key), _PARTIAL, {**snapshot, "owner": self.owner, "key": key})
 
     def load_partial(self, key: str) -> dict[str, Any] | None:
         """The latest snapshot of an unfinished point, or None when it is missing or damaged."""
-        if not os.path.exists(f"{self._name}/{self._checked(key)}.partial.h5"):
-            return None
         path = self.partial_path(key)
-
-        def read() -> dict[str, Any]:
-            content = read_container(path, _PARTIAL)
+        if not os.path.exists(path):
+            return None
+        try:
+            content = read_arrays(path, _PARTIAL)
             self._check_place(content, path, key)
-            return {n: v for n, v in content.items() if n not in ("owner", "key")}
-
-        return self._try(path, read)
+        except (DamagedFile, MisplacedFile):
+            self._damaged.append(path)
+            return None
+        except StoreError:
+            if not path.exists():  # another process has just finished that point
+                return None
+            raise
+        return {n: v for n, v in content.items() if n not in ("owner", "key")}
 
     def drop_partial(self, key: str) -> None:
         """Delete the snapshot of a point, if there is one."""
-        _remove(f"{self._name}/{self._checked(key)}.partial.h5")
+        self.partial_path(key).unlink(missing_ok=True)
 
-    def failure_path(self, key: str) -> Path:
-        """File of a point that could not be simulated."""
-        return self.folder / f"{self._checked(key)}.failed.json"
+    def discard(self, key: str) -> None:
+        """Delete a finished point."""
+        self._rows.drop(self._checked(key))
+
+    def mend(self) -> list[Path]:
+        """Keep what is intact of databases that could not be read to their end; where the old ones are now."""
+        mended = self._rows.mend()
+        self._damaged += mended
+        return mended
 
     def save_failure(self, key: str, failure: Failure) -> None:
         """Note why a point could not be simulated."""
         self._make_folder()
-        write_text(self.failure_path(key), json.dumps(asdict(failure), indent=1))
+        self._rows.put(self._checked(key), {"failures": pack(asdict(failure))})
 
     def load_failure(self, key: str) -> Failure | None:
         """Why a point could not be simulated; None when it could, or the note cannot be read."""
-        try:
-            content = json.loads(read_bytes(self.failure_path(key)))
-            x, y, z = content["field"]
-            return Failure(
-                temperature=float(content["temperature"]),
-                field=(float(x), float(y), float(z)),
-                reason=str(content["reason"]),
-                attempts=int(content["attempts"]),
-                detail=str(content["detail"]),
-                coordinates={str(k): float(v) for k, v in content.get("coordinates", {}).items()},
-            )
-        except (StoreError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            return None
-
-    def drop_failure(self, key: str) -> None:
-        """Delete the note of a failure, if there is one."""
-        _remove(f"{self._name}/{self._checked(key)}.failed.json")
+        for _, found in self._rows.rows("failures", self._checked(key)):
+            with suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError, AttributeError):
+                if found is not None:
+                    x, y, z = found.values["field"]
+                    coordinates = {str(k): float(v) for k, v in found.values.get("coordinates", {}).items()}
+                    told = {"field": (float(x), float(y), float(z)), "coordinates": coordinates}
+                    return Failure(**found.values | told)
+        return None
 
     def _check_place(self, content: Mapping[str, Any], path: Path, key: str) -> None:
         wrong = ""
@@ -354,18 +372,12 @@ class PointStore:
             remedy = "move it away; running the same input again makes what belongs here"
             raise MisplacedFile(Problem(wrong, file=str(path), remedy=remedy))
 
-    def _try(self, path: Path, read: Callable[[], T]) -> T | None:
-        if not os.path.exists(path):
-            return None
+    def _try(self, key: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
         except (DamagedFile, MisplacedFile):
-            self.damaged.append(path)
+            self._damaged.append(self.path(key))
             return None
-        except StoreError:
-            if not os.path.exists(path):  # another process has just finished that point
-                return None
-            raise
 
     def _make_folder(self) -> None:
         if self.owner:

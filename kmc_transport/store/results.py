@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, axes_of, check_dataset
 from ..errors import DamagedFile, Problem, StoreError
-from .container import SIGNATURE, reading
+from .arrayfile import reading
 from .dataset import catalog_dataset
 from .netcdf import read_group
 from .provenance import Provenance
@@ -29,6 +29,8 @@ FORMAT = "kmc_transport_results"
 """Global attribute that marks a file as ours; its value is the version of the format."""
 VERSION, _UNSEALED = 2, 1
 """What is written; the last version without a checksum."""
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""How HDF5 files begin."""
 _ANEW = "make it anew from its points: kmc-transport merge NAME.points"
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..records import EventList, Trajectory, TrajectoryHeader
-from ..store.container import reading
+from ..store.arrayfile import reading
 from ..store.sealed import refuse_links
 from .block import FrameBlock
 from .elements import joined

@@ -16,15 +16,15 @@ import numpy as np
 
 from ..errors import StoreError
 from ..records import EventList, TrajectoryHeader
-from ..store import points_folder, read_container, write_container
+from ..store import points_folder, read_arrays, write_arrays
+from ..store.arrayfile import reading
 from ..store.atomic import read_bytes, write_text
-from ..store.container import reading
 from .block import FrameBlock
 
 __all__ = ["Parts"]
 
 VERSION = 1
-_NOTE, _STATE = "trajectory.json", "state.h5"
+_NOTE, _STATE = "trajectory.json", "state.npz"
 _PART, _SNAPSHOT = "kmc_transport_frames", "kmc_transport_trajectory_state"
 
 
@@ -86,16 +86,16 @@ class Parts:
         arrays = {"positions": block.positions, "occupation": block.occupation}
         if block.events is not None:
             arrays |= {f"event_{f.name}": getattr(block.events, f.name) for f in fields(EventList)}
-        write_container(self._file(number), _PART, {"first": block.first, "n": len(block)}, bulk=arrays)
+        write_arrays(self._file(number), _PART, arrays | {"first": block.first, "n": len(block)})
         done = {"parts": number + 1, "frames": block.first + len(block)}
-        write_container(self.folder / _STATE, _SNAPSHOT, done, bulk=state)
+        write_arrays(self.folder / _STATE, _SNAPSHOT, {**state, **done})
 
     def state(self) -> dict[str, Any] | None:
         """What the last `save` kept: ``parts``, ``frames`` and the simulation's state; None before the first."""
         file = self.folder / _STATE
         if not file.exists():
             return None
-        state = read_container(file, _SNAPSHOT)
+        state = read_arrays(file, _SNAPSHOT)
         with reading(file):
             return state | {name: int(state[name]) for name in ("parts", "frames")}
 
@@ -103,7 +103,7 @@ class Parts:
         """The first parts, read one after the other. StoreError for one that is missing or damaged."""
         reached = 0
         for number in range(n_parts):
-            content = read_container(self._file(number), _PART)
+            content = read_arrays(self._file(number), _PART)
             with reading(self._file(number)):
                 events = None
                 if "event_time" in content:
@@ -118,11 +118,11 @@ class Parts:
 
     def remove(self) -> None:
         """Delete the parts; files that are not ours stay."""
-        for file in [*self.folder.glob("frames-*.h5"), self.folder / _STATE, self.folder / _NOTE]:
+        for file in [*self.folder.glob("frames-*.npz"), self.folder / _STATE, self.folder / _NOTE]:
             file.unlink(missing_ok=True)
 
     def _file(self, number: int) -> Path:
-        return self.folder / f"frames-{number:08d}.h5"
+        return self.folder / f"frames-{number:08d}.npz"
 
     def _unusable(self, file: Path, error: Exception) -> StoreError:
         return StoreError(

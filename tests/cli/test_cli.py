@@ -243,5 +243,5 @@ def test_ctrl_c_ends_with_130_and_a_rerun_goes_on(chain: Path) -> None:
     assert process.returncode == 130
     assert "run again to go on" in err
     assert "Traceback" not in err
-    assert list(Path("chain.points").glob("*.partial.h5"))
+    assert list(Path("chain.points").glob("*.partial.npz"))
     assert Path("chain.h5").exists()

@@ -31,7 +31,7 @@ from kmc_transport.runs.grid import grid_points
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import Failure, PointStore, points_folder
 from tests.fuzz.mutate import in_child, mutate
-from tests.runs.sweeps import INPUT, sweep_model
+from tests.runs.sweeps import INPUT, points_of, sweep_model
 
 SECONDS, MEMORY = 900.0, 4 << 30
 """Limits of one damaged folder; its commands take some seconds, or a minute and more on a busy machine."""
@@ -58,7 +58,7 @@ def make(folder: Path) -> Whole:
     store = PointStore(points_folder(path))
     first, second, *_ = grid_points(model, 3)
     for key in (first.key, second.key):
-        store.path(key).unlink()
+        store.discard(key)
     store.save_failure(
         second.key,
         Failure(
@@ -220,12 +220,15 @@ def damage(folder: Path, whole: Whole, number: int, seed: int) -> tuple[str, Tre
 def judge(folder: Path, whole: Whole, tree: Tree, touched: set[str], *, with_run: bool) -> None:
     """AssertionError, or whatever a command raises, for a defect."""
     os.chdir(folder)
-    points = {n: c for n, c in tree.items() if n not in touched and _is_point(n)}
+    database = "a.points/points.sqlite"
+    intact = database in tree and database not in touched
+    points = points_of(folder / "a.points") if intact else {}
     result = None if "a.h5" in touched else tree.get("a.h5")
 
     def check(after: str) -> None:
-        for name, content in points.items():
-            assert Path(name).read_bytes() == content, f"{after}: the intact point {name} is lost"
+        there = points_of(folder / "a.points") if points else {}
+        for key, content in points.items():
+            assert there.get(key) == content, f"{after}: the intact point {key} is lost"
         if result is not None:
             code, out = call("results", "a.h5", "--json")
             assert code == 0, f"{after}: the result file cannot be read"
@@ -252,11 +255,6 @@ def judge(folder: Path, whole: Whole, tree: Tree, touched: set[str], *, with_run
         code, out = call("results", "a.h5", "--json")
         assert code == 0, "results after run"
         assert rows_of(out) == whole.rows, "run: its table is another one"
-
-
-def _is_point(name: str) -> bool:
-    stem = name.removeprefix("a.points/").removesuffix(".h5")
-    return name.endswith(".h5") and len(stem) == 20
 
 
 def main(arguments: list[str] | None = None) -> int:

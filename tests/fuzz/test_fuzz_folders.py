@@ -42,7 +42,7 @@ def test_the_judge_sees_a_number_that_changed(
     forged = {**record.values, "tracer_diffusivity": np.asarray(record.values["tracer_diffusivity"]) * 1.01}
     PointStore("a.points", owner).save(key, dataclasses.replace(record, values=forged), replace=True)
     with pytest.raises(AssertionError, match="changed without a word"):
-        folders.judge(tmp_path, whole, tree, {f"a.points/{key}.h5"}, with_run=False)
+        folders.judge(tmp_path, whole, tree, {"a.points/points.sqlite"}, with_run=False)
 
 
 def test_the_judge_sees_a_lost_point(
@@ -51,6 +51,15 @@ def test_the_judge_sees_a_lost_point(
     monkeypatch.chdir(tmp_path)
     tree = whole.trees["finished"]
     folders.write_tree(tmp_path, tree)
-    next(p for p in Path("a.points").glob("*.h5") if folders._is_point(str(p))).unlink()
-    with pytest.raises((AssertionError, FileNotFoundError)):
+    real = folders.call
+
+    def loses(*arguments: str) -> tuple[int, str]:
+        said = real(*arguments)
+        if arguments[0] == "verify":
+            store = PointStore("a.points")
+            store.discard(store.keys()[0])
+        return said
+
+    monkeypatch.setattr(folders, "call", loses)
+    with pytest.raises(AssertionError, match="is lost"):
         folders.judge(tmp_path, whole, tree, set(), with_run=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,6 @@ conditions:
 sampling: {events: 2000, seed: 3, replicas: 2}
 """
 N_POINTS = 12
-KEYS = "[0-9a-f]" * 20 + ".h5"
-"""Finished points in a folder."""
 
 
 def sweep_model(text: str = INPUT) -> Model:
@@ -49,6 +49,24 @@ def assert_same_table(a: Any, b: Any) -> None:
                 assert x.tobytes() == y.tobytes() or np.isnan(x).any(), name
 
 
-def points_of(folder: Path) -> dict[str, int]:
-    """Finished points: name → time of the last change."""
-    return {p.name: p.stat().st_mtime_ns for p in folder.glob(KEYS)}
+def points_of(folder: Path) -> dict[str, bytes]:
+    """Finished points: key → everything that is stored of it, with the version that counts its replacements."""
+    found: dict[str, bytes] = {}
+    for file in sorted(folder.glob("points*.sqlite")):
+        with (
+            suppress(sqlite3.OperationalError),  # its tables are not there yet
+            closing(sqlite3.connect(f"file:{file}?mode=rw", uri=True, timeout=60)) as connection,
+        ):
+            rows = "SELECT p.*, t.digest FROM points p JOIN tallies t USING (key)"
+            found |= {key: repr(row).encode() for key, *row in connection.execute(rows)}
+    return found
+
+
+def change_row(folder: Path, key: str, what: str, table: str = "points") -> None:
+    """Damage or delete what is stored of a point; what : SQL that follows the table's name, as ``SET data = x''``."""
+    for file in folder.glob("points*.sqlite"):
+        with closing(sqlite3.connect(file, timeout=60)) as connection, connection:
+            if what == "DELETE":
+                connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
+            else:
+                connection.execute(f"UPDATE {table} {what} WHERE key = ?", (key,))

@@ -20,6 +20,7 @@ from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import open_results, points_folder, read_catalog, read_provenance
 from tests.processes import command_line, started, wait_until
 from tests.reference.networks import T0, chain, lattice_gas
+from tests.runs.sweeps import points_of
 
 INPUT = """
 format: 1
@@ -39,7 +40,6 @@ conditions:
   field: {along: [1, 0, 0], magnitude: [0, 1e8]}
 sampling: {relative_error: 10 %, seed: 3, replicas: 2}
 """
-KEYS = "[0-9a-f]" * 20 + ".h5"
 """Finished points in a folder."""
 SAME = (
     "executed_hops",
@@ -124,10 +124,10 @@ def test_the_file_holds_enough_to_run_it_again(tmp_path: Path, whole: Any) -> No
 def test_running_again_does_nothing_and_a_larger_grid_keeps_its_points(tmp_path: Path, whole: Any) -> None:
     path = tmp_path / "a.h5"
     run(model_of(INPUT.replace("[300, 400]", "[300]")), output=path)
-    points = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
+    points = points_of(points_folder(path))
     assert len(points) == 2
     assert_same(run(model_of(), output=path), whole)
-    after = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
+    after = points_of(points_folder(path))
     assert len(after) == 4
     assert points.items() <= after.items()
     assert_same(open_results(path), whole)
@@ -144,7 +144,7 @@ def test_another_input_is_refused_until_told_to_overwrite(tmp_path: Path) -> Non
     assert path.read_bytes() == before
     run(other, output=path, overwrite=True)
     assert read_provenance(path).identity == model_identity(other)
-    assert len(list(points_folder(path).glob(KEYS))) == 2
+    assert len(points_of(points_folder(path))) == 2
 
 
 def test_the_identity_is_that_of_the_physics() -> None:
@@ -205,13 +205,13 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, whole: Any) -> None:
     path = tmp_path / "in.h5"
     command = command_line("run", "in.yaml", "-q", "--no-plot", "--workers", "1")
     with started(command, cwd=tmp_path) as process:
-        wait_until(lambda: list(points_folder(path).glob(KEYS)) or process.poll() is not None)
+        wait_until(lambda: points_of(points_folder(path)) or process.poll() is not None)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    kept = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
+    kept = points_of(points_folder(path))
     assert kept
     assert_same(run(model_of(), output=path), whole)
-    after = {p.name: p.stat().st_mtime_ns for p in points_folder(path).glob(KEYS)}
+    after = points_of(points_folder(path))
     assert kept.items() <= after.items()
 
 

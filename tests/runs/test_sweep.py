@@ -652,9 +652,9 @@ def test_a_failed_point_that_succeeds_later_is_no_longer_failed(
         data = run(sweep_model(), output=path, executor="threads", workers=2)
     assert int(data["complete"].sum()) == N_POINTS - 2
     assert "MemoryError: no room" in str(data["exit_reason"].sel(temperature=550, field=0).values)
-    assert len(list(points_folder(path).glob("*.failed.json"))) == 2
+    assert len(PointStore(points_folder(path)).failed_keys()) == 2
     assert_same_table(run(sweep_model(), output=path), whole)
-    assert not list(points_folder(path).glob("*.failed.json"))
+    assert not PointStore(points_folder(path)).failed_keys()
 
 
 def test_nothing_that_can_be_simulated_is_bad_input(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
@@ -32,13 +31,12 @@ from kmc_transport.store import (
     lock_output,
     open_results,
     points_folder,
-    read_container,
     read_status,
     run_is_alive,
 )
 from tests.killing import KINDS, kill_once, start
 from tests.processes import HANGS, started, wait_until
-from tests.runs.sweeps import INPUT, KEYS, N_POINTS, assert_same_table, points_of, sweep_model
+from tests.runs.sweeps import INPUT, N_POINTS, assert_same_table, change_row, points_of, sweep_model
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +169,7 @@ def test_disk_full(tmp_path: Path, whole: Any, executor: str) -> None:
         kept = points_of(points_folder(path))
         assert 0 < len(kept) < N_POINTS
         store = PointStore(points_folder(path))
-        assert all(store.load(name.removesuffix(".h5")) for name in kept)
+        assert all(store.load(key) for key in kept)
         assert not list(disk.rglob("*.tmp"))
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
         data = run(sweep_model(), output=path, executor="threads")
@@ -206,13 +204,13 @@ def test_two_drivers_on_one_folder(tmp_path: Path, whole: Any) -> None:
     def second(progress: Any) -> None:
         if progress.done == 1 and not errors:
             assert run_is_alive(path)
-            before = {p: p.read_bytes() for p in tmp_path.rglob(KEYS)}
+            before = points_of(points_folder(path))
             for how in ({}, {"overwrite": True}, {"shard": (1, 2)}):
                 try:
                     run(sweep_model(), output=path, **how)  # type: ignore[arg-type]
                 except StoreError as e:
                     errors.append(e)
-            assert before.items() <= {p: p.read_bytes() for p in tmp_path.rglob(KEYS)}.items()
+            assert before.items() <= points_of(points_folder(path)).items()
 
     data = run(sweep_model(), output=path, executor="threads", workers=1, on_progress=second)
     assert len(errors) == 3
@@ -274,22 +272,71 @@ def test_a_worker_left_over_cannot_write_into_another_models_folder(tmp_path: Pa
 
 
 def test_a_truncated_point_is_simulated_again(copy: Path, whole: Any) -> None:
-    points = sorted(points_folder(copy).glob(KEYS))
     before = points_of(points_folder(copy))
-    for share, point in zip((0.0, 0.3, 0.999), points, strict=False):
-        content = point.read_bytes()
-        point.write_bytes(content[: int(share * len(content))])
+    points = sorted(before)
+    for share, key in zip((0.0, 0.3, 0.999), points, strict=False):
+        change_row(
+            points_folder(copy), key, f"SET data = substr(data, 1, CAST({share} * length(data) AS INTEGER))"
+        )
     assert int(gather(copy)[0]["complete"].sum()) == N_POINTS - 3
     assert_same_table(run(sweep_model(), output=copy, executor="threads"), whole)
     after = points_of(points_folder(copy))
-    assert {n for n in before if before[n] != after[n]} == {p.name for p in points[:3]}
+    assert {n for n in before if before[n] != after[n]} == set(points[:3])
 
 
-@pytest.mark.parametrize("name", ["frame.h5", "plan.h5", "progress.json"])
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.9])
+def test_a_cut_off_database_is_mended(copy: Path, whole: Any, share: float) -> None:
+    """What is intact in it stays, the rest is simulated again; the old one is set aside."""
+    before, file = points_of(points_folder(copy)), points_folder(copy) / "points.sqlite"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))])
+    assert call("status", copy) == 0
+    assert_same_table(run(sweep_model(), output=copy, executor="threads"), whole)
+    after = points_of(points_folder(copy))
+    assert len(after) == N_POINTS
+    same = [key for key in before if before[key] == after[key]]
+    assert verify(copy, repeat=0).good
+    if share == 0.9:
+        assert same
+        assert (points_folder(copy) / "points.sqlite.damaged").exists()
+
+
+def test_flipped_bits_of_a_database_change_no_number(copy: Path, whole: Any) -> None:
+    file, rng = points_folder(copy) / "points.sqlite", np.random.default_rng(5)
+    content = file.read_bytes()
+    for _ in range(60):
+        flipped = bytearray(content)
+        flipped[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+        file.write_bytes(flipped)
+        try:
+            table = gather(copy)[0]
+        except StoreError:
+            continue
+        done = table["complete"].values
+        for name in ("tracer_diffusivity", "executed_hops"):
+            np.testing.assert_array_equal(table[name].values[done], whole[name].values[done])
+        assert done.sum() >= N_POINTS // 2 or not done.any()
+
+
+def test_a_folder_of_before_is_refused_with_the_way_out(copy: Path) -> None:
+    (points_folder(copy) / "plan.h5").write_bytes(b"x")
+    before = {p: p.read_bytes() for p in copy.parent.rglob("*") if p.is_file()}
+    for command in (("run",), ("merge", copy), ("status", copy)):
+        if command == ("run",):
+            with pytest.raises(StoreError, match="older version") as caught:
+                run(sweep_model(), output=copy)
+            assert "--overwrite" in caught.value.problems[0].remedy
+        else:
+            assert call(*command) == 2
+    assert {p: p.read_bytes() for p in copy.parent.rglob("*") if p.is_file()} == before
+    assert int(open_results(copy)["complete"].sum()) == N_POINTS
+
+
+@pytest.mark.parametrize("name", ["frame.npz", "plan.npz", "progress.json"])
 def test_what_lies_beside_the_points_is_made_anew(copy: Path, whole: Any, name: str) -> None:
     file = points_folder(copy) / name
     file.write_bytes(file.read_bytes()[:50])
-    if name.endswith(".h5"):
+    if name.endswith(".npz"):
         with pytest.raises(StoreError, match=name):
             rebuild(copy)
     before = points_of(points_folder(copy))
@@ -324,7 +371,7 @@ def test_results(copy: Path, whole: Any, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_results_of_an_unfinished_run(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    next(iter(points_folder(copy).glob(KEYS))).unlink()
+    change_row(points_folder(copy), min(points_of(points_folder(copy))), "DELETE")
     assert call("results", points_folder(copy), "--unfinished", "--json") == 0
     (row,) = json.loads(capsys.readouterr().out)["results"]
     assert row["mobility_cm2_per_Vs"] is None
@@ -471,13 +518,12 @@ def test_verify_says_what_it_cannot_compare(tmp_path: Path, capsys: pytest.Captu
 def test_verify_finds_damage_and_forgery(copy: Path, whole: Any, capsys: pytest.CaptureFixture[str]) -> None:
     store = gather(copy)[1]
     damaged, forged = store.keys()[:2]
-    with h5py.File(store.path(damaged), "r+") as file:
-        file["bulk"][file["bulk"].size // 2] ^= 1
+    change_row(store.folder, damaged, "SET data = zeroblob(length(data))", "tallies")
     assert store.summary(damaged) is not None  # a quick look does not see it
     assert call("verify", copy, "--points", "0") == 1
     assert f"damaged: {store.path(damaged)}" in capsys.readouterr().out
     assert call("verify", copy, "--points", "0", "--discard-damaged") == 1
-    assert not store.path(damaged).exists()
+    assert store.get(damaged) is None
     run(sweep_model(), output=copy)
     assert verify(copy, repeat=0).good
 
@@ -500,6 +546,6 @@ def test_verify_with_another_model(copy: Path) -> None:
 
 def test_points_say_whose_they_are(finished: Path) -> None:
     store = PointStore(points_folder(finished))
-    paths = store.folder.glob(KEYS)
-    owners = {read_container(p, "point")["owner"] for p in paths}
+    found = [store.summary(key) for key in sorted(store.keys())]
+    owners = {point.values["owner"] for point in found if point is not None}
     assert owners == {gather(finished)[1].owner}

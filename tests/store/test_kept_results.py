@@ -6,9 +6,11 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,12 @@ from kmc_transport.store import (
     save_catalog,
     write_results,
 )
+from kmc_transport.store.arrayfile import read_arrays, write_arrays
 from tests.processes import HANGS, started
-from tests.runs.sweeps import INPUT as SWEEP
-from tests.runs.sweeps import assert_same_table
-from tests.runs.sweeps import sweep_model as model_of
 from tests.store.results import dataset
+from tests.runs.sweeps import INPUT as SWEEP
+from tests.runs.sweeps import assert_same_table, change_row
+from tests.runs.sweeps import sweep_model as model_of
 
 INPUT = SWEEP.replace("[300, 350, 400, 450, 500, 550]", "[300, 350]").replace("[0, 1e8]", "[1e8]")
 N_POINTS = 2
@@ -148,12 +151,14 @@ def test_a_grid_that_drops_rows_without_points_is_refused(copy: Path) -> None:
     before = copy.read_bytes()
     store = PointStore(points_folder(copy))
     cold, *_ = (k for k in list(store.keys()) if store.load(k).temperature == 300)
-    content = store.path(cold).read_bytes()
-    store.path(cold).unlink()
+    record, file = store.load(cold), points_folder(copy) / "points.sqlite"
+    content = file.read_bytes()
+    store.discard(cold)
+    del record
     with pytest.raises(StoreError, match="1 finished conditions that would be lost"):
         run(smaller, output=copy)
     assert copy.read_bytes() == before
-    store.path(cold).write_bytes(content)
+    file.write_bytes(content)
     run(smaller, output=copy)
     assert 300 not in open_results(copy)["temperature"].values
     run(sweep_model(), output=copy)
@@ -218,18 +223,23 @@ def test_verify_finds_forged_rows_of_a_result_alone(
 def test_a_point_under_another_points_name_is_noticed(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole, store = open_results(copy), PointStore(points_folder(copy))
     one, other = map(store.path, store.keys())
-    shutil.copy(one, other)
+    change_row(
+        store.folder,
+        other.name,
+        f"SET (version, layout, texts, data, digest) = (SELECT version, layout, "
+        f"texts, data, digest FROM points WHERE key = '{one.name}')",
+    )
     assert call("results", "a.points") == 0
     assert str(other) in capsys.readouterr().err
     assert call("merge", "a.h5") == 1
     assert str(other) in capsys.readouterr().err
     assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 1
     assert f"another run: {other}" in capsys.readouterr().out
-    assert other.exists()  # intact, elsewhere it may be somebody's only copy
+    assert other.name in set(store.keys())  # intact, elsewhere it may be somebody's only copy
     assert call("run", "a.yaml", "-q", "--no-plot") == 0
     assert str(other) in capsys.readouterr().err
     assert_same_table(open_results(copy), whole)
-    assert PointStore(points_folder(copy)).load(other.stem).temperature in (300, 350)
+    assert PointStore(points_folder(copy)).load(other.name).temperature in (300, 350)
 
 
 def test_what_cannot_be_read_now_is_not_damaged(
@@ -237,42 +247,31 @@ def test_what_cannot_be_read_now_is_not_damaged(
 ) -> None:
     store = PointStore(points_folder(copy))
     one, other = map(store.path, store.keys())
-    with h5py.File(one, "r"), h5py.File(other, "r"):
+    file = store.folder / "points.sqlite"
+    monkeypatch.setattr("kmc_transport.store.database._PATIENCE", 0.2)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT * FROM points").fetchone()
         assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 0
-    with h5py.File(one, "r+"):
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN EXCLUSIVE")
         assert call("verify", "a.points", "--points", "0", "--discard-damaged") == 2
-        assert "another program has it open" in capsys.readouterr().err
-        assert call("results", "a.points") == 0  # what this needs of it is there, and whole
-    assert one.exists()
-    real = os.open
-
-    def refused(path: Any, *how: Any) -> int:
-        if str(path) == str(one):
-            raise PermissionError(13, "Permission denied")
-        return real(path, *how)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "open", refused)
-        assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 2
-        assert "Permission denied" in capsys.readouterr().err
+        assert "locked" in capsys.readouterr().err
         assert call("run", "a.yaml", "-q") == 2  # nor simulated again
-    content = bytearray(one.read_bytes())
-    content[len(content) // 2] ^= 1
-    one.write_bytes(content)
-    os.truncate(other, 1000)
+        connection.execute("ROLLBACK")
+    assert len(store.keys()) == 2
+    change_row(store.folder, one.name, "SET data = zeroblob(length(data))")
+    change_row(store.folder, other.name, "SET data = substr(data, 1, 1000)", "tallies")
     assert call("verify", "a.h5", "--points", "0", "--discard-damaged") == 1
-    assert not one.exists()
-    assert not other.exists()
+    assert store.keys() == []
 
 
-@pytest.mark.parametrize("name", ["frame.h5", "plan.h5"])
+@pytest.mark.parametrize("name", ["frame.npz", "plan.npz"])
 def test_plan_and_frame_without_their_data(copy: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = points_folder(copy) / name
-    whole = file.read_bytes()
-    for what in ("bulk", "summary", "kmc_transport", "format_version"):
-        file.write_bytes(whole)
-        with h5py.File(file, "r+") as f:
-            del (f if what in f else f.attrs)[what]
+    content = read_arrays(file, name.removesuffix(".npz"))
+    for what in (n for n in content if "/" not in n):
+        write_arrays(file, name.removesuffix(".npz"), {n: v for n, v in content.items() if n != what})
         for command in ("merge", "verify"):
             assert call(command, copy) == 2, what
             assert name in capsys.readouterr().err
@@ -291,8 +290,6 @@ def test_a_damaged_note_of_progress_is_not_shown(copy: Path, content: str) -> No
 def test_a_full_disk_is_one_message(copy: Path, command: tuple[str, ...]) -> None:
     """Points fit, the result file does not."""
     before = copy.read_bytes()
-    for path in points_folder(copy).glob("[0-9a-f]*.h5"):
-        path.unlink() if command[0] == "run" else None
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
     code = (
         limit + "from kmc_transport.__main__ import main; sys.argv[1:] = " + repr(list(command)) + "; main()"
@@ -398,7 +395,7 @@ def test_names_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> No
 
 
 def test_a_folder_of_another_beside_the_output_stays(copy: Path) -> None:
-    theirs = {Path("b.points/.mine.tmp"), Path("b.nc.points/state.h5")}
+    theirs = {Path("b.points/.mine.tmp"), Path("b.nc.points/state.npz")}
     for file in theirs:
         file.parent.mkdir()
         file.write_bytes(b"mine")

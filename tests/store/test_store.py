@@ -6,12 +6,12 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -38,16 +38,15 @@ from kmc_transport.store import (
     point_key,
     points_folder,
     read_catalog,
-    read_container,
     read_provenance,
     read_run,
-    read_summary,
     start_over,
-    write_container,
     write_results,
 )
+from kmc_transport.store.arrayfile import read_arrays, write_arrays
 from kmc_transport.store.atomic import write_parts
 from tests.store.results import X, Y, dataset, grid_model, random_tallies, records
+from tests.runs.sweeps import change_row
 
 KEY = "0123456789abcdef"
 PROVENANCE = Provenance(
@@ -178,23 +177,11 @@ def test_partial_point(tmp_path: Path) -> None:
     store.drop_partial(KEY)
 
 
-def test_container_refuses_what_it_cannot_keep(tmp_path: Path) -> None:
+def test_array_files_refuse_what_it_cannot_keep(tmp_path: Path) -> None:
     for value in (np.array([object()]), np.array(["2020"], "datetime64[s]"), {1, 2}):
         with pytest.raises(TypeError):
-            write_container(tmp_path / "a.h5", "test", {"x": value})
+            write_arrays(tmp_path / "a.npz", "test", {"x": value})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_threads_write_containers_of_new_shapes_at_once(tmp_path: Path) -> None:
-    """A point whose segment could not be saved was tried again, and the second time was lost."""
-
-    def write(thread: int) -> None:
-        for i in range(60):
-            write_container(tmp_path / f"{thread}.h5", "test", {"x": np.zeros(17 + 8 * i + 5000 * thread)})
-
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(write, n) for n in range(4)]:
-            done.result()
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
@@ -205,63 +192,88 @@ def test_truncated_point_counts_as_missing(tmp_path: Path, keep: float) -> None:
     )
     store.save(KEY, record)
     path = store.path(KEY)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(keep * len(whole))])
+    change_row(tmp_path, KEY, f"SET data = substr(data, 1, CAST({keep} * length(data) AS INTEGER))")
     with pytest.raises(StoreError, match=KEY) as e:
         store.load(KEY)
     assert e.value.problems[0].file == str(path)
-    assert "delete it" in e.value.problems[0].remedy
+    assert "makes it anew" in e.value.problems[0].remedy
     assert store.get(KEY) is None
     assert store.damaged == [path]
     store.save(KEY, record)
     assert store.get(KEY) is not None
 
 
-def test_every_flipped_number_is_noticed(tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    content, bulk = {"x": np.arange(5.0), "name": "abc"}, {"y": np.arange(9000.0)}  # large: compressed
-    write_container(path, "test", content, bulk)
-    assert read_container(path, "test")["name"] == "abc"
-    for part in ("summary", "bulk"):
-        with h5py.File(path) as file:
-            size = file[part].size
-        for place in (0, size // 2, size - 1):
-            write_container(path, "test", content, bulk)
-            with h5py.File(path, "r+") as file:
-                file[part][place] ^= 1
-            with pytest.raises(StoreError, match="cannot be read"):
-                read_container(path, "test")
-            if part == "summary":
-                with pytest.raises(StoreError, match="checksum"):
-                    read_summary(path, "test")
-            else:  # is not looked at
-                assert read_summary(path, "test").values == {"name": "abc"}
+@pytest.mark.parametrize("table", ["points", "tallies"])
+def test_every_changed_byte_of_a_point_is_noticed(tmp_path: Path, table: str) -> None:
+    store = PointStore(tmp_path)
+    record = PointRecord(
+        temperature=300, field=[0, 0, 0], values={"wall_time": 1.0}, tallies=(random_tallies(50),)
+    )
+    for part in ("layout", "texts", "data", "digest", "version"):
+        store.save(KEY, record, replace=True)
+        changed = "version + 1" if part == "version" else f"CAST(substr({part}, 2) || x'01' AS BLOB)"
+        change_row(tmp_path, KEY, f"SET {part} = {changed}", table)
+        with pytest.raises(StoreError, match="checksum") as caught:
+            store.load(KEY)
+        assert KEY in str(caught.value)
+        assert (store.summary(KEY) is None) is (table == "points")  # tallies are not looked at
+
+
+def test_every_flipped_bit_of_an_array_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, "test", {"x": np.arange(5.0), "name": "abc", "y": np.arange(9000.0)})
+    assert read_arrays(path, "test")["name"] == "abc"
+    with np.load(path) as file:  # by anybody
+        assert file["x"].tolist() == [0, 1, 2, 3, 4]
+    whole = path.read_bytes()
+    for place in (*range(0, 8 * len(whole), 997), 8 * len(whole) - 1):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(StoreError, match="checksum"):
+            read_arrays(path, "test")
+    for length in (0, 10, 64, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(StoreError, match="cannot be read"):
+            read_arrays(path, "test")
 
 
 @pytest.mark.parametrize("noise", [False, True])
 def test_large_arrays_come_back(tmp_path: Path, noise: bool) -> None:
-    """Compressed where that pays, as they are where it does not."""
+    """Compressed where that pays."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, 71)) if noise else np.repeat(np.arange(300.0), 71).reshape(300, 71)
-    bulk = {"a": values, "b": rng.integers(0, 9, 7).astype(np.int8), "c": np.float32(0.1)}
-    path = tmp_path / "a.h5"
-    write_container(path, "test", {}, bulk)
+    content = {"a": values, "b": rng.integers(0, 9, 7).astype(np.int8), "c": np.float32(0.1)}
+    path = tmp_path / "a.npz"
+    write_arrays(path, "test", content)
     assert (path.stat().st_size < values.nbytes / 4) is not noise
-    back = read_container(path, "test")
-    assert all(same(back[n], v) for n, v in bulk.items())
+    back = read_arrays(path, "test")
+    assert all(same(back[n], v) for n, v in content.items())
 
 
-def test_other_kinds_and_newer_versions_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    write_container(path, "test", {"x": 1})
+def test_other_kinds_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, "test", {"x": 1})
     with pytest.raises(StoreError, match="not a other"):
-        read_container(path, "other")
-    with h5py.File(path, "r+") as file:
-        file.attrs["format_version"] = 99
-    with pytest.raises(StoreError, match="newer version"):
-        read_container(path, "test")
+        read_arrays(path, "other")
     with pytest.raises(StoreError, match="no such file"):
-        read_container(tmp_path / "b.h5", "test")
+        read_arrays(tmp_path / "b.npz", "test")
+
+
+def test_of_two_databases_the_later_intact_row_counts(tmp_path: Path) -> None:
+    def record(seconds: float) -> PointRecord:
+        return PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": seconds})
+
+    PointStore(tmp_path).save(KEY, record(1.0))
+    PointStore(tmp_path, writer="1-of-2").save(KEY, record(2.0), replace=True)
+    store = PointStore(tmp_path)
+    assert store.load(KEY).values["wall_time"] == 2.0
+    assert {p.name for p in tmp_path.iterdir()} == {"points.sqlite", "points-1-of-2.sqlite"}
+    with closing(sqlite3.connect(tmp_path / "points-1-of-2.sqlite")) as connection, connection:
+        connection.execute("UPDATE points SET data = x'00'")
+    assert store.load(KEY).values["wall_time"] == 1.0
+    store.discard(KEY)
+    assert store.keys() == []
 
 
 # writing is atomic -------------------------------------------------------------------------------------
@@ -322,9 +334,7 @@ def test_interrupted_writing_leaves_the_old_files(
     write_results(path, data, provenance=PROVENANCE)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with dying_before(monkeypatch, call):
-        store.save(
-            KEY, PointRecord(temperature=300, field=[0, 0, 0], values={"wall_time": 2.0}), replace=True
-        )
+        store.save_partial(KEY, {"stage": "production"})
     with dying_before(monkeypatch, call):
         write_results(path, data, provenance=Provenance(identity="b", input_text="other", seed=1))
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
@@ -339,9 +349,16 @@ def test_killed_while_writing(tmp_path: Path) -> None:
         with lock_output(path):
             store = PointStore(points_folder(path))
             store.save({KEY!r}, PointRecord(temperature=300, field=[0, 0, 0], values={{"wall_time": 1.0}}))
-            os.replace = lambda *_: os._exit(9)
+            store.save_partial({KEY!r}, {{"stage": "pilot"}})
             later = PointRecord(temperature=300, field=[0, 0, 0], values={{"wall_time": 2.0}})
-            store.save({KEY!r}, later, replace=True)
+            try:
+                with store._rows._writing() as connection:
+                    connection.execute("DELETE FROM points")
+                    connection.execute("PRAGMA cache_spill=1")
+                    os.replace = lambda *_: os._exit(9)
+                    store.save_partial({KEY!r}, {{"stage": "production"}})
+            finally:
+                os._exit(8)
     """
     code = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False).returncode
     assert code == 9
@@ -351,6 +368,7 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     with lock_output(path):
         assert [p for p in store.folder.iterdir() if p.suffix == ".tmp"] == []
         assert store.load(KEY).values["wall_time"] == 1.0
+        assert store.load_partial(KEY) == {"stage": "pilot"}
 
 
 def test_unwritable_place_says_what_to_do(tmp_path: Path) -> None:
@@ -650,11 +668,11 @@ def test_what_is_not_ours_is_never_deleted(tmp_path: Path) -> None:
     path.unlink()
     folder = points_folder(path)
     folder.mkdir()
-    (folder / f"{KEY}.h5").write_text("somebody else's")
+    (folder / "points.sqlite").write_text("somebody else's")
     for call in (lambda: start_over(path), lambda: check_output(path, "identity-a")):
         with pytest.raises(StoreError, match="did not write"):
             call()
-    assert (folder / f"{KEY}.h5").exists()
+    assert (folder / "points.sqlite").exists()
 
 
 def test_damaged_note_of_a_run(tmp_path: Path) -> None:

@@ -552,7 +552,7 @@ def test_damaged_parts_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(Stopped):
         write_trajectory(two_species(), tmp_path / "a.nc", frames=9, every=1.0, on_progress=stop)
-    part = tmp_path / "a.nc.points" / "frames-00000001.h5"
+    part = tmp_path / "a.nc.points" / "frames-00000001.npz"
     data = bytearray(part.read_bytes())
     data[-100] ^= 1
     part.write_bytes(bytes(data))
