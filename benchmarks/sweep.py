@@ -45,12 +45,12 @@ from kmc_transport.store import (
     PointStore,
     Provenance,
     begin_run,
+    database,
     owner_mark,
     points_folder,
     write_frame,
     write_plan,
 )
-from kmc_transport.store import database
 
 INPUT = """
 format: 1

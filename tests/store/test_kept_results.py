@@ -36,10 +36,10 @@ from kmc_transport.store import (
 )
 from kmc_transport.store.arrayfile import read_arrays, write_arrays
 from tests.processes import HANGS, started
-from tests.store.results import dataset
 from tests.runs.sweeps import INPUT as SWEEP
 from tests.runs.sweeps import assert_same_table, change_row
 from tests.runs.sweeps import sweep_model as model_of
+from tests.store.results import dataset
 
 INPUT = SWEEP.replace("[300, 350, 400, 450, 500, 550]", "[300, 350]").replace("[0, 1e8]", "[1e8]")
 N_POINTS = 2

@@ -45,8 +45,8 @@ from kmc_transport.store import (
 )
 from kmc_transport.store.arrayfile import read_arrays, write_arrays
 from kmc_transport.store.atomic import write_parts
-from tests.store.results import X, Y, dataset, grid_model, random_tallies, records
 from tests.runs.sweeps import change_row
+from tests.store.results import X, Y, dataset, grid_model, random_tallies, records
 
 KEY = "0123456789abcdef"
 PROVENANCE = Provenance(
