@@ -25,6 +25,7 @@ def _array(
         meaning=f"{meaning} Where the input asks for it: `analysis.{analysis}`.",
         definition=definition,
         has_stderr=True,
+        has_exact=True,
         analysis=analysis,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,13 @@ from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ...units import ANGSTROM, K_B
 from ..observables.base import Observable
+from ..observables.expected import expected
 from .kernels_bound import count_binding
 from .kernels_pairs import walk
 from .lattice import Links, links_of, occupants, over, plain, sites_of_species, species_of_carriers, steps_of
+
+if TYPE_CHECKING:
+    from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Binding"]
 
@@ -102,6 +107,10 @@ class Binding(Observable):
             "bound_pair": np.array([f"{names[p.a]}-{names[p.b]}" for p in pairs]),
             "pair_distance": _distances(pairs) * ANGSTROM,
         }
+
+    @classmethod
+    def exact(cls, flow: StationaryFlow) -> dict[str, FloatArray]:
+        return expected(cls, flow)
 
 
 def _distances(pairs: list[_Pair]) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,13 @@ from ...model.model import Model
 from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ..observables.base import Observable
+from ..observables.expected import expected
 from .kernels_bound import count_environments
 from .kernels_pairs import walk
 from .lattice import Links, links_of, occupants, over, plain, species_of_carriers, steps_of
+
+if TYPE_CHECKING:
+    from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Environments"]
 
@@ -72,6 +77,10 @@ class Environments(Observable):
     def coordinates(cls, model: Model) -> dict[str, np.ndarray]:
         labels = [label for e in model.analysis.environments for label in _around(model, e).labels]
         return {"environment": np.array(labels)}
+
+    @classmethod
+    def exact(cls, flow: StationaryFlow) -> dict[str, FloatArray]:
+        return expected(cls, flow)
 
 
 def _around(model: Model, wanted: EnvironmentSettings) -> _Around:

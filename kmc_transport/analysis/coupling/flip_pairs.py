@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.supercell import Supercell
 from ...model.analysis import FlipPairSettings
 from ...model.model import Model
 from ...rates.catalog import RateCatalog
@@ -19,6 +20,9 @@ from ...records import HopChunk
 from ..observables.base import Observable
 from .kernels_pairs import Flips, chain, count_pairs, walk
 from .lattice import links_of, n_flat, over, plain, sites_of_species, species_of_carriers, steps_of
+
+if TYPE_CHECKING:
+    from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "FlipPairs"]
 
@@ -165,6 +169,52 @@ class FlipPairs(Observable):
             "lag_window": np.array([0.0, *wanted.lags]),
             "distance_window": np.array([f"{low:g}-{high:g} Å" for low, high in pairwise(wanted.distances)]),
         }
+
+    @classmethod
+    def exact(cls, flow: StationaryFlow) -> dict[str, FloatArray]:
+        from ...exact.lags import LAG_STATES
+
+        whole = flow.of_all_places(LAG_STATES)
+        return {} if whole is None else cls(flow.catalog)._expected(whole)
+
+    def _expected(self, flow: StationaryFlow) -> dict[str, FloatArray]:
+        from scipy.sparse import csr_array
+
+        from ...exact.lags import pairs_within
+
+        model, n_species = self.catalog.model, len(self.tracked)
+        lattice, lags = Supercell(model), asked(model).lags
+        species, (left, reached) = model.network.carrier[flow.hop], flow.ends
+        seen = np.flatnonzero(self.tracked[species] & (left != reached))
+        sites = np.unique(flow.ends[:, seen])
+        number = np.full(n_flat(model), -1)
+        number[sites] = np.arange(len(sites))
+        # a flip: species, site, down or up; a hop is two of them
+        ends = np.concatenate([2 * number[left[seen]], 2 * number[reached[seen]] + 1])
+        flips = csr_array(
+            (np.ones(2 * len(seen)), (np.tile(seen, 2), np.tile(2 * len(sites) * species[seen], 2) + ends)),
+            shape=(len(flow.hop), 2 * n_species * len(sites)),
+        )
+        joint = pairs_within(flow, flips, flips, (0.0, *lags))
+        joint = joint.reshape(-1, *(n_species, len(sites), 2) * 2)
+        pairs = np.zeros((n_species, n_species, 2, len(lags) + 1, len(self.windows)))
+        basis = np.repeat(np.arange(model.structure.n_sites), np.diff(self.links.first))
+        for cell in lattice.cells:
+            here = number[lattice.flat(basis, cell)]
+            there = number[lattice.flat(self.links.site, cell + self.links.cell)]
+            for k in np.flatnonzero((here >= 0) & (there >= 0)):
+                both, window = joint[:, :, there[k], :, :, here[k], :], self.links.window[k]
+                same = np.einsum("waibi->abw", both)
+                pairs[:, :, 0, 1:, window] += same
+                pairs[:, :, 1, 1:, window] += np.einsum("waibj->abw", both) - same
+                one = seen[(number[reached[seen]] == here[k]) & (number[left[seen]] == there[k])]
+                np.add.at(pairs[:, :, 1, 0, window], (species[one], species[one]), flow.rate[one])
+        self.tick_seconds = 1.0
+        often = 2 * np.bincount(species, flow.rate, n_species)
+        no_loss = np.zeros(len(lags) + 1)
+        sums = {"pairs": pairs, "flips": often, "ticks": no_loss + 1, "lost": no_loss}
+        found = self.estimate({name: np.asarray(value, float)[None] for name, value in sums.items()})
+        return {name: value[0] for name, value in found.items()}
 
 
 def asked(model: Model) -> FlipPairSettings:

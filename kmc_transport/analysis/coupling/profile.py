@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,13 @@ from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ...units import ANGSTROM
 from ..observables.base import Observable
+from ..observables.expected import expected
 from .interface import find_interfaces
 from .kernels_pairs import walk
 from .lattice import over, species_of_carriers, steps_of
+
+if TYPE_CHECKING:
+    from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Profile"]
 
@@ -23,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 INTERFACES = ("first", "second")
+MAX_STATES = 2000
+"""Most configurations, with all translations of each, that exact profiles are averaged over."""
 TIE = 1e-6
 """Part of a layer: sites nearer to a border lie above it."""
 
@@ -98,6 +105,11 @@ class Profile(Observable):
         n = model.supercell[wanted.axis] * wanted.layers
         middle = (np.arange(n) + 0.5) * _height(model) / n * ANGSTROM
         return {"layer": middle, "interface": np.array(INTERFACES)}
+
+    @classmethod
+    def exact(cls, flow: StationaryFlow) -> dict[str, FloatArray]:
+        whole = flow.of_all_places(MAX_STATES)
+        return {} if whole is None else expected(cls, whole)
 
 
 def asked(model: Model) -> ProfileSettings:
