@@ -11,9 +11,14 @@ __all__ = ["make_backend"]
 def make_backend(start: Start) -> Backend:
     """Carriers that interact, or sites that differ, need rates of the configuration; the others none of that.
 
-    The interacting engine, which offers the sum tree as well, is imported only where it is used.
+    The interacting engine, which offers the sum tree as well, and that of absorbing chains are imported only where they
+    are used.
     """
     model = start.catalog.model
+    if start.algorithm == "absorbing":
+        from .absorbing.backend import make_absorbing
+
+        return make_absorbing(start)
     if start.algorithm == "sum_tree" or model.interactions or model.disorder or model.immobile:
         from .interacting.start import make_interacting
 

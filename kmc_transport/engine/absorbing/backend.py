@@ -1,0 +1,142 @@
+"""The compiled backend of few carriers that hop back and forth: arrays of the kernels made, run, and read back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import kernels_sampling as ks
+from ..backend import Backend, Carriers, Chunk, HopLog, Start
+from ..compiled import SAVED, Compiled
+from ..interacting import kernels_coulomb as kc
+from ..interacting import kernels_null as kn
+from ..interacting.backend import Interacting
+from ..interacting.coupling import Coupling, couple
+from ..interacting.lattice import CoupledLattice
+from ..interacting.lists import charge_arrays
+from ..tables import NULL, Tables
+from . import kernels_basins as kb
+from . import kernels_stays as kt
+from .kernels_chain import MOST_LEVELS
+
+__all__ = ["Absorbing", "make_absorbing"]
+
+IntArray = npt.NDArray[np.int64]
+
+MOST_BASINS, MOST_NUMBERS, MOST_WORDS = 4096, 2**21, 2**13
+"""Basins, numbers and states that are kept; where there is no more room all are found anew."""
+
+
+def make_absorbing(start: Start) -> Backend:
+    """Always this engine; energies are always summed up, never looked up by code."""
+    coupling = replace(couple(start.catalog), codes=None, code_rate=None)
+    carriers, annealing = start.place(coupling.tables)
+    backend = Absorbing(coupling, start, carriers)
+    backend.annealing = annealing
+    backend.energy_drift()
+    return backend
+
+
+class Absorbing(Interacting):
+    """State of one replica. Every hop's rate is found anew from the configuration; basins are kept beside."""
+
+    saved = (*SAVED, "clamped", "ledger", "recent", "memory", "carry")
+
+    def __init__(self, coupling: Coupling, start: Start, carriers: Carriers) -> None:
+        Compiled.__init__(self, coupling.tables, start, carriers, algorithm="absorbing", layout="halo")
+        self.coupling, self.lattice = coupling, CoupledLattice(coupling)
+        self.shift, self.bits = 32, self.lattice.bits
+        t = self.tables
+        self._arrays = {
+            **self.lattice.arrays(False),
+            **self._tally_state(start.words),
+            **self._measures(),
+            **charge_arrays(coupling, self.n, False),
+            "clamped": np.zeros(t.n_rows, np.int64),
+            "ledger": np.zeros(2, np.int64),
+            "remaining": np.ones(1),
+            "reverse": reverse_rows(t),
+            "rate": np.zeros(self.n << self.bits),
+            "recent": np.zeros(kt.RECENT, np.uint64),
+            "memory": np.zeros(5, np.int64),
+            "carry": np.zeros(t.n_rows),
+            **_basins(self.n),
+            **_growth(self.n, self.bits, t.n_rows),
+        }
+        self._put(carriers)
+
+    def _configure_lists(self, sample_interval: float) -> None:
+        self._arrays["interval"] = float(sample_interval)
+
+    def run(self, n_samples: int, work: int, *, most_logged: int | None = None) -> Chunk:
+        """See `Backend.run`. Raises ValueError where hops are to be listed: those within a stay are not made."""
+        if most_logged is not None:
+            raise ValueError("with absorbing chains, hops within a stay are not made and cannot be listed")
+        return super().run(n_samples, work)
+
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64]) -> int:
+        records = (kb.Moves, kn.Place, kn.Around, kn.Energies, kc.CoulombArrays)
+        growth, basins, tally = self["growth"], self._tuple(kb.Basins), self._tuple(ks.Tally)
+        left = kt.run_stays(n_samples, self._most, *map(self._tuple, records), growth, basins, tally, out)
+        return int(left)
+
+    def check(self) -> float:
+        return abs(self.energy_drift())
+
+    def logged_energies(self, hops: HopLog) -> tuple[IntArray, IntArray]:
+        return hops.numbers[:, 0], hops.numbers[:, 1]
+
+    def successor(self, done: Any) -> Interacting:
+        return self
+
+
+def reverse_rows(t: Tables) -> npt.NDArray[np.uint64]:
+    """(R,) row of the reverse of each row's hop; its own for rows without one."""
+    row_of = np.full(t.model.network.n_hops, NULL)
+    real = np.flatnonzero(t.hop != NULL)
+    row_of[t.hop[real]] = real
+    reverse = np.arange(t.n_rows)
+    reverse[real] = row_of[np.asarray(t.model.network.reverse)[t.hop[real]]]
+    return reverse.astype(np.uint64)
+
+
+def _basins(n: int) -> dict[str, Any]:
+    """Room for basins of ``n`` carriers, empty."""
+    return {
+        "directory": np.zeros((MOST_BASINS, 7), np.int64),
+        "used": np.zeros(4, np.int64),
+        "lookup": np.zeros((2 * MOST_WORDS, 3), np.uint64),
+        "floats": np.zeros(MOST_NUMBERS),
+        "whole": np.zeros(MOST_NUMBERS // 2, np.int64),
+        "words": np.zeros((MOST_WORDS, n), np.uint64),
+    }
+
+
+def _growth(n: int, bits: int, n_rows: int) -> dict[str, Any]:
+    m = kb.MOST_STATES
+    return {"growth": kb.Growth(
+        words=np.zeros((m, n), np.uint64),
+        moved=np.zeros((m, n), np.uint64),
+        hash=np.zeros(m, np.uint64),
+        rate=np.zeros((m, n << bits)),
+        slower=np.zeros((m, n << bits)),
+        best=np.zeros(m, np.int64),
+        parent=np.zeros(m, np.int64),
+        entry=np.zeros(m, np.int64),
+        slowest=np.zeros(m + 1),
+        next_=np.zeros(m + 1),
+        order=np.zeros(m, np.int64),
+        place=np.zeros(m, np.int64),
+        target=np.zeros(max(m, n << bits), np.int64),
+        p=np.zeros((m, m)),
+        x=np.zeros(m),
+        wanted=np.zeros((m, n_rows + 1)),
+        groups=np.zeros(n_rows, np.int64),
+        power=np.zeros((MOST_LEVELS, m, m)),
+        left=np.zeros((MOST_LEVELS, m)),
+        here=np.zeros(m),
+        next_here=np.zeros(m),
+    )}
