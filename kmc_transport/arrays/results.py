@@ -345,7 +345,7 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         _TFD,
         "1",
         "algorithm",
-        "How hops were chosen: `null_event`, `rejection_free` or `sum_tree`; all sample the same law.",
+        "How hops were chosen: `null_event`, `rejection_free`, `sum_tree` or `absorbing`; all sample the same law.",
     ),
     _array(
         "missing",

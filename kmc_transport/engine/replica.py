@@ -56,7 +56,8 @@ class Replica:
     levels, windows_per_row : see `kmc_transport.records.Tallies`.
     algorithm : ``null_event`` (uniformisation: attempts at the largest rates that can occur, thinned),
         ``rejection_free`` (n-fold way: A. B. Bortz, M. H. Kalos, J. L. Lebowitz, J. Comput. Phys. 17, 10 (1975);
-        with interactions lists by classes of rates), ``sum_tree`` (binary tree over the carriers' rates) or ``auto``.
+        with interactions lists by classes of rates), ``sum_tree`` (binary tree over the carriers' rates), ``absorbing``
+        (whole stays in small basins at once, for few carriers; hops cannot be listed) or ``auto``.
         All are exact in law. With interactions, ``auto`` tries null events out and looks again at every `reset`.
     layout : ``table``, ``bitset`` or ``auto``: memory layout of the null-event kernel. It changes no result.
         (With interactions there is one layout, ``halo``.)

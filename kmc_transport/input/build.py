@@ -30,7 +30,7 @@ from .composition import (
     fixed_amounts,
     text_of,
 )
-from .conditions import build_conditions, build_sampling, check_thermodynamics
+from .conditions import build_conditions, build_sampling, check_absorbing, check_thermodynamics
 from .document import Document, KeyPath, nearest, parse_yaml, read_text
 from .expressions import Expression
 from .hops import HopGroup, find_hops
@@ -168,6 +168,9 @@ def _build(
     )
     if sampling is not None and conditions is not None:
         check_thermodynamics(sampling, conditions, carriers[:mobile], doc)
+    if sections.sampling is not None:
+        hopping = sum(c.count for c in extreme(counts, max)[:mobile])
+        check_absorbing(sections.sampling, sections.analysis is not None, hopping, doc)
     parts = build_interacting(sections, simulated, network, counts, mobile, finder, supercell, doc)
     analysis = Analysis()
     if sections.analysis is not None and supercell is not None:

@@ -20,12 +20,16 @@ from .schema.conditions import (
     expanded,
 )
 
-__all__ = ["build_conditions", "build_sampling", "check_thermodynamics", "values_of"]
+__all__ = ["build_conditions", "build_sampling", "check_absorbing", "check_thermodynamics", "values_of"]
 
 MAX_POINTS = 1_000_000
 """Temperatures times fields times directions."""
 NO_FIELD = 1e-100
 """V/m; what is weaker is no field: its square is no number any more."""
+ABSORBING = "absorbing"
+"""Algorithm of the acceleration of this name."""
+MOST_ABSORBING = 400
+"""Carriers with absorbing chains: each of their hops looks at all of them."""
 OF_CHARGES = ("mobility", "drift_velocity", "charge_diffusivity")
 """Targets that are zero where no carrier has a charge."""
 
@@ -163,10 +167,44 @@ def build_sampling(given: SamplingInput, carriers: Sequence[Carrier], doc: Docum
         seed=given.seed,
         wall_time=given.wall_time,
         table_error=given.table_error,
-        algorithm=given.algorithm,
+        algorithm=ABSORBING if given.acceleration == ABSORBING else given.algorithm,
         observe=tuple(sorted(set(given.observe))),
         thermodynamics=given.thermodynamics,
     )
+
+
+def check_absorbing(given: SamplingInput, analysis: bool, most: int, doc: Document) -> None:
+    """Whether what is asked for can be had with absorbing chains.
+
+    analysis : the input has such a section. most : largest number of carriers that hop.
+    """
+    if given.acceleration != ABSORBING:
+        return
+    path: KeyPath = ("sampling", "acceleration")
+    if given.algorithm != "auto":
+        doc.add(
+            ("sampling", "algorithm"),
+            "absorbing chains choose hops in their own way",
+            value=given.algorithm,
+            allowed="auto",
+            remedy="remove 'algorithm', or 'acceleration'",
+        )
+    if given.observe or analysis:
+        doc.add(
+            path,
+            "what is counted hop by hop ('observe', 'analysis') cannot be had: hops within a stay are not made",
+            value=given.acceleration,
+            allowed="diffusivities, mobilities, conductivities, numbers of hops",
+            remedy="remove 'observe' and 'analysis', or 'acceleration'",
+        )
+    if most > MOST_ABSORBING:
+        doc.add(
+            path,
+            "absorbing chains are for few carriers: of many, one hops out of any basin at every moment",
+            value=f"{most} carriers",
+            allowed=f"up to {MOST_ABSORBING} carriers that hop",
+            remedy="remove 'acceleration', or take a smaller supercell",
+        )
 
 
 def check_thermodynamics(

@@ -273,7 +273,7 @@ class Sampling:
     table_error: float | None = None
     """Root mean square of the relative errors of all points, reached in rounds (`kmc_transport.runs.rounds`)."""
     algorithm: str = "auto"
-    """``auto``, ``null_event``, ``rejection_free`` or ``sum_tree``."""
+    """``auto``, ``null_event``, ``rejection_free``, ``sum_tree``, or ``absorbing`` (an acceleration, exact too)."""
     observe: tuple[str, ...] = ()
     """Observables on request (`kmc_transport.arrays.ON_REQUEST`)."""
     thermodynamics: float | None = None

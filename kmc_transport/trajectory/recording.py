@@ -112,6 +112,14 @@ def write_trajectory(
     _check_numbers(frames, every, equilibration, replica)
     catalog = build_catalog(model, temperature=kelvin, field=field)
     events = events or path.suffix == ".csv"
+    if events and model.sampling.algorithm == "absorbing":
+        raise InputError(
+            "with absorbing chains, hops within a stay are not made and cannot be listed",
+            key="sampling.acceleration",
+            value="absorbing",
+            allowed="frames without events",
+            remedy="remove 'acceleration' from the input, or record frames alone",
+        )
     request = {
         "model": model_identity(model),
         "temperature": catalog.temperature,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ def make_absorbing(start: Start) -> Backend:
 class Absorbing(Interacting):
     """State of one replica. Every hop's rate is found anew from the configuration; basins are kept beside."""
 
-    saved = (*SAVED, "clamped", "ledger", "recent", "memory", "carry")
+    saved: ClassVar[tuple[str, ...]] = (*SAVED, "clamped", "ledger", "recent", "memory", "carry")
 
     def __init__(self, coupling: Coupling, start: Start, carriers: Carriers) -> None:
         Compiled.__init__(self, coupling.tables, start, carriers, algorithm="absorbing", layout="halo")
@@ -78,9 +78,10 @@ class Absorbing(Interacting):
         return super().run(n_samples, work)
 
     def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64]) -> int:
-        records = (kb.Moves, kn.Place, kn.Around, kn.Energies, kc.CoulombArrays)
-        growth, basins, tally = self["growth"], self._tuple(kb.Basins), self._tuple(ks.Tally)
-        left = kt.run_stays(n_samples, self._most, *map(self._tuple, records), growth, basins, tally, out)
+        lattice, around, energies = self._tuple(kn.Place), self._tuple(kn.Around), self._tuple(kn.Energies)
+        place = self._tuple(kb.Moves), lattice, around, energies, self._tuple(kc.CoulombArrays)
+        basins = self["growth"], self._tuple(kb.Basins)
+        left = kt.run_stays(n_samples, self._most, place, basins, self._tuple(ks.Tally), out)
         return int(left)
 
     def check(self) -> float:
@@ -117,26 +118,28 @@ def _basins(n: int) -> dict[str, Any]:
 
 def _growth(n: int, bits: int, n_rows: int) -> dict[str, Any]:
     m = kb.MOST_STATES
-    return {"growth": kb.Growth(
-        words=np.zeros((m, n), np.uint64),
-        moved=np.zeros((m, n), np.uint64),
-        hash=np.zeros(m, np.uint64),
-        rate=np.zeros((m, n << bits)),
-        slower=np.zeros((m, n << bits)),
-        best=np.zeros(m, np.int64),
-        parent=np.zeros(m, np.int64),
-        entry=np.zeros(m, np.int64),
-        slowest=np.zeros(m + 1),
-        next_=np.zeros(m + 1),
-        order=np.zeros(m, np.int64),
-        place=np.zeros(m, np.int64),
-        target=np.zeros(max(m, n << bits), np.int64),
-        p=np.zeros((m, m)),
-        x=np.zeros(m),
-        wanted=np.zeros((m, n_rows + 1)),
-        groups=np.zeros(n_rows, np.int64),
-        power=np.zeros((MOST_LEVELS, m, m)),
-        left=np.zeros((MOST_LEVELS, m)),
-        here=np.zeros(m),
-        next_here=np.zeros(m),
-    )}
+    return {
+        "growth": kb.Growth(
+            words=np.zeros((m, n), np.uint64),
+            moved=np.zeros((m, n), np.uint64),
+            hash=np.zeros(m, np.uint64),
+            rate=np.zeros((m, n << bits)),
+            slower=np.zeros((m, n << bits)),
+            best=np.zeros(m, np.int64),
+            parent=np.zeros(m, np.int64),
+            entry=np.zeros(m, np.int64),
+            slowest=np.zeros(m + 1),
+            next_=np.zeros(m + 1),
+            order=np.zeros(m, np.int64),
+            place=np.zeros(m, np.int64),
+            target=np.zeros(max(m, n << bits), np.int64),
+            p=np.zeros((m, m)),
+            x=np.zeros(m),
+            wanted=np.zeros((m, n_rows + 1)),
+            groups=np.zeros(n_rows, np.int64),
+            power=np.zeros((MOST_LEVELS, m, m)),
+            left=np.zeros((MOST_LEVELS, m)),
+            here=np.zeros(m),
+            next_here=np.zeros(m),
+        )
+    }

@@ -25,7 +25,7 @@ from ..interacting.kernels_lists import is_open
 from ..interacting.kernels_null import MAY, NEXT, STEP, TARGET, put, rate_anew, real
 from ..interacting.kernels_null import occupant_of as occupant
 from ..kernels_shared import LOW32, ROW, U0, U1, U2, U32, U
-from .kernels_chain import MOST_LEVELS, eliminate, raise_powers
+from .kernels_chain import eliminate, keep_powers, raise_powers
 
 MOST_STATES = 64
 """Configurations of a basin."""
@@ -150,8 +150,8 @@ def shift_carrier(moves, lattice, charges, carrier, row):
 
 @part
 def look(moves, lattice, around, energies, charges, rate, slower, both):
-    """Rates of all hops of the present configuration, and their sum; with ``both``, the rates of the slower direction too
-    (local detailed balance), and clamped ones negative."""
+    """Rates of all hops of the present configuration, and their sum. With ``both``: those of the slower direction too,
+    by local detailed balance, and clamped ones negative."""
     total, width, shift = 0.0, np.int64(moves.setup.width), np.int64(moves.setup.entry_shift)
     for carrier in range(len(moves.record) >> 1):
         word = moves.record[2 * carrier]
@@ -193,10 +193,10 @@ def same(moves, growth, i, k, carrier, after):
     """Whether state ``i`` becomes state ``k`` as a carrier comes to ``after``."""
     if growth.words[k, carrier] != after:
         return False
+    alike = True
     for c in range(growth.words.shape[1]):
-        if c != carrier and growth.words[i, c] != growth.words[k, c]:
-            return False
-    return True
+        alike = alike and (c == carrier or growth.words[i, c] == growth.words[k, c])
+    return alike
 
 
 @part
@@ -272,8 +272,8 @@ def grow(moves, lattice, around, energies, charges, growth):
 
 @part
 def aim(moves, lattice, growth, n, i):
-    """Fill ``target`` with the states (of the first n) that the hops of state ``i`` lead to, -1 for others. False where the
-    set winds, or a hop within it is clamped."""
+    """Fill ``target`` with the states (of the first n) that the hops of state ``i`` lead to, -1 for others. False where
+    the set winds, or a hop within it is clamped."""
     shift, slots = np.int64(moves.setup.entry_shift), (1 << np.int64(moves.setup.entry_shift)) - 1
     for entry in range(growth.rate.shape[1]):
         growth.target[entry] = -1
@@ -307,8 +307,8 @@ def group_of(groups, n, row):
 
 @part
 def make_chain(moves, lattice, growth, n):
-    """P, x and the groups of the first ``n`` states, in the order of their hashes. Returns the speed, 0 where they make no
-    basin, and the number of groups."""
+    """P, x and the groups of the first ``n`` states, in the order of their hashes. Returns the speed, 0 where they make
+    no basin, and the number of groups."""
     shift, slots = np.int64(moves.setup.entry_shift), (1 << np.int64(moves.setup.entry_shift)) - 1
     for i in range(n):  # by insertion
         at = i
@@ -374,7 +374,6 @@ def expect_hops(growth, n, groups, speed):
 @part
 def keep(moves, lattice, growth, basins, n, groups, speed):
     """Keep a basin of the first n states. Returns its number, -1 where it is too large to be kept."""
-    shift, slots = np.int64(moves.setup.entry_shift), (1 << np.int64(moves.setup.entry_shift)) - 1
     levels, exits, used = raise_powers(growth.power, growth.left, n), 0, basins.used
     for i in range(n):
         aim(moves, lattice, growth, n, i)
@@ -430,11 +429,7 @@ def keep(moves, lattice, growth, basins, n, groups, speed):
             numbers[f + groups + a * groups + g] = growth.wanted[a, g] - per_time * growth.wanted[a, groups]
     f += groups + n * groups
     d[POWERS] = f
-    for level in range(levels):
-        for i in range(n):
-            for j in range(n):
-                numbers[f + (level * n + i) * n + j] = growth.power[level, i, j]
-            numbers[f + levels * n * n + level * n + i] = growth.left[level, i]
+    keep_powers(numbers, f, growth.power, growth.left, levels, n)
     # a tree of paths from the first state, which does not tell where the basin was found
     for a in range(n):
         whole_[w + a] = -1

@@ -21,11 +21,14 @@ import math
 
 import numpy as np
 
-from ...jit import part
-from ..kernels_shared import ONE, U1, U11, draw, uniform
+from ...jit import jit, part
+from ..kernels_shared import ONE, U1, U11, draw, load, store, uniform
 
 MOST_LEVELS = 50
 """Powers of P that are kept: up to P**(2**49)."""
+
+MOST_STEPS = 1e15
+"""Steps of a chain that are drawn at once: whole numbers in a float."""
 
 FEW_STEPS = 10.0
 """Mean number of steps below which a Poisson number is counted out."""
@@ -133,8 +136,8 @@ def eliminate(p, x, wanted, n, columns):
 
 @part
 def raise_powers(power, left, n):
-    """Fill ``power`` (levels, n, n) and ``left`` (levels, n) from their first entries, P and x. Returns the levels: up to
-    the one after which half of the walks have left, wherever they began."""
+    """Fill ``power`` (levels, n, n) and ``left`` (levels, n) from their first entries, P and x. Returns the levels: up
+    to the one after which half of the walks have left, wherever they began."""
     levels = 1
     while levels < len(left):
         least = 1.0
@@ -162,11 +165,21 @@ def raise_powers(power, left, n):
 
 
 @part
-def walk(numbers, at, levels, n, start, most, q, here, next_):
-    """Steps m <= ``most`` made without leaving, of a walk that leaves with the step after them, if it does, for a uniform
-    number q. Fills ``here`` (n,) with the chances of the states after m steps, not having left.
+def keep_powers(numbers, at, power, left, levels, n):
+    """Put them where `walk` reads them: powers (levels, n, n) from ``at`` on, then chances to have left (levels, n)."""
+    for level in range(levels):
+        for i in range(n):
+            for j in range(n):
+                numbers[at + (level * n + i) * n + j] = power[level, i, j]
+            numbers[at + levels * n * n + level * n + i] = left[level, i]
 
-    numbers : powers (levels, n, n) from ``at`` on, then the chances to have left (levels, n).
+
+@part
+def walk(numbers, at, levels, n, start, most, q, here, next_):
+    """Steps m <= ``most`` made without leaving, of a walk that leaves with the step after them, if it does, for a
+    uniform number q. Fills ``here`` (n,) with the chances of the states after m steps, not having left.
+
+    numbers : from ``at`` on as `keep_powers` has put them.
     """
     left = at + levels * n * n
     for i in range(n):
@@ -211,3 +224,60 @@ def pick(weight, n, rng):
                 break
             x -= weight[i]
     return found, rng
+
+
+@part
+def draw_stay(numbers, first, at, levels, n, start, most, here, next_, rng):
+    """A stay that begins in state ``start``, for ``most`` s at the longest (`MOST_STEPS` of its steps at the most).
+
+    numbers : from ``first`` on the speed and x (n,), from ``at`` on what `walk` needs. Returns how long it was, s, the
+    state at its end, and whether the time was over before the chain had left.
+    """
+    speed = numbers[first]
+    steps, rng = poisson(most * speed, rng)
+    r, rng = draw(rng)
+    m = walk(numbers, at, levels, n, start, steps, uniform(r), here, next_)
+    lasts, time = m == steps, most
+    if not lasts:
+        for i in range(n):
+            here[i] *= numbers[first + 1 + i]
+        before, rng = gamma(m + 1.0, rng)
+        after, rng = gamma(steps - m, rng)
+        time = most * (before / (before + after))
+    end, rng = pick(here, n, rng)
+    return time, end, lasts, rng
+
+
+@jit
+def draw_exits(inside, exits, start, most, words, time, state):
+    """Fill ``time`` (s) and ``state`` with the ends of stays in one chain: for looking at their law alone.
+
+    inside : (n, n) rates among its states, 1/s. exits : (n,) rates out of it. Stays are cut after ``most`` s and go on.
+    words : (4,) uint64 state of the random stream.
+    """
+    n = len(exits)
+    power, left = np.zeros((MOST_LEVELS, n, n)), np.zeros((MOST_LEVELS, n))
+    numbers, speed = np.zeros(1 + n + MOST_LEVELS * n * (n + 1)), 0.0
+    total = np.zeros(n)
+    for i in range(n):
+        total[i] = exits[i] + np.sum(inside[i])
+        speed = max(speed, total[i])
+    for i in range(n):
+        numbers[1 + i] = left[0, i] = exits[i] / speed
+        for j in range(n):
+            power[0, i, j] = inside[i, j] / speed
+        power[0, i, i] = (speed - total[i]) / speed
+    numbers[0] = speed
+    levels = raise_powers(power, left, n)
+    keep_powers(numbers, 1 + n, power, left, levels, n)
+    here, next_ = np.zeros(n), np.zeros(n)
+    rng = load(words)
+    for k in range(len(time)):
+        time[k], state[k], lasts = 0.0, start, True
+        while lasts:
+            length, end, lasts, rng = draw_stay(
+                numbers, 0, 1 + n, levels, n, state[k], most, here, next_, rng
+            )
+            time[k] += length
+            state[k] = end
+    store(rng, words)

@@ -5,8 +5,8 @@
 A stay begins where most of the last configurations have been seen just before, and ends with a hop out of the basin, or
 goes on where a sample ends within it. Whether a stay is tried depends on the past alone, so the law stays exact.
 
-Hops within a stay are not made. Their number is told in the mean: until the stay ends or the time is over, the hops of a
-kind less c times the time plus G of the present state is a martingale for any c, if G = H - c T with H the mean hops
+Hops within a stay are not made. Their number is told in the mean: until the stay ends or the time is over, the hops of
+a kind less c times the time plus G of the present state is a martingale for any c, if G = H - c T with H the mean hops
 and T the mean time until absorption. (The c of a long stay keeps G small.) The path from the first state of a stay to
 its last is counted hop by hop, so that displacements are exact; the others are pairs of a hop and its reverse.
 """
@@ -52,7 +52,7 @@ from .kernels_basins import (
     look,
     row_of,
 )
-from .kernels_chain import gamma, pick, poisson, walk
+from .kernels_chain import MOST_STEPS, draw_stay
 
 RECENT = 8
 """Configurations that are remembered."""
@@ -65,9 +65,6 @@ STAYS, PATIENCE, FAILED, AGAIN, OLDEST = range(5)
 was tried in vain; hops in a row to recent configurations; the oldest of them."""
 
 LONGEST_PATIENCE = 1 << 16
-
-MOST_STEPS = 1e15
-"""Steps of a chain that are drawn at once: whole numbers in a float."""
 
 
 @part
@@ -165,22 +162,15 @@ def stay(moves, lattice, around, energies, charges, growth, basins, b, start, ev
     n, groups, f, w = d[STATES], d[GROUPS], d[FLOATS], d[WHOLE]
     speed, left = numbers[f], moves.remaining[0]
     part_ = min(left, MOST_STEPS / (speed * moves.interval))
-    steps, rng = poisson(part_ * moves.interval * speed, rng)
-    r, rng = draw(rng)
-    here = growth.here
-    m = walk(numbers, d[POWERS], d[LEVELS], n, start, steps, uniform(r), here, growth.next_here)
-    lasts = m == steps
+    time, end, lasts, rng = draw_stay(
+        numbers, f, d[POWERS], d[LEVELS], n, start, part_ * moves.interval, growth.here, growth.next_here, rng
+    )
     if not lasts:
-        for i in range(n):
-            here[i] *= numbers[f + 1 + i]
-        before, rng = gamma(m + 1.0, rng)
-        after, rng = gamma(steps - m, rng)
-        part_ *= before / (before + after)
-    end, rng = pick(here, n, rng)
+        part_ = time / moves.interval
     # the hops of each group in the mean, whose G is 0 once the stay is over
     first = w + 2 * n + groups
     exits = whole[first + n]
-    at, time = f + 1 + n + exits, part_ * moves.interval
+    at = f + 1 + n + exits
     for g in range(groups):
         hops = numbers[at + g] * time + numbers[at + groups + start * groups + g]
         if lasts:
@@ -197,7 +187,10 @@ def stay(moves, lattice, around, energies, charges, growth, basins, b, start, ev
     ends = lasts and part_ == left
     moves.remaining[0] = 1.0 if ends else max(0.0, left - part_)
     if not lasts:
-        moves.memory[STAYS] = 0
+        moves.memory[STAYS], moves.memory[AGAIN] = (
+            0,
+            OFTEN - 1,
+        )  # where one basin was, there may be another one
         total = 0.0
         for i in range(whole[first + end], whole[first + end + 1]):
             total += numbers[f + 1 + n + i]
@@ -216,17 +209,22 @@ def stay(moves, lattice, around, energies, charges, growth, basins, b, start, ev
 
 
 @jit
-def run_stays(n_samples, most, moves, lattice, around, energies, charges, growth, basins, tally, out):
-    """``n_samples`` samples, or until about ``most`` attempts: hops and stays. Returns the number of samples left."""
+def run_stays(n_samples, most, place, kept, tally, out):
+    """``n_samples`` samples, or until about ``most`` attempts: hops and stays. Returns the number of samples left.
+
+    place : `Moves`, lattice, surroundings, energies and charges. kept : `Growth` and `Basins`.
+    """
+    moves, lattice, around, energies, charges = place
+    growth, basins = kept
     rng = load(moves.rng)
     done = attempts = 0
     stale, total = True, 0.0
     shift = np.int64(moves.setup.entry_shift)
     while attempts < most and done < n_samples:
         if moves.memory[STAYS]:
-            kept = basins.used[0]
+            before = basins.used[0]
             b, start = find(moves, lattice, around, energies, charges, growth, basins)
-            if b < 0 or basins.used[0] != kept:
+            if b < 0 or basins.used[0] != before:
                 attempts += 1000  # what it costs to look for one
             if b < 0:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ VALUES = ("value", "shift", "code", "several", "kept", "low", "high")
 class Interacting(Compiled, KeepsEnergy):
     """State of one replica with interactions. words : (4,) stream of the hops, if not that of the start."""
 
-    saved = (*SAVED, "clamped", "ledger", *LISTED, *VALUES)
+    saved: ClassVar[tuple[str, ...]] = (*SAVED, "clamped", "ledger", *LISTED, *VALUES)
 
     def __init__(
         self,

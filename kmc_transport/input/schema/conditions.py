@@ -280,3 +280,9 @@ class SamplingInput(Section):
         "the factor, and the chemical diffusivity: of one species, or of neutral units of two. Needs zero field.",
         examples=["2 %"],
     )
+    acceleration: Literal["absorbing"] | None = Field(
+        None,
+        description="How very different rates are bridged; as they are, when left out. `absorbing`: few carriers that "
+        "hop back and forth many times (traps, cages, bound pairs) make whole stays at once, exact in law.",
+        examples=["absorbing"],
+    )
