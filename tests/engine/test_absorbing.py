@@ -1,0 +1,117 @@
+"""The engine of absorbing chains: how its runs are cut, saved and gone on with; what is a basin and what is none."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kmc_transport.engine import Replica
+from kmc_transport.engine.absorbing import backend
+from kmc_transport.engine.absorbing.backend import Absorbing
+from kmc_transport.engine.absorbing.kernels_basins import STATES
+from kmc_transport.engine.absorbing.kernels_stays import STAYS
+from kmc_transport.engine.backend import Backend
+from kmc_transport.model.model import Model
+from kmc_transport.rates import build_catalog
+from kmc_transport.records import ExitReason
+from tests.reference.basins import BASINS, cages, charged_pair, held_pair, traps
+from tests.reference.networks import T0, chain, lattice_gas
+
+
+def replica(model: Model, **options: Any) -> Replica:
+    options = {"algorithm": "absorbing", "sample_interval": 0.3, "levels": 2} | options
+    return Replica(build_catalog(model, temperature=T0), seed=np.random.SeedSequence(4), **options)
+
+
+def assert_equal(a: Replica, b: Replica) -> None:
+    for name in ("events", "attempts", "displacement", "collective", "tracer"):
+        np.testing.assert_array_equal(getattr(a.tallies, name), getattr(b.tallies, name), err_msg=name)
+    np.testing.assert_array_equal(a.positions(), b.positions())
+    assert (a.executed, a.attempted, a.samples) == (b.executed, b.attempted, b.samples)
+
+
+def kept(r: Replica) -> list[int]:
+    """Numbers of states of the basins that are kept."""
+    assert isinstance(r._backend, Absorbing)
+    return sorted(int(n) for n in r._backend["directory"][: r._backend["used"][0], STATES])
+
+
+def test_it_fills_the_protocol() -> None:
+    r = replica(traps())
+    assert type(r._backend) is Absorbing
+    assert isinstance(r._backend, Backend)
+    for name, wanted in vars(Backend).items():
+        if inspect.isfunction(wanted) and not name.startswith("_"):
+            found = inspect.signature(getattr(Absorbing, name))
+            assert list(found.parameters) == list(inspect.signature(wanted).parameters), name
+
+
+@pytest.mark.parametrize(
+    ("name", "states"), [("traps", 2), ("cages", 4), ("held pair", 2), ("charged pair", 2)]
+)
+def test_basins(name: str, states: int) -> None:
+    """What hops quickly is one; each is kept once, from wherever it is found."""
+    r = replica(BASINS[name]())
+    assert r.advance(400) is ExitReason.DONE
+    assert set(kept(r)) == {states}
+    assert r.executed > 10 * r.attempted
+    if name == "traps":
+        assert len(kept(r)) == 3
+    if name == "cages":
+        assert len(kept(r)) == 4
+    assert r.check() == 0.0
+
+
+def test_what_is_no_basin() -> None:
+    """Hops that are all alike, and quick ones that wind round the cell, are made one by one."""
+    for model in (lattice_gas("sc", 3, 2), chain([300.0, 300.0], supercell=(1, 1, 1)), traps(5.0)):
+        r = replica(model, sample_interval=0.1)
+        r.advance(200)
+        assert kept(r) == []
+        assert r.executed == r.attempted > 20
+
+
+@pytest.mark.parametrize("make", [traps, cages, held_pair, charged_pair])
+def test_cut_saved_and_taken_up(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit, whether a run is cut, saved within a stay, or forgets its basins now and then."""
+    whole, cut = replica(make()), replica(make())
+    whole.advance(300)
+    cut.advance(37)
+    assert cut._backend["memory"][STAYS]  # type: ignore[attr-defined]
+    again = Replica.restore(cut.catalog, cut.snapshot())
+    assert kept(again) == []
+    monkeypatch.setattr(backend, "MOST_BASINS", 1)
+    small = replica(make())
+    small.advance(300)
+    assert len(kept(small)) == 1
+    for r in (cut, again):
+        while r.samples < 300:
+            r._run(min(7, 300 - r.samples), 3)
+        assert_equal(r, whole)
+    assert_equal(small, whole)
+    for r in (whole, again):
+        r.coarsen()
+        r.advance(50)
+        r.reset(0.7)
+        r.advance(100)
+    assert_equal(again, whole)
+
+
+def test_hops_are_not_listed() -> None:
+    r = replica(traps())
+    with pytest.raises(ValueError, match="cannot be listed"):
+        r.record_events(1)
+    with pytest.raises(ValueError, match="cannot be listed"):
+        r.advance(1, on_hops=lambda chunk: None)
+
+
+def test_one_long_stay() -> None:
+    """An interval of 1e18 hops is drawn in parts."""
+    r = replica(traps(1e16), sample_interval=300.0, levels=0)
+    r.advance(2)
+    assert r.executed > 1e18
+    assert r.attempted < 1e5
+    assert 1 < np.abs(r.positions()).max() < 1e3
