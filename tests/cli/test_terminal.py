@@ -46,7 +46,7 @@ def shell(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess
         ("KMC check none.yaml 2>/dev/full", 2, ""),
         ("KMC check a.yaml <&- 2>&-", 0, ""),
         ("KMC schema > /dev/full", 2, "No space left"),
-        ("KMC check a.yaml | head -c 10; exit ${PIPESTATUS[0]}", 1, ""),
+        ("KMC check a.yaml | true; exit ${PIPESTATUS[0]}", 1, ""),
     ],
 )
 def test_streams_that_cannot_be_written(command: str, code: int, said: str, tmp_path: Path) -> None:
