@@ -140,6 +140,22 @@ def test_compositions_and_samples(
     assert kmc_transport.open_results("doped.h5")["mobility"].dims[:2] == ("x", "sample")
 
 
+def test_how_long_to_simulate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rates of species as the page prints them; times are those of another machine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kmc_transport.runs.pilots.LONGEST", 0.05)
+    page = DOCS / "how-to" / "how-long-to-simulate.md"
+    assert walk(page, tmp_path) == ["check"]
+    printed = capsys.readouterr().out
+    rates = next(
+        b for b in printed_blocks(page.read_text(encoding="utf-8")) if b.startswith("Hops per second")
+    )
+    assert rates in printed
+    assert "the run waits for lithium, which hops 1e+07 times more rarely than polaron" in printed
+
+
 def test_the_borders_between_algorithms_are_those_of_the_code() -> None:
     from kmc_transport.engine.interacting.selection import WORTHWHILE_INTERACTING
     from kmc_transport.engine.selection import ALGORITHMS, WORTHWHILE_ACCEPTANCE

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .batches import MIN_BATCHES
 from .evaluate import Evaluation, System
 
-__all__ = ["TARGETS", "Accuracy", "accuracy", "target_name", "wanted"]
+__all__ = ["TARGETS", "Accuracy", "accuracy", "errors_of_species", "target_name", "wanted"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -93,6 +93,35 @@ def target_name(target: str, system: System) -> str:
     if target in ("mobility", "drift_velocity"):
         return target if system.driven else "mobility_einstein"
     return target
+
+
+def errors_of_species(
+    evaluation: Evaluation,
+    system: System,
+    target: str,
+    relative_error: float | None,
+    absolute_error: float | None,
+) -> FloatArray:
+    """(S,) largest error over the error asked for (as in `accuracy`) of what the target looks at of each species.
+
+    NaN where that is nothing, inf where it has not moved. Of `charge_diffusivity`, a sum: that of the sum for each.
+    Without the scatter between replicas that more rows do not make smaller.
+    """
+    name, n = target_name(target, system), len(system.charge)
+    within = evaluation.within if evaluation.quenched else None
+    value, stderr, possible = _components(evaluation, system, name, within)
+    allowed = np.maximum((relative_error or 0.0) * np.abs(value), absolute_error or 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(possible, np.where(stderr > 0, stderr / allowed, np.inf), np.nan)
+    if name == "charge_diffusivity":
+        ratio = np.tile(ratio, (n, 1))
+    elif name == "mobility_einstein":
+        ratio = ratio.reshape(-1, n).T
+    found = np.full(n, np.nan)
+    for a, own in enumerate(ratio.reshape(n, -1)):
+        if not np.isnan(own).all():
+            found[a] = np.nanmax(own)
+    return found
 
 
 def _components(

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..report import Column, Table
-from ..report.numbers import MISSING
+from ..report.numbers import MISSING, plain
+from .advice import long_time, span
 
 if TYPE_CHECKING:
     from ..model.model import Model
     from ..runs.forecast import HopFrequencies
+    from ..runs.pilots import Forecast, Pilot
 
-__all__ = ["frequency_table"]
+__all__ = ["forecast_data", "forecast_line", "frequency_table", "pilot_table"]
 
 FEW_SWEEPS = 50
 """Sweeps of Monte Carlo after which carriers are hardly in equilibrium yet."""
@@ -114,8 +116,81 @@ def frequency_table(model: Model, found: list[HopFrequencies]) -> Table[Any]:
     return table
 
 
-def _axis(name: str) -> Column[_Species]:
-    return Column(name, lambda r: dict(r.at.coordinates)[name], key=name, text="g", names=True)
+def pilot_table(model: Model, told: Forecast) -> Table[Any]:
+    """What single points take, from the pilots."""
+    columns: list[Column[Pilot]] = [
+        *(_axis(n) for n, _ in told.pilots[0].coordinates),
+        Column("T", lambda p: p.temperature, "K", "temperature", text=".5g", names=True),
+        Column("field", lambda p: 1e10 * math.hypot(*p.field), "V/m", "field", text=".3g", names=True),
+        Column("decided by", lambda p: _decides(model, p), key="decided_by"),
+        Column(header="hops", value=lambda p: p.speed, unit="1/s", key="hops_simulated", text=".1e"),
+        Column("hops needed", lambda p: p.hops.likely, key="hops_needed", text=_hops),
+        Column("", lambda p: p.hops.low, key="hops_needed_low", shown=False),
+        Column("", lambda p: p.hops.high, key="hops_needed_high", shown=False),
+        Column("", lambda p: p.hops.at_least, key="at_least", shown=False),
+        Column("", lambda p: p.seconds[0], "s", "processor_time_low", shown=False),
+        Column("", lambda p: p.seconds[1], "s", "processor_time_high", shown=False),
+        Column("processor time", lambda p: span(*p.seconds, p.hops.at_least)),
+        Column(
+            header="error",
+            value=lambda p: p.error,
+            key="relative_error_foretold",
+            text=lambda p: (
+                f"{100 * p.error:.{0 if p.error > 0.1 else 1}f} %" if math.isfinite(p.error) else MISSING
+            ),
+            shown=told.pilots[0].decides is None,
+        ),
+    ]
+    return Table("What a point takes, tried out for a second or two", columns, list(told.pilots))
+
+
+def _decides(model: Model, pilot: Pilot) -> str:
+    if pilot.decides is None:
+        return "the length asked for"
+    target, still = (
+        model.sampling.target.replace("_", " "),
+        ", ".join(model.carriers[a].name for a in pilot.rare),
+    )
+    if still:
+        return f"{still}: hardly a hop"
+    return (
+        f"{target}" if target == "charge diffusivity" else f"{target} of {model.carriers[pilot.decides].name}"
+    )
+
+
+def _hops(pilot: Pilot) -> str:
+    return (
+        f"> {pilot.hops.low:.0e}" if pilot.hops.at_least else f"{pilot.hops.low:.1e} to {pilot.hops.high:.1e}"
+    )
+
+
+def forecast_line(told: Forecast) -> str:
+    """The whole run in a sentence."""
+    machine = "one processor" if told.workers == 1 else f"{told.workers} processors"
+    points = "1 point" if told.points == 1 else f"{told.points} points"
+    text = f"{points} take {span(*told.wall, told.at_least)} on {machine} that do nothing else"
+    if told.spent[1] < 0.7 * told.wall[1]:
+        text += f", and end after {long_time(told.spent[1])} at the latest, by their limits"
+    return f"{text}."
+
+
+def forecast_data(model: Model, told: Forecast, remedies: list[str]) -> dict[str, Any]:
+    """For ``--json``."""
+    return {
+        "points": told.points,
+        "workers": told.workers,
+        "wall_time_s": [plain(x) for x in told.wall],
+        "wall_time_with_limits_s": [plain(x) for x in told.spent],
+        "processor_time_s": [plain(x) for x in told.processor],
+        "at_least": told.at_least,
+        "pilots": pilot_table(model, told).data,
+        "remedies": remedies,
+    }
+
+
+def _axis(name: str) -> Column[Any]:
+    """A place on an axis of composition or samples; of rows with ``coordinates``, or ``at`` something that has some."""
+    return Column(name, lambda r: dict(getattr(r, "at", r).coordinates)[name], key=name, text="g", names=True)
 
 
 def _number(value: float, stderr: float) -> str:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from .options import Classical, Input, Json, Settings, load
+from .options import Classical, Input, Json, Settings, at_least, load
 from .terminal import print_json
 from .terminal import print_plain as print
+
+if TYPE_CHECKING:
+    from ..model.model import Model
+    from ..runs.forecast import HopFrequencies
+    from ..runs.pilots import Forecast
 
 __all__ = ["check", "new", "schema"]
 
 
 def check(
-    input: Input, settings: Settings = None, classical: Classical = False, as_json: Json = False
+    input: Input,
+    settings: Settings = None,
+    classical: Classical = False,
+    time: Annotated[
+        bool, typer.Option("--time", help="Try out for some seconds how long a run takes, and what helps.")
+    ] = False,
+    workers: Annotated[
+        int | None, at_least(1, help="With --time: processors of the run. Default: all of this machine.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Say what would be simulated, and everything that is wrong with the input, before anything long starts."""
     from ..rates import build_catalog, foretell, hop_regimes, rank_candidates
@@ -31,7 +45,7 @@ def check(
     )
     from ..report.interactions import interaction_tables
     from ..runs.forecast import hop_frequencies
-    from .forecast import frequency_table
+    from .forecast import forecast_data, forecast_line, frequency_table, pilot_table
 
     model = load(input, classical, settings)
     c = model.conditions
@@ -49,7 +63,9 @@ def check(
     coldest = build_catalog(model, temperature=lowest)
     compositions = composition_tables(model)
     between, foretold = interaction_tables(coldest), foretell(coldest)
-    often = frequency_table(model, hop_frequencies(model))
+    frequencies = hop_frequencies(model)
+    often = frequency_table(model, frequencies)
+    told, remedies = _tried(model, frequencies, workers) if time else (None, [])
     if as_json:
         more = {"interactions": {t.title: t.data for t in between}} if between else {}
         print_json(
@@ -62,10 +78,13 @@ def check(
                 "hop_classes": tables[1].data,
                 "hop_rates": often.data,
                 **more,
+                **({} if told is None else {"time": forecast_data(model, told, remedies)}),
             }
         )
         return
     tables = [*compositions, *tables, *between, often]
+    if told is not None:
+        tables.append(pilot_table(model, told))
     print(model.title or "No title")
     for reference in model.references:
         print(f"  {reference}")
@@ -97,7 +116,25 @@ def check(
     if any(c.response == "classical" for c in model.hop_classes):
         rules = "detailed balance holds; the loop rule cannot, with a classical response"
     print()
-    print_text(f"The input is sound: {rules}. Nothing was simulated.")
+    if told is not None:
+        print_text(forecast_line(told), "Time: ")
+        for remedy in remedies:
+            print_text(f"{remedy}.", "Remedy: ")
+    nothing = "Nothing was simulated." if told is None else "Nothing was kept."
+    print_text(f"The input is sound: {rules}. {nothing}")
+
+
+def _tried(
+    model: Model, frequencies: list[HopFrequencies], workers: int | None
+) -> tuple[Forecast, list[str]]:
+    """How long a run takes, and what helps."""
+    from ..exact import applies
+    from ..runs.pilots import forecast
+    from ..runs.pools import processors
+    from .advice import advice
+
+    told = forecast(model, workers or processors())
+    return told, list(advice(model, frequencies, told, applies(model)))
 
 
 def _listing(values: list[float], unit: str) -> str:

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from ..analysis import System
 from ..analysis.targets import target_name, wanted
 from ..errors import InputError
+from ..model.interactions import Arrangement
 from ..model.model import Model
 from ..rates import RateCatalog, are_alone, build_catalog, equilibrium_rates
 from ..units import K_B
 from .system import system_of_catalog
 from .weak import HOPS_PER_CARRIER, HOPS_WITHOUT_FIELD
 
-__all__ = ["HopFrequencies", "hop_frequencies"]
+__all__ = ["HopFrequencies", "frequencies_at", "hop_frequencies", "prepared"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,33 +64,31 @@ def hop_frequencies(model: Model, *, seed: int = 0) -> list[HopFrequencies]:
     """
     alone = are_alone(build_catalog(model, temperature=float(model.conditions.temperature.min())))
     if not alone:
-        model = _settled(model)
+        model = prepared(model)
     temperatures = sorted(set(map(float, model.conditions.temperature)))
     systems, most = model.systems, MOST if alone else MOST_SAMPLED
     if len(systems) * len(temperatures) > most:
         temperatures = sorted({temperatures[0], temperatures[-1]})
     if len(systems) * len(temperatures) > most:
         systems = (systems[0], systems[-1])
-    return [_at(system, kelvin, seed) for system, kelvin in product(systems, temperatures)]
+    return [frequencies_at(system, kelvin, seed) for system, kelvin in product(systems, temperatures)]
 
 
-def _settled(model: Model) -> Model:
-    """Immobile species in their places; those that are annealed for a run have less time here."""
+def prepared(model: Model) -> Model:
+    """The model with immobile species in their places; those that are annealed for a run have less time here."""
     if model.settled:
         return model
     from ..engine.canonical.settle import settled
 
-    def quick(one: Model) -> Model:
-        return replace(
-            one, arrangement=tuple(replace(a, sweeps=min(a.sweeps, QUICK_SWEEPS)) for a in one.arrangement)
-        )
+    def quick(places: tuple[Arrangement, ...]) -> tuple[Arrangement, ...]:
+        return tuple(replace(place, sweeps=min(place.sweeps, QUICK_SWEEPS)) for place in places)
 
-    variants = [quick(s).arrangement for s in model.systems] if model.variants else []
-    pairs = zip(model.variants, variants, strict=True)
-    return settled(replace(quick(model), variants=tuple(replace(v, arrangement=a) for v, a in pairs)))
+    variants = tuple(replace(v, arrangement=quick(v.arrangement)) for v in model.variants)
+    return settled(replace(model, arrangement=quick(model.arrangement), variants=variants))
 
 
-def _at(model: Model, temperature: float, seed: int) -> HopFrequencies:
+def frequencies_at(model: Model, temperature: float, seed: int = 0) -> HopFrequencies:
+    """Of one system, whose immobile species are in their places, at one temperature (K)."""
     c = model.conditions
     field = float(c.field.min())
     catalog = build_catalog(model, temperature=temperature, field=field * c.direction[0])

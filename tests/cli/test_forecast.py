@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kmc_transport.cli.advice import span
+from kmc_transport.runs import pilots
 from tests.cli.test_cli import INPUTS, call
 
 TWO = """
@@ -94,3 +97,59 @@ def test_lithium_beside_polarons_in_olivine(capsys: pytest.CaptureFixture[str]) 
     assert 3.5 < hot["slower"] < 6.5
     assert cold["hops_per_carrier_per_s"] == pytest.approx(1.1e8, rel=0.4)
     assert 0 < cold["hops_stderr_per_s"] < 0.3 * cold["hops_per_s"]
+
+
+def test_years_are_told(
+    two: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lithium over 0.8 eV beside polarons at 300 K: nothing is wrong with the input."""
+    monkeypatch.setattr(pilots, "LONGEST", 0.2)
+    path = two()
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("barrier: 0.6", "barrier: 0.8"), encoding="utf-8"
+    )
+    assert call("check", path, "--time", "--workers", "2") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"Time: 2 points take at least [\d.e+]+ years on 2 processors", out)
+    assert "by their limits" in out
+    assert "the run waits for lithium" in out
+    assert "sampling.target: charge_diffusivity is as accurate after some" in out
+    assert "Nothing was kept" in out
+    assert len(out.splitlines()) < 70
+
+
+def test_json_has_the_numbers_of_the_screen(
+    two: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilots, "LONGEST", 0.2)
+    data = told(capsys, two(), "--time", "--workers", "2", "--set", "sampling.target=charge_diffusivity")[
+        "time"
+    ]
+    assert data["points"] == 2
+    assert data["workers"] == 2
+    assert len(data["pilots"]) == 2
+    row = data["pilots"][0]
+    assert row["decided_by"] == "charge diffusivity"
+    assert row["hops_needed_low"] < row["hops_needed"] < row["hops_needed_high"]
+    assert row["processor_time_low_s"] < row["processor_time_high_s"]
+    assert data["wall_time_s"][1] < 60
+    assert data["remedies"] == []
+
+
+def test_plain_check_tries_nothing_out(two: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "time" not in told(capsys, two())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_least", "text"),
+    [
+        (1.2, 3.4, False, "some 1.2 to 3.4 s"),
+        (120, 300, False, "some 2 to 5 min"),
+        (7200, 7200, False, "about 2 h"),
+        (4e5, 1e12, True, "at least 4.6 d"),
+        (9e7, 2e8, False, "some 2.9 to 6.3 years"),
+        (1e15, 1e16, False, "more than a million years"),
+    ],
+)
+def test_times_in_words(low: float, high: float, at_least: bool, text: str) -> None:
+    assert span(low, high, at_least) == text
