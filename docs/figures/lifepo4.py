@@ -105,7 +105,7 @@ def order_and_boundary(folder: Path) -> None:
     right.step(x, run["layer_occupation"].values, where="mid", color=BLACK)
     right.set(xlabel="along a (Å)", ylabel="share of Fe²⁺", ylim=(-0.05, 1.1))
     rate = right.twinx()
-    rate.bar(x, run["layer_flip_rate"].values * 1e-12, width=4.5, color=ORANGE, alpha=0.7)
+    rate.bar(x, run["layer_flip_rate"].values * 1e-12, width=0.9 * (x[1] - x[0]), color=ORANGE, alpha=0.7)
     rate.set_ylabel("flips per Fe (1/ps), bars")
     figure.savefig(PICTURES / "lifepo4_order.png", dpi=130)
 

@@ -188,6 +188,39 @@ def test_interfaces_are_found() -> None:
     assert find_interfaces(0.5 + 0.05 * np.sin(x)) == []
 
 
+def test_a_border_at_the_seam_of_the_cell() -> None:
+    """It wanders across the seam from window to window: one border all the same, with a sound position and width."""
+    model = make_model(
+        [[3.0, 0, 0], [0, 8.0, 0], [0, 0, 8.0]],
+        [[0, 0, 0]],
+        [[(0, 0, (1, 0, 0), 1.0)]],
+        counts=(10,),
+        supercell=(20, 1, 1),
+        periodic=(True, False, False),
+    )
+    profile = Profile(
+        build_catalog(replace(model, analysis=Analysis(profile=ProfileSettings(0, 1))), temperature=300.0)
+    )
+    shift = np.random.default_rng(4).normal(0, 0.8, 64)
+    shift -= shift.mean()
+    x = (np.arange(20) - shift[:, None] + 10) % 20 - 10
+    part = 0.5 + 0.45 * (np.tanh(x / 1.5) - np.tanh((x - 10) / 1.5) - np.tanh((x + 10) / 1.5))
+    profile.tick_seconds = 1.0
+    profile.sums = {
+        "ticks": np.round(1e6 * part[:, None]).astype(np.int64),
+        "flips": np.full((64, 1, 20), 1000),
+        "time": np.full(64, 10**6),
+    }
+    found = profile.result()
+    position = found["interface_position"].value[0] * 1e10
+    ends = np.array([0.0, 10.0]) * 3.0 + 1.5  # middle of the first layer: 1.5 Å
+    assert min(np.abs((position - e + 30) % 60 - 30).max() for e in (ends, ends[::-1])) < 0.3
+    assert found["interface_position"].stderr[0] * 1e10 == pytest.approx(3 * shift.std() / 8, rel=0.2)
+    assert (
+        (found["interface_width"].value[0] * 1e10 > 8) & (found["interface_width"].value[0] * 1e10 < 14)
+    ).all()
+
+
 @pytest.mark.parametrize("pair", [0, 1])
 def test_kernel_counts_as_the_list_does(catalog: RateCatalog, pair: int) -> None:
     model, wanted = catalog.model, catalog.model.analysis.binding[pair]

@@ -18,11 +18,13 @@ INNER = 0.1
 
 
 class Interface(NamedTuple):
-    """position, width : in layers, from the middle of the first one on. layers : their numbers."""
+    """position, width : in layers, from the middle of the first one on. layers : their numbers. rises : whether the
+    upper plateau is behind it."""
 
     position: float
     width: float
     layers: tuple[int, ...]
+    rises: bool
 
 
 def find_interfaces(profile: FloatArray) -> list[Interface]:
@@ -50,7 +52,8 @@ def find_interfaces(profile: FloatArray) -> list[Interface]:
         if back is None or ahead is None:
             return []
         inside = range(min(k, int(np.ceil(back))), max(k + 1, int(np.floor(ahead))) + 1)
-        found.append(Interface((k + (0.5 - a) / (b - a)) % n, ahead - back, tuple(i % n for i in inside)))
+        position = (k + (0.5 - a) / (b - a)) % n
+        found.append(Interface(position, ahead - back, tuple(i % n for i in inside), rises))
     return sorted(found)
 
 

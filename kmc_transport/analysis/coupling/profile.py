@@ -76,21 +76,28 @@ class Profile(Observable):
         flips = sums["flips"] / (time * self.tick_seconds)
         n, n_species, n_layers = occupation.shape
         step = _height(model) / n_layers * ANGSTROM
+        height = _height(model) * ANGSTROM
         position, width, rate = (np.full((n, n_species, len(INTERFACES)), np.nan) for _ in range(3))
-        for at in np.ndindex(n, n_species):
-            known = self.sites[at[1]] > 0
-            found = find_interfaces(occupation[at][known])
-            if len(found) != len(INTERFACES):
+        for a, sites in enumerate(self.sites):
+            layers = np.flatnonzero(sites)
+            middle = (layers + 0.5) * step
+            places = np.arange(len(layers) + 1), [*middle, *middle[:1] + height]
+            order = find_interfaces(occupation[:, a, layers].mean(axis=0))
+            if len(order) != len(INTERFACES):
                 continue
-            middle = (np.flatnonzero(known) + 0.5) * step
-            spacing = _height(model) * ANGSTROM / known.sum()
-            for k, one in enumerate(found):
-                position[*at, k] = np.interp(
-                    one.position, np.arange(known.sum() + 1), [*middle, middle[0] + _height(model) * ANGSTROM]
-                )
-                width[*at, k] = one.width * spacing
-                layers = np.flatnonzero(known)[list(one.layers)]
-                rate[*at, k] = flips[at][layers].sum() / self.sites[at[1]][layers].sum()
+            for i in range(n):
+                found = find_interfaces(occupation[i, a, layers])
+                if len(found) != len(INTERFACES):
+                    continue
+                for k, like in enumerate(
+                    order
+                ):  # the same border in all rows, on the same side of the cell's
+                    one = next(f for f in found if f.rises == like.rises)
+                    x, near = (np.interp(f.position, *places) for f in (one, like))
+                    position[i, a, k] = x + height * np.round((near - x) / height)
+                    width[i, a, k] = one.width * height / len(layers)
+                    inside = layers[list(one.layers)]
+                    rate[i, a, k] = flips[i, a, inside].sum() / sites[inside].sum()
         return {
             "layer_occupation": occupation,
             "layer_flip_rate": over(flips, self.sites),
