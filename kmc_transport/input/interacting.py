@@ -78,10 +78,17 @@ def build_interacting(
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)
     if (clusters is not None or coulomb is not None) and initial.kind == "random":
-        doc.note(
-            "carriers that feel each other start at random sites; 'initial: annealed' starts them near equilibrium, "
-            "which a short run from random sites may not reach"
-        )
+        if sections.initial is None:
+            initial = Initial("annealed", moves="pairs")
+            doc.note(
+                "carriers feel each other, so they start annealed to the temperature of each point ('initial: random' "
+                "starts them at random sites)"
+            )
+        else:
+            doc.note(
+                "carriers that feel each other start at random sites, as 'initial' asks; a short run may not reach "
+                "equilibrium from there, and then its numbers are wrong by more than their errors"
+            )
     return InteractionParts(interactions, disorder, initial, arrangement)
 
 

@@ -103,6 +103,7 @@ def _undecided(given: AnnealedInput | NetworksInput | str) -> Initial:
             start_temperature=given.annealed.start_temperature,
             sweeps=given.annealed.sweeps,
             equal_networks=given.networks is not None,
+            moves=given.annealed.moves,
         )
     return Initial(equal_networks=True) if isinstance(given, NetworksInput) else Initial(given)
 
@@ -153,7 +154,9 @@ def _each(given: TwoPhaseInput | EachInput, room: Room, doc: Document) -> Initia
         return Initial("given", tuple(sites))
     how = starts[annealed[0]] if annealed else Initial()
     own_starts = tuple(starts[a] for a in range(mobile))
-    return Initial("each", tuple(sites), how.start_temperature, how.sweeps, each=own_starts)
+    return Initial(
+        "each", tuple(sites), how.start_temperature, how.sweeps, moves=how.moves, each=own_starts
+    )
 
 
 def _of_two_phases(

@@ -162,8 +162,10 @@ class Initial:
     start_temperature : annealing begins here, K; it ends at the temperature of the point. sweeps : Monte Carlo
     trials per carrier at each temperature at most (annealed); equilibration is detected, this is the cap.
     equal_networks : whether the parts of the supercell that the hops of a species do not join hold equal numbers of it
-    (random, annealed). each : of kind ``each``, one start for every mobile species; the annealed ones are annealed
-    together, as start_temperature and sweeps say here, while the others stay where they start.
+    (random, annealed). moves : of annealing; ``single``: a carrier to a free site anywhere, swaps of unlike ones;
+    ``pairs``: hops and shifts of bound pairs besides. each : of kind ``each``, one start for every mobile species; the
+    annealed ones are annealed together, as start_temperature, sweeps and moves say here, while the others stay where
+    they start.
     """
 
     kind: str = "random"
@@ -171,6 +173,7 @@ class Initial:
     start_temperature: float | None = None
     sweeps: int = 10000
     equal_networks: bool = field(default=False, kw_only=True)
+    moves: str = field(default="single", kw_only=True)
     each: tuple[Initial, ...] = field(default=(), kw_only=True)
 
     def of(self, species: int) -> Initial:

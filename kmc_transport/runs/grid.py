@@ -150,8 +150,8 @@ def model_identity(model: Model) -> str:
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
         # the key of runs that knew no such things
-        for name in ("equal_networks", "each"):
-            if not getattr(model.initial, name, None):
+        for name, usual in (("equal_networks", False), ("each", ()), ("moves", "single")):
+            if getattr(model.initial, name, usual) == usual:
                 content["initial"].pop(name, None)
     for name in ("interactions", "disorder"):
         if getattr(model, name) is not None:

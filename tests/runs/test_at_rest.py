@@ -7,6 +7,7 @@ import pytest
 
 from kmc_transport.analysis.batches import has_fallen
 from kmc_transport.input import load_model_text
+from kmc_transport.model.interactions import Initial
 from kmc_transport.records import ExitReason
 from kmc_transport.runs import point
 from kmc_transport.runs.point import PointSimulation
@@ -77,7 +78,13 @@ def test_energies_survive_a_stop() -> None:
     np.testing.assert_array_equal(back.energy, whole.energy)
 
 
-def test_check_says_that_random_is_no_equilibrium() -> None:
-    assert any("annealed" in note for note in load_model_text(INPUT).notes)
+def test_check_says_how_carriers_start() -> None:
+    assert any("start annealed" in note for note in load_model_text(INPUT).notes)
+    assert load_model_text(INPUT).initial == Initial("annealed", moves="pairs")
+    random = load_model_text(INPUT.replace("conditions:", "initial: random\nconditions:"))
+    assert any("may not reach equilibrium" in note for note in random.notes)
     calm = load_model_text(INPUT.replace("conditions:", "initial: annealed\nconditions:"))
-    assert not any("start at random" in note for note in calm.notes)
+    assert not any("start" in note for note in calm.notes)
+    assert calm.initial == Initial("annealed")
+    alone = load_model_text(INPUT.replace("interactions:\n  pairs: [{between: [ion, ion], distance: 3, energy: -30 meV}]\n", ""))
+    assert alone.initial == Initial()

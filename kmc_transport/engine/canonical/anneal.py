@@ -12,12 +12,13 @@ import numpy.typing as npt
 from ...energies.supercell import Supercell
 from ...energies.terms import Charges, terms_of
 from ...model.interactions import Initial
-from ...model.islands import islands
 from ...model.model import Model
 from ...units import K_B
 from ..pace import Pace, ShouldStop, Stopped, never
 from . import kernels as k
 from .equilibration import Equilibration, judge
+from .kernels_moves import run_moves
+from .moves import build_moves, networks_of
 
 __all__ = ["Annealing", "LatticeMonteCarlo", "Rung", "anneal", "build_energies", "start_temperature"]
 
@@ -34,6 +35,12 @@ TRIALS = 2**18
 """Trials whose random numbers are drawn at once."""
 ON_THE_WAY = 8
 """Temperatures before the last one get at most this fraction of the sweeps."""
+FEW_SWEEPS = 64
+"""As many where pairs move too: what counts is that the last temperature is at rest."""
+EASY, LOOK = 0.5, 8
+"""Share of accepted trials, in so many sweeps after as many others, from which on there is nothing to cool down for."""
+STUCK = 0.01
+"""Share of accepted trials below which an energy that stays the same says nothing before all sweeps are done."""
 
 
 def build_energies(model: Model) -> k.CarrierEnergies:
@@ -93,6 +100,8 @@ class LatticeMonteCarlo:
     within_networks : whether each carrier stays in the part of the supercell that its hops join; or the species
         of which this holds.
     held : species whose carriers stay on their sites.
+    pairs : whether carriers also hop, and move together with one that they are bound to, beside going anywhere
+        (`kmc_transport.engine.canonical.kernels_moves`): bound carriers come to equilibrium much sooner.
 
     Attributes
     ----------
@@ -108,6 +117,7 @@ class LatticeMonteCarlo:
         *,
         within_networks: bool | Collection[int] = False,
         held: Collection[int] = (),
+        pairs: bool = False,
     ) -> None:
         self.model, self.rng = model, rng
         self.energies = build_energies(model)
@@ -135,8 +145,9 @@ class LatticeMonteCarlo:
         self.possible = self.accepted = 0
         several = len(set(self.species_of.tolist())) > 1
         self._several = several if model.immobile or held else len(given) > 1
-        among = range(len(given)) if isinstance(within_networks, bool) else within_networks
-        self._networks = _networks(model, among, kept) if within_networks else None
+        among = range(len(given) if within_networks else 0) if isinstance(within_networks, bool) else within_networks
+        self._networks = networks_of(model, among, kept) if within_networks or pairs else None
+        self.moves = build_moves(model, self.energies) if pairs else None
         self._pace = Pace()
         self.energy = self.recount()
 
@@ -203,33 +214,14 @@ class LatticeMonteCarlo:
     def _trials(self, beta: float, number: int, series: FloatArray) -> tuple[float, int, int]:
         """Energy after ``number`` trials, how many were possible and accepted."""
         state = (self.energies, self.occupation, self.potential, self.site_of, self.species_of)
+        if self._networks is not None and self.moves is not None:
+            draws = self.rng.random((number, 6))
+            return run_moves(*state, self._networks, self.moves, beta, draws, series, self.energy)
         if self._networks is not None:
             draws = self.rng.random((number, 3))
             return k.run_trials_within(*state, self._networks, beta, draws, series, self.energy)
         draws = self.rng.random((number, 4))
         return k.run_trials(*state, self.free, self._several, beta, draws, series, self.energy)
-
-
-def _networks(model: Model, among: Collection[int], kept: IntArray) -> k.Networks:
-    """Sites of each species by the networks that its hops join, of species not in ``among`` all of them together; but
-    those in ``kept``."""
-    of = np.full((len(model.carriers), model.n_cells * model.structure.n_sites), -1)
-    first, sites = [np.zeros(1, np.int64)], list[IntArray]()
-    total, number = 0, 0
-    for a, part in enumerate(islands(model)):
-        if part is None or a not in among:
-            open_ = np.tile(model.allowed_sites[a], model.n_cells)
-            label = np.where(open_ if model.closed is None else open_ & ~model.closed, 0, -1)
-        else:
-            label = part.label.copy()
-        label[kept] = -1
-        own = np.flatnonzero(label >= 0)
-        size = np.bincount(label[own])
-        sites.append(own[np.argsort(label[own], kind="stable")])
-        first.append(total + np.cumsum(size))
-        of[a, own] = number + label[own]
-        total, number = total + len(own), number + len(size)
-    return k.Networks(of, np.concatenate(first), np.concatenate(sites))
 
 
 @dataclass(frozen=True)
@@ -275,11 +267,20 @@ def start_temperature(initial: Initial, temperature: float) -> float:
     return DEFAULT_START * temperature if initial.start_temperature is None else initial.start_temperature
 
 
+def _where_to_start(lattice: LatticeMonteCarlo, temperature: float, should_stop: ShouldStop) -> float:
+    """The temperature itself where carriers move easily as they are, else `DEFAULT_START` times as much."""
+    lattice.run(temperature, LOOK, should_stop=should_stop)
+    possible, accepted = lattice.possible, lattice.accepted
+    lattice.run(temperature, LOOK, should_stop=should_stop)
+    easy = lattice.accepted - accepted >= EASY * (lattice.possible - possible)
+    return temperature if easy else DEFAULT_START * temperature
+
+
 def anneal(
     lattice: LatticeMonteCarlo,
     temperature: float,
     *,
-    start: float,
+    start: float | None,
     sweeps: int = 10000,
     should_stop: ShouldStop = never,
 ) -> Annealing:
@@ -287,26 +288,34 @@ def anneal(
 
     Temperatures fall by at most a factor of `RATIO`. At each one the energy after every sweep is recorded, and the
     series made twice as long until `judge` finds it at rest, or ``sweeps`` trials per carrier are reached (an eighth
-    of that before the last temperature). A temperature at which no trial at all was accepted counts as equilibrated
-    if the one before it was: it has no way down left.
+    of that before the last temperature; `FEW_SWEEPS` where pairs move). A temperature at which no trial at all was
+    accepted counts as equilibrated if the one before it was: it has no way down left. Without ``start`` there is no
+    cooling where trials are often accepted at ``temperature``, else from `DEFAULT_START` times as much.
 
     One chain cannot see a state that it never visits: what `judge` cannot exclude is a long-lived state beside the
     stable one. Independent replicas come from independent anneals; compare their energies. Raises Stopped when told to.
     """
+    pairs = lattice.moves is not None
+    if start is None:
+        start = _where_to_start(lattice, temperature, should_stop)
     steps = max(0, math.ceil(math.log(start / temperature) / math.log(RATIO) - 1e-9))
     ladder = [temperature * (start / temperature) ** (1 - i / steps) for i in range(steps)]
     rungs: list[Rung] = []
     for kelvin in [*ladder, temperature]:
         possible, accepted = lattice.possible, lattice.accepted
         series = np.zeros(0)
-        most = sweeps if len(rungs) == len(ladder) else max(1, sweeps // ON_THE_WAY)
+        most = sweeps
+        if len(rungs) < len(ladder):
+            most = min(sweeps, FEW_SWEEPS) if pairs else max(1, sweeps // ON_THE_WAY)
         goal = min(FIRST_SWEEPS, most)
         while True:
             series = np.concatenate(
                 [series, lattice.run(kelvin, goal - len(series), should_stop=should_stop)]
             )
             verdict = judge(series)
-            if verdict.equilibrated or goal >= most:
+            moved = lattice.accepted - accepted >= STUCK * (lattice.possible - possible)
+            at_rest = verdict.equilibrated and (moved or verdict.why != "constant" or not pairs)
+            if at_rest or goal >= most:
                 break
             goal = min(2 * goal, most)
         possible, accepted = lattice.possible - possible, lattice.accepted - accepted

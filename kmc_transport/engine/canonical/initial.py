@@ -59,28 +59,37 @@ def annealed_lattice(
     """Random places, cooled to ``temperature`` (K); species that are not annealed stay where they start."""
     from .anneal import LatticeMonteCarlo, anneal, start_temperature
 
-    start = max(temperature, start_temperature(initial, temperature))
-    cell, kind = _place_each(tables, temperature, start, rng, initial)
+    pairs = initial.moves == "pairs"
+    start: float | None = None
+    if initial.start_temperature is not None or not pairs:
+        start = max(temperature, start_temperature(initial, temperature))
+    cell, kind = _place_each(tables, temperature, start or temperature, rng, initial)
     site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
     species = tables.type_species[kind]
     sites = [site[species == s] for s in range(tables.n_species)]
     every = range(tables.n_species)
     held = [s for s in every if initial.of(s).kind != "annealed"]
     within = [s for s in every if s not in held and initial.of(s).equal_networks]
-    lattice = LatticeMonteCarlo(tables.model, sites, rng, within_networks=within, held=held)
+    lattice = LatticeMonteCarlo(tables.model, sites, rng, within_networks=within, held=held, pairs=pairs)
     report = anneal(lattice, temperature, start=start, sweeps=initial.sweeps, should_stop=should_stop)
     return lattice, report
 
 
 def equilibrium_lattice(
-    catalog: RateCatalog, *, seed: int, start_temperature: float | None = None, sweeps: int = 10_000
+    catalog: RateCatalog,
+    *,
+    seed: int,
+    start_temperature: float | None = None,
+    sweeps: int = 10_000,
+    moves: str = "single",
 ) -> tuple[LatticeMonteCarlo, Annealing]:
     """Lattice Monte Carlo of the catalog's model, annealed to its temperature: for equilibrium averages.
 
     Look at ``Annealing.equilibrated`` before use. start_temperature : K. sweeps : at most, at each temperature.
+    moves : ``single`` or ``pairs`` (`kmc_transport.model.interactions.Initial`).
     """
     rng = np.random.Generator(np.random.PCG64(seed))
-    initial = Initial("annealed", None, start_temperature, sweeps)
+    initial = Initial("annealed", None, start_temperature, sweeps, moves=moves)
     return annealed_lattice(build_tables(catalog), catalog.temperature, rng, initial)
 
 

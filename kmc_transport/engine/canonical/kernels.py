@@ -224,11 +224,15 @@ def total_energy(e, occ, potential):  # type: ignore[no-untyped-def]
 
 
 @part
-def _try_swap(e, occ, potential, x, y, beta, draw):  # type: ignore[no-untyped-def]
-    """Swap the carrier on ``x`` with what sits on ``y`` by Metropolis' rule; whether it was done, the difference."""
+def _try_swap(e, occ, potential, x, y, gain, beta, draw):  # type: ignore[no-untyped-def]
+    """Swap the carrier on ``x`` with what sits on ``y`` by Metropolis' rule; whether it was done, the difference.
+
+    gain : logarithm of how much likelier the reverse is proposed.
+    """
     a, b = occ[x] - 1, occ[y] - 1
     difference = _swap(e, occ, potential, x, y)
-    if difference <= 0.0 or draw < math.exp(-beta * difference):
+    gain -= beta * difference
+    if gain >= 0.0 or draw < math.exp(gain):
         if e.phi.shape[2]:
             q = e.charge[a] - (e.charge[b] if b >= 0 else 0.0)
             if q != 0.0:
@@ -268,7 +272,7 @@ def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draw
                 y = free[other]
         if y >= 0:
             possible += 1
-            made, difference = _try_swap(e, occ, potential, x, y, beta, draws[trial, 3])
+            made, difference = _try_swap(e, occ, potential, x, y, 0.0, beta, draws[trial, 3])
             if made:
                 accepted += 1
                 energy += difference
@@ -305,7 +309,7 @@ def run_trials_within(e, occ, potential, site_of, species_of, networks, beta, dr
         b = -1 if other < 0 else species_of[other]
         if b != a and (b < 0 or (networks.of[b, x] >= 0 and networks.of[b, x] == networks.of[b, y])):
             possible += 1
-            made, difference = _try_swap(e, occ, potential, x, y, beta, draws[trial, 2])
+            made, difference = _try_swap(e, occ, potential, x, y, 0.0, beta, draws[trial, 2])
             if made:
                 accepted += 1
                 energy += difference

@@ -62,6 +62,12 @@ class AnnealingInput(Section):
         description="Monte Carlo trials per carrier at each temperature at most; equilibration is detected.",
         examples=[10_000],
     )
+    moves: Literal["single", "pairs"] = Field(
+        "single",
+        description="What is tried: a carrier goes anywhere, and unlike carriers swap (`single`); or carriers also hop, and "
+        "pairs that are bound move together (`pairs`), which brings bound carriers to equilibrium much sooner.",
+        examples=["pairs"],
+    )
 
 
 EqualNetworks = Literal["equal"]
