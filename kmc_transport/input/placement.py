@@ -154,9 +154,7 @@ def _each(given: TwoPhaseInput | EachInput, room: Room, doc: Document) -> Initia
         return Initial("given", tuple(sites))
     how = starts[annealed[0]] if annealed else Initial()
     own_starts = tuple(starts[a] for a in range(mobile))
-    return Initial(
-        "each", tuple(sites), how.start_temperature, how.sweeps, moves=how.moves, each=own_starts
-    )
+    return Initial("each", tuple(sites), how.start_temperature, how.sweeps, moves=how.moves, each=own_starts)
 
 
 def _of_two_phases(

@@ -86,5 +86,7 @@ def test_check_says_how_carriers_start() -> None:
     calm = load_model_text(INPUT.replace("conditions:", "initial: annealed\nconditions:"))
     assert not any("start" in note for note in calm.notes)
     assert calm.initial == Initial("annealed")
-    alone = load_model_text(INPUT.replace("interactions:\n  pairs: [{between: [ion, ion], distance: 3, energy: -30 meV}]\n", ""))
+    alone = load_model_text(
+        INPUT.replace("interactions:\n  pairs: [{between: [ion, ion], distance: 3, energy: -30 meV}]\n", "")
+    )
     assert alone.initial == Initial()

@@ -68,7 +68,7 @@ def test_trials_are_those_of_the_plain_code(case: str) -> None:
 
 
 def deviations(model: Model, rows: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """Energies, occupations and pairs in ``rows`` against ``states`` with their Boltzmann weights, in standard errors."""
+    """Energies, occupations, pairs in ``rows`` against ``states`` with Boltzmann weights, in standard errors."""
     plain = ConfigurationRates(build_catalog(model, temperature=T0))
     energy = {s.tobytes(): plain.energy(s) for s in states}
     p = weights(np.array(list(energy.values())), KT0)
@@ -125,7 +125,9 @@ def test_the_reverse_trial_counts(what: str) -> None:
     """The plain code samples equilibrium, but not without the probability of the reverse trial."""
     model = attracted() if what == "pairs" else crowd((2, 2, 1), (2, 2), strength=0.5)
     plain, states = ConfigurationRates(build_catalog(model, temperature=T0)), configurations(model)
-    shares = (0.8, 0.0) if what == "pairs" else (0.0, 0.6)  # the rest goes anywhere, so that all states are reached
+    shares = (
+        (0.8, 0.0) if what == "pairs" else (0.0, 0.6)
+    )  # the rest goes anywhere, so that all states are reached
     z = []
     for reverse in (True, False):
         rows, *_ = plain_moves(

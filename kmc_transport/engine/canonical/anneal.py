@@ -145,7 +145,11 @@ class LatticeMonteCarlo:
         self.possible = self.accepted = 0
         several = len(set(self.species_of.tolist())) > 1
         self._several = several if model.immobile or held else len(given) > 1
-        among = range(len(given) if within_networks else 0) if isinstance(within_networks, bool) else within_networks
+        among = (
+            range(len(given) if within_networks else 0)
+            if isinstance(within_networks, bool)
+            else within_networks
+        )
         self._networks = networks_of(model, among, kept) if within_networks or pairs else None
         self.moves = build_moves(model, self.energies) if pairs else None
         self._pace = Pace()

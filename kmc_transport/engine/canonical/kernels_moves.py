@@ -127,7 +127,9 @@ def run_moves(e, occ, potential, site_of, species_of, networks, moves, beta, dra
                     difference = _move_two(e, occ, potential, x, y, u, v)
                     carrier_at[x] = carrier_at[u] = -1
                     carrier_at[y], carrier_at[v] = c, other
-                    gain = math.log(partners / _partner(e, occ, carrier_at, moves, y, a, -1)) - beta * difference
+                    gain = (
+                        math.log(partners / _partner(e, occ, carrier_at, moves, y, a, -1)) - beta * difference
+                    )
                     if gain >= 0.0 or draw[5] < math.exp(gain):
                         accepted += 1
                         energy += difference

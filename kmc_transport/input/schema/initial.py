@@ -64,7 +64,7 @@ class AnnealingInput(Section):
     )
     moves: Literal["single", "pairs"] = Field(
         "single",
-        description="What is tried: a carrier goes anywhere, and unlike carriers swap (`single`); or carriers also hop, and "
+        description="What is tried: carriers go anywhere, unlike carriers swap (`single`); or carriers hop too, and "
         "pairs that are bound move together (`pairs`), which brings bound carriers to equilibrium much sooner.",
         examples=["pairs"],
     )
