@@ -54,6 +54,9 @@ class Missing(enum.IntEnum):
     MEMORY = 8
     CONTRADICTION = 9
     NO_CHARGE = 10
+    SLOWED = 11
+    NOT_SEPARATED = 12
+    UNTESTED = 13
 
     @property
     def text(self) -> str:
@@ -73,6 +76,9 @@ _WHY = {
     Missing.MEMORY: "not enough time: the carriers' memory is longer than the longest block",
     Missing.CONTRADICTION: "the replicas contradict each other: all are too short",
     Missing.NO_CHARGE: "the carrier has no charge",
+    Missing.SLOWED: "it depends on hops that reversible scaling has slowed",
+    Missing.NOT_SEPARATED: "it changes with the factor of reversible scaling: the fast carriers govern it",
+    Missing.UNTESTED: "not enough time to tell whether it changes with the factor of reversible scaling",
 }
 
 

@@ -122,8 +122,8 @@ class Evaluation:
             return None
         value, stderr = (np.array(x) for x in (self.estimates[name].value, self.estimates[name].stderr))
         for a in [a for a, w in enumerate(why) if w is not Missing.NOTHING]:
-            _blank(name, value, a)
-            _blank(name, stderr, a)
+            blank(name, value, a)
+            blank(name, stderr, a)
         return replace(self.estimates[name], value=value, stderr=stderr)
 
     def doubt(self, name: str) -> str:
@@ -347,8 +347,8 @@ def _evaluate(
             errors_within[name] = within[start : start + size].reshape(shape) * factor
         start += size
         for species in np.flatnonzero(still):  # it could hop and has not yet: no number, rather than 0 ± 0
-            _blank(name, v, int(species))
-            _blank(name, s, int(species))
+            blank(name, v, int(species))
+            blank(name, s, int(species))
         if name in ("drift_velocity", "mobility"):
             error = estimates["drift_velocity"].stderr if name == "mobility" else s * factor
             mean = estimates["drift_velocity"].value if name == "mobility" else v * factor
@@ -405,7 +405,7 @@ def of_species(name: str, array: FloatArray, species: int) -> FloatArray:
     return array[:, species] if name in _PER_DIRECTION else array[species]
 
 
-def _blank(name: str, array: FloatArray, species: int) -> None:
+def blank(name: str, array: FloatArray, species: int) -> None:
     """NaN for what belongs to one species in an estimate, or needs it; sums over all species stay."""
     if name in _MIXED:
         array[...] = np.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ class System:
         more than one dimension or is alone.
     ordered : (S,) whether all carriers of a species share one channel and never pass each other.
     repeat : (3, 3) reciprocal vectors (rows, 1/Å, without 2 pi) of the cell that repeats for the carriers.
+    slowed : (S,) whether the hops of a species are slowed: its own coefficients are then no answers, and error targets
+    do not look at them.
     """
 
     temperature: float
@@ -41,6 +44,7 @@ class System:
     single_file: FloatArray
     ordered: npt.NDArray[np.bool_]
     repeat: FloatArray
+    slowed: npt.NDArray[np.bool_] = dataclasses.field(default_factory=lambda: np.zeros(1, np.bool_))
 
     @property
     def driven(self) -> bool:

@@ -150,7 +150,8 @@ def _components(
 def _possible(system: System, name: str) -> npt.NDArray[np.bool_]:
     """Whether each of the numbers that the target looks at can be other than zero."""
     diagonal = np.einsum("aii->ai", system.span) > 0
-    charged = system.charge != 0  # others have no mobility
+    diagonal &= ~system.slowed[:, None]
+    charged = (system.charge != 0) & ~system.slowed  # others have no mobility
     if name in ("drift_velocity", "mobility"):
         unit = system.field / float(np.linalg.norm(system.field))
         return np.asarray((np.einsum("i,aij,j->a", unit, system.span, unit) > 1e-12) & charged)

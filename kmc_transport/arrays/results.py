@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..records import Missing
 from .coupling import COUPLING
 from .mixtures import MIXTURES
+from .scaling import SCALING
 from .spec import CONDITIONS, ArraySpec, coordinate, registry_of
 from .spec import array as _array
 from .spec import estimate as _estimate
@@ -383,6 +384,7 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "Hops do not change how many carriers sit in parts that nothing joins, or a species stands still, "
         "and replicas differ in it. The errors then contain the scatter between replicas.",
     ),
+    *SCALING,
     _array("exit_reason", "str", _TFD, "1", "exit reason", "Why the simulation of this point stopped."),
     _array("converged", "bool", _TFD, "1", "accuracy reached", "Whether the asked accuracy was reached."),
     _array(

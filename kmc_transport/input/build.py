@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..model.model import (
     frozen_array,
 )
 from ..model.network import Bond, BondFinder, components, reversed_bond, travel_axes
+from .acceleration import build_acceleration
 from .analysis import build_analysis
 from .composition import (
     Composition,
@@ -171,6 +173,9 @@ def _build(
     if sections.sampling is not None:
         hopping = sum(c.count for c in extreme(counts, max)[:mobile])
         check_absorbing(sections.sampling, sections.analysis is not None, hopping, doc)
+    if sections.sampling is not None and sampling is not None:
+        asked = build_acceleration(sections.sampling, carriers, mobile, sections.analysis is not None, doc)
+        sampling = replace(sampling, acceleration=asked)
     parts = build_interacting(sections, simulated, network, counts, mobile, finder, supercell, doc)
     analysis = Analysis()
     if sections.analysis is not None and supercell is not None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..rules import get_rule
 from ..sources.vibrations import AttemptFrequency
+from .acceleration import ReversibleScaling
 from .analysis import Analysis
 from .interactions import Arrangement, Disorder, Initial, Interactions
 
@@ -278,6 +279,8 @@ class Sampling:
     """Observables on request (`kmc_transport.arrays.ON_REQUEST`)."""
     thermodynamics: float | None = None
     """Relative error of the thermodynamic factor, where it is wanted."""
+    acceleration: ReversibleScaling | None = None
+    """How very different rates are bridged; None: they are simulated as they are."""
 
 
 @dataclass(frozen=True)
@@ -386,6 +389,8 @@ class Model:
     """One for each system, the last axis fastest; empty without such axes."""
     coordinates: tuple[tuple[str, float], ...] = ()
     """Of one of `systems`: its place on the axes."""
+    slowing: tuple[float, ...] = ()
+    """Factor on the rates of all hops of each carrier, both ways alike; empty: none is slowed (`acceleration`)."""
 
     @property
     def observed(self) -> tuple[str, ...]:

@@ -106,6 +106,12 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
                 log_attempt[hops] = np.log(one.prefactor(temperature))
             else:
                 log_attempt[hops] += one.log_transmission
+    slowing = np.ones(net.n_hops)
+    if model.slowing:
+        slowing = np.array(model.slowing, np.float64)[net.carrier]
+        log_attempt += np.log(
+            slowing
+        )  # in the attempt frequency, so that it reaches all who work rates out anew
     log_rate = log_attempt + np.log(channels) - effective / kt
     with np.errstate(over="ignore", under="ignore"):
         rate = np.exp(log_rate)
@@ -126,6 +132,7 @@ def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0
         saddle_work=keep(saddle_work),
         work=keep(work),
         clamped=frozen_array(clamped, np.bool_),
+        slowing=keep(slowing),
     )
     check_catalog(catalog)
     if model.interactions is not None or model.disorder is not None:

@@ -24,10 +24,11 @@ class RateCatalog:
     temperature : K. field : (3,) internal macroscopic field, V/Å, Cartesian.
     rate : (n_hops,) 1/s, channels included. log_rate : its natural logarithm (no underflow).
     barrier : (n_hops,) without field, eV. effective_barrier : (n_hops,) with field and clamp, eV.
-    attempt_frequency : (n_hops,) Hz.
+    attempt_frequency : (n_hops,) Hz, ``slowing`` included.
     saddle_dipole : (n_hops, 3) p_S - p_i, e·Å.
     saddle_work : (n_hops,) W_S, eV. work : (n_hops,) W of the whole hop, eV.
     clamped : (n_hops,) whether the effective barrier was clamped.
+    slowing : (n_hops,) factor on the rate, of a model whose fast carriers are slowed (``model.slowing``); else 1.
     classical : (n_hops,) whether the work is that of the classical picture, a diagnostic outside the loop rule.
     """
 
@@ -43,6 +44,7 @@ class RateCatalog:
     saddle_work: FloatArray
     work: FloatArray
     clamped: npt.NDArray[np.bool_]
+    slowing: FloatArray
 
     @property
     def classical(self) -> npt.NDArray[np.bool_]:

@@ -71,6 +71,7 @@ def check_catalog(catalog: RateCatalog) -> None:
     ``ln(k_f/k_b) = ln(nu_f/nu_b) - (E0 - E0' - W)/kT``. 3. Loop rule: round a loop that winds by R,
     ``sum W = Q R.E``, and without the field's work ``sum ln(k_f/k_b) = 0`` (Salles 2020; the state-function
     property of the work). Carriers with a classical response, a diagnostic, are exempt from the rule for W.
+    4. Where carriers are slowed: all hops of a carrier by one factor, so that equilibrium and affinities stay.
     """
     model, net = catalog.model, catalog.model.network
     kt = K_B * catalog.temperature
@@ -129,6 +130,15 @@ def check_catalog(catalog: RateCatalog) -> None:
         "drives a current round a closed loop: without the field's work ln(k_f/k_b) does not sum to zero",
         zero_field,
         zero_field - residual,
+    )
+    factor = np.ones(len(model.carriers)) if not model.slowing else np.array(model.slowing)
+    _worst(
+        problems,
+        catalog,
+        np.abs(catalog.slowing / factor[net.carrier] - 1),
+        "is not slowed like the other hops of its carrier, its reverse among them: that would change the equilibrium",
+        catalog.slowing,
+        factor[net.carrier],
     )
     if problems:
         raise RateError(problems)

@@ -43,7 +43,7 @@ def summary(model: Model) -> dict[str, Any]:
         **({"axes": {n: list(v) for n, v in model.axes.items()}} if model.axes else {}),
         "points": points,
         "sampling": {
-            k: v
+            k: str(v) if k == "acceleration" else v
             for k, v in vars(model.sampling).items()
             if k in ("target", "seed", "replicas") or v != getattr(Sampling(relative_error=None), k)
         },

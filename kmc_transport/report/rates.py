@@ -41,6 +41,7 @@ def catalog_rows(catalog: RateCatalog) -> list[dict[str, Any]]:
                 "saddle_dipole_e_angstrom": [float(x) for x in catalog.saddle_dipole[h]],
                 "clamped": bool(catalog.clamped[h]),
                 "attempt_frequency_Hz": float(catalog.attempt_frequency[h]),
+                "slowing": float(catalog.slowing[h]),
                 "channels": c.channels,
                 "rule": c.rule,
                 "rate_per_s": float(catalog.rate[h]),
@@ -86,6 +87,9 @@ def catalog_table(catalog: RateCatalog) -> Table[Any]:
             text=lambda r: f"{r[0]['effective_barrier_eV']:.5g}" + (" (clamped)" if r[0]["clamped"] else ""),
         ),
         Column("attempt frequency", lambda r: r[0]["attempt_frequency_Hz"], "Hz", text=".5g"),
+        Column(
+            "of it slowed by", lambda r: r[0]["slowing"], text=".4g", shown=bool((catalog.slowing != 1).any())
+        ),
         Column("channels", lambda r: r[0]["channels"]),
         Column("rate", lambda r: r[0]["rate_per_s"], "1/s", text=".5g"),
         Column("from", lambda r: "; ".join(t for t in (r[0]["source"], r[0]["read_from"]) if t)),

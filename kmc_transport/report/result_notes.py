@@ -13,6 +13,8 @@ from ..units import K_B
 
 __all__ = ["result_notes", "sample_notes"]
 
+_MOST_TOLD = 6
+"""Points of which it is told what was slowed."""
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -23,6 +25,7 @@ def result_notes(d: Arrays, contradicting: int) -> list[str]:
         _classical(d),
         _across(d),
         _how(d),
+        _scaled(d),
         _contradictions(d, contradicting),
         _restless(d),
         _quenched(d),
@@ -67,6 +70,30 @@ def sample_notes(d: Arrays, samples: int) -> list[str]:
         f"{100 * share:.0f} % from sampling and {100 * (1 - share):.0f} % from the samples: half of it takes about "
         f"{4 * samples} samples, 1 % about {max(2, math.ceil(samples * (error / 0.01) ** 2))}; {better}."
     ]
+
+
+def _scaled(d: Arrays) -> Iterator[str]:
+    """What was slowed, and what the numbers are worth."""
+    told = d.get("scaling_note")
+    if told is None or not (told != "").any():
+        return
+    for t, f in list(np.ndindex(*told.shape[:2]))[:_MOST_TOLD]:
+        if told[t, f, 0]:
+            yield f"{d['temperature'][t]:g} K, {d['field'][f]:.3g} V/m: {told[t, f, 0]}"
+    verdict = d["scaling_verdict"]
+    for a, name in enumerate(d["carrier"]):
+        worst = verdict[..., a].max(axis=(0, 1, 2))
+        said = [
+            f"{text} {', '.join(str(n).replace('_', ' ') for n in d['observable'][which])}"
+            for which, text in (
+                (worst == 1, "valid:"),
+                (worst == 2, "valid, with an error for the extrapolation:"),
+                (worst == 3, "refused:"),
+            )
+            if which.any()
+        ]
+        if said:
+            yield f"{name}, by the worst of the points: {'; '.join(said)}."
 
 
 def _quenched(d: Arrays) -> Iterator[str]:

@@ -12,7 +12,7 @@ from ..engine.pace import ShouldStop, never
 from ..model.formula import neutral_unit
 from ..records import Estimate
 from ..seeds import replica_stream
-from .point import PointSimulation
+from .scaled import AnyPoint
 
 __all__ = ["chemistry", "chemistry_estimates"]
 
@@ -20,9 +20,7 @@ STREAM = 1_000_003
 """Number of the random stream, beyond those of all replicas."""
 
 
-def chemistry(
-    simulation: PointSimulation, root: int, should_stop: ShouldStop = never
-) -> UnitThermodynamics | None:
+def chemistry(simulation: AnyPoint, root: int, should_stop: ShouldStop = never) -> UnitThermodynamics | None:
     """Of a point without field whose input asks for it, else None. Raises Stopped when told to."""
     model, system = simulation.model, simulation.system
     asked = model.sampling.thermodynamics

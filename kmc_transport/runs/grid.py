@@ -57,7 +57,11 @@ def grid_points(model: Model, root: int) -> list[GridPoint]:
 def _points_of_system(model: Model, root: int) -> list[GridPoint]:
     c = model.conditions
     sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
-    for name in ("table_error", "thermodynamics"):  # keys of points without them stay what they were
+    for name in (
+        "table_error",
+        "thermodynamics",
+        "acceleration",
+    ):  # keys of points without them stay what they were
         if sampling.get(name) is None:
             sampling.pop(name, None)
     if not model.sampling.observe:
@@ -147,6 +151,8 @@ def model_identity(model: Model) -> str:
         for kind in ("carriers", "immobile") if model.immobile else ("carriers",):
             content[kind] = [asdict(c) | {"count": None} for c in getattr(model, kind)]
         content["axes"] = list(model.axes)
+    if model.slowing:
+        content["slowing"] = list(model.slowing)
     if model.initial != Initial():
         content["initial"] = fingerprint(model.initial)
         # the key of runs that knew no such things

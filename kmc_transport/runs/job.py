@@ -20,8 +20,9 @@ from ..seeds import system_root
 from ..store import Failure, PointRecord, PointStore
 from .chemistry import chemistry
 from .grid import GridPoint
-from .point import PointProgress, PointSimulation
+from .point import PointProgress
 from .record import make_record, weak_field_record
+from .scaled import AnyPoint, point_kind
 from .weak import good_enough, linear_response
 
 __all__ = ["CHECKPOINT", "Job", "Outcome", "Standing", "simulate_point"]
@@ -211,18 +212,19 @@ def simulate_point(
 
 def _simulation(
     model: Model, root: int, point: GridPoint, state: dict | None, linear: LinearResponse | None
-) -> tuple[PointSimulation, int]:
+) -> tuple[AnyPoint, int]:
     """The point as its last segment left it, or new; and the number of targets that it has reached."""
+    kind = point_kind(model)
     if state is not None:
         reached = int(state.pop("targets_reached", 0))
         try:
             if reached <= len(point.targets):
-                return PointSimulation.restore(
+                return kind.restore(
                     model, point.temperature, point.field, state, root=root, linear=linear
                 ), reached
         except (KeyError, ValueError):
             pass  # a segment of another version: the point starts again
-    return PointSimulation(model, point.temperature, point.field, root=root, linear=linear), 0
+    return kind(model, point.temperature, point.field, root=root, linear=linear), 0
 
 
 def _one_line(error: KmcTransportError) -> str:

@@ -77,8 +77,7 @@ class PointSimulation:
     Parameters
     ----------
     temperature : K. field : (3,) V/Å. root : root seed. linear : linear response at this field, from another run, to
-    be put together with the drift.
-    """
+    be put together with the drift. first : number of the first replica, by which it finds its random stream."""
 
     def __init__(
         self,
@@ -88,6 +87,7 @@ class PointSimulation:
         *,
         root: int,
         linear: LinearResponse | None = None,
+        first: int = 0,
     ) -> None:
         self.model, self.sampling, self.linear = model, model.sampling, linear
         self.catalog = build_catalog(model, temperature=temperature, field=field)
@@ -102,11 +102,11 @@ class PointSimulation:
         self.evaluation: Evaluation | None = None
         self._tallies: tuple[tuple[int, ...], list[Tallies]] | None = None
         self._evaluated: tuple[int, ...] | None = None
-        self._root = root
+        self._root, self._first = root, first
 
     def new_replica(self, number: int, should_stop: ShouldStop = never) -> Replica:
         """One of the replicas at its start. Raises Stopped when told to."""
-        stream = replica_stream(self._root, self.system.temperature, self.catalog.field, number)
+        stream = replica_stream(self._root, self.system.temperature, self.catalog.field, self._first + number)
         return Replica(self.catalog, seed=stream, algorithm=self.sampling.algorithm, should_stop=should_stop)
 
     @property
@@ -484,9 +484,10 @@ class PointSimulation:
         *,
         root: int,
         linear: LinearResponse | None = None,
+        first: int = 0,
     ) -> PointSimulation:
         """The point as it was when `snapshot` was taken."""
-        point = cls(model, temperature, field, root=root, linear=linear)
+        point = cls(model, temperature, field, root=root, linear=linear, first=first)
         for name in KEPT:
             setattr(point, name, type(getattr(point, name))(state[name]))
         point.energy = np.array(state["energy"])

@@ -22,7 +22,7 @@ from ..records import ExitReason, Missing, Tallies
 from ..store import PointRecord
 from ..units import ANGSTROM
 from .chemistry import chemistry_estimates
-from .point import PointSimulation
+from .scaled import AnyPoint, ScaledSimulation
 from .weak import weak_record
 
 __all__ = ["CONTRADICTION", "EXACT_STATES", "make_record", "weak_field_record"]
@@ -35,7 +35,7 @@ CONTRADICTION = 6.0
 
 def make_record(
     model: Model,
-    simulation: PointSimulation,
+    simulation: AnyPoint,
     reason: ExitReason,
     root: int,
     thermodynamics: UnitThermodynamics | None = None,
@@ -87,6 +87,9 @@ def make_record(
         "converged": _converged(model, simulation, reason, exacts),
         "mobility_method": _method(simulation),
     }
+    scaled = isinstance(simulation, ScaledSimulation) and simulation.is_scaled
+    if isinstance(simulation, ScaledSimulation):
+        values |= simulation.told()
     if evaluation is not None and evaluation.response_deviation is not None:
         values["response_deviation"] = evaluation.response_deviation
         values["mobility_bias"] = evaluation.mobility_bias
@@ -112,7 +115,7 @@ def make_record(
             "accuracy": None if last is None else {"ratio": last.ratio, "relative": last.relative_error},
             **memory,
         },
-        tallies=tuple(tallies),
+        tallies=() if scaled else tuple(tallies),  # those of slowed carriers are no answers
     )
 
 
@@ -154,13 +157,13 @@ def _missing_weak(zero: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return why
 
 
-def _method(simulation: PointSimulation) -> str:
+def _method(simulation: AnyPoint) -> str:
     if not simulation.system.driven:
         return "Einstein relation"
     return "drift velocity" if simulation.linear is None else "combined"
 
 
-def _memory(simulation: PointSimulation) -> dict[str, Any]:
+def _memory(simulation: AnyPoint) -> dict[str, Any]:
     """What the bound of the bias of linear response needs: how far carriers go while they remember each other, Å²."""
     whole = Tallies.concatenate(simulation.tallies())
     assert simulation.evaluation is not None
@@ -170,7 +173,7 @@ def _memory(simulation: PointSimulation) -> dict[str, Any]:
     return {"memory": square.tolist()}
 
 
-def _missing(simulation: PointSimulation) -> npt.NDArray[np.int64]:
+def _missing(simulation: AnyPoint) -> npt.NDArray[np.int64]:
     """(observables, S) why there is no number (`Missing`)."""
     evaluation, n = simulation.evaluation, len(simulation.model.carriers)
     none = Missing.BLOCKED if simulation.blocked else Missing.NO_ROWS
@@ -186,14 +189,14 @@ def _missing(simulation: PointSimulation) -> npt.NDArray[np.int64]:
     return np.array(why, np.int64)
 
 
-def _restless(simulation: PointSimulation) -> int:
+def _restless(simulation: AnyPoint) -> int:
     """Replicas that had not come to rest: by their annealing, or all of them by their energies since."""
     if not simulation.at_rest:
         return len(simulation.replicas)
     return sum(not r.starts_at_rest for r in simulation.replicas)
 
 
-def _limits(simulation: PointSimulation, by_hop: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _limits(simulation: AnyPoint, by_hop: npt.NDArray[np.int64]) -> dict[str, Any]:
     """Upper limits of what has not been seen once: none of N events with a mean of 3 has a chance of 5 %."""
     system, n = simulation.system, len(simulation.model.carriers)
     number = np.array([c.count for c in simulation.model.carriers], float)
@@ -219,11 +222,12 @@ def _is_small(model: Model) -> bool:
     return _small[model]
 
 
-def _converged(model: Model, simulation: PointSimulation, reason: ExitReason, exacts: dict[str, Any]) -> bool:
+def _converged(model: Model, simulation: AnyPoint, reason: ExitReason, exacts: dict[str, Any]) -> bool:
     """Whether what was asked was reached: the accuracy, or for a run of fixed length a number to trust."""
     evaluation = simulation.evaluation
     name = target_name(model.sampling.target, simulation.system)
-    if evaluation is None or not set(evaluation.why(name)) <= {Missing.NOTHING, Missing.NO_WAY}:
+    fine = {Missing.NOTHING, Missing.NO_WAY, Missing.SLOWED}
+    if evaluation is None or not set(evaluation.why(name)) <= fine:
         return False
     if name in exacts:
         estimate = evaluation.estimates[name]

@@ -42,4 +42,5 @@ def system_of_catalog(catalog: RateCatalog) -> System:
         single_file=ways.single_file,
         ordered=ways.ordered,
         repeat=ways.repeat,
+        slowed=np.array(model.slowing or [1.0] * len(model.carriers)) != 1,
     )

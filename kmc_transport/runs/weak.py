@@ -12,6 +12,7 @@ from ..analysis import SMALL_BIAS, LinearResponse
 from ..energies.supercell import depends_on_configuration
 from ..errors import InputError, KmcTransportError
 from ..exact import solve_exact
+from ..model.acceleration import ReversibleScaling
 from ..model.model import Model, Sampling
 from ..rates import RateCatalog, build_catalog
 from ..store import PointRecord
@@ -55,6 +56,9 @@ class WeakFields:
         charge = np.array([c.charge for c in model.carriers])[net.carrier]
         self._whole = charge[:, None] * net.vector
         self._possible = net.n_hops > 0 and all(c.response != "classical" for c in model.hop_classes)
+        self._possible &= not isinstance(
+            model.sampling.acceleration, ReversibleScaling
+        )  # each field for itself
         number = sum(c.count for c in model.carriers)
         self._hops = max(HOPS_WITHOUT_FIELD, HOPS_PER_CARRIER * number)
         self._squares: dict[float, FloatArray] = {}

@@ -23,10 +23,12 @@ from .base import (
 )
 
 __all__ = [
+    "AccelerationInput",
     "CompositionRange",
     "ConditionsInput",
     "FieldInput",
     "FieldRange",
+    "ReversibleScalingInput",
     "SamplingInput",
     "TemperatureRange",
     "expanded",
@@ -203,6 +205,39 @@ class ConditionsInput(Section):
     )
 
 
+class ReversibleScalingInput(Section):
+    """Fast species slowed by one factor, the same both ways, in three runs whose answers are extrapolated."""
+
+    species: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None,
+        description="Names of the fast species; when left out, those above the widest gap between the rates that are "
+        "measured.",
+        examples=[["polaron"]],
+    )
+    separation: Annotated[float, Strict(), Field(ge=1, le=1e9, allow_inf_nan=False)] = Field(
+        100,
+        description="Hops of a fast carrier for each hop of a slow one that the first run keeps; the others keep twice "
+        "and four times as many.",
+        examples=[100],
+    )
+
+
+class AccelerationInput(Section):
+    """How very different rates are bridged."""
+
+    reversible_scaling: ReversibleScalingInput = Field(
+        description="Slow the fast species down to a wanted separation, at each temperature and field.",
+        examples=[{"species": ["polaron"], "separation": 100}],
+    )
+
+
+Acceleration = Annotated[
+    Annotated[Literal["absorbing", "reversible_scaling"], Tag("name")]
+    | Annotated[AccelerationInput, Tag("settings")],
+    by_shape(name=str, settings=dict),
+]
+
+
 class SamplingInput(Section):
     """How long to simulate each point. Without any goal: until the target has 1 % error."""
 
@@ -280,9 +315,11 @@ class SamplingInput(Section):
         "the factor, and the chemical diffusivity: of one species, or of neutral units of two. Needs zero field.",
         examples=["2 %"],
     )
-    acceleration: Literal["absorbing"] | None = Field(
+    acceleration: Acceleration | None = Field(
         None,
         description="How very different rates are bridged; as they are, when left out. `absorbing`: few carriers that "
-        "hop back and forth many times (traps, cages, bound pairs) make whole stays at once, exact in law.",
-        examples=["absorbing"],
+        "hop back and forth many times (traps, cages, bound pairs) make whole stays at once, exact in law. "
+        "`reversible_scaling`, alone or with settings: fast species are slowed, and the answer is extrapolated; it gives "
+        "what slow species do, and refuses what fast ones do.",
+        examples=["absorbing", {"reversible_scaling": {"species": ["polaron"], "separation": 100}}],
     )
