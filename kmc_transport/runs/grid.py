@@ -57,11 +57,8 @@ def grid_points(model: Model, root: int) -> list[GridPoint]:
 def _points_of_system(model: Model, root: int) -> list[GridPoint]:
     c = model.conditions
     sampling = {k: v for k, v in asdict(model.sampling).items() if k not in ("wall_time", "seed")}
-    for name in (
-        "table_error",
-        "thermodynamics",
-        "acceleration",
-    ):  # keys of points without them stay what they were
+    # keys of points without them stay what they were
+    for name in ("table_error", "thermodynamics", "acceleration"):
         if sampling.get(name) is None:
             sampling.pop(name, None)
     if not model.sampling.observe:

@@ -94,10 +94,9 @@ class PointSimulation:
         self.system = system_of_catalog(self.catalog)
         self.replicas: list[Replica] = []
         self.watching = [Watch(self.catalog) for _ in range(self.sampling.replicas)]
-        self.seconds = 0.0
+        self.seconds, self.energy = 0.0, np.zeros(0)
         self.stage, self.pilots, self.rows = "pilot", 0, PILOT_ROWS
         self.windows_per_row, self.interval, self.blocked = 1, 0.0, False
-        self.energy = np.zeros(0)
         self.last: Accuracy | None = None
         self.evaluation: Evaluation | None = None
         self._tallies: tuple[tuple[int, ...], list[Tallies]] | None = None

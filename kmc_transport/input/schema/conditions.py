@@ -319,7 +319,7 @@ class SamplingInput(Section):
         None,
         description="How very different rates are bridged; as they are, when left out. `absorbing`: few carriers that "
         "hop back and forth many times (traps, cages, bound pairs) make whole stays at once, exact in law. "
-        "`reversible_scaling`, alone or with settings: fast species are slowed, and the answer is extrapolated; it gives "
-        "what slow species do, and refuses what fast ones do.",
+        "`reversible_scaling`, alone or with settings: fast species are slowed, and the answer is extrapolated; it "
+        "gives what slow species do, and refuses what fast ones do.",
         examples=["absorbing", {"reversible_scaling": {"species": ["polaron"], "separation": 100}}],
     )
