@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import InputError, KmcTransportError, Problem
+from .analyze import analyze
 from .exact import exact
 from .export import export
 from .inputs import check, new, schema
@@ -47,6 +48,7 @@ for _command in (
     catalog,
     exact,
     trajectory,
+    analyze,
     results,
     status,
     merge,

@@ -25,7 +25,7 @@ from .chemistry import chemistry_estimates
 from .scaled import AnyPoint, ScaledSimulation
 from .weak import weak_record
 
-__all__ = ["CONTRADICTION", "EXACT_STATES", "make_record", "weak_field_record"]
+__all__ = ["CONTRADICTION", "EXACT_STATES", "exact_beside", "make_record", "weak_field_record"]
 
 EXACT_STATES = 2000
 """Largest Markov chain that is solved beside each simulated point."""
@@ -43,9 +43,7 @@ def make_record(
     """What is kept of a finished point. Numbers whose statistics are too weak are left out, not guessed."""
     evaluation, last = simulation.evaluation, simulation.last
     tallies = simulation.tallies()
-    exacts: dict[str, Any] = {}
-    if _is_small(model):
-        exacts = _exact(simulation.catalog, simulation.system.direction)
+    exacts = exact_beside(simulation.catalog, simulation.system.direction)
     values: dict[str, Any] = {}
     stderrs: dict[str, Any] = {}
     how: dict[str, Any] = {}
@@ -123,9 +121,7 @@ def weak_field_record(
     catalog: RateCatalog, zero: PointRecord, linear: LinearResponse, key: str
 ) -> PointRecord:
     """The record of a field that the run without field, found by ``key``, serves."""
-    model, exacts = catalog.model, {}
-    if _is_small(model):
-        exacts = _exact(catalog, zero.directions)
+    model, exacts = catalog.model, exact_beside(catalog, zero.directions)
     record = weak_record(catalog, zero, linear, exacts, key)
     if "missing" in zero.values:
         record = replace(record, values={**record.values, "missing": _missing_weak(zero.values["missing"])})
@@ -137,8 +133,10 @@ def weak_field_record(
     return record
 
 
-def _exact(catalog: RateCatalog, directions: npt.ArrayLike) -> dict[str, Any]:
-    """What simulations of this point must find; empty where there is no single answer."""
+def exact_beside(catalog: RateCatalog, directions: npt.ArrayLike) -> dict[str, Any]:
+    """What simulations of this point must find; empty where there is no single answer, or too many configurations."""
+    if not _is_small(catalog.model):
+        return {}
     exacts: dict[str, Any] = exact_values(catalog, directions, EXACT_STATES)
     asked = catalog.model.observed
     if exacts and asked:

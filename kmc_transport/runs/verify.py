@@ -268,8 +268,14 @@ def discard_damaged(found: Verification) -> list[Path]:
     return gone
 
 
-def recorded_model(provenance: Provenance) -> Model:
+def recorded_model(
+    provenance: Provenance,
+    as_simulated: Callable[[Model], Model] = lambda model: model,
+    remedy: str = "give the input: --input FILE",
+) -> Model:
     """The model of a run, from the input that it recorded.
+
+    as_simulated : what was made of the input's model; it is the outcome that was recorded. remedy : where it fails.
 
     Raises InputError when that is not enough: files of other codes are not recorded, and may be elsewhere by now.
     """
@@ -283,13 +289,14 @@ def recorded_model(provenance: Provenance) -> Model:
                 made = variant(candidate)
             except InputError:
                 continue
+            made = as_simulated(made)
             if model_identity(made) == provenance.identity:
                 return made
     raise InputError(
         Problem(
             "the input that the run recorded does not give its model (files that it reads have changed, or the "
             "model was changed in Python)",
-            remedy="give the input: --input FILE",
+            remedy=remedy,
         )
     )
 

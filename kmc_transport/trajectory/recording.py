@@ -28,6 +28,7 @@ from ..store import Provenance, lock_output
 from ..store.atomic import atomic_path
 from ..store.output import refuse_foreign
 from . import FrameBlock, Parts, check_request, write_file, write_host_xyz
+from .counting import SAMPLES
 
 __all__ = ["Recorded", "write_trajectory"]
 
@@ -171,6 +172,7 @@ def write_trajectory(
             **provenance.to_attributes(),
             "replica": str(replica),
             "equilibration_s": repr(equilibration),
+            SAMPLES: str(recorder.substeps),
         }
         if recorder.replica.initial_note:
             about["initial"] = recorder.replica.initial_note
