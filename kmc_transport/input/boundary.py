@@ -38,7 +38,8 @@ def two_phase_sites(
         return None
     whole = planar_cut(at, structure, carriers, closed, 0.0)
     best = None
-    neutral = abs(math.fsum(c.charge * c.count for c in carriers)) < 1e-9
+    total = math.fsum(c.charge * c.count for c in carriers)
+    charged, neutral = any(c.charge for c in carriers), abs(total) < 1e-9
     if neutral:
         best = find_cut(at, structure, carriers, closed, coulomb, None)
     if given.cut == "nonpolar":
@@ -50,8 +51,9 @@ def two_phase_sites(
             return None
     else:
         cut = whole if given.cut == "cells" else planar_cut(at, structure, carriers, closed, given.cut)
-    doc.note("initial.two_phase: " + _described(given, cut, carriers, at))
-    if best is not None and any(c.charge for c in carriers):
+    charge = None if not charged else 0.0 if neutral else total
+    doc.note("initial.two_phase: " + _described(given, cut, carriers, at, charge))
+    if best is not None and charged:
         share = carriers[0].count / len(open_sites(carriers[0], structure, math.prod(supercell), closed))
         energies = polar_energy([cut, whole, best], carriers, coulomb)
         doc.note("initial.two_phase: " + _compared(cut, whole, best, carriers, energies, share))
@@ -151,7 +153,10 @@ def _refuse(given: TwoPhases, carriers: Sequence[Carrier], neutral: bool, doc: D
 # ------------------------------------------------------------------------------------------- in words
 
 
-def _described(given: TwoPhases, cut: Cut, carriers: Sequence[Carrier], at: Planes) -> str:
+def _described(
+    given: TwoPhases, cut: Cut, carriers: Sequence[Carrier], at: Planes, charge: float | None
+) -> str:
+    """charge : of the full part, e; None where no carrier has any. With one its dipole would depend on the origin."""
     normal = given.normal if isinstance(given.normal, str) else str(list(given.normal))
     full = zip(carriers, cut.extent, strict=True)
     layers = ", ".join(f"{c.name} from {low:.4g} to {high:.4g}" for c, (low, high) in full)
@@ -159,7 +164,13 @@ def _described(given: TwoPhases, cut: Cut, carriers: Sequence[Carrier], at: Plan
     return (
         f"borders normal to {normal}, {at.number} spacings of {at.spacing:.4g} Å; full layers: {layers}, "
         + (f"those of {' and '.join(broken)} at the borders in part" if broken else "none in part")
-        + f"; dipole {_number(cut.dipole)} e·Å/Å²"
+        + (
+            ""
+            if charge is None
+            else f"; net charge {charge:+g} e"
+            if charge
+            else f"; dipole {_number(cut.dipole)} e·Å/Å²"
+        )
     )
 
 

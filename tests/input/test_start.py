@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import product
 
 import numpy as np
 import pytest
 
+from kmc_transport.cli.app import main
 from kmc_transport.energies.configuration import ConfigurationEnergy
 from kmc_transport.input.phases import find_cut, planar_cut, planes, polar_energy
 from kmc_transport.model.interactions import Initial
@@ -225,6 +228,53 @@ def test_the_search_misses_nothing():
     assert all(ours <= e + 1e-9 for m, e in tried if m <= abs(best.dipole) + 1e-9)
     whole = planar_cut(at, model.structure, model.carriers, None, 0.0)
     assert whole.dipole == pytest.approx(-12 * 0.5 * 5.6 / at.area)
+
+
+def test_planes_of_a_hexagonal_cell():
+    """Spacings from the metric of the crystal: d = a sqrt(3)/2 for (100), 1/d² = 4/(3 a²) + 1/c² for (101)."""
+    ion = {"charge": 1, "sites": ["Na"], "fraction": 0.5}
+    hop = {
+        "carrier": "ion",
+        "between": ["Na", "Na"],
+        "distance": 2.9,
+        "barrier": kra(),
+        "attempt_frequency": 1e12,
+    }
+    layer = {"structure": LAYER, "supercell": [4, 4, 2], "carriers": {"ion": ion}, "hops": [hop],
+             "conditions": {"temperature": 500}}  # fmt: skip
+    model = built(layer)
+    for indices, spacing, number in (
+        ((1, 0, 0), 2.9 * np.sqrt(0.75), 4),
+        ((1, 0, 1), (4 / 3 / 2.9**2 + 5.6**-2) ** -0.5, 2),
+    ):
+        at = planes(model.structure, model.supercell, indices)
+        assert (at.number, at.spacing) == (number, pytest.approx(spacing))
+        assert at.area * at.number * at.spacing == pytest.approx(model.volume)
+    # a charged part has no dipole of its own; a neutral carrier none at all
+    (note,) = notes(built(layer | {"initial": {"two_phase": {"normal": "a", "cut": "cells"}}}))
+    assert note.endswith("; net charge +16 e")
+    (note,) = notes(
+        built(layer | {"carriers": {"ion": ion | {"charge": 0}}, "initial": {"two_phase": {"normal": "a"}}})
+    )
+    assert note.endswith("none in part")
+
+
+def test_check_tells_the_start(tmp_path, capsys):
+    path = tmp_path / "two.yaml"
+
+    def check(initial):
+        path.write_text(json.dumps(halves(initial=initial, format=1)))
+        with pytest.raises(SystemExit) as ended:
+            main(["check", str(path)])
+        return ended.value.code, *capsys.readouterr()
+
+    code, text, _ = check({"two_phase": {"normal": "a", "cut": "cells"}})
+    assert code == 0
+    assert re.search(r"start\n.*\nion .* given\n", text)
+    assert "initial.two_phase: borders normal to a, 6 spacings of 10.33 Å" in text
+    assert "this cut is polar" in text
+    code, _, text = check({"anealed": {}})
+    assert (code, text.count("remedy:")) == (2, 1)
 
 
 def test_frozen_ions_and_annealed_polarons():
