@@ -132,9 +132,9 @@ def _each(given: TwoPhaseInput | EachInput, room: Room, doc: Document) -> Initia
     annealed = [a for a, one in starts.items() if one.kind == "annealed"]
     for a in annealed[1:]:
         first = starts[annealed[0]]
-        if (starts[a].start_temperature, starts[a].sweeps) != (first.start_temperature, first.sweeps):
+        if replace(starts[a], equal_networks=first.equal_networks) != first:
             doc.add(("initial", "carriers", names[a]), f"'{names[annealed[0]]}' and '{names[a]}' are annealed together",
-                    allowed="the same start_temperature and sweeps for both")  # fmt: skip
+                    allowed="the same start_temperature, sweeps and moves for both")  # fmt: skip
     if isinstance(given, TwoPhaseInput):
         for a, own in _of_two_phases(given, set(starts), room, doc).items():
             starts[a], sites[a] = Initial("given"), own
