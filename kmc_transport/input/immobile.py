@@ -125,7 +125,7 @@ def places(
         mobile,
         initial.sites,
         sections.freeze or (),
-        any(initial.of(a).kind == "annealed" for a in range(mobile)),
+        initial.anneals,
         structure,
         supercell,
         disorder,

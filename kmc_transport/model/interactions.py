@@ -180,5 +180,10 @@ class Initial:
         """How a mobile species starts; its sites, where it has any, are ``sites[species]`` here."""
         return self.each[species] if self.each else self
 
+    @property
+    def anneals(self) -> bool:
+        """Whether a species is annealed."""
+        return self.kind == "annealed" or any(one.anneals for one in self.each)
+
     def __str__(self) -> str:
         return f"{self.kind}, equal numbers in networks" if self.equal_networks else self.kind

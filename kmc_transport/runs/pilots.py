@@ -162,7 +162,7 @@ def _size(point: GridPoint | Pilot) -> float:
 
 def _pilot(model: Model, point: GridPoint, seconds: float) -> Pilot:
     short = model
-    if model.initial.kind == "annealed":
+    if model.initial.anneals:
         short = replace(model, initial=replace(model.initial, sweeps=min(model.initial.sweeps, QUICK_SWEEPS)))
     simulation = PointSimulation(short, point.temperature, point.field, root=ROOT)
     clock = _Clock(MAKING * seconds)

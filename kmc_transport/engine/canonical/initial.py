@@ -43,7 +43,7 @@ def initial_configuration(
     if initial.kind == "given":
         assert initial.sites is not None
         return *_from_sites(tables, [np.array(s, np.int64) for s in initial.sites]), None
-    if not any(initial.of(s).kind == "annealed" for s in range(tables.n_species)):
+    if not initial.anneals:
         return *_place_each(tables, temperature, temperature, rng, initial), None
     lattice, report = annealed_lattice(tables, temperature, rng, initial, should_stop)
     return *_from_sites(tables, lattice.sites), report

@@ -145,7 +145,7 @@ def _annealed(
         site = lattice.energies.site - K_B * catalog.temperature * weight
         lattice.energies = lattice.energies._replace(site=np.ascontiguousarray(site))
         lattice.energy = lattice.recount()
-    initial = model.initial if model.initial.kind in ("annealed", "each") else Initial("annealed")
+    initial = model.initial if model.initial.anneals else Initial("annealed")
     report = anneal(
         lattice,
         catalog.temperature,
