@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kmc_transport.engine import Replica
 from kmc_transport.engine.absorbing import backend
@@ -14,10 +16,12 @@ from kmc_transport.engine.absorbing.backend import Absorbing
 from kmc_transport.engine.absorbing.kernels_basins import STATES
 from kmc_transport.engine.absorbing.kernels_stays import STAYS
 from kmc_transport.engine.backend import Backend
+from kmc_transport.engine.choice import make_backend
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
 from tests.reference.basins import BASINS, cages, charged_pair, held_pair, traps
+from tests.reference.engine import make_reference
 from tests.reference.networks import T0, chain, lattice_gas
 
 
@@ -115,3 +119,45 @@ def test_one_long_stay() -> None:
     assert r.executed > 1e18
     assert r.attempted < 1e5
     assert 1 < np.abs(r.positions()).max() < 1e3
+
+
+def paired(model: Model, **options: Any) -> tuple[Replica, Replica]:
+    return replica(model, **options), replica(model, backend=make_reference, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "quick", "samples"), [("traps", 300.0, 60), ("shallow", 300.0, 40), ("cages", 150.0, 24)]
+)
+def test_kernel_and_twin(name: str, quick: float, samples: int) -> None:
+    """The same hops and stays as the readable reference, to the last bit."""
+    kernel, twin = paired(BASINS[name](quick))
+    for r in (kernel, twin):
+        r.advance(samples)
+    assert kernel.executed > 3 * kernel.attempted
+    assert_equal(kernel, twin)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    name=st.sampled_from(["held pair", "charged pair", "traps"]),
+    field=st.sampled_from([0.0, 0.001]),
+    seed=st.integers(0, 2**32),
+)
+def test_kernel_and_twin_with_interactions(name: str, field: float, seed: int) -> None:
+    catalog = build_catalog(BASINS[name](), temperature=T0, field=(field, 0.0, 0.0))
+    kernel, twin = (
+        Replica(
+            catalog,
+            seed=np.random.SeedSequence(seed),
+            algorithm="absorbing",
+            sample_interval=0.1,
+            levels=1,
+            backend=make,
+        )
+        for make in (make_backend, make_reference)
+    )
+    for r in (kernel, twin):
+        r.advance(8)
+    assert_equal(kernel, twin)
+    assert kernel.energy() == twin.energy()
+    np.testing.assert_array_equal(kernel.clamped_events, twin.clamped_events)

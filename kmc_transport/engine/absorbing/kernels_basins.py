@@ -35,7 +35,7 @@ GAP = 9.9
 little below ten, so that rounding does not decide where rates differ by powers of ten."""
 
 WORTHWHILE = 30.0
-"""Mean hops of a stay, beside one for each entry of the matrix, above which a basin pays."""
+"""Mean hops of a stay, beside one for every four entries of the matrix, above which a basin pays."""
 
 STATES, GROUPS, LEVELS, FLOATS, WHOLE, WORDS, POWERS = range(7)
 """Columns of `Basins.directory`: numbers of states, of groups, of powers; where its numbers begin, and the powers. A
@@ -458,7 +458,7 @@ def build(moves, lattice, around, energies, charges, growth, basins):
         if growth.slowest[n] < GAP * growth.next_[n]:
             continue
         speed, groups = make_chain(moves, lattice, growth, n)
-        if speed > 0.0 and expect_hops(growth, n, groups, speed) >= WORTHWHILE + n * n:
+        if speed > 0.0 and expect_hops(growth, n, groups, speed) >= WORTHWHILE + 0.25 * n * n:
             return keep(moves, lattice, growth, basins, n, groups, speed)
     return -1
 
