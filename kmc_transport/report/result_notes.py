@@ -170,6 +170,28 @@ def _how(d: Arrays) -> Iterator[str]:
         speed = f"; {median:.2g} hops per second of wall time (median of the points)"
     if algorithms:
         yield f"Algorithm: {', '.join(algorithms)}{speed}."
+    yield from _absorbing(d)
+
+
+def _absorbing(d: Arrays) -> Iterator[str]:
+    """Whether absorbing chains gain, where they were asked for."""
+    if "hops_per_step" not in d:
+        return
+    used = np.ravel(d["algorithm"]) == "absorbing"
+    gain, asked = np.ravel(d["hops_per_step"]), np.isfinite(np.ravel(d["hops_per_step"]))
+    if (used & asked).any():
+        low, high = gain[used & asked].min(), gain[used & asked].max()
+        text = f"{low:.2g}" if f"{low:.2g}" == f"{high:.2g}" else f"{low:.2g} to {high:.2g}"
+        gains = "" if high >= 2 else "; they do not gain here"
+        yield f"Absorbing chains: {text} hops for each stay or hop that was drawn{gains}."
+    if (asked & ~used).any():
+        kelvin = np.broadcast_to(d["temperature"][:, None, None], d["hops_per_step"].shape).ravel()[
+            asked & ~used
+        ]
+        yield (
+            f"Absorbing chains do not gain at {', '.join(f'{t:g}' for t in sorted(set(kelvin)))} K: carriers stay too "
+            "shortly in basins of few configurations. These points were simulated hop by hop; the law is the same."
+        )
 
 
 def _barriers(d: Arrays) -> str:

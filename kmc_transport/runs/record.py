@@ -88,6 +88,9 @@ def make_record(
     scaled = isinstance(simulation, ScaledSimulation) and simulation.is_scaled
     if isinstance(simulation, ScaledSimulation):
         values |= simulation.told()
+    steps = sum(int(t.attempts.sum()) for t in tallies)
+    if model.sampling.algorithm == "absorbing" and steps:
+        values["hops_per_step"] = executed / steps
     if evaluation is not None and evaluation.response_deviation is not None:
         values["response_deviation"] = evaluation.response_deviation
         values["mobility_bias"] = evaluation.mobility_bias

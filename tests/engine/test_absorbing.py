@@ -161,3 +161,35 @@ def test_kernel_and_twin_with_interactions(name: str, field: float, seed: int) -
     assert_equal(kernel, twin)
     assert kernel.energy() == twin.energy()
     np.testing.assert_array_equal(kernel.clamped_events, twin.clamped_events)
+
+
+@pytest.mark.parametrize("interacting", [False, True])
+def test_hop_by_hop_where_stays_do_not_pay(interacting: bool) -> None:
+    """After the first rows carriers and random numbers go on in the engine that the model needs otherwise."""
+    r = replica(held_pair(3.0) if interacting else lattice_gas("sc", 3, 2), sample_interval=1.0)
+    r.advance(4)
+    r.reset()
+    assert r.algorithm == "absorbing"  # too early to tell
+    r.advance(2000 if interacting else 300)
+    where, hops, clamped = r.positions(), r.executed, r.clamped_events
+    r.reset()
+    assert r.algorithm in ("null_event", "rejection_free")
+    np.testing.assert_array_equal(r.positions(), where)
+    np.testing.assert_array_equal(r.clamped_events + clamped, clamped)
+    assert r.executed == hops
+    r.advance(100)
+    assert r.executed > hops
+    assert r.check() == 0.0
+    again = Replica.restore(r.catalog, r.snapshot())
+    for each in (r, again):
+        each.advance(100)
+    assert_equal(again, r)
+
+
+def test_stays_that_pay_go_on() -> None:
+    """Foretold from the mean hops of stays, however short the samples are that cut them."""
+    r = replica(traps(1e4), sample_interval=1e-3)
+    r.advance(20_000)
+    assert r.executed < 20 * r.attempted
+    r.reset(1.0)
+    assert r.algorithm == "absorbing"

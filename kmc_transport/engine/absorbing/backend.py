@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ...energies.supercell import depends_on_configuration
 from .. import kernels_sampling as ks
-from ..backend import Backend, Carriers, Chunk, HopLog, Start
+from ..backend import Backend, Carriers, Chunk, Counts, HopLog, Start
 from ..compiled import SAVED, Compiled
 from ..interacting import kernels_coulomb as kc
 from ..interacting import kernels_null as kn
@@ -17,7 +18,10 @@ from ..interacting.backend import Interacting
 from ..interacting.coupling import Coupling, couple
 from ..interacting.lattice import CoupledLattice
 from ..interacting.lists import charge_arrays
-from ..tables import NULL, Tables
+from ..interacting.start import pick_interacting
+from ..plain.backend import Plain
+from ..selection import expected_acceptance, pick_algorithm, pick_layout
+from ..tables import NULL, Tables, build_tables
 from . import kernels_basins as kb
 from . import kernels_stays as kt
 from .kernels_chain import MOST_LEVELS
@@ -25,6 +29,12 @@ from .kernels_chain import MOST_LEVELS
 __all__ = ["Absorbing", "make_absorbing"]
 
 IntArray = npt.NDArray[np.int64]
+
+ENOUGH_STEPS = 2000.0
+"""Hops and stays after which it is seen whether stays pay."""
+
+LOOKS, WITHOUT_INTERACTIONS = 8, 10.0
+"""Entries that are looked at in the time of a hop with interactions, and how much quicker a hop is without them."""
 
 MOST_BASINS, MOST_NUMBERS, MOST_WORDS = 4096, 2**21, 2**13
 """Basins, numbers and states that are kept; where there is no more room all are found anew."""
@@ -43,7 +53,7 @@ def make_absorbing(start: Start) -> Backend:
 class Absorbing(Interacting):
     """State of one replica. Every hop's rate is found anew from the configuration; basins are kept beside."""
 
-    saved: ClassVar[tuple[str, ...]] = (*SAVED, "clamped", "ledger", "recent", "memory", "carry")
+    saved: ClassVar[tuple[str, ...]] = (*SAVED, "clamped", "ledger", "recent", "memory", "carry", "gain")
 
     def __init__(self, coupling: Coupling, start: Start, carriers: Carriers) -> None:
         Compiled.__init__(self, coupling.tables, start, carriers, algorithm="absorbing", layout="halo")
@@ -63,6 +73,7 @@ class Absorbing(Interacting):
             "recent": np.zeros(kt.RECENT, np.uint64),
             "memory": np.zeros(5, np.int64),
             "carry": np.zeros(t.n_rows),
+            "gain": np.zeros(2),
             **_basins(self.n),
             **_growth(self.n, self.bits, t.n_rows),
         }
@@ -90,8 +101,43 @@ class Absorbing(Interacting):
     def logged_energies(self, hops: HopLog) -> tuple[IntArray, IntArray]:
         return hops.numbers[:, 0], hops.numbers[:, 1]
 
-    def successor(self, done: Any) -> Interacting:
-        return self
+    def clamped_events(self) -> IntArray:
+        """As of the engine that the model needs otherwise."""
+        found = super().clamped_events()
+        return found if depends_on_configuration(self.tables.model) else np.zeros_like(found)
+
+    def successor(self, done: Counts) -> Backend:
+        """The engine that goes hop by hop, where stays are too short or too rare."""
+        hops, steps = self["gain"]
+        return self if steps < ENOUGH_STEPS or hops >= self.least_gain * steps else self.hop_by_hop()
+
+    @property
+    def least_gain(self) -> float:
+        """Hops of a step that make up for what it costs: a look at every hop of every carrier."""
+        looks = 1 + (self.n << self.bits) / LOOKS
+        return looks if depends_on_configuration(self.tables.model) else WITHOUT_INTERACTIONS * looks
+
+    def hop_by_hop(self) -> Backend:
+        """The same carriers and random stream in the engine that the model needs otherwise, the tallies empty."""
+        start, carriers = replace(self.start, algorithm="auto"), self.carriers()
+        new: Compiled
+        if depends_on_configuration(self.tables.model):
+            coupling = couple(start.catalog)
+            algorithm, acceptance = pick_interacting(coupling, start, carriers)
+            new = Interacting(coupling, start, carriers, algorithm=algorithm)
+            new["clamped"][...], new["ledger"][...] = self["clamped"], self["ledger"]
+            new.energy_base = self.energy_base
+        else:
+            tables = build_tables(start.catalog)
+            acceptance = expected_acceptance(start.catalog, tables)
+            algorithm = pick_algorithm("auto", tables, acceptance)
+            layout = pick_layout("auto", tables, algorithm)
+            new = Plain(tables, start, carriers, algorithm=algorithm, layout=layout)
+        new._make_room(self["home"])
+        new["home"][...], new["rng"][...] = self["home"], self["rng"]
+        new.acceptance_estimate, new.annealing = acceptance, self.annealing
+        assert isinstance(new, Interacting | Plain)
+        return new
 
 
 def reverse_rows(t: Tables) -> npt.NDArray[np.uint64]:

@@ -64,6 +64,7 @@ class Moves(NamedTuple):
     recent: np.ndarray  # (RECENT,) uint64: hashes of the last configurations
     memory: np.ndarray  # (5,) int64, see `kernels_stays`
     carry: np.ndarray  # (R,) float64: pairs of a hop and its reverse that are not counted yet
+    gain: np.ndarray  # (2,) float64: hops, and steps for them, if no sample ended within a stay
 
 
 class Basins(NamedTuple):
@@ -72,7 +73,9 @@ class Basins(NamedTuple):
     directory: np.ndarray  # (most, 7) int64
     used: np.ndarray  # (4,) int64
     lookup: np.ndarray  # (2**b, 3) uint64: hash, basin + 1, state
-    floats: np.ndarray  # float64: speed; x; rates of exits; c and G of the groups (`kernels_stays`); powers
+    floats: (
+        np.ndarray
+    )  # float64: speed; x; rates of exits; c and G of the groups (`kernels_stays`); mean hops; powers
     whole: np.ndarray  # int64: parents, entries from them, rows of the groups, first exits, exits
     words: np.ndarray  # (n, N) uint64: record of each carrier
 
@@ -379,7 +382,7 @@ def keep(moves, lattice, growth, basins, n, groups, speed):
         aim(moves, lattice, growth, n, i)
         for entry in range(growth.rate.shape[1]):
             exits += growth.rate[i, entry] != 0.0 and growth.target[entry] < 0
-    floats = 1 + n + exits + groups + n * groups + levels * (n + 1) * n
+    floats = 1 + n + exits + groups + n * groups + n + levels * (n + 1) * n
     whole = 3 * n + 1 + groups + exits
     if floats > len(basins.floats) or whole > len(basins.whole):
         return -1
@@ -428,6 +431,11 @@ def keep(moves, lattice, growth, basins, n, groups, speed):
         for a in range(n):
             numbers[f + groups + a * groups + g] = growth.wanted[a, g] - per_time * growth.wanted[a, groups]
     f += groups + n * groups
+    for a in range(n):
+        numbers[f + a] = 0.0
+        for g in range(groups):
+            numbers[f + a] += growth.wanted[a, g]
+    f += n
     d[POWERS] = f
     keep_powers(numbers, f, growth.power, growth.left, levels, n)
     # a tree of paths from the first state, which does not tell where the basin was found

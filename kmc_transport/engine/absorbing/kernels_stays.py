@@ -61,8 +61,8 @@ OFTEN = 4
 """Hops in a row to configurations among them after which a stay is tried."""
 
 STAYS, PATIENCE, FAILED, AGAIN, OLDEST = range(5)
-"""Entries of ``memory``: whether a stay is to be tried; hops before another one may be, and as many after the last that
-was tried in vain; hops in a row to recent configurations; the oldest of them."""
+"""Entries of ``memory``: 1 where a stay is to be tried, 2 where one goes on; hops before another one may be, and
+as many after the last that was tried in vain; hops in a row to recent configurations; the oldest of them."""
 
 LONGEST_PATIENCE = 1 << 16
 
@@ -230,6 +230,11 @@ def run_stays(n_samples, most, place, kept, tally, out):
                 continue
             attempts += 1
             moves.clock[ATTEMPTS] += 1
+            if moves.memory[STAYS] == 1:
+                moves.memory[STAYS] = 2
+                d = basins.directory[b]
+                moves.gain[0] += basins.floats[d[POWERS] - d[STATES] + start]
+                moves.gain[1] += 1.0
             ends, rng = stay(
                 moves, lattice, around, energies, charges, growth, basins, b, start, tally.events, rng
             )
@@ -260,6 +265,8 @@ def run_stays(n_samples, most, place, kept, tally, out):
         row = row_of(moves, moves.record[2 * carrier], entry & ((1 << shift) - 1))
         hop(moves, lattice, around, energies, charges, carrier, row)
         remember(moves)
+        moves.gain[0] += 1.0
+        moves.gain[1] += 1.0
         stale = True
     store(rng, moves.rng)
     return n_samples - done

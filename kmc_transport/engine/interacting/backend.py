@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...energies.terms import QUANTUM
 from .. import kernels_sampling as ks
 from .. import kernels_shared as shared
-from ..backend import Carriers, Counts, HopLog, Start
+from ..backend import Backend, Carriers, Counts, HopLog, Start
 from ..compiled import SAVED, Compiled
 from ..plain.kernels import BATCH
 from ..tables import NULL
@@ -190,7 +190,7 @@ class Interacting(Compiled, KeepsEnergy):
             most = max(most, int(np.count_nonzero(self["class_of"][entry] == ko.CLOSED)))
         return most * QUANTUM
 
-    def successor(self, done: Counts) -> Interacting:
+    def successor(self, done: Counts) -> Backend:
         """Chosen by the present state, once the carriers have left their places at the start."""
         if self.start.algorithm != "auto" or done.attempts <= 100 * self.n:
             return self
