@@ -56,7 +56,7 @@ def test_two_states_in_closed_form() -> None:
     assert mean == pytest.approx(50.37220844, abs=1e-8)
     assert square / mean**2 - 1 == pytest.approx(0.99029338, abs=1e-8)
     assert inverse[0, 0] * PAIR[1][0] == pytest.approx(0.25558313, abs=1e-8)
-    n = 50_000
+    n = 30_000
     for most, seed in ((7.0, 3), (1e4, 4)):
         time, state = exits(PAIR, most, n, seed)
         assert abs(time.mean() - mean) < 4 * time.std() / np.sqrt(n)
