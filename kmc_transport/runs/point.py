@@ -156,11 +156,6 @@ class PointSimulation:
         """Executed hops of all replicas, those thrown away for equilibration included."""
         return sum(r.executed for r in self.replicas)
 
-    @property
-    def steps(self) -> int:
-        """Executed hops, or with absorbing chains the fewer steps that they took."""
-        return sum(min(r.executed, r.attempted) for r in self.replicas)
-
     def tallies(self) -> list[Tallies]:
         """The complete rows of each replica."""
         if self._tallies is None or self._tallies[0] != self._complete:
@@ -316,7 +311,8 @@ class PointSimulation:
         assert self.last is not None
         if self.last.needs_replicas and self.evaluation is not None and self._settled:
             return ExitReason.DONE  # the replicas differ for ever: more of them would help, more rows do not
-        if self.steps >= (MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED):
+        steps = sum(min(r.executed, r.attempted) for r in self.replicas)  # a stay of absorbing chains is one
+        if steps >= (MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED):
             return ExitReason.DONE
         longer = self.interval * LONGER
         if self._settled or self._enough_pilots or longer > self._longest_interval():
