@@ -55,8 +55,7 @@ MOMENT = 0.1
 ROUNDS_OF_POOL = 4
 """Parts of a round after which threads wait for one another."""
 MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
-"""Executed hops after which a point gives up on an accuracy that it does not reach, and on a component of the target
-that could move and has not done so once."""
+"""Hops, a stay being one, after which a point gives up: on its accuracy, on components that could move and have not."""
 
 KEPT = ("seconds", "stage", "pilots", "rows", "windows_per_row", "interval", "blocked")
 
@@ -311,8 +310,8 @@ class PointSimulation:
         assert self.last is not None
         if self.last.needs_replicas and self.evaluation is not None and self._settled:
             return ExitReason.DONE  # the replicas differ for ever: more of them would help, more rows do not
-        steps = sum(min(r.executed, r.attempted) for r in self.replicas)  # a stay of absorbing chains is one
-        if steps >= (MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED):
+        most = MAX_EVENTS if math.isfinite(self.last.ratio) else MAX_UNMOVED
+        if sum(min(r.executed, r.attempted) for r in self.replicas) >= most:
             return ExitReason.DONE
         longer = self.interval * LONGER
         if self._settled or self._enough_pilots or longer > self._longest_interval():
