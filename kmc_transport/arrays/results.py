@@ -348,14 +348,7 @@ ARRAYS: dict[str, ArraySpec] = registry_of(
         "algorithm",
         "How hops were chosen: `null_event`, `rejection_free`, `sum_tree` or `absorbing`; all sample the same law.",
     ),
-    _array(
-        "hops_per_step",
-        "float",
-        _TFD,
-        "1",
-        "hops per step",
-        "Where absorbing chains were asked for: hops for each thing that was drawn, a stay or a hop. NaN elsewhere.",
-    ),
+    _array("hops_per_step", "float", _TFD, "1", "hops per step", "Hops a stay or hop of absorbing chains."),
     _array(
         "missing",
         "int",
