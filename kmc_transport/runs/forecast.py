@@ -118,7 +118,12 @@ def frequencies_at(model: Model, temperature: float, seed: int = 0) -> HopFreque
 
 
 def _needed(catalog: RateCatalog, rate: FloatArray) -> FloatArray:
-    """(S,) see `HopFrequencies.needed`: by the fluctuations, or by the drift if that is better known."""
+    """(S,) see `HopFrequencies.needed`: by the fluctuations, or by the drift if that is better known.
+
+    Blocks are a number of hops of the quickest carriers long (`weak.HOPS_WITHOUT_FIELD`). A square of the displacement
+    in a block with m hops of a species has a relative variance of 2 + 1/m; the current of all species, which makes its
+    mobility, adds that of the others.
+    """
     model, sampling = catalog.model, catalog.model.sampling
     error = sampling.table_error or sampling.relative_error
     if error is None:
@@ -126,18 +131,22 @@ def _needed(catalog: RateCatalog, rate: FloatArray) -> FloatArray:
     system = system_of_catalog(catalog)
     name = target_name(sampling.target, system)
     number = np.array([x.count for x in model.carriers])
-    each = np.zeros(len(rate)) if name == "tracer_diffusivity" else HOPS_PER_CARRIER * number
-    own = np.maximum(HOPS_WITHOUT_FIELD, each)
-    if system.driven and name in ("mobility", "drift_velocity"):
-        work = system.charge**2 * _mean_squares(system, system.field)
-        with np.errstate(divide="ignore"):
-            own = np.minimum(own, 4 * (K_B * catalog.temperature) ** 2 / work)
     looked_at = wanted(system, name)
-    if name == "charge_diffusivity":  # a sum, known as well as its largest part
-        part = system.charge**2 * rate * sum(_mean_squares(system, axis) for axis in np.eye(3))
-        looked_at &= np.arange(len(rate)) == np.argmax(part)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(looked_at, own / error**2 * rate.sum() / rate, np.nan)
+        each = rate / number
+        law = HOPS_WITHOUT_FIELD * np.ones(len(rate))
+        if name != "tracer_diffusivity":
+            law = np.maximum(law, HOPS_PER_CARRIER * number)
+        part = system.charge**2 * rate * sum(_mean_squares(system, axis) for axis in np.eye(3))
+        others = np.nansum(part) / part - 1 if name == "mobility_einstein" else np.zeros(len(rate))
+        own = 1 + law * each / np.nanmax(each) * (1 + 0.5 * others)
+        if name == "charge_diffusivity":  # a sum, known as well as its largest part
+            looked_at &= np.arange(len(rate)) == np.argmax(part)
+        if system.driven and name in ("mobility", "drift_velocity"):
+            work = system.charge**2 * _mean_squares(system, system.field)
+            own = np.minimum(own, 4 * (K_B * catalog.temperature) ** 2 / work)
+        found = np.where(rate > 0, own / error**2 * rate.sum() / rate, np.inf)
+    return np.where(looked_at, found, np.nan)
 
 
 def _mean_squares(system: System, vector: FloatArray) -> FloatArray:

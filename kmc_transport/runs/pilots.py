@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..model.islands import islands
 from ..model.model import Model, Sampling
 from ..records import ExitReason
 from .chemistry import chemistry
-from .forecast import QUICK_SWEEPS, frequencies_at, prepared
+from .forecast import QUICK_SWEEPS, HopFrequencies, frequencies_at, prepared
 from .grid import GridPoint, grid_points
 from .point import FIRST_ROWS, MAX_EVENTS, MAX_UNMOVED, PointSimulation
 
@@ -164,6 +165,7 @@ def _pilot(model: Model, point: GridPoint, seconds: float) -> Pilot:
     short = model
     if model.initial.anneals:
         short = replace(model, initial=replace(model.initial, sweeps=min(model.initial.sweeps, QUICK_SWEEPS)))
+    short = replace(short, sampling=replace(model.sampling, wall_time=None))
     simulation = PointSimulation(short, point.temperature, point.field, root=ROOT)
     clock = _Clock(MAKING * seconds)
     simulation.build(should_stop=clock.late)
@@ -270,6 +272,10 @@ class _Seen:
         few = self.hops < FEW_HOPS
         return wanted(self.simulation.system, name) & (few.all() if name == "charge_diffusivity" else few)
 
+    @cached_property
+    def frequencies(self) -> HopFrequencies:
+        return frequencies_at(self.simulation.model, self.simulation.system.temperature, ROOT)
+
     @property
     def target(self) -> str:
         """Name of the estimate."""
@@ -298,8 +304,11 @@ class _Seen:
         by_time = math.inf
         if s.time is not None and self.time:
             by_time = s.time * s.replicas * self.counted / self.time
-        still = wanted(self.simulation.system, self.target) & ~(self.hops > 0)
-        most = MAX_UNMOVED if still.any() and not self.fixed else MAX_EVENTS
+        most = MAX_EVENTS
+        if not self.fixed and self.rare(self.target).any():
+            rate = self.frequencies.rate
+            seen = rate[wanted(self.simulation.system, self.target)] * MAX_UNMOVED > rate.sum()
+            most = MAX_EVENTS if seen.all() else MAX_UNMOVED
         return min(by_time, most if s.events is None else float(s.events))
 
     @property
@@ -325,8 +334,7 @@ def _of_accuracy(seen: _Seen, reached: bool) -> Hops:
     if reached or seen.simulation.blocked:
         return Hops(whole, whole / LEAST_SPREAD, whole * LEAST_SPREAD)
     if seen.rare(seen.target).any():  # hardly moved: what its rate says, if hops have no memory
-        point = seen.simulation
-        needed = frequencies_at(point.model, point.system.temperature, ROOT).needed
+        needed = seen.frequencies.needed
         least = float(np.max(needed, initial=whole, where=np.isfinite(needed)))
         return Hops(GUESS * least, least, GUESS**3 * least, at_least=True)
     hops = max(OVERSHOOT * seen.counted * seen.worst**2, FIRST_ROWS * seen.hops_per_row)
