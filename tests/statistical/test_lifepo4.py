@@ -141,6 +141,47 @@ def solid() -> float:
     )
 
 
+def test_the_order_of_orderings_is_a_window() -> None:
+    """At a permittivity of 10 and 300 K, 3,000 K in all, polarons of b crystallise; at 6,000 K (above) they do not."""
+    models = [shipped("ordering_b.yaml"), shipped("ordering_random.yaml")]
+    b, disordered = (
+        simulated(build_catalog(m, temperature=300.0), 16_000, "hop_rates")["flip_rate"] for m in models
+    )
+    # 1.41e-3 and 2.6e-3 per Fe and ps in long runs
+    assert b.value[0, 0] < 0.7 * disordered.value[0, 0]
+    assert b.value[0, 0] * 1e-12 == pytest.approx(1.41e-3, rel=0.15)
+    # energies over kT are those of a permittivity of 20 at half the temperature, and so is the order
+    colder = [shipped(f"ordering_{x}.yaml", "interactions.coulomb.permittivity=20") for x in ("a", "b")]
+    hot = [shipped(f"ordering_{x}.yaml") for x in ("a", "b")]
+    ratio = [
+        np.divide(
+            *(
+                simulated(build_catalog(m, temperature=t), 8_000, "hop_rates")["flip_rate"].value[0, 0]
+                for m in pair
+            )
+        )
+        for pair, t in ((colder, 300.0), (hot, 600.0))
+    ]
+    assert ratio[0] == pytest.approx(ratio[1], rel=0.12)
+
+
+@pytest.mark.parametrize(("x", "ratios"), [(0.25, (14.0, 4.0, 2.4)), (0.75, (41.0, 12.0, 7.3))])
+def test_other_compositions(x: float, ratios: tuple[float, float, float]) -> None:
+    """Flips per Fe for each hop of a Li, at 300, 600 and 1000 K; figures of a trial with another program."""
+    model = shipped(
+        "solid_solution.yaml",
+        f"carriers.Li.fraction={x}",
+        f"carriers.polaron.fraction={x}",
+        "initial.annealed.sweeps=300",
+    )
+    for t, hops, expected, error in zip(
+        (300.0, 600.0, 1000.0), (50_000, 16_000, 16_000), ratios, (0.15, 0.12, 0.1), strict=True
+    ):
+        found = simulated(build_catalog(model, temperature=t), hops, "hop_rates")
+        ratio = found["flip_rate"].value[1, 1] / found["hop_rate"].value[0, 0]
+        assert ratio == pytest.approx(expected, rel=error), t
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "near", "ratio", "wider"),
     [
