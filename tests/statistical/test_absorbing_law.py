@@ -9,11 +9,14 @@ import pytest
 from scipy import stats
 from scipy.linalg import expm
 
+from kmc_transport.analysis import evaluate
 from kmc_transport.engine import Replica
 from kmc_transport.engine.absorbing.kernels_chain import draw_exits
+from kmc_transport.exact import exact_values
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
-from tests.reference.basins import BASINS, cages, traps
+from kmc_transport.runs.system import system_of
+from tests.reference.basins import BASINS, cages, held_pair, traps
 from tests.reference.networks import KT0, T0
 from tests.statistical.test_interacting_law import Enumeration, scores
 
@@ -173,3 +176,53 @@ def test_sites_after_an_interval() -> None:
     assert stats.chi2(16 * 15).sf(chi2) > 1e-4
     wrong = np.roll(chance, 1, axis=0) * counts.sum(axis=0)
     assert stats.chi2(16 * 15).sf(((counts - wrong) ** 2 / wrong).sum()) < 1e-9
+
+
+def walk_by_walk(chain: tuple[np.ndarray, np.ndarray], n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same stays hop by hop."""
+    random, (inside, out) = np.random.default_rng(seed), chain
+    rates = np.concatenate([inside, out[:, None]], axis=1)
+    total, choice = rates.sum(axis=1), np.cumsum(rates, axis=1) / rates.sum(axis=1)[:, None]
+    time, state = np.zeros(n), np.zeros(n, np.int64)
+    for k in range(n):
+        at = 0
+        while at < len(out):
+            state[k] = at
+            time[k] += random.exponential(1 / total[at])
+            at = int(np.searchsorted(choice[at], random.random(), side="right"))
+    return time, state
+
+
+def test_as_hop_by_hop() -> None:
+    """Times by Kolmogorov-Smirnov, exit states by chi²; other exits are caught."""
+    plain, law = walk_by_walk(LINE, 4000, 1), exits(LINE, 2.0, 4000, 2)
+    assert stats.ks_2samp(plain[0], law[0]).pvalue > 1e-4
+    table = np.array([np.bincount(s, minlength=3)[1:] for _, s in (plain, law)])
+    assert stats.chi2_contingency(table).pvalue > 1e-4
+    wrong = exits((LINE[0], np.array([0.0, 0.3, 0.7])), 2.0, 4000, 2)
+    assert stats.ks_2samp(plain[0], wrong[0]).pvalue < 1e-4
+    table[1] = np.bincount(wrong[1], minlength=3)[1:]
+    assert stats.chi2_contingency(table).pvalue < 1e-9
+
+
+def test_estimates_of_a_bound_pair() -> None:
+    """Diffusivities, mobilities, conductivity and the Onsager matrix of a slow ion and a polaron that it holds."""
+    rows = 400
+    r = run(held_pair(), 0.4, rows, 31)
+    model = r.catalog.model
+    found = evaluate(system_of(model, T0, [0, 0, 0]), [r.tallies]).estimates
+    exact = exact_values(r.catalog, model.conditions.direction)
+    checked = 0
+    for name in (
+        "tracer_diffusivity",
+        "collective_diffusivity",
+        "mobility_einstein",
+        "conductivity",
+        "onsager",
+    ):
+        if name in found and name in exact:
+            z = np.ravel(found[name].z(exact[name]))
+            z = z[np.isfinite(z)]
+            assert np.abs(z).max() < 4, name
+            checked += np.count_nonzero(z)
+    assert checked >= 8
