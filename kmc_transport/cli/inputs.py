@@ -117,7 +117,12 @@ def check(
         rules = "detailed balance holds; the loop rule cannot, with a classical response"
     print()
     if told is not None:
-        print_text(forecast_line(told), "Time: ")
+        line = forecast_line(told)
+        if model.sampling.algorithm == "absorbing":
+            line += (
+                " Likely less: a trial of seconds cuts the stays short that absorbing chains draw at once."
+            )
+        print_text(line, "Time: ")
         for remedy in remedies:
             print_text(f"{remedy}.", "Remedy: ")
     nothing = "Nothing was simulated." if told is None else "Nothing was kept."

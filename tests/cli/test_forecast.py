@@ -154,3 +154,12 @@ def test_plain_check_tries_nothing_out(two: Any, capsys: pytest.CaptureFixture[s
 )
 def test_times_in_words(low: float, high: float, at_least: bool, text: str) -> None:
     assert span(low, high, at_least) == text
+
+
+def test_absorbing_chains_are_quicker_than_a_trial(
+    two: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilots, "LONGEST", 0.1)
+    settings = "--set", "sampling.acceleration=absorbing", "--set", "conditions.temperature=300"
+    assert call("check", two(), "--time", "--workers", "2", *settings) == 0
+    assert "Likely less: a trial" in " ".join(capsys.readouterr().out.split())
