@@ -23,40 +23,6 @@ os.environ.pop("COLUMNS", None)
 # nothing here has to outlive a power cut; tests of the order of syncs put their own in place
 os.fsync = lambda fd: None
 
-LONG = (
-    "statistical/test_coverage.py",
-    "statistical/test_tails.py",
-    "runs/test_sweep_folder.py",
-    "statistical/test_against_exact.py",
-    "runs/test_limits.py",
-    "statistical/test_anneal.py",
-    "store/test_kept_results.py",
-    "statistical/test_interacting_law.py",
-    "runs/test_sweep.py",
-    "runs/test_simulation.py",
-    "statistical/test_hard_cases.py",
-    "statistical/test_weak_fields.py",
-    "statistical/test_partial.py",
-    "engine/test_interacting_engine.py",
-    "engine/test_interacting_twin.py",
-    "engine/test_engine.py",
-)
-"""Files that take longest, the longest first: workers that begin with them end at about the same time."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.option.loadscopereorder = False  # pytest-xdist would begin with the files of most tests
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; within a file the order stays."""
-    rank = {name: place for place, name in enumerate(LONG)}
-
-    def place(item: pytest.Item) -> int:
-        return rank.get("/".join(item.path.parts[-2:]), len(LONG))
-
-    items.sort(key=place)
-
 
 @pytest.fixture(scope="session")
 def chain_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, xarray.Dataset]:

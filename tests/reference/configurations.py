@@ -37,10 +37,13 @@ def jumps(rates: ConfigurationRates, rows: np.ndarray) -> Iterator[tuple[int, in
     number = {row.tobytes(): k for k, row in enumerate(rows)}
     energy, from_scratch = [rates.energy(row) for row in rows], rates.energy
     rates.energy = lambda row: energy[number[row.tobytes()]]  # type: ignore[method-assign]
+    hops = [
+        (hop, cell, *rates.ends(hop, cell))
+        for hop, cell in product(range(rates.model.network.n_hops), rates.cells)
+    ]
     for k, row in enumerate(rows):
-        for hop, cell in product(range(rates.model.network.n_hops), rates.cells):
-            if rates.is_open(row, hop, cell):
-                origin, target = rates.ends(hop, cell)
+        for hop, cell, origin, target in hops:
+            if row[origin] and rates.is_open(row, hop, cell):
                 after = row.copy()
                 after[origin] = 0
                 after[target] = row[origin]
