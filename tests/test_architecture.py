@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -55,6 +56,20 @@ CONFINED: dict[str, set[str]] = {
     "loky": {"runs"},
 }
 
+MOST_BY_PLACE = 4
+"""Arguments of a record."""
+
+
+@cache
+def telling_nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Of a file, the nodes that the tests below look at, in the order of `ast.walk`."""
+    kinds = ast.Import | ast.ImportFrom | ast.ClassDef | ast.If
+    return tuple(
+        n
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, kinds) or (isinstance(n, ast.Call) and len(n.args) > MOST_BY_PLACE)
+    )
+
 
 def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -63,11 +78,11 @@ def room(path: Path) -> str:
 def imports(path: Path) -> list[tuple[str, str]]:
     """(kind, name) of all imports of a file, those inside functions too; kind is "own" or "other"."""
     found = []
-    tree = ast.parse(path.read_text())
-    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    nodes = telling_nodes(path)
+    blocks = [n for n in nodes if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     for_types_only = {id(n) for block in blocks for n in ast.walk(block)}
     package = ["kmc_transport", *path.relative_to(PACKAGE).parts[:-1]]
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 parts = package[: len(package) - node.level + 1] + (
@@ -130,7 +145,7 @@ def file_arrows(package: Path) -> dict[str, set[str]]:
     for module, path in files.items():
         inside = path.relative_to(package.parent).parts[:-1]
         arrows[module] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in telling_nodes(path):
             if isinstance(node, ast.ImportFrom):
                 base = (*inside[: len(inside) - node.level + 1],) if node.level else ()
                 origin = ".".join((*base, *(node.module.split(".") if node.module else ())))
@@ -192,15 +207,14 @@ def test_check_leaves_the_compiler_and_the_file_libraries_alone() -> None:
 
 
 def positional(path: Path, records: set[str]) -> list[str]:
-    """Constructions of records with more than four arguments by position."""
-    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and len(n.args) > 4]
+    """Constructions of records with more than `MOST_BY_PLACE` arguments by position."""
+    calls = [n for n in telling_nodes(path) if isinstance(n, ast.Call)]
     return [f"{path.name}:{n.lineno} {ast.unparse(n.func)}" for n in calls if ast.unparse(n.func) in records]
 
 
 def record_names(package: Path) -> set[str]:
     """Dataclasses and named tuples."""
-    trees = [ast.parse(p.read_text()) for p in package.rglob("*.py")]
-    classes = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    classes = [n for p in package.rglob("*.py") for n in telling_nodes(p) if isinstance(n, ast.ClassDef)]
     return {
         c.name
         for c in classes
