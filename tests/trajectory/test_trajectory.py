@@ -28,23 +28,9 @@ from kmc_transport.trajectory import recording
 from kmc_transport.trajectory.elements import element_of, elements_of
 from kmc_transport.trajectory.hdf5 import standard_axes
 from tests.reference.networks import LATTICES, T0, chain, lattice_gas, make_model
+from tests.trajectory.cells import two_species
 
 FIELD = (2e-3, 1e-3, 0.0)
-
-
-def two_species(supercell: tuple[int, int, int] = (5, 4, 1), **kw: object) -> Model:
-    vectors, frac, bonds = LATTICES["honeycomb"]
-    return make_model(
-        vectors,
-        frac,
-        [[(i, j, c, rate) for i, j, c in bonds] for rate in (1.0, 8.0)],
-        counts=(4, 3),
-        charges=(1, -1),
-        supercell=supercell,
-        periodic=(True, True, False),
-        site_energy=[[0.0, 0.03], [0.02, 0.0]],
-        **kw,  # type: ignore[arg-type]
-    )
 
 
 def skewed(handed: int) -> Model:
@@ -523,7 +509,7 @@ def test_a_drawn_seed_is_kept_for_resuming(tmp_path: Path, monkeypatch: pytest.M
 KILLED = """
 import os, sys
 from kmc_transport import recording
-from tests.trajectory.test_trajectory import two_species
+from tests.trajectory.cells import two_species
 recording.PART_SECONDS = 0.0
 def stop(done, wanted):
     if done >= 7:
@@ -621,7 +607,7 @@ import resource, sys
 sys.path.insert(0, {root!r})
 from kmc_transport import recording, trajectory
 from kmc_transport.errors import StoreError
-from tests.trajectory.test_trajectory import two_species
+from tests.trajectory.cells import two_species
 real = recording.write_file
 def write_file(*arguments):
     resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
