@@ -21,6 +21,7 @@ from kmc_transport.engine.interacting import (
     kernels_listed,
     kernels_lists,
     kernels_null,
+    kernels_potentials,
     kernels_windows,
 )
 from kmc_transport.engine.interacting.backend import Interacting
@@ -140,6 +141,7 @@ def test_every_array_has_a_documented_place(interacting: bool, algorithm: str) -
         kernels_lists,
         kernels_windows,
         kernels_coulomb,
+        kernels_potentials,
     )
     records = [r for m in modules for r in vars(m).values() if isinstance(r, type) and issubclass(r, tuple)]
     documented = {name for record in records for name in record._fields}  # type: ignore[attr-defined]

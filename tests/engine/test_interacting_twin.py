@@ -129,6 +129,34 @@ def test_codes_and_energies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS[1:])
+def test_potentials_of_sites_and_lines_for_carriers_are_the_same(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways to Coulomb energies of listed hops, beside short-range energies and disorder: equal hop by hop, also
+    after a snapshot is restored."""
+    models = [random_model(number, charged=True, disordered=number % 2 == 0) for number in range(8)]
+    models = [m for m in models if sum(c.count for c in m.carriers) > 1]
+    assert len(models) > 3
+    for model in models:
+        found = []
+        for sites, how in ((10**9, "phi"), (0, "gradient")):
+            monkeypatch.setattr(lists, "SITES_A_CARRIER", sites)
+            r = replica(model, algorithm, field=(0.01, 0.0, 0.0))
+            assert len(r._backend._arrays.get(how, ())) > 0
+            assert ("phi" in r._backend._arrays) == (how == "phi")
+            r.advance(5)
+            r.check()
+            assert_lists(r)
+            again = Replica.restore(r.catalog, r.snapshot())
+            for one in (r, again):
+                one.advance(3)
+            again.check()
+            assert_equal(again, r)
+            found.append(r)
+        assert_equal(*found)
+
+
 def assert_lists(r: Replica) -> None:
     """Each open hop is in a class whose bound is no less than its rate, closed ones in none; the lists are whole."""
     b, t = r._backend, r._tables

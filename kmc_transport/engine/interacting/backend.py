@@ -20,12 +20,13 @@ from . import kernels_coulomb as kc
 from . import kernels_listed as kl
 from . import kernels_lists as ko
 from . import kernels_null as kn
+from . import kernels_potentials as kp
 from . import kernels_windows as kw
 from .coupling import Coupling
 from .drift import KeepsEnergy
 from .halo import GHOST, OCCUPANT
 from .lattice import CoupledLattice
-from .lists import charge_arrays, list_arrays
+from .lists import charge_arrays, list_arrays, potential_arrays, potentials_pay
 from .scratch import Scratch
 from .selection import faster
 
@@ -80,6 +81,8 @@ class Interacting(Compiled, KeepsEnergy):
             self._arrays |= charge_arrays(coupling, self.n, listed)
         if listed:
             self._arrays |= list_arrays(self.lattice, self._arrays, self.n, tree)
+            if potentials_pay(coupling, self.n):
+                self._arrays |= potential_arrays(coupling, self.n)
         self._put(carriers)
 
     @property
@@ -103,6 +106,33 @@ class Interacting(Compiled, KeepsEnergy):
         if len(self._arrays.get("kind", ())):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
             self["kind"][:] = self.kinds()
+        if "phi" in self._arrays:
+            self._count_potentials()
+
+    def _count_potentials(self) -> None:
+        """Potentials of the carriers where they are, and the open hops watched."""
+        t, pair, cell = self.tables, self.coupling.surroundings.pair, self["cell"].astype(np.int64)
+        assert pair is not None
+        (n0, n1, n2), n_types, kind = t.size, t.n_types, self["kind"]
+        total, twice = np.zeros(pair.shape[1:], np.int64), np.tile(pair, (1, 1, 2, 2, 2))
+        for k, x, y, z in zip(kind, *(n - c for n, c in zip(t.size, cell, strict=True)), strict=True):
+            total += twice[k, :, x : x + n0, y : y + n1, z : z + n2]
+        phi = self["phi"].reshape(n0 * n1, -1)
+        phi[:, : n2 * n_types] = total.transpose(1, 2, 3, 0).reshape(n0 * n1, -1)
+        self["spot"][:] = kp.UNWATCHED
+        entry = np.flatnonzero(self["class_of"] != ko.CLOSED)
+        carrier, at = entry >> self.bits, np.arange(len(entry))
+        row = kind[carrier] * t.width + (entry & (1 << self.bits) - 1)
+        here = cell[:, carrier]
+        there = (here + self["row_cell"][row].T) % np.array(t.size)[:, None]
+        for name, (x, y, z), own in (
+            ("origin", here, kind[carrier]),
+            ("target", there, self["row_type"][row, 1]),
+        ):
+            self[name][at] = (x * n1 + y) * phi.shape[1] + z * n_types + own
+        self["floor"][at] = self["low"][entry] - self["kept"][entry]
+        self["entry_at"][at], self["spot"][entry] = entry, at
+        self["count"][0] = len(entry)
 
     # ---- running
 
@@ -123,8 +153,9 @@ class Interacting(Compiled, KeepsEnergy):
             kn.run_null(*how, null, lattice, around, accept, energies, charges, *end)
         else:
             lists, values = self._tuple(ko.Listed), self._tuple(kl.Codes if coded else kw.Values)
+            potentials = self._tuple(kp.Potentials) if "phi" in self._arrays else ()
             left = kl.run_listed(
-                n_samples, self._most, lists, lattice, around, values, energies, charges, *end
+                n_samples, self._most, lists, lattice, around, values, energies, charges, potentials, *end
             )
         if self["ledger"][kn.EXCEEDED]:
             raise RuntimeError(
@@ -182,6 +213,9 @@ class Interacting(Compiled, KeepsEnergy):
                 kept, kept_shift = codes.difference[number], codes.shift[number]
             else:
                 kept = self["kept"][entry]
+                if "phi" in self._arrays:
+                    spot = self["spot"][entry]
+                    kept = kept + self["phi"][self["target"][spot]] - self["phi"][self["origin"][spot]]
                 kept_shift = self["shift"][entry] + np.array(s.hops[t.hop[row]].table)[self["code"][entry]]
                 if s.barrier_disorder is not None:
                     kept_shift = kept_shift + s.barrier_disorder[(int(t.hop[row]), *anew.index[:, carriers])]

@@ -5,7 +5,8 @@
 Kept is the Coulomb energy difference of each hop of each carrier. A table holds what a carrier adds to the energy
 differences of another one's hops, side by side in one cache line for each place of the other: a hop costs two lines
 (at the place left and the place reached) for each carrier, all its slots at once. Whole quanta: what is kept up to date
-equals what is counted anew, to the last bit. Axes and words: `kernels_shared`; W' = slots rounded up to a power of two.
+equals what is counted anew, to the last bit. Where carriers are many, `kernels_potentials` does the same for less. Axes
+and words: `kernels_shared`; W' = slots rounded up to a power of two.
 """
 
 from __future__ import annotations
@@ -22,15 +23,20 @@ from ...jit import PLAIN, inlined
 from ..kernels_shared import U0, U1, U
 
 __all__ = [
+    "ALIGNED",
     "LANES",
     "CoulombArrays",
     "GradientShape",
     "add_row",
+    "cell_of",
     "change_anew",
     "follow_hop",
     "move_charge",
     "move_row",
+    "stepped",
     "sum_anew",
+    "vector_at",
+    "wrapped",
 ]
 
 LANES = U(8)
@@ -86,7 +92,7 @@ VECTOR, ALIGNED = ir.VectorType(ir.IntType(64), int(LANES)), 8
 """What the processor takes at a time, and the bytes that its address is a multiple of at least."""
 
 
-def _vector(context, builder, signature, arguments, array, index):  # type: ignore[no-untyped-def]
+def vector_at(context, builder, signature, arguments, array, index):  # type: ignore[no-untyped-def]
     """Pointer to `LANES` numbers of one argument that begin at another."""
     data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
     return builder.bitcast(builder.gep(data, [arguments[index]]), VECTOR.as_pointer())
@@ -98,7 +104,7 @@ def _jitted_shift_row(typing_context, kept, at, gradient, lost, gained, low):  #
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         here, lost, gained, low = (
-            _vector(context, builder, signature, arguments, *pair)
+            vector_at(context, builder, signature, arguments, *pair)
             for pair in ((0, 1), (2, 3), (2, 4), (5, 1))
         )
         change = builder.sub(builder.load(gained, align=ALIGNED), builder.load(lost, align=ALIGNED))
@@ -121,7 +127,7 @@ def _moved(builder, here, change, low):  # type: ignore[no-untyped-def]
 def _jitted_move_row(typing_context, kept, at, change, line, low):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         here, row, limit = (
-            _vector(context, builder, signature, arguments, *pair) for pair in ((0, 1), (2, 3), (4, 1))
+            vector_at(context, builder, signature, arguments, *pair) for pair in ((0, 1), (2, 3), (4, 1))
         )
         return _moved(builder, here, builder.load(row, align=ALIGNED), limit)
 
@@ -132,8 +138,8 @@ def _jitted_move_row(typing_context, kept, at, change, line, low):  # type: igno
 @intrinsic
 def _jitted_add_row(typing_context, total, at, gradient, line):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        here = _vector(context, builder, signature, arguments, 0, 1)
-        row = _vector(context, builder, signature, arguments, 2, 3)
+        here = vector_at(context, builder, signature, arguments, 0, 1)
+        row = vector_at(context, builder, signature, arguments, 2, 3)
         total = builder.add(builder.load(here, align=ALIGNED), builder.load(row, align=ALIGNED))
         builder.store(total, here, align=ALIGNED)
         return context.get_dummy_value()

@@ -167,12 +167,14 @@ def renew_code(lists, lattice, around, codes, entry, own, total):
 
 
 @jit_plain
-def run_listed(n_samples, most, lists, lattice, around, values, energies, charges, tally, out, log):
+def run_listed(
+    n_samples, most, lists, lattice, around, values, energies, charges, potentials, tally, out, log
+):
     """``n_samples`` samples, or until ``most`` attempts. Returns the number of samples left.
 
-    By codes (``values`` are `Codes`, ``energies`` and ``charges`` ()) or by energies (`Values`): a kernel of its own
-    is compiled for each. Carriers that are not listed yet are listed first, in the same loop, so that the code for it
-    is compiled once.
+    By codes (``values`` are `Codes`, ``energies`` and ``charges`` ()) or by energies (`Values`), with Coulomb energies
+    from lines for each carrier or from ``potentials`` (else ()): a kernel of its own is compiled for each. Carriers
+    that are not listed yet are listed first, in the same loop, so that the code for it is compiled once.
     """
     rng = load(lists.rng)
     width, shift = lists.setup.width, lists.setup.entry_shift
@@ -201,7 +203,7 @@ def run_listed(n_samples, most, lists, lattice, around, values, energies, charge
                 kept, dE, clamped, logged, total, rng = keep_code(lists, values, entry, listed, total, rng)
             else:
                 kept, dE, clamped, logged, rate, rng = keep_energy(
-                    lists, energies, charges, values, entry, listed, row, place, rng
+                    lists, energies, charges, potentials, values, entry, listed, row, place, rng
                 )
             carrier, species, hop = entry >> shift, occupant_of(lattice, place), row >> ROW
             if kept:
@@ -216,16 +218,18 @@ def run_listed(n_samples, most, lists, lattice, around, values, energies, charge
                 if len(energies) == 0:
                     n = touch(lists, lattice, around, values, place, target, hop, species, carrier)
                 else:
-                    n = touch_energies(lists, lattice, charges, values, place, target, hop, carrier)
+                    n = touch_energies(
+                        lists, lattice, charges, potentials, values, place, target, hop, carrier
+                    )
                     if charges.shape.types > 0:
-                        n = look_around(lists, charges, values, carrier, hop, n)
+                        n = look_around(lists, charges, potentials, values, carrier, hop, n)
             elif len(energies) == 0 or not is_loose(lists, entry, listed, rate, total):
                 continue
             else:
                 first, n, lists.touched[0] = width, U1, entry
         if len(energies) > 0 and first == U0:
             sum_own(lists, lattice, charges, values, carrier)
-            if charges.shape.types > 0:
+            if charges.shape.types > 0 and len(potentials) == 0:
                 sum_anew(charges, carrier)
         log_floor = math.log(max(cheap_bound(lists, total), SMALLEST))
         for i in range(first, width + n):
@@ -233,7 +237,9 @@ def run_listed(n_samples, most, lists, lattice, around, values, energies, charge
             if len(energies) == 0:
                 renew_code(lists, lattice, around, values, entry, own, total)
             else:
-                renew_energy(lists, lattice, around, values, energies, charges, entry, own, log_floor)
+                renew_energy(
+                    lists, lattice, around, values, energies, charges, potentials, entry, own, log_floor
+                )
         total = total_weight(lists)
     store(rng, lists.rng)
     lists.clock[LOGGED] = executed

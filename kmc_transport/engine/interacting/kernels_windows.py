@@ -34,6 +34,7 @@ from .kernels_null import (
     several_around,
     total_shift,
 )
+from .kernels_potentials import UNWATCHED, ends, follow_potentials, unwatch, watch
 
 SHIFTS, CLOSES, OPENS, TURNS = range(4)
 """What a hop does to one of another carrier: only its energy difference changes; its target is taken; its target is
@@ -79,7 +80,7 @@ class Values(NamedTuple):
 
 
 @inlined
-def touch_energies(lists, lattice, charges, values, place, target, r, mover):
+def touch_energies(lists, lattice, charges, potentials, values, place, target, r, mover):
     """As `touch`, by energies, which closed hops keep too. Touched are hops that open, whose barrier changes, or whose
     energy difference leaves its window."""
     shift, n = lists.setup.entry_shift, U0
@@ -106,6 +107,8 @@ def touch_energies(lists, lattice, charges, values, place, target, r, mover):
             if what == CLOSES:
                 if is_listed:
                     relist(lists, entry, CLOSED, 0.0)
+                    if len(potentials) > 0:
+                        unwatch(potentials, entry)
             elif is_listed == (what == TURNS):
                 lists.touched[n] = entry
                 n += U1
@@ -114,6 +117,11 @@ def touch_energies(lists, lattice, charges, values, place, target, r, mover):
             beyond = move_row(charges.kept, start, values.near_line, g << shift | part, charges.low)
             if alone and (beyond or lists.scheme[MARGIN] > 0):
                 n = touch_block(lists, charges, values, start, n)
+        if len(potentials) > 0:  # their limits are those of potentials alone
+            for entry in range(first, first + width):
+                at = potentials.spot[entry]
+                if at != UNWATCHED:
+                    potentials.floor[at] = charges.low[entry] - charges.kept[entry]
     return n
 
 
@@ -132,7 +140,7 @@ def touch_block(lists, charges, values, start, n):
 
 @inlined
 def sum_own(lists, lattice, charges, values, carrier):
-    """Energy differences of all hops of one carrier by other carriers in reach."""
+    """Energy differences of all hops of one carrier by other carriers in reach, and constants."""
     shift, record = lists.setup.entry_shift, lists.record[carrier << U1]
     place, kind = record & LOW32, (record >> U32) // lists.setup.width
     first, width = carrier << shift, U1 << shift
@@ -153,10 +161,21 @@ def entry_shift_total(lists, energies, values, entry, row, place):
 
 
 @inlined
-def keep_energy(lists, energies, charges, values, entry, listed, row, place, rng):
+def difference(charges, potentials, entry, carrier, r):
+    """Energy difference of hop ``r``, which is an entry of its carrier."""
+    found = charges.kept[entry]
+    if len(potentials) > 0:
+        target, origin = ends(charges, potentials, carrier, r)
+        found += potentials.phi[target] - potentials.phi[origin]
+    return found
+
+
+@inlined
+def keep_energy(lists, energies, charges, potentials, values, entry, listed, row, place, rng):
     """Whether a chosen hop is executed, its energy difference, whether it is clamped, what the log takes, and its
     rate."""
-    dE, r = charges.kept[entry], row >> ROW
+    r = row >> ROW
+    dE = difference(charges, potentials, entry, entry >> lists.setup.entry_shift, r)
     shift = entry_shift_total(lists, energies, values, entry, row, place)
     rate, clamped = rate_of(energies, r, dE, shift)
     bound = lists.bound_of[entry] if lists.setup.tree else lists.class_bound[listed]
@@ -181,8 +200,10 @@ def is_loose(lists, entry, listed, rate, total):
 
 
 @inlined
-def look_around(lists, charges, values, carrier, r, n):
+def look_around(lists, charges, potentials, values, carrier, r, n):
     """Touch the open hops that leave their window, as ``carrier`` (whose cell is still the old one) makes hop ``r``."""
+    if len(potentials) > 0:
+        return follow_potentials(lists, charges, potentials, carrier, r, n)
     both = lists.scheme[MARGIN] > 0
     blocks = follow_hop(charges, carrier, r, values.high, both, values.left)
     move_charge(charges, carrier, r)
@@ -236,7 +257,7 @@ def bound_within(lists, energies, r, dE, shift):
 
 
 @inlined
-def renew_energy(lists, lattice, around, values, energies, charges, entry, own, log_floor):
+def renew_energy(lists, lattice, around, values, energies, charges, potentials, entry, own, log_floor):
     """As `renew_code`, by a bound of the rate and its window. ``log_floor``: logarithm of a bound that costs little."""
     row, place = row_and_place(lists, entry)
     r = row >> ROW
@@ -266,7 +287,8 @@ def renew_energy(lists, lattice, around, values, energies, charges, entry, own, 
     listed, bound = CLOSED, 0.0
     charges.low[entry] = -NO_LIMIT
     if is_open(lists, lattice, row, place):
-        dE, margin = charges.kept[entry], lists.scheme[MARGIN]
+        carrier, margin = entry >> lists.setup.entry_shift, lists.scheme[MARGIN]
+        dE = difference(charges, potentials, entry, carrier, r)
         total = entry_shift_total(lists, energies, values, entry, row, place)
         if margin > 0:
             listed, bound = bound_within(lists, energies, r, dE, total)
@@ -274,4 +296,8 @@ def renew_energy(lists, lattice, around, values, energies, charges, entry, own, 
         else:
             listed, bound, width = bound_below(lists, energies, r, dE, total, log_floor)
             charges.low[entry] = dE - width
+        if len(potentials) > 0:
+            watch(charges, potentials, entry, carrier, r, charges.low[entry])
+    elif len(potentials) > 0:
+        unwatch(potentials, entry)
     relist(lists, entry, listed, bound)

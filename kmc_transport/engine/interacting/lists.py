@@ -12,18 +12,54 @@ from ..tables import NULL
 from . import kernels_coulomb as kc
 from . import kernels_listed as kl
 from . import kernels_lists as ko
+from . import kernels_potentials as kp
 from . import kernels_windows as kw
 from .classes import rate_classes, windows
 from .coupling import Coupling, aligned
 from .lattice import CoupledLattice, chances
 from .surroundings import Site
 
-__all__ = ["charge_arrays", "list_arrays"]
+__all__ = ["charge_arrays", "list_arrays", "potential_arrays", "potentials_pay"]
 
 IntArray = npt.NDArray[np.int64]
 
+SITES_A_CARRIER = 16
+"""Sites for each carrier up to which potentials of all sites cost less than lines for each carrier."""
+
 FLAT_POOL = 1 << 21
 """Entries up to which every class has room for all hops; beyond, lists are made of chunks (8 % slower)."""
+
+
+def potentials_pay(coupling: Coupling, n: int) -> bool:
+    """Whether listed hops take Coulomb energies of ``n`` carriers from potentials of all sites. They do not look at
+    limits from above."""
+    pair = coupling.surroundings.pair
+    if pair is None or not windows(coupling).monotonic:
+        return False
+    return coupling.tables.n_types * coupling.tables.n_cells <= SITES_A_CARRIER * n
+
+
+def potential_arrays(coupling: Coupling, n: int) -> dict[str, Any]:
+    """For ``n`` carriers, with nothing on the sites yet."""
+    t, pair, entries = coupling.tables, coupling.surroundings.pair, n << coupling.entry_bits
+    assert pair is not None
+    n0, n1, n2 = t.size
+    row = -(-n2 * t.n_types // int(kc.LANES)) * int(kc.LANES)
+    # types beside each other, last axis twice, and room for a vector that begins at the last number
+    rows = pair.transpose(0, 2, 3, 4, 1).reshape(t.n_types, n0, n1, n2 * t.n_types)
+    twice = np.concatenate([rows, rows, np.zeros((*rows.shape[:3], int(kc.LANES)), np.int64)], axis=3)
+    return {
+        "row": np.uint64(row),
+        "pair_row": np.uint64(twice.shape[3]),
+        "phi": aligned(np.zeros(n0 * n1 * row, np.int64)),
+        "pair": aligned(twice.reshape(-1)),
+        "count": np.zeros(1, np.uint64),
+        "target": np.zeros(entries, np.int32),
+        "origin": np.zeros(entries, np.int32),
+        "floor": np.zeros(entries, np.int64),
+        "entry_at": np.zeros(entries, np.uint32),
+        "spot": np.full(entries, kp.UNWATCHED, np.uint32),
+    }
 
 
 def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
@@ -33,7 +69,7 @@ def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
     row_type = np.stack([np.repeat(np.arange(t.n_types), t.width), t.target_type], 1).astype(np.int64)
     row_cell = np.array([coupling.target(r)[1] for r in range(t.n_rows)], np.int64).reshape(-1, 3)
     there = int(pair is not None)
-    entries = n << bits if listed else 0
+    entries, n_all = n << bits if listed else 0, n
     n *= there
     return {
         "shape": kc.GradientShape(
@@ -43,7 +79,9 @@ def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
             types=there * t.n_types,
             slot_bits=np.uint64(there * bits),
         ),
-        "gradient": none if pair is None else coupling.gradient,
+        "gradient": none
+        if pair is None or (listed and potentials_pay(coupling, n_all))
+        else coupling.gradient,
         "cell": np.zeros((3, n), np.int32),
         "kind": np.zeros(n, np.int32),
         "row_type": row_type,
@@ -101,6 +139,8 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     charged = c.surroundings.pair is not None
     scheme[ko.MARGIN] = 0 if w.monotonic else w.margin
     near = _neighbours(lattice) | _own_sites(lattice)
+    if potentials_pay(c, n):
+        near["own_constant"] -= _own_potentials(lattice)
     most = len(near["touched"]) + (n * t.width if charged else 0)
     return (
         arrays
@@ -175,6 +215,18 @@ def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
         "change": np.array(change, np.int64).reshape(-1),
         "touched": np.zeros(most + 1, np.uint64),
     }
+
+
+def _own_potentials(lattice: CoupledLattice) -> IntArray:
+    """(T << shift,) what a carrier's own potential adds to the difference of potentials of each of its hops."""
+    t, c, pair = lattice.tables, lattice.coupling, lattice.coupling.surroundings.pair
+    assert pair is not None
+    found = np.zeros((t.n_types, 1 << lattice.bits), np.int64)
+    for row in np.flatnonzero(t.hop != NULL):
+        kind, slot = divmod(int(row), t.width)
+        there = np.mod(c.target(int(row))[1], t.size)
+        found[kind, slot] = pair[kind, t.target_type[row], *there] - pair[kind, kind, 0, 0, 0]
+    return found.reshape(-1)
 
 
 def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
