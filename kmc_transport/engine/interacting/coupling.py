@@ -116,6 +116,16 @@ class Coupling:
             found[:, kind, ..., slot] = ahead - pair[:, kind]
         return aligned(found.reshape(-1))
 
+    @cached_property
+    def potential_rows(self) -> IntArray:
+        """(T, L1, L2, 2 L3 T + room) energy of a carrier of each type in each cell with one of type [0] in cell 0, types
+        beside each other and the last axis twice, with room for a vector that begins at the last number; quanta."""
+        pair = self.surroundings.pair
+        assert pair is not None
+        rows = pair.transpose(0, 2, 3, 4, 1).reshape(*pair.shape[:1], *pair.shape[2:4], -1)
+        found = np.concatenate([rows, rows, np.zeros((*rows.shape[:3], CACHE_LINE // 8), np.int64)], axis=3)
+        return aligned(found.reshape(-1)).reshape(found.shape)
+
     def reached(self) -> list[list[tuple[int, tuple[int, int, int], list[tuple[int, Site]]]]]:
         """For each basis site whose hops its occupant concerns: (type, cell from the carrier, [(slot, site)]).
 

@@ -41,18 +41,13 @@ def potentials_pay(coupling: Coupling, n: int) -> bool:
 
 def potential_arrays(coupling: Coupling, n: int) -> dict[str, Any]:
     """For ``n`` carriers, with nothing on the sites yet."""
-    t, pair, entries = coupling.tables, coupling.surroundings.pair, n << coupling.entry_bits
-    assert pair is not None
-    n0, n1, n2 = t.size
-    row = -(-n2 * t.n_types // int(kc.LANES)) * int(kc.LANES)
-    # types beside each other, last axis twice, and room for a vector that begins at the last number
-    rows = pair.transpose(0, 2, 3, 4, 1).reshape(t.n_types, n0, n1, n2 * t.n_types)
-    twice = np.concatenate([rows, rows, np.zeros((*rows.shape[:3], int(kc.LANES)), np.int64)], axis=3)
+    t, pair, entries = coupling.tables, coupling.potential_rows, n << coupling.entry_bits
+    row = -(-t.size[2] * t.n_types // int(kc.LANES)) * int(kc.LANES)
     return {
         "row": np.uint64(row),
-        "pair_row": np.uint64(twice.shape[3]),
-        "phi": aligned(np.zeros(n0 * n1 * row, np.int64)),
-        "pair": aligned(twice.reshape(-1)),
+        "pair_row": np.uint64(pair.shape[-1]),
+        "phi": aligned(np.zeros(t.size[0] * t.size[1] * row, np.int64)),
+        "pair": pair.reshape(-1),
         "count": np.zeros(1, np.uint64),
         "target": np.zeros(entries, np.int32),
         "origin": np.zeros(entries, np.int32),
