@@ -7,8 +7,7 @@
 
 Parts: ``pairs`` (neighbour energy -0.5 kT, null events), ``frozen`` (a fifth of the sites taken by an immobile species,
 beside the same sites blocked: no less than 0.8 of that speed), ``cold`` (-5 kT, rejection-free), ``coulomb`` (1,000
-carriers on 27,000 sites), ``mixed`` (ions and polarons of LixFePO4), ``species`` (ions and polarons whose rates are 1e4
-apart), ``decades`` (rates over 15 decades), ``threads`` (replicas side by side), ``drift`` (energies kept up to date
+carriers on 27,000 sites), ``species`` (ions and polarons whose rates are 1e4 apart), ``decades`` (rates over 15 decades), ``threads`` (replicas side by side), ``drift`` (energies kept up to date
 against those counted anew).
 
 Simple cubic lattice, Metropolis rates, executed hops per second of processor time on one core, displacements and
@@ -35,8 +34,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from bare_loops import PairsBits, PairsTable, PairsTree  # noqa: E402
 
 from kmc_transport.engine import Replica  # noqa: E402
-from kmc_transport.input import load_model_text  # noqa: E402
-from kmc_transport.input.settings import with_settings  # noqa: E402
 from kmc_transport.model.interactions import Arrangement, Disorder, Interactions  # noqa: E402
 from kmc_transport.model.model import Carrier, Model  # noqa: E402
 from kmc_transport.rates import build_catalog  # noqa: E402
@@ -331,34 +328,11 @@ def frozen(options: argparse.Namespace) -> None:
             )
 
 
-def mixed(options: argparse.Namespace) -> None:
-    """Ions and polarons of opposite charge at half filling: LixFePO4 at x = 0.5 and 300 K, random start."""
-    print("\nLixFePO4, x = 0.5, 300 K (thousand hops/s)")
-    text = (ROOT / "inputs/lifepo4/solid_solution.yaml").read_text(encoding="utf-8")
-    for cells in ("[4, 4, 4]", "[5, 8, 8]", "[7, 12, 12]"):
-        for coulomb_ in (
-            "{method: cutoff, cutoff: 9 Å, permittivity: 10, neutral: true}",
-            "{permittivity: 10}",
-        ):
-            settings = [f"supercell={cells}", f"interactions.coulomb={coulomb_}", "initial=random"]
-            model = load_model_text(with_settings(text, settings))
-            r = Replica(
-                build_catalog(model, temperature=300.0),
-                seed=np.random.SeedSequence(1),
-                sample_interval=1e-15,
-                algorithm="rejection_free",
-            )
-            speed = rates({"engine": job(r)}, options.seconds)["engine"] / 1e3
-            name = "cut off at 9 Å" if "cutoff" in coulomb_ else "Ewald"
-            print(f"{r.n_carriers:>6} carriers, {name:<15} {speed:>7.0f}", flush=True)
-
-
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "frozen": frozen,
     "pairs": pairs,
     "cold": cold,
     "coulomb": charges,
-    "mixed": mixed,
     "species": species,
     "decades": decades,
     "threads": threads,

@@ -118,8 +118,10 @@ class Coupling:
 
     @cached_property
     def potential_rows(self) -> IntArray:
-        """(T, L1, L2, 2 L3 T + room) energy of a carrier of each type in each cell with one of type [0] in cell 0, types
-        beside each other and the last axis twice, with room for a vector that begins at the last number; quanta."""
+        """(T, L1, L2, 2 L3 T + room) energy of a carrier of each type in each cell with one of type [0] in cell 0, quanta.
+
+        Types lie beside each other, axis 3 twice, with room for a vector that begins at its last number.
+        """
         pair = self.surroundings.pair
         assert pair is not None
         rows = pair.transpose(0, 2, 3, 4, 1).reshape(*pair.shape[:1], *pair.shape[2:4], -1)
