@@ -5,8 +5,8 @@
 
 Executed hops per second of processor time on one core, tallies included, each job in a process of its own; beside it
 nanoseconds of a random read from 8 MB in the same process, which say how quiet the machine was. With ``--beside`` both
-trees take turns, and the ratio of the medians is printed with the least and the largest of the rounds. Jobs are named by
-energies and carriers.
+trees take turns; the median of the rounds' ratios is printed with the least and the largest. Jobs are named by energies
+and carriers.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@
 
 Parts: ``pairs`` (neighbour energy -0.5 kT, null events), ``frozen`` (a fifth of the sites taken by an immobile species,
 beside the same sites blocked: no less than 0.8 of that speed), ``cold`` (-5 kT, rejection-free), ``coulomb`` (1,000
-carriers on 27,000 sites), ``species`` (ions and polarons whose rates are 1e4 apart), ``decades`` (rates over 15 decades), ``threads`` (replicas side by side), ``drift`` (energies kept up to date
-against those counted anew).
+carriers on 27,000 sites; many charges: `coulomb.py`), ``species`` (ions and polarons whose rates are 1e4 apart),
+``decades`` (rates over 15 decades), ``threads`` (replicas side by side), ``drift`` (energies kept up to date against
+those counted anew).
 
 Simple cubic lattice, Metropolis rates, executed hops per second of processor time on one core, displacements and
 tallies included, a sample every two hops per carrier. Jobs take turns and the best round counts.

@@ -118,9 +118,9 @@ class Coupling:
 
     @cached_property
     def potential_rows(self) -> IntArray:
-        """(T, L1, L2, 2 L3 T + room) energy of a carrier of each type in each cell with one of type [0] in cell 0, quanta.
+        """(T, L1, L2, 2 L3 T + room) energy of a carrier of each type in each cell with one of type [0] in cell 0.
 
-        Types lie beside each other, axis 3 twice, with room for a vector that begins at its last number.
+        Quanta. Types lie beside each other, axis 3 twice, with room for a vector that begins at its last number.
         """
         pair = self.surroundings.pair
         assert pair is not None
