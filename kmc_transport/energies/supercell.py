@@ -12,6 +12,7 @@ from ..model.model import Model
 
 __all__ = [
     "Supercell",
+    "charges_interact",
     "depends_on_configuration",
     "list_configurations",
     "moved",
@@ -64,6 +65,11 @@ def translational(model: Model) -> bool:
 def depends_on_configuration(model: Model) -> bool:
     """Whether rates are more than a function of the hop: interactions, surroundings or disorder."""
     return model.interactions is not None or not translational(model)
+
+
+def charges_interact(model: Model) -> bool:
+    """Whether carriers feel each other's charges, however far apart."""
+    return model.interactions is not None and model.interactions.coulomb is not None
 
 
 def open_sites(model: Model, n_cells: int) -> npt.NDArray[np.bool_]:

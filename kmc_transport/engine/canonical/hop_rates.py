@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ...energies.supercell import depends_on_configuration
+from ...energies.supercell import charges_interact, depends_on_configuration
 from ...rates import ConfigurationRates
 from ...rates.catalog import RateCatalog
 from ..tables import build_tables
@@ -40,7 +40,7 @@ def sampled_rates(catalog: RateCatalog, *, seed: int = 0) -> tuple[FloatArray, F
     model = catalog.model
     if not model.network.n_hops:
         return np.zeros(len(model.carriers)), np.zeros(len(model.carriers)), 0
-    charged = model.interactions is not None and model.interactions.coulomb is not None
+    charged = charges_interact(model)
     cost = 1 + (model.n_cells * model.structure.n_sites / SITES_OF_A_TRIAL if charged else 0)
     number = max(1, sum(c.count for c in model.carriers))
     looks = min(
