@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from kmc_transport.rates import build_catalog
 from kmc_transport.records import ExitReason
 from tests.reference.basins import BASINS, cages, charged_pair, held_pair, traps
 from tests.reference.engine import make_reference
-from tests.reference.networks import T0, chain, lattice_gas
+from tests.reference.interacting_models import random_model
+from tests.reference.networks import KT0, T0, chain, lattice_gas
 
 
 def replica(model: Model, **options: Any) -> Replica:
@@ -193,3 +195,35 @@ def test_stays_that_pay_go_on() -> None:
     assert r.executed < 20 * r.attempted
     r.reset(1.0)
     assert r.algorithm == "absorbing"
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(
+    number=st.integers(0, 2**32),
+    seed=st.integers(0, 2**32),
+    charged=st.booleans(),
+    disordered=st.booleans(),
+    held=st.booleans(),
+    field=st.sampled_from([0.0, 0.01, 0.2]),
+)
+def test_random_models(
+    number: int, seed: int, charged: bool, disordered: bool, held: bool, field: float
+) -> None:
+    """Hop by hop, with disorder, clusters, Coulomb energies, immobile species and clamped hops."""
+    model = random_model(number, charged=charged, disordered=disordered, held=held)
+    catalog = build_catalog(model, temperature=T0, field=(field, -0.5 * field, field))
+    kernel, twin = (
+        Replica(
+            catalog,
+            seed=np.random.SeedSequence(seed),
+            algorithm="absorbing",
+            sample_interval=0.3 * math.exp(-0.9 / KT0),
+            levels=1,
+            backend=make,
+        )
+        for make in (make_backend, make_reference)
+    )
+    assert kernel.advance(2) is twin.advance(2)
+    assert_equal(kernel, twin)
+    np.testing.assert_array_equal(kernel.clamped_events, twin.clamped_events)
+    assert kernel.check() == 0.0
