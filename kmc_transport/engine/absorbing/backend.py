@@ -33,8 +33,9 @@ IntArray = npt.NDArray[np.int64]
 ENOUGH_STEPS = 2000.0
 """Hops and stays after which it is seen whether stays pay."""
 
-LOOKS, WITHOUT_INTERACTIONS = 8, 10.0
-"""Entries that are looked at in the time of a hop with interactions, and how much quicker a hop is without them."""
+DEAR, VERY_DEAR, LOOKS = 2.0, 20.0, 100
+"""Cost of a step with a single carrier, in hops of the engine that the model needs otherwise, with interactions and
+without; entries of carriers (beyond) that cost as much again. Measured; a step looks at all of them."""
 
 MOST_BASINS, MOST_NUMBERS, MOST_WORDS = 4096, 2**21, 2**13
 """Basins, numbers and states that are kept; where there is no more room all are found anew."""
@@ -114,8 +115,8 @@ class Absorbing(Interacting):
     @property
     def least_gain(self) -> float:
         """Hops of a step that make up for what it costs: a look at every hop of every carrier."""
-        looks = 1 + (self.n << self.bits) / LOOKS
-        return looks if depends_on_configuration(self.tables.model) else WITHOUT_INTERACTIONS * looks
+        alone = DEAR if depends_on_configuration(self.tables.model) else VERY_DEAR
+        return alone * (1 + (self.n << self.bits) / LOOKS)
 
     def hop_by_hop(self) -> Backend:
         """The same carriers and random stream in the engine that the model needs otherwise, the tallies empty."""
