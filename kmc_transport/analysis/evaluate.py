@@ -326,7 +326,10 @@ def _evaluate(
         stderr = np.maximum(within, of_few_replicas(n_samples) * jackknife(derive, *means)[1])
 
     hops = np.array([tallies.events[:, system.hop_carrier == a].sum() for a in range(n_species)])
-    still = (hops == 0) & moves.any(axis=1)
+    away = np.einsum(
+        "nlaii->a", tallies.tracer
+    )  # 0 too where it has hopped and was back before each sample ended
+    still = ((hops == 0) | (away == 0)) & moves.any(axis=1)
     rows = f"{n} batches, jackknife"
     methods = {
         "drift_velocity": rows,

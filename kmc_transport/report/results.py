@@ -74,6 +74,8 @@ class _Row:
         code = Missing(int(self.of_point("missing")[which, self.a]))
         if code is Missing.STILL:
             rate, size = self.of_carrier("hop_rate_limit"), self.of_carrier("diffusivity_limit")
+            if not np.isfinite(rate):
+                return f"{code.text}: after each of its few hops it came back before the sample ended"
             return f"{code.text}: fewer than {rate:.2g} hops/s, D below {size * CM2:.2g} cm²/s (95 %)"
         return "" if code is Missing.NOT_SIMULATED else code.text  # a point of an older version
 

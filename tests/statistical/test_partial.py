@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kmc_transport.analysis import evaluate
 from kmc_transport.model.interactions import Disorder
 from kmc_transport.model.model import Model, Sampling
 from kmc_transport.records import ExitReason, Missing
@@ -143,6 +144,21 @@ def test_a_species_that_has_not_moved_takes_nothing_from_the_other() -> None:
     assert limit[1] == pytest.approx(3.0 / (2 * time), rel=0.01)
     assert limit[1] > 1e-9
     assert dataset["diffusivity_limit"].values.reshape(-1)[1] == pytest.approx(limit[1] / 2 * 1e-20)
+
+
+def test_hops_that_were_taken_back_are_no_diffusion() -> None:
+    """A species that hopped, and was back as each sample ended, has no number, rather than 0 ± 0."""
+    point = sampled(slow_and_fast(), 1, events=20_000, target="tracer_diffusivity")
+    tallies = []
+    for t in point.tallies():
+        events = t.events.copy()
+        events[:, point.system.hop_carrier == 1] += 1
+        tallies.append(dataclasses.replace(t, events=events))
+    found = evaluate(point.system, tallies)
+    assert found.why("tracer_diffusivity") == (Missing.NOTHING, Missing.STILL)
+    value = found.estimates["tracer_diffusivity"].value
+    assert np.isfinite(value[0]).all()
+    assert np.isnan(value[1]).all()
 
 
 def test_limits_hold_in_nineteen_of_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
