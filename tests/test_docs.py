@@ -17,6 +17,7 @@ import pytest
 import kmc_transport
 from kmc_transport.cli.app import main as command
 from kmc_transport.errors import InputError
+from kmc_transport.export.formats import FORMATS
 from kmc_transport.input import load_model_text
 from kmc_transport.input.document import parse_yaml
 
@@ -309,6 +310,13 @@ def test_the_reference_has_every_key_of_the_input(generate: ModuleType) -> None:
     from kmc_transport.input import input_schema
 
     assert {k for k in keys(input_schema()) if f"| `{k}` |" not in page} == set()
+
+
+def test_the_page_on_exports_has_every_format() -> None:
+    table = (
+        (DOCS / "reference" / "exports.md").read_text(encoding="utf-8").split("## Formats")[1].split("##")[0]
+    )
+    assert sorted(re.findall(r"^\| `([\w-]+)` \|", table, re.M)) == sorted(FORMATS)
 
 
 def test_the_page_on_the_architecture_has_the_order_that_is_tested() -> None:

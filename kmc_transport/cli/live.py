@@ -68,7 +68,12 @@ def worst_table(standings: Sequence[Mapping[str, Any]]) -> Table[Any]:
             return MISSING
         return f"{100 * (error / ratio if per_ratio else error):.2g} %"
 
+    def axis(name: str) -> Column[Mapping[str, Any]]:
+        return Column(name, lambda s: dict(s["coordinates"]).get(name, math.nan), text="g", names=True)
+
+    names = dict.fromkeys(name for s in standings for name, _ in s.get("coordinates") or ())
     columns: list[Column[Mapping[str, Any]]] = [
+        *map(axis, names),
         Column("T", lambda s: s["temperature"], "K", text=".5g", names=True),
         Column("field", lambda s: math.hypot(*s["field"]) * 1e10, "V/m", text=".3g", names=True),
         Column("error", lambda s: error(s, per_ratio=False)),

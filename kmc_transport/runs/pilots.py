@@ -98,7 +98,8 @@ class Pilot:
     def spent(self) -> tuple[float, float]:
         """The same with the limits of the run, which may end it before."""
         most = math.inf if self.limit is None else self.limit
-        low, high = (self._take(min(hops, self.cap)) for hops in (self.hops.low, self.hops.high))
+        cap = math.inf if self.decides is None else self.cap  # of a length, trial rounds come on top
+        low, high = (self._take(min(hops, cap)) for hops in (self.hops.low, self.hops.high))
         return min(most, self.start[0] + low), min(most, self.start[1] + high)
 
     def _take(self, hops: float) -> float:
@@ -175,9 +176,16 @@ def _pilot(model: Model, point: GridPoint, seconds: float) -> Pilot:
         simulation.new_replica(len(simulation.replicas))  # the first one may have waited for a compilation
         start = clock.seconds * len(simulation.replicas)
     if simulation.built and not simulation.blocked:
-        for leg in (seconds / 4, seconds):  # in the first one kernels are compiled, and rows are short
-            before, clock = simulation.events, _Clock(leg)
-            done = simulation.run(should_stop=clock.late)
+        for first in (
+            True,
+            False,
+        ):  # in the first part kernels are compiled, rows are short, nobody listens to hops
+            before, clock = simulation.events, _Clock(seconds / 2 if first else seconds)
+            done = simulation.run(
+                should_stop=lambda clock=clock, first=first: (  # type: ignore[misc]
+                    clock.late() or (first and simulation.stage == "production")
+                )
+            )
             speed = (simulation.events - before) / max(1e-6, clock.seconds)
             reached = done in (ExitReason.ACCURACY_REACHED, ExitReason.DONE)
             if reached:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,3 +123,14 @@ def test_a_real_run_feeds_it(monkeypatch: pytest.MonkeyPatch) -> None:
         )
     assert "12/12 points" in terminal.getvalue()
     assert "not accurate" in terminal.getvalue()
+
+
+def test_the_worst_points_are_named_by_composition_and_sample() -> None:
+    """As they are reported, and as `status` reads them from the file."""
+    first = progress().running[0]
+    p = progress(worst=(replace(first, coordinates=(("x", 0.25), ("sample", 3.0))),)).as_json()
+    for worst in (p["worst"], json.loads(json.dumps(p["worst"]))):
+        table = worst_table(worst)
+        assert [c.header for c in table.shown][:3] == ["x", "sample", "T"]
+        assert table.cells[0][:3] == ["0.25", "3", "300"]
+    assert next(c.header for c in worst_table(progress().as_json()["worst"]).shown) == "T"
