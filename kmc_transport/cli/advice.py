@@ -71,6 +71,11 @@ def advice(model: Model, found: Sequence[HopFrequencies], told: Forecast, exact:
         return
     if not too_long:
         return
+    if told.absorbing > CHEAPER:
+        yield (
+            f"sampling.acceleration: absorbing is about {told.absorbing:.1g} times quicker (tried out): most hops go "
+            "back and forth, and it makes whole stays at once"
+        )
     yield from _slow_species(model, found, worst)
     factor = math.sqrt(told.wall[1] / LONG)
     if factor > math.sqrt(CHEAPER) and not worst.rare:

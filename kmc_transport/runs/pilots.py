@@ -15,9 +15,12 @@ import numpy.typing as npt
 
 from ..analysis import TARGETS, target_name
 from ..analysis.targets import errors_of_species, wanted
+from ..engine import Replica
 from ..engine.pace import Stopped
+from ..input.conditions import ABSORBING, MOST_ABSORBING
 from ..model.islands import islands
 from ..model.model import Model, Sampling
+from ..rates import build_catalog
 from ..records import ExitReason
 from .chemistry import chemistry
 from .forecast import QUICK_SWEEPS, HopFrequencies, frequencies_at, prepared
@@ -42,6 +45,12 @@ MAKING = 4.0
 """Times the seconds of a pilot after which its start is given up."""
 FEW_HOPS = 300
 """Hops of a species from which its error bar is one."""
+STRAIGHT = 0.2
+"""Correlation factor below which so many hops go back that absorbing chains are tried."""
+WORTH = 60.0
+"""Seconds of a point from which that is worth trying."""
+MEMORY = 10.0
+"""Hops between two samples then, over those that a carrier makes for each that leads on."""
 CLEARLY = 3.0
 """Factor between errors with and without the scatter between replicas that chance does not make."""
 GUESS = 3.0
@@ -80,6 +89,8 @@ class Pilot:
     """Hops per second; NaN where there were none."""
     start: tuple[float, float]
     """Seconds until the first hop, and of what is not hops, low and high."""
+    straight: float
+    """Least correlation factor of a species; 1 where it is not known."""
     error: float
     """Relative error in the end, where a length is asked for; else NaN."""
     scatter: float
@@ -118,6 +129,8 @@ class Forecast:
     wall: tuple[float, float]
     spent: tuple[float, float]
     at_least: bool
+    absorbing: float
+    """How many times quicker the longest point is with absorbing chains; NaN where that was not tried."""
 
 
 def forecast(model: Model, workers: int) -> Forecast:
@@ -130,6 +143,7 @@ def forecast(model: Model, workers: int) -> Forecast:
     chosen = _chosen(points)
     seconds = min(LONGEST, SECONDS / len(chosen))
     pilots = tuple(_pilot(model.systems[p.system], p, seconds) for p in chosen)
+    longest = max(range(len(chosen)), key=lambda k: pilots[k].seconds[1])
     needed, spent = ([_between(pilots, p, limited) for p in points] for limited in (False, True))
     return Forecast(
         pilots=pilots,
@@ -139,7 +153,27 @@ def forecast(model: Model, workers: int) -> Forecast:
         wall=_wall(needed, workers, model.sampling),
         spent=_wall(spent, workers, model.sampling),
         at_least=any(p.hops.at_least for p in pilots),
+        absorbing=_gain_of_absorbing(model, chosen[longest], pilots[longest], seconds),
     )
+
+
+def _gain_of_absorbing(model: Model, point: GridPoint, without: Pilot, seconds: float) -> float:
+    """Hops per second with absorbing chains over those without: the hops of whole stays count as hops.
+
+    Samples end stays; so they are as long here as hops remember, which those of a pilot are not yet.
+    """
+    system, sampling = model.systems[point.system], model.sampling
+    number = sum(c.count for c in system.carriers)
+    may = sampling.algorithm == "auto" and not model.observed and 0 < number <= MOST_ABSORBING
+    if not may or not without.straight < STRAIGHT or not without.seconds[1] > WORTH or not without.speed > 0:
+        return math.nan
+    catalog = build_catalog(system, temperature=point.temperature, field=point.field)
+    replica = Replica(catalog, seed=np.random.SeedSequence(ROOT), algorithm=ABSORBING)
+    replica.reset(sample_interval=MEMORY / without.straight / replica.total_rate())
+    replica.advance(1)  # whatever is compiled is compiled by now
+    before, clock = replica.executed, _Clock(seconds)
+    replica.advance(2**40, should_stop=clock.late)
+    return (replica.executed - before) / max(1e-6, clock.seconds) / without.speed
 
 
 def _chosen(points: Sequence[GridPoint]) -> list[GridPoint]:
@@ -211,6 +245,7 @@ def _pilot(model: Model, point: GridPoint, seconds: float) -> Pilot:
         ),
         error=seen.worst * math.sqrt(seen.counted / seen.cap) if seen.fixed and seen.cap else math.nan,
         scatter=seen.scatter,
+        straight=seen.straight,
         others={name: seen.counted * ratio**2 for name, ratio in seen.others.items() if 0 < ratio < math.inf},
         limit=model.sampling.wall_time,
     )
@@ -262,8 +297,11 @@ class _Seen:
         relative = s.table_error or s.relative_error
         self.fixed = relative is None and s.absolute_error is None
         self.ratios, self.scatter, self.others = np.full(n, np.inf), 0.0, dict[str, float]()
+        self.straight = 1.0
         if found is None or not self.counted:
             return
+        factors = found.estimates["correlation_factor"].value
+        self.straight = float(np.min(factors, initial=1.0, where=np.isfinite(factors)))
         asked = (1.0, None) if self.fixed else (relative, s.absolute_error)
         self.ratios = errors_of_species(found, simulation.system, s.target, *asked)
         last, apart = simulation.last, any(part is not None for part in islands(simulation.model))

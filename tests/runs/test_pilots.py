@@ -17,7 +17,7 @@ from kmc_transport.runs.forecast import hop_frequencies
 from kmc_transport.runs.pilots import Pilot, forecast
 from kmc_transport.runs.point import PointSimulation
 from tests.reference.interacting_models import ion_and_polaron
-from tests.reference.networks import T0, lattice_gas, make_model
+from tests.reference.networks import T0, chain, lattice_gas, make_model
 
 
 def _asked(model: Model, field: float = 0.0, **sampling: object) -> Model:
@@ -142,6 +142,17 @@ def test_networks_that_never_exchange_carriers(monkeypatch: pytest.MonkeyPatch) 
     assert forecast(_in_networks(Initial(equal_networks=True)), 1).pilots[0].scatter == 0
 
 
+def test_absorbing_chains_are_tried_where_hops_go_back_and_forth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pilots, "LONGEST", 0.3)
+    cages = _asked(chain([1e6, 1.0], supercell=(4, 1, 1)), relative_error=0.01)
+    assert forecast(cages, 1).absorbing > 30
+    assert math.isnan(forecast(CASES["alone"], 1).absorbing)
+    asked = replace(
+        cages, sampling=replace(cages.sampling, observe=("occupation",))
+    )  # then every hop is made
+    assert math.isnan(forecast(asked, 1).absorbing)
+
+
 def test_points_are_shared_and_lie_between_the_pilots() -> None:
     def at(temperature: float, seconds: float) -> Pilot:
         return Pilot(
@@ -157,6 +168,7 @@ def test_points_are_shared_and_lie_between_the_pilots() -> None:
             start=(0.0, 0.0),
             error=math.nan,
             scatter=0.0,
+            straight=1.0,
             others={},
             limit=50.0,
         )
