@@ -28,6 +28,8 @@ as more, by the sites whose potential it changes."""
 SITES_OF_A_TRIAL = 500
 HOPS = 1500
 """Hops of a species in a configuration whose rates are worked out; more are represented by these, drawn at random."""
+DEARER = 8
+"""Times that a hop takes longer whose barrier depends on what surrounds it."""
 
 
 def sampled_rates(catalog: RateCatalog, *, seed: int = 0) -> tuple[FloatArray, FloatArray, int]:
@@ -43,11 +45,10 @@ def sampled_rates(catalog: RateCatalog, *, seed: int = 0) -> tuple[FloatArray, F
     charged = charges_interact(model)
     cost = 1 + (model.n_cells * model.structure.n_sites / SITES_OF_A_TRIAL if charged else 0)
     number = max(1, sum(c.count for c in model.carriers))
-    looks = min(
-        MOST_LOOKS, max(LOOKS, HOPS_OF_LOOKS * model.structure.n_sites // (number * model.network.n_hops))
-    )
-    sweeps = int(min(SWEEPS, max(looks, TRIALS / (STARTS * cost * number))))
     tables, rates = build_tables(catalog), ConfigurationRates(catalog)
+    hops = HOPS_OF_LOOKS // (DEARER if _shifts(rates) else 1)
+    looks = min(MOST_LOOKS, max(LOOKS, hops * model.structure.n_sites // (number * model.network.n_hops)))
+    sweeps = int(min(SWEEPS, max(looks, TRIALS / (STARTS * cost * number))))
     initial = replace(model.initial, sweeps=max(1, sweeps // 4))
     found = np.zeros((STARTS, len(model.carriers)))
     for k in range(STARTS):
@@ -73,7 +74,7 @@ def _open_rates(
         hops = np.flatnonzero(net.carrier == a)
         if not len(own) or not len(hops):
             continue
-        most = max(1, HOPS * n_sites // len(hops))
+        most = max(1, HOPS // (DEARER if _shifts(rates) else 1) * n_sites // len(hops))
         chosen = own if len(own) <= most else rng.choice(own, most, replace=False)
         for hop in hops.tolist():
             origin = chosen[chosen % n_sites == net.origin[hop]]
