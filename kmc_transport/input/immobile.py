@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["hops_of_mobile", "mobile_first", "n_mobile", "places"]
 
+SWEEPS, TRIALS = 10_000, 10_000_000
+"""At most so many sweeps anneal a start that nobody asked for, and up to ten times as many of few carriers."""
+
 IntArray = npt.NDArray[np.int64]
 
 MAX_LISTED = 5_000_000
@@ -100,12 +103,18 @@ def places(
     coulomb: Coulomb | None,
     doc: Document,
     sample: int = 0,
+    *,
+    felt: bool,
 ) -> tuple[Initial, tuple[Arrangement, ...]]:
     """Where the carriers start and where the immobile species behind the first ``mobile`` ones sit.
 
-    sample : each gives other random arrangements.
+    sample : each gives other random arrangements. felt : whether carriers have energies with each other; they then
+    start annealed where the input does not say how.
     """
     initial = Initial()
+    if felt and sections.initial is None:
+        n = max(1, sum(c.count for c in carriers[:mobile]))
+        initial = Initial("annealed", sweeps=max(SWEEPS, min(10 * SWEEPS, TRIALS // n)), moves="pairs")
     if sections.initial is not None:
         room = Room(
             carriers=carriers,
@@ -125,7 +134,7 @@ def places(
         mobile,
         initial.sites,
         sections.freeze or (),
-        initial.anneals,
+        sections.initial is not None and initial.anneals,
         structure,
         supercell,
         disorder,

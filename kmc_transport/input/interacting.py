@@ -70,25 +70,24 @@ def build_interacting(
         _refuse_saddleless(classes, shifted, doc)
     initial, arrangement = Initial(), tuple[Arrangement, ...]()
     clusters, coulomb = (energetics.clusters, energetics.coulomb) if energetics else (None, None)
+    felt = clusters is not None or coulomb is not None
     if supercell is not None:
         initial, arrangement = places(
-            sections, carriers, mobile, finder.structure, supercell, disorder, coulomb, doc
+            sections, carriers, mobile, finder.structure, supercell, disorder, coulomb, doc, felt=felt
         )
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)
-    if (clusters is not None or coulomb is not None) and initial.kind == "random":
-        if sections.initial is None:
-            initial = Initial("annealed", moves="pairs")
-            doc.note(
-                "carriers feel each other, so they start annealed to the temperature of each point ('initial: random' "
-                "starts them at random sites)"
-            )
-        else:
-            doc.note(
-                "carriers that feel each other start at random sites, as 'initial' asks; a short run may not reach "
-                "equilibrium from there, and then its numbers are wrong by more than their errors"
-            )
+    if felt and sections.initial is None:
+        doc.note(
+            "carriers feel each other, so they start annealed to the temperature of each point ('initial: random' "
+            "starts them at random sites)"
+        )
+    elif felt and initial.kind == "random":
+        doc.note(
+            "carriers that feel each other start at random sites, as 'initial' asks; a short run may not reach "
+            "equilibrium from there, and then its numbers are wrong by more than their errors"
+        )
     return InteractionParts(interactions, disorder, initial, arrangement)
 
 

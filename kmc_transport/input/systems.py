@@ -47,6 +47,8 @@ def with_systems(
     before, variants, mobile = len(doc.problems), [], len(model.carriers)
     disorders = [_disorder(model, sections, number, doc) for number in range(samples)]
     coulomb = None if sections.interactions is None else sections.interactions.coulomb
+    energies = model.interactions
+    felt = energies is not None and (energies.clusters is not None or energies.coulomb is not None)
     for point, carriers in zip(points, counts, strict=True):
         silent = replace(doc, notes=[])  # what was noted of the first composition is of no use again
         if coulomb is not None:
@@ -65,6 +67,7 @@ def with_systems(
                 None if model.interactions is None else model.interactions.coulomb,
                 silent,
                 number,
+                felt=felt,
             )
             variants.append(
                 Variant(

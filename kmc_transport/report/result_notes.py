@@ -227,7 +227,8 @@ def _restless(d: Arrays) -> Iterator[str]:
         yield (
             f"Warning: carriers had not come to equilibrium ({restless.max()} of the replicas at "
             f"{d['temperature'][t]:g} K, {d['field'][f]:.3g} V/m): anneal them (initial: annealed), raise "
-            "initial.annealed.sweeps, or sampling.equilibration."
+            "initial.annealed.sweeps, let pairs move (initial: {annealed: {moves: pairs}}), or raise "
+            "sampling.equilibration."
         )
 
 

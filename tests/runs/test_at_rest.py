@@ -80,7 +80,7 @@ def test_energies_survive_a_stop() -> None:
 
 def test_check_says_how_carriers_start() -> None:
     assert any("start annealed" in note for note in load_model_text(INPUT).notes)
-    assert load_model_text(INPUT).initial == Initial("annealed", moves="pairs")
+    assert load_model_text(INPUT).initial == Initial("annealed", sweeps=100_000, moves="pairs")
     random = load_model_text(INPUT.replace("conditions:", "initial: random\nconditions:"))
     assert any("may not reach equilibrium" in note for note in random.notes)
     calm = load_model_text(INPUT.replace("conditions:", "initial: annealed\nconditions:"))
@@ -90,3 +90,7 @@ def test_check_says_how_carriers_start() -> None:
         INPUT.replace("interactions:\n  pairs: [{between: [ion, ion], distance: 3, energy: -30 meV}]\n", "")
     )
     assert alone.initial == Initial()
+    axis = INPUT.replace("count: 8", "fraction: x").replace(
+        "{temperature: 600}", "{temperature: 600, composition: {x: [0.2, 0.4]}}"
+    )
+    assert {s.initial.kind for s in load_model_text(axis).systems} == {"annealed"}

@@ -110,8 +110,9 @@ class Input(Section):
     )
     initial: InitialInput | None = Field(
         None,
-        description="Where carriers start: `random` (default), `annealed` (lattice Monte Carlo down to the temperature "
-        "of the point), `{annealed: ...}`, `{given: ...}`, `{ordered: ...}`, `{networks: equal}` (random, as many in "
+        description="Where carriers start: `random` (default where they do not feel each other), `annealed` (lattice "
+        "Monte Carlo down to the temperature of the point; default, with `moves: pairs`, where `interactions` hold "
+        "energies), `{annealed: ...}`, `{given: ...}`, `{ordered: ...}`, `{networks: equal}` (random, as many in "
         "each channel or layer that hops do not join), `{two_phase: ...}` (a full phase beside an empty one) or "
         "`{carriers: ...}` (each carrier has its own).",
         examples=["annealed", {"ordered": {"block": [2, 1, 1], "places": {"hole": [[0, 0, 0]]}}}],
