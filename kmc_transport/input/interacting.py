@@ -70,20 +70,20 @@ def build_interacting(
         _refuse_saddleless(classes, shifted, doc)
     initial, arrangement = Initial(), tuple[Arrangement, ...]()
     clusters, coulomb = (energetics.clusters, energetics.coulomb) if energetics else (None, None)
-    felt = clusters is not None or coulomb is not None
+    interact = clusters is not None or coulomb is not None
     if supercell is not None:
         initial, arrangement = places(
-            sections, carriers, mobile, finder.structure, supercell, disorder, coulomb, doc, felt=felt
+            sections, carriers, mobile, finder.structure, supercell, disorder, coulomb, doc, felt=interact
         )
     interactions = None
     if clusters is not None or coulomb is not None or around.tables or around.local is not None:
         interactions = Interactions(clusters, coulomb, around.local, around.tables)
-    if felt and sections.initial is None:
+    if interact and sections.initial is None:
         doc.note(
             "carriers feel each other, so they start annealed to the temperature of each point ('initial: random' "
             "starts them at random sites)"
         )
-    elif felt and initial.kind == "random":
+    elif interact and initial.kind == "random":
         doc.note(
             "carriers that feel each other start at random sites, as 'initial' asks; a short run may not reach "
             "equilibrium from there, and then its numbers are wrong by more than their errors"

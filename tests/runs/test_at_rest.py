@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,31 @@ def test_check_says_how_carriers_start() -> None:
         "{temperature: 600}", "{temperature: 600, composition: {x: [0.2, 0.4]}}"
     )
     assert {s.initial.kind for s in load_model_text(axis).systems} == {"annealed"}
+
+
+def test_short_runs_of_bound_carriers_are_right() -> None:
+    """Runs that ask for 20 % and do not say where vacancies start, against a longer one that is annealed by name."""
+    text = (Path(__file__).parents[2] / "inputs/published/yttrium_doped_ceria.yaml").read_text(
+        encoding="utf-8"
+    )
+    text = text.replace("[6, 6, 6]", "[3, 3, 3]").replace("[773, 1000, 1273]", "773")
+    text = text.replace("[0.02, 0.05, 0.08, 0.12, 0.16, 0.20, 0.25]", "0.08")
+
+    def diffusivity(text: str, error: str, seed: int) -> tuple[float, float]:
+        model = load_model_text(
+            text.replace("error: 5 %", f"error: {error}").replace("seed: 1", f"seed: {seed}")
+        )
+        simulation = PointSimulation(model.systems[0], 773.0, np.zeros(3), root=seed)
+        assert simulation.run() is ExitReason.ACCURACY_REACHED
+        assert all(replica.starts_at_rest and replica.annealing for replica in simulation.replicas)
+        assert simulation.evaluation is not None
+        found = simulation.evaluation.estimates["charge_diffusivity"]
+        return float(np.trace(found.value)), float(np.linalg.norm(np.diag(np.asarray(found.stderr))))
+
+    wanted, error = diffusivity(text, "4 %", 99)
+    silent = text.replace("initial: annealed\n", "")
+    assert silent != text
+    runs = np.array([diffusivity(silent, "20 %", seed) for seed in range(1, 9)])
+    z = (runs[:, 0] - wanted) / np.hypot(runs[:, 1], error)
+    assert np.abs(z).max() < 4
+    assert abs(z.mean()) < 4 / np.sqrt(len(z))
