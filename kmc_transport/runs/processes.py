@@ -14,7 +14,6 @@ import multiprocessing
 import multiprocessing.util
 import os
 import pickle
-import re
 import select
 import signal
 import sys
@@ -78,6 +77,7 @@ class _Worker:
         self.pipe: Connection | None = None
         self._set_up = set_up
         self._executor: Any = None  # of loky
+        self._process: Any = None
         self._told = self._closed = False
         self._lock = threading.RLock()  # callbacks of finished tasks may come at once
 
@@ -94,6 +94,9 @@ class _Worker:
             )
             with _signals_held():
                 executor.submit(_nothing)
+            (self._process,) = executor._processes.values()
+            # else who dies in the middle of an answer is waited for: the pipe would have an end that lives
+            executor._result_queue._writer.close()
         except (OSError, RuntimeError) as e:
             self.pipe.close()
             raise CannotStart("a worker process", e) from None
@@ -136,8 +139,19 @@ class _Worker:
         elif not _is_death(error):
             task.future.set_exception(error)
         else:
-            first.future.set_exception(_how_it_died(str(error)))
+            first.future.set_exception(self._how_it_died())
             self._take_again(others, error)
+
+    def _how_it_died(self) -> KmcTransportError:
+        self._process.join(PATIENCE)
+        code = self._process.exitcode
+        if code == _NO_THREAD:
+            return CannotStart("a thread of a worker process", "the system allows no more")
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else str(-code)
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            return WorkerLost(f"the worker process was ended by {name}{hint}")
+        return WorkerLost(f"the worker process ended by itself, with code {code}")
 
     def _take_again(self, tasks: list[_Task], error: BaseException) -> None:
         """Those that waited behind the one whose process died."""
@@ -245,20 +259,10 @@ class WorkerProcesses(Executor):
 
 def _is_death(error: BaseException | None) -> bool:
     """loky's other ends (an answer that cannot be read, say) are told as they are."""
-    return isinstance(error, BrokenExecutor) and type(error).__name__ == "TerminatedWorkerError"
-
-
-def _how_it_died(said: str) -> KmcTransportError:
-    """said : by loky, with exit codes such as ``{SIGKILL(-9)}``."""
-    found = re.search(r"\((-?\d+)\)", said)
-    code = None if found is None else int(found[1])
-    if code == _NO_THREAD:
-        return CannotStart("a thread of a worker process", "the system allows no more")
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else str(-code)
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return WorkerLost(f"the worker process was ended by {name}{hint}")
-    return WorkerLost(f"the worker process ended by itself, with code {code}")
+    if not isinstance(error, BrokenExecutor):
+        return False
+    cut_off = any(sign in str(error.__cause__) for sign in ("EOFError", "got end of file during message"))
+    return cut_off or type(error).__name__ == "TerminatedWorkerError"
 
 
 @contextmanager

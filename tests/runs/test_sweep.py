@@ -297,6 +297,15 @@ def waiting_pid(reports: list[Any]) -> int:
     return int(reports[reports.index("here") - 1])
 
 
+def test_a_death_in_the_middle_of_an_answer_is_noticed() -> None:
+    pool = WorkerProcesses(1, worker_tasks.prepare, (40,))
+    for share in (0.001, 0.5):  # in the length, in the content
+        with pytest.raises(WorkerLost, match="SIGKILL"):
+            pool.submit(worker_tasks.die_in_the_middle_of_the_answer, share).result(timeout=HANGS)
+        assert pool.submit(worker_tasks.add, 1).result(timeout=HANGS)[0] == 41
+    pool.shutdown()
+
+
 def test_tasks_that_wait_behind_a_dying_one_are_not_lost() -> None:
     """Quick tasks are handed over ahead of time."""
     pool = WorkerProcesses(1, worker_tasks.prepare, (40,))

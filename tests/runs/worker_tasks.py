@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 from kmc_transport.errors import InputError, Problem, TooManyStates
@@ -27,6 +28,15 @@ def add(x: int) -> tuple[int, int]:
 
 def die(code: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL) if code < 0 else os._exit(code)
+
+
+def die_in_the_middle_of_the_answer(share: float) -> bytes:
+    def send_part(pipe: Connection, content: Any, write: Any = os.write) -> None:
+        write(pipe.fileno(), bytes(content)[: int(share * len(content))])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send = send_part
+    return bytes(1000)
 
 
 def open_files() -> list[str]:
