@@ -1,4 +1,4 @@
-"""Speed with many charges: ions and polarons of LixFePO4 at half filling, 300 K, random start.
+"""Speed with many carriers that feel each other: ions and polarons of LixFePO4 at half filling, 300 K, random start.
 
     python benchmarks/coulomb.py                               # all jobs
     python benchmarks/coulomb.py ewald-1280 --beside ../before # in turns with the code of another working tree
@@ -19,8 +19,21 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CUT = "{{method: cutoff, cutoff: {} Å, permittivity: 10, neutral: true}}"
-ENERGIES = {"cut5": CUT.format(5), "cut9": CUT.format(9), "ewald": "{permittivity: 10}"}
+CUT = "{{coulomb: {{method: cutoff, cutoff: {} Å, permittivity: 10, neutral: true}}}}"
+# up to 5 Å, about what a Coulomb energy that is cut off there and shifted gives
+PAIRS = """{pairs: [
+  {between: [Li, Li], distance: [2.9, 3.1], energy: 191 meV},
+  {between: [Li, Li], distance: [4.6, 5.0], energy: 18 meV, classes: all},
+  {between: [Li, polaron], distance: [3.0, 3.4], energy: -151 meV, classes: all},
+  {between: [Li, polaron], distance: [3.4, 5.0], energy: -90 meV, classes: all},
+  {between: [polaron, polaron], distance: [3.8, 4.0], energy: 84 meV},
+  {between: [polaron, polaron], distance: [4.6, 5.0], energy: 18 meV, classes: all}]}"""
+ENERGIES = {
+    "pairs5": PAIRS,
+    "cut5": CUT.format(5),
+    "cut9": CUT.format(9),
+    "ewald": "{coulomb: {permittivity: 10}}",
+}
 CELLS = {"256": "[4, 4, 4]", "1280": "[5, 8, 8]", "4032": "[7, 12, 12]"}
 JOBS = [f"{e}-{n}" for e in ENERGIES for n in CELLS if n != "1280" or e == "ewald"]
 TEXT = """
@@ -37,7 +50,7 @@ hops:
   - {carrier: Li, between: [Li, Li], distance: 3.005, barrier: {rule: kra, E_kra: 0.25 eV}, attempt_frequency: 5.9 THz}
   - {carrier: polaron, between: [Fe, Fe], distance: 3.8716, barrier: {rule: kra, E_kra: 0.175 eV},
      attempt_frequency: 6.95 THz}
-interactions: {coulomb: ENERGIES}
+interactions: ENERGIES
 initial: random
 conditions: {temperature: 300}
 sampling: {target: charge_diffusivity, relative_error: 5 %, seed: 1}

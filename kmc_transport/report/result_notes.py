@@ -175,7 +175,7 @@ def _how(d: Arrays) -> Iterator[str]:
 
 def _absorbing(d: Arrays) -> Iterator[str]:
     """Whether absorbing chains gain, where they were asked for."""
-    if "hops_per_step" not in d:
+    if not {"hops_per_step", "algorithm"} <= set(d):
         return
     used = np.ravel(d["algorithm"]) == "absorbing"
     gain, asked = np.ravel(d["hops_per_step"]), np.isfinite(np.ravel(d["hops_per_step"]))
