@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..model.acceleration import ReversibleScaling
 from ..model.model import Model
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ MANY = 64
 """Carriers of which a smaller cell would have fewer."""
 YEAR = 365.25 * 86400
 FOREVER = 1e6 * YEAR
+SCALED = 1000
+"""How much more rarely a species hops where reversible scaling begins to pay, about."""
 UNITS = (("years", YEAR), ("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -84,6 +87,8 @@ def advice(model: Model, found: Sequence[HopFrequencies], told: Forecast, exact:
             f"instead of {100 * error:.3g} % takes about {long_time(LONG)}"
         )
     cheaper = {n: h for n, h in worst.others.items() if CHEAPER * h < worst.hops.likely}
+    if isinstance(sampling.acceleration, ReversibleScaling):
+        cheaper.pop("charge_diffusivity", None)  # which it refuses
     for name, hops in sorted(cheaper.items(), key=lambda item: item[1])[:1]:
         yield f"sampling.target: {name} is as accurate after some {hops:.0e} hops instead of {worst.hops.likely:.0e}"
     if worst.decides is not None and sampling.target != "tracer_diffusivity":
@@ -137,7 +142,16 @@ def _slow_species(model: Model, found: Sequence[HopFrequencies], worst: Pilot) -
         return
     slow = model.carriers[worst.decides].name
     quick = model.carriers[int(np.argmax(here.rate / np.maximum(here.number, 1)))].name
+    if isinstance(model.sampling.acceleration, ReversibleScaling):
+        yield (
+            f"the times above are those of a run hop by hop; reversible scaling makes the hops of {quick}, "
+            f"{slower:.1g} for each of {slow}, as many fewer as it finds sound"
+        )
+        return
+    more = ""
+    if slower > SCALED:
+        more = f"; or, where {slow} is all that is asked for, sampling.acceleration: reversible_scaling"
     yield (
         f"the run waits for {slow}, which hops {slower:.1g} times more rarely than {quick}: simulate {quick} alone "
-        f"(freeze: [{slow}]), and {slow} without {quick} or at higher temperatures"
+        f"(freeze: [{slow}]), and {slow} without {quick} or at higher temperatures{more}"
     )

@@ -12,7 +12,7 @@ from kmc_transport import open_results, run
 from kmc_transport.arrays import OBSERVABLES
 from kmc_transport.errors import InputError
 from kmc_transport.exact import exact_values, solve_exact
-from kmc_transport.input import load_model_text
+from kmc_transport.input import load_model, load_model_text
 from kmc_transport.model.acceleration import ReversibleScaling
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
@@ -20,7 +20,7 @@ from kmc_transport.records import ExitReason, Missing
 from kmc_transport.report import results_table
 from kmc_transport.runs.record import make_record
 from kmc_transport.runs.scaled import ScaledSimulation
-from kmc_transport.runs.separation import PAYS, Separation
+from kmc_transport.runs.separation import PAYS, Separation, measure_separation
 from kmc_transport.units import ANGSTROM
 from tests.reference.interacting_models import clusters, ion_and_polaron, with_interactions, with_rule
 from tests.reference.networks import KT0, T0, make_model
@@ -249,6 +249,17 @@ def test_exact_values_are_those_of_the_unscaled_system(result) -> None:
     catalog = build_catalog(load_model_text(FILE), temperature=300.0)
     exact = exact_values(catalog, catalog.model.conditions.direction)["tracer_diffusivity"]
     np.testing.assert_allclose(result["tracer_diffusivity_exact"].values[0, 0, 0], exact, rtol=1e-9)
+
+
+def test_separation_of_the_shipped_input() -> None:
+    """Binding changes the rates of both species, by about as much; bare they differ by 6.2e4 at 400 K."""
+    model = load_model(Path(__file__).parents[2] / "inputs" / "lifepo4" / "slow_pair.yaml")
+    scaling = model.sampling.acceleration
+    assert isinstance(scaling, ReversibleScaling)
+    found = measure_separation(model, 400.0, [0, 0, 0], root=1, scaling=scaling)
+    assert 5e4 < found.ratio < 2e5
+    assert found.slowed.tolist() == [False, True]
+    np.testing.assert_allclose(np.array(found.factors) * found.ratio, [20, 40, 80])
 
 
 @pytest.mark.parametrize(
