@@ -312,6 +312,7 @@ def read_record(
         ),
         provenance={
             **_provenance(one.attrs | dict(provenance or {})),
+            "kinetics": _kinetics(dataset),
             **{f"at {n}": f"{v:.10g}" for n, v in alone.items()},
             **(_simulated(one, names) if composition_axes(dataset) else {}),
         },
@@ -337,9 +338,20 @@ def _provenance(attrs: Mapping[str, Any]) -> dict[str, str]:
         "their spread; errors at different conditions are not independent"
         if "samples" in attrs
         else "",
-        "kinetics": "every hop was simulated at its own rate (nothing accelerated)",
     }
     return {k: v for k, v in found.items() if v}
+
+
+def _kinetics(dataset: xarray.Dataset) -> str:
+    """Whether hops were made as the rates say."""
+    if "scaling_factor" in dataset and bool((dataset["scaling_factor"] < 1).any()):
+        return (
+            "quick carriers were slowed (reversible scaling) and the numbers extrapolated to the system as it is; "
+            "errors contain that"
+        )
+    if "algorithm" in dataset and bool((dataset["algorithm"] == "absorbing").any()):
+        return "whole stays in basins were drawn at once (absorbing chains, exact in law)"
+    return "every hop was simulated at its own rate (nothing accelerated)"
 
 
 def _simulated(dataset: xarray.Dataset, names: list[str]) -> dict[str, str]:

@@ -197,3 +197,18 @@ def test_samples_are_averaged_with_their_spread_as_error(
     sampled["complete"].values[0, 1, 0] = False
     with pytest.raises(InputError, match="1 of 9 points have no number"):
         read_record(sampled).quantity("mobility", "sodium_ion")
+
+
+def test_a_file_says_how_hops_were_made(run: xarray.Dataset) -> None:
+    """As they are, unless the run was accelerated."""
+
+    def kinetics(dataset: xarray.Dataset) -> str:
+        return read_record(dataset, direction="[1, 0, 0]").provenance["kinetics"]
+
+    assert "nothing accelerated" in kinetics(run)
+    dims = run["algorithm"].dims
+    one = np.ones(run["algorithm"].shape)
+    assert "nothing accelerated" in kinetics(run.assign(scaling_factor=(dims, one)))
+    one[0, 0, 0] = 1e-3
+    assert "were slowed" in kinetics(run.assign(scaling_factor=(dims, one)))
+    assert "absorbing chains" in kinetics(run.assign(algorithm=(dims, np.full(one.shape, "absorbing"))))
