@@ -148,8 +148,9 @@ def _slow_species(model: Model, found: Sequence[HopFrequencies], worst: Pilot) -
             f"{slower:.1g} for each of {slow}, as many fewer as it finds sound"
         )
         return
-    more = ""
-    if slower > SCALED:
+    more, sampling = "", model.sampling
+    refused = model.observed or sampling.table_error is not None or sampling.target == "charge_diffusivity"
+    if slower > SCALED and not refused and sampling.algorithm != "absorbing":
         more = f"; or, where {slow} is all that is asked for, sampling.acceleration: reversible_scaling"
     yield (
         f"the run waits for {slow}, which hops {slower:.1g} times more rarely than {quick}: simulate {quick} alone "

@@ -114,6 +114,9 @@ def test_years_are_told(
     assert re.search(r"Time: 2 points take at least [\d.e+]+ years on 2 processors", out)
     assert "by their limits" in out
     assert "the run waits for lithium" in out
+    assert "lithium is all that is asked for, sampling.acceleration: reversible_scaling" in " ".join(
+        out.split()
+    )
     assert "sampling.target: charge_diffusivity is as accurate after some" in out
     assert "Nothing was kept" in out
     assert len(out.splitlines()) < 70
@@ -163,3 +166,35 @@ def test_absorbing_chains_are_quicker_than_a_trial(
     settings = "--set", "sampling.acceleration=absorbing", "--set", "conditions.temperature=300"
     assert call("check", two(), "--time", "--workers", "2", *settings) == 0
     assert "Likely less: a trial" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "waits"),
+    [
+        ("seed: 1", "seed: 1, acceleration: reversible_scaling", False),
+        ("seed: 1", "seed: 1, observe: [hop_rates]", True),
+        ("relative_error", "table_error", True),
+        ("barrier: 0.6 eV", "barrier: 0.3 eV", True),  # a hundred times more rarely
+    ],
+)
+def test_slowing_is_no_remedy_where_it_is_refused_or_asked_for(
+    old: str,
+    new: str,
+    waits: bool,
+    two: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pilots, "LONGEST", 0.05)
+    path = two()
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(
+        text.replace(old, new).replace("[300, 400]", "300").replace("2 %", "0.03 %"), encoding="utf-8"
+    )
+    assert call("check", path, "--time", "--workers", "2") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "all that is asked for, sampling.acceleration" not in out
+    assert ("the run waits for lithium" in out) == waits
+    assert ("those of a run hop by hop" in out) != waits
+    assert ("target: charge_diffusivity is" in out) == waits
