@@ -5,31 +5,39 @@
 Absorbing chains: processor time for the same simulated time, beside the engine that goes hop by hop (whose time, where
 there would be too many hops, is that of a shorter run, by proportion).
 
-Reversible scaling: processor time of points of inputs/lifepo4/slow_pair.yaml, beside what a run hop by hop would take
-for the same error: the slow hops that this needs, by those of the first of the three runs and its error, times the
-quick hops for each, times the time of a hop.
+Reversible scaling: how far exact answers at a separation are off; processor time of points of a small ring and of the
+slow pair (inputs/lifepo4), beside the least that a run hop by hop takes for the same error (1/error² slow hops, as if
+each were independent of the others), and what it took, where that is short.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kmc_transport import load_model
+from kmc_transport.analysis.scaling import fit_separations
 from kmc_transport.engine import Replica
 from kmc_transport.exact import solve_exact
+from kmc_transport.model.acceleration import ReversibleScaling
 from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
+from kmc_transport.runs.point import PointSimulation
 from kmc_transport.runs.scaled import ScaledSimulation
+from kmc_transport.runs.separation import STEPS
 from kmc_transport.units import ANGSTROM
 from tests.reference.basins import cages, charged_pair, traps
+from tests.reference.interacting_models import ion_and_polaron
 from tests.reference.networks import T0
 
 STAYS = 3000.0
 """Slow hops of a run, about."""
+SHORT = 100.0
+"""Least seconds of a run hop by hop up to which it is made."""
 
 
 def processor_time(model: Model, algorithm: str, seconds: float) -> tuple[float, Replica]:
@@ -68,13 +76,27 @@ def absorbing(most_hops: float) -> None:
             )
 
 
-def scaling(most_hops: float) -> None:
-    """One slow ion and one polaron in olivine."""
-    model = load_model(Path(__file__).resolve().parents[1] / "inputs" / "lifepo4" / "slow_pair.yaml")
-    print(
-        f"\n{'K':>5}{'quick/slow':>12}{'D, m²/s':>11}{'error':>8}{'exact':>11}{'s':>7}{'hop by hop, s':>15}"
+def asked(model: Model) -> Model:
+    """The ring's polaron slowed to 20, 40, 80, for 3 % of the ion's diffusivity."""
+    how = ReversibleScaling((model.carriers[1].name,), 20)
+    return replace(
+        model,
+        sampling=replace(
+            model.sampling, acceleration=how, target="tracer_diffusivity", relative_error=0.03, replicas=2
+        ),
     )
-    for temperature in map(float, model.conditions.temperature):
+
+
+def scaling(most_hops: float) -> None:
+    """One slow ion and one polaron: in a ring of six cells, and in olivine."""
+    olivine = load_model(Path(__file__).resolve().parents[1] / "inputs" / "lifepo4" / "slow_pair.yaml")
+    cases = [("ring", asked(ion_and_polaron(6, quicker=q)), T0, 0) for q in (1e3, 1e4, 1e5)]
+    cases += [("olivine", olivine, float(t), 1) for t in olivine.conditions.temperature]
+    print(
+        f"\n{'case':8}{'K':>5}{'quick/slow':>12}{'D, m²/s':>11}{'error':>8}{'exact':>11}{'s':>7}"
+        f"{'hop by hop >':>15}{'made, s':>9}"
+    )
+    for name, model, temperature, axis in cases:
         start = time.process_time()
         point = ScaledSimulation(model, temperature, [0, 0, 0], root=1)
         point.run()
@@ -82,25 +104,49 @@ def scaling(most_hops: float) -> None:
         assert point.evaluation is not None
         assert point.separation is not None
         estimate = point.evaluation.estimates["tracer_diffusivity"]
-        error = float(estimate.relative_error[0, 1, 1])
-        first = point.runs[0]
-        assert first.evaluation is not None
-        slow = model.network.carrier == 0
-        hops = sum(int(t.events[:, slow].sum()) for t in first.tallies())
-        own = float(first.evaluation.estimates["tracer_diffusivity"].relative_error[0, 1, 1])
-        needed = hops * (own / error) ** 2 * point.separation.ratio
+        error = float(estimate.relative_error[0, axis, axis])
         plain = Replica(point.catalog, seed=np.random.SeedSequence(1), levels=0)
         plain.reset(sample_interval=most_hops / 64 / plain.total_rate())
         plain.advance(1)
         before, begun = plain.executed, time.process_time()
         plain.advance(64)
-        of_hop = (time.process_time() - begun) / (plain.executed - before)
-        exact = solve_exact(point.catalog).collective_diffusivity[0, 1, 0, 1] * ANGSTROM**2
+        hop_by_hop = (
+            point.separation.ratio / error**2 * (time.process_time() - begun) / (plain.executed - before)
+        )
+        exact = solve_exact(point.catalog).collective_diffusivity[0, axis, 0, axis] * ANGSTROM**2
+        made = f"{in_truth(model, temperature, error):9.2g}" if hop_by_hop < SHORT else f"{'-':>9}"
         print(
-            f"{temperature:5g}{point.separation.ratio:12.2g}{estimate.value[0, 1, 1]:11.3g}{error:8.1%}{exact:11.3g}"
-            f"{taken:7.1f}{needed * of_hop:15.2g}",
+            f"{name:8}{temperature:5g}{point.separation.ratio:12.2g}{estimate.value[0, axis, axis]:11.3g}{error:8.1%}"
+            f"{exact:11.3g}{taken:7.1f}{hop_by_hop:15.2g}{made}",
             flush=True,
         )
+
+
+def in_truth(model: Model, temperature: float, error: float) -> float:
+    """Processor seconds of a run hop by hop for that error, its equilibration included."""
+    exactly = replace(model, sampling=replace(model.sampling, acceleration=None, relative_error=error))
+    start = time.process_time()
+    PointSimulation(exactly, temperature, [0, 0, 0], root=1).run()
+    return time.process_time() - start
+
+
+def errors() -> None:
+    """Of the ion's diffusivity and its cross term in the ring, without noise: at s, and of s, 2s, 4s extrapolated."""
+    quicker = 1e7
+    model = ion_and_polaron(6, quicker=quicker)
+
+    def exact(factor: float) -> np.ndarray:
+        catalog = build_catalog(replace(model, slowing=(1.0, factor)), temperature=T0)
+        return solve_exact(catalog).collective_diffusivity[0, 0, :, 0]
+
+    truth = exact(1.0)
+    print(f"\n{'s':>8}{'D':>10}{'cross':>10}{'D, extrapolated':>17}{'cross, extrapolated':>21}")
+    for s in (10.0, 100.0, 1e3, 1e4):
+        factors = [k * s / quicker for k in STEPS]
+        values = np.array([exact(f) for f in factors])
+        fit = fit_separations(values, 1e-9 * np.abs(values), factors)
+        one, three = (np.abs(x / truth - 1) for x in (values[0], fit.value))
+        print(f"{s:8g}{one[0]:10.2g}{one[1]:10.2g}{three[0]:17.2g}{three[1]:21.2g}", flush=True)
 
 
 if __name__ == "__main__":
@@ -113,4 +159,5 @@ if __name__ == "__main__":
     if given.only != "scaling":
         absorbing(given.hops)
     if given.only != "absorbing":
+        errors()
         scaling(given.hops)

@@ -29,8 +29,8 @@ MANY = 64
 """Carriers of which a smaller cell would have fewer."""
 YEAR = 365.25 * 86400
 FOREVER = 1e6 * YEAR
-SCALED = 1000
-"""How much more rarely a species hops where reversible scaling begins to pay, about."""
+SCALED = 5000
+"""How much more rarely a species hops from where reversible scaling gains, as measured."""
 UNITS = (("years", YEAR), ("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
