@@ -238,7 +238,9 @@ def read_plan(path: str | Path) -> Plan:
         width = content["keys"].shape[1] if n else 1
         keys = tuple(text[i : i + width] for i in range(0, len(text), width))
         names, values = content.get("axes", []), content.get("coordinates", np.empty((n, 0)))
-        coordinates = tuple(dict(zip(names, map(float, row), strict=True)) for row in values)
+        coordinates: tuple[dict[str, float], ...] = ({},) * len(values)
+        if names:
+            coordinates = tuple(dict(zip(names, row, strict=True)) for row in values.tolist())
         plan = Plan(keys, content["temperature"], content["field"], coordinates)
         if not len(keys) == len(plan.temperature) == len(plan.field) == len(coordinates) == n:
             raise ValueError("its parts have different lengths")
