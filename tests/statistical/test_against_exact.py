@@ -128,8 +128,10 @@ def run_replicas(
         for k in range(4)
     ]
     mobile = sum(c.count for c in model.carriers)
-    # many carriers around one vacancy forget soon: three hops each between two samples would give the same errors
-    interval = (1.0 if mobile > 12 else 3.0) * mobile / np.mean([r.total_rate() for r in replicas])
+    # many carriers around one vacancy forget soon: three hops each between two samples would give the same errors, but
+    # for null events on the honeycomb
+    soon = mobile > 12 and algorithm != "null_event"
+    interval = (1.0 if soon else 3.0) * mobile / np.mean([r.total_rate() for r in replicas])
     for r in replicas:
         r.reset(sample_interval=interval)
         r.advance(2**9 * 4)  # equilibration
