@@ -65,11 +65,13 @@ class _Row:
 
     def why(self, name: str) -> str:
         """Why an estimate has no number for this carrier; empty where it has one, or nobody knows."""
-        name = _LIKE.get(name, name)
+        elsewhere, name = name in _LIKE and self.d["field"][self.f] != 0, _LIKE.get(name, name)
         if "missing" not in self.d or name not in self.d["observable"]:
             return ""
         if not self.of_point("complete"):
             return Missing.NOT_SIMULATED.text
+        if elsewhere:
+            return Missing.OTHER_FIELD.text
         which = int(np.flatnonzero(self.d["observable"] == name)[0])
         code = Missing(int(self.of_point("missing")[which, self.a]))
         if code is Missing.STILL:
@@ -150,8 +152,9 @@ class _Row:
         return float(self.of_point("executed_hops")) / seconds if seconds > 0 else math.nan
 
 
-_LIKE = {"onsager": "conductivity", "transference": "conductivity", "jump_diffusivity": "conductivity"}
-"""Estimates that lack a number for the reason that another one does."""
+_LIKE = dict.fromkeys(("transference", "jump_diffusivity"), "charge_diffusivity")
+_LIKE["onsager"] = "collective_diffusivity"
+"""Estimates at zero field that lack a number for the reason that another one does."""
 
 
 @cache

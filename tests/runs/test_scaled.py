@@ -103,7 +103,13 @@ def test_fast_observables_are_refused_with_the_reason(result) -> None:
     assert verdict[1] == 3
     table = results_table(result)
     text = " ".join([*table.notes, *table.printed()[1]])
-    assert "it depends on hops that reversible scaling has slowed" in text
+    slowed = "it depends on hops that reversible scaling has slowed"
+    assert slowed in text
+    layer = result.copy(deep=True)  # where a cell has no volume there is no conductivity at any field
+    layer["missing"].loc[{"observable": "conductivity"}] = Missing.OTHER_FIELD
+    reasons = [row["transference_missing"] for row in results_table(layer).data if row["field_V_per_m"] == 0]
+    assert reasons
+    assert set(reasons) == {slowed}
     assert "polaron slowed to 20, 40, 80" in text
     assert "ion, by the worst of the points: valid" in text
 
