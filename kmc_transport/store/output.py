@@ -278,7 +278,12 @@ def check_output(path: str | Path, identity: str) -> OutputState:
     folder = points_folder(path)
     refuse_old(folder)
     if run is None and folder.exists():
-        refuse_foreign(folder)
+        try:
+            refuse_foreign(folder)
+        except StoreError:
+            run = read_run(path)  # another shard may have begun since: its note is its first file
+            if run is None:
+                raise
     for found, where in ((result, path), (run, folder)):
         if found is not None and found.identity != identity:
             raise StoreError(

@@ -175,7 +175,7 @@ def assert_lists(r: Replica) -> None:
     assert np.all(listed[closed] == kernels_lists.CLOSED)
     if r.algorithm == "sum_tree":
         return
-    chunks, room = int(b["scheme"][kernels_lists.CHUNKS]), int(b["scheme"][kernels_lists.ROOM])
+    chunks, room = int(b["scheme"].chunks), int(b["scheme"].room)
     for c in np.flatnonzero(
         np.bincount(listed[listed < kernels_lists.NEVER], minlength=len(length)) + length
     ):

@@ -22,14 +22,17 @@ import pytest
 
 from kmc_transport.cli.app import main
 from kmc_transport.errors import StoreError
+from kmc_transport.runs.grid import model_identity
 from kmc_transport.runs.merge import merge
 from kmc_transport.runs.pipeline import run
 from kmc_transport.runs.table import gather, load_table, rebuild
 from kmc_transport.runs.verify import LIMITED, OUTSIDE, verify
 from kmc_transport.store import (
     PointStore,
+    Provenance,
     lock_output,
     open_results,
+    output,
     points_folder,
     read_status,
     run_is_alive,
@@ -249,6 +252,28 @@ def test_shards_side_by_side(tmp_path: Path, whole: Any) -> None:
     with lock_output(path):
         pass
     assert not [p.name for p in points_folder(path).iterdir() if "lock" in p.name]
+
+
+def test_a_shard_that_begins_meanwhile_is_not_foreign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its note appears between the look at the note and the look at the folder."""
+    path, model = tmp_path / "a.h5", sweep_model()
+    run(model, output=path, shard=(1, 6))
+    looks, read = list[Path](), output.read_run
+
+    def first_look_is_early(where: Path) -> Provenance | None:
+        looks.append(where)
+        return None if len(looks) == 1 else read(where)
+
+    monkeypatch.setattr(output, "read_run", first_look_is_early)
+    identity = model_identity(model)
+    assert output.check_output(path, identity).seed == model.sampling.seed
+    with pytest.raises(StoreError, match="different input"):
+        output.check_output(path, identity + "x")
+    monkeypatch.setattr(output, "read_run", lambda where: None)
+    with pytest.raises(StoreError, match=r"lost its run\.json"):
+        output.check_output(path, identity)
 
 
 def test_a_worker_left_over_cannot_write_into_another_models_folder(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 LISTED = (
-    "scheme",
+    "used",
     "class_of",
     "where",
     "pool",
@@ -197,7 +197,7 @@ class Interacting(Compiled, KeepsEnergy):
 
     def _largest_deviation(self) -> float:
         """eV between what is kept up to date for open hops and the same counted anew."""
-        if self.algorithm == "null_event" or self["scheme"][ko.UNLISTED] < self.n:
+        if self.algorithm == "null_event" or self["used"][ko.UNLISTED] < self.n:
             return 0.0  # nothing is kept
         t, anew = self.tables, Scratch(self.coupling, self.cells(), self.kinds())
         s, most = self.coupling.surroundings, 0

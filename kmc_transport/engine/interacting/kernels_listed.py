@@ -47,7 +47,6 @@ from .kernels_lists import (
     CLOSED,
     NEVER,
     UNLISTED,
-    carrier_near,
     choose_entry,
     execute,
     is_open,
@@ -86,9 +85,11 @@ class Codes(NamedTuple):
     group: (
         np.ndarray
     )  # (4 n,) int64: offset to a carrier that this site concerns, its base, first, last change
+    found: np.ndarray  # uint64: scratch, groups with a carrier
     change_slot: np.ndarray  # uint64
     change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or `BY_TARGET`
     table: np.ndarray  # (4 n,) uint64: chance to be kept (lowest bit: clamped), energy difference, class
+    listed: np.ndarray  # (n,) uint16: the class once more, as a renewed hop needs nothing else
     rate: np.ndarray  # (n,) 1/s
 
 
@@ -105,10 +106,19 @@ def touch(lists, lattice, around, codes, place, target, r, species, mover):
         basis = codes.basis[r << U1 | (U1 - end)]
         after = species if end == 0 else U0
         before = species ^ after
+        # half of the sites are empty: without a branch on each of them
+        m = U0
         for g in range(codes.group_span[basis], codes.group_span[basis + U1]):
-            at = g << U2
-            other = carrier_near(lists, lattice, site - U(codes.group[at]), mover)
-            if other == U(ABSENT) or lists.record[other << U1] >> U32 != U(codes.group[at | U1]):
+            codes.found[m] = g
+            m += U(occupant_of(lattice, site - U(codes.group[g << U2])) != U0)
+        for k in range(m):
+            at = codes.found[k] << U2
+            other = U(lists.carrier_at[site - U(codes.group[at])])
+            if (
+                other == mover
+                or other == U(ABSENT)
+                or lists.record[other << U1] >> U32 != U(codes.group[at | U1])
+            ):
                 continue
             for i in range(U(codes.group[at | U2]), U(codes.group[at | U3])):
                 entry, j = other << shift | codes.change_slot[i], codes.change_entry[i]
@@ -119,10 +129,11 @@ def touch(lists, lattice, around, codes, place, target, r, species, mover):
                     elif end == 1:
                         lists.touched[n] = entry
                         n += U1
-                elif is_listed:
-                    codes.value[entry] += np.int32(around.entry[U(j) + after] - around.entry[U(j) + before])
+                else:
+                    change = np.int32(around.entry[U(j) + after] - around.entry[U(j) + before])
+                    codes.value[entry] += change if is_listed else np.int32(0)
                     lists.touched[n] = entry
-                    n += U1
+                    n += U(is_listed)
     return n
 
 
@@ -160,7 +171,7 @@ def renew_code(lists, lattice, around, codes, entry, own, total):
         if anew or around.term_span[r << U1] != around.term_span[r << U1 | U1]:
             codes.value[entry] = np.int32(code_around(lists, lattice, around, row, place))
     code = U(codes.value[entry])
-    before, after = lists.class_of[entry], np.uint16(codes.table[code << U2 | U2])
+    before, after = lists.class_of[entry], codes.listed[code]
     stays = before < after and before < NEVER and lists.class_weight[before] * RARE < total
     if lists.setup.tree or not stays:
         relist(lists, entry, after, codes.rate[code])
@@ -183,10 +194,10 @@ def run_listed(
     total = total_weight(lists)
     while attempts < most:
         n = first = U0
-        if U(lists.scheme[UNLISTED]) < last:
+        if U(lists.used[UNLISTED]) < last:
             attempts += 1
-            carrier = U(lists.scheme[UNLISTED])
-            lists.scheme[UNLISTED] += 1
+            carrier = U(lists.used[UNLISTED])
+            lists.used[UNLISTED] += 1
         elif done >= n_samples:
             break
         else:

@@ -36,10 +36,17 @@ CHUNK_MASK = U(255)
 CLOSED, NEVER = np.uint16(0xFFFF), np.uint16(0xFFFE)
 """In place of a class: the hop is not open; it is, but its rate is too small for a number."""
 
-MARGIN, TOP_EXPONENT, CHUNKS, UNLISTED, ROOM, FASTEST, SLOWEST = range(7)
-"""Entries of `Listed.scheme`: margin in quanta (see `classes.Windows`; 0 for monotonic rules), exponent of the fastest
-class, chunks a class (0: without chunks), next carrier to be listed at the start, entries for which a class has room
-without chunks, first and last class that has ever been used."""
+UNLISTED, FASTEST, SLOWEST = range(3)
+"""Entries of `Listed.used`: next carrier to be listed at the start, first and last class that has ever been used."""
+
+
+class Scheme(NamedTuple):
+    """How hops are listed."""
+
+    margin: np.int64  # quanta, see `classes.Windows`; 0 for monotonic rules
+    top_exponent: np.int64  # of the fastest class
+    chunks: np.uint64  # of a class; 0: without chunks
+    room: np.uint64  # entries for which a class has room without chunks
 
 
 class Listed(NamedTuple):
@@ -54,7 +61,8 @@ class Listed(NamedTuple):
     clock: np.ndarray
     clamped: np.ndarray
     ledger: np.ndarray
-    scheme: np.ndarray  # (7,) int64
+    scheme: Scheme
+    used: np.ndarray  # (3,) int64
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     touched: np.ndarray  # uint64: entries to be renewed
     class_of: np.ndarray  # (N << shift,) uint16
@@ -78,20 +86,20 @@ class Listed(NamedTuple):
 def pool_place(lists, c, n):
     """Where the pool holds number ``n`` of class ``c``."""
     scheme = lists.scheme
-    if scheme[CHUNKS] == 0:
-        return U(c) * U(scheme[ROOM]) + n
-    return U(lists.directory[U(c) * U(scheme[CHUNKS]) + (n >> U8)]) << U8 | (n & CHUNK_MASK)
+    if scheme.chunks == U0:
+        return U(c) * scheme.room + n
+    return U(lists.directory[U(c) * scheme.chunks + (n >> U8)]) << U8 | (n & CHUNK_MASK)
 
 
 @inlined
 def list_add(lists, entry, c):
-    n, scheme = lists.length[c], lists.scheme
+    n, used, chunks = lists.length[c], lists.used, lists.scheme.chunks
     if n == U0:
-        scheme[FASTEST] = min(scheme[FASTEST], np.int64(c))
-        scheme[SLOWEST] = max(scheme[SLOWEST], np.int64(c))
-    if scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+        used[FASTEST] = min(used[FASTEST], np.int64(c))
+        used[SLOWEST] = max(used[SLOWEST], np.int64(c))
+    if chunks != U0 and n & CHUNK_MASK == U0:
         lists.free_count[0] -= U1
-        lists.directory[U(c) * U(scheme[CHUNKS]) + (n >> U8)] = lists.free[lists.free_count[0]]
+        lists.directory[U(c) * chunks + (n >> U8)] = lists.free[lists.free_count[0]]
     lists.pool[pool_place(lists, c, n)] = np.uint32(entry)
     lists.where[entry] = np.uint32(n)
     lists.length[c] = n + U1
@@ -106,7 +114,7 @@ def list_remove(lists, entry, c):
     lists.pool[pool_place(lists, c, place)] = last
     lists.where[U(last)] = np.uint32(place)
     lists.length[c] = n
-    if lists.scheme[CHUNKS] != 0 and n & CHUNK_MASK == U0:
+    if lists.scheme.chunks != U0 and n & CHUNK_MASK == U0:
         lists.free[lists.free_count[0]] = np.uint32(end >> U8)
         lists.free_count[0] += U1
 
@@ -160,7 +168,7 @@ def total_weight(lists):
     if lists.setup.tree:
         return lists.tree[1] * lists.interval
     total = 0.0
-    for c in range(lists.scheme[SLOWEST], lists.scheme[FASTEST] - 1, -1):
+    for c in range(lists.used[SLOWEST], lists.used[FASTEST] - 1, -1):
         total += np.float64(np.int64(lists.length[c])) * lists.class_weight[c]
     return total
 
@@ -183,8 +191,8 @@ def choose_entry(lists, total, rng):
                     break
                 x -= bound
         return found, 0, rng
-    c = lists.scheme[FASTEST]
-    for i in range(lists.scheme[FASTEST], lists.scheme[SLOWEST] + 1):
+    c = lists.used[FASTEST]
+    for i in range(lists.used[FASTEST], lists.used[SLOWEST] + 1):
         if lists.length[i] != U0:
             c = i
             weight = np.float64(np.int64(lists.length[i])) * lists.class_weight[i]
@@ -220,13 +228,3 @@ def execute(lists, lattice, carrier, row, place, species):
         fold(lists, carrier)
     lists.counts[row >> ROW] += 1
     return target
-
-
-@inlined
-def carrier_near(lists, lattice, place, mover):
-    """Carrier at a place, or `ABSENT`; the mover does not count."""
-    # one byte a place is nearer at hand than the numbers of the carriers
-    if occupant_of(lattice, place) == U0:
-        return U(ABSENT)
-    found = U(lists.carrier_at[place])
-    return U(ABSENT) if found == mover else found

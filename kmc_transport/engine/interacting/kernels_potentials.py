@@ -15,12 +15,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...jit import PLAIN, inlined
 from ..kernels_shared import U0, U1, U
-from .kernels_coulomb import ALIGNED, LANES, cell_of, move_charge, stepped, vector_at, wrapped
+from .kernels_coulomb import ALIGNED, LANES, VECTOR, cell_of, move_charge, stepped, vector_at, wrapped
 
 __all__ = ["UNWATCHED", "Potentials", "ends", "follow_potentials", "unwatch", "watch"]
 
@@ -65,6 +67,49 @@ def _jitted_shift(typing_context, phi, at, pair, lost, gained):  # type: ignore[
 
 shift: Callable[..., Any] = _shift if PLAIN else _jitted_shift
 """Add `LANES` numbers of ``pair`` and take others away."""
+
+
+def _any_below(phi, target, origin, floor, at):  # type: ignore[no-untyped-def]
+    block = slice(int(at), int(at) + int(LANES))
+    return bool((phi[target[block]] - phi[origin[block]] < floor[block]).any())
+
+
+@intrinsic
+def _jitted_any_below(typing_context, phi, target, origin, floor, at):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        n, words, word = int(LANES), ir.VectorType(ir.IntType(32), int(LANES)), ir.IntType(64)
+        pointers, flags = ir.VectorType(word.as_pointer(), n), ir.VectorType(ir.IntType(1), n)
+        undefined, all_of = ir.Constant(VECTOR, ir.Undefined), ir.Constant(flags, [1] * n)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        first = builder.insert_element(
+            undefined, builder.ptrtoint(data, word), ir.Constant(ir.IntType(32), 0)
+        )
+        base = builder.shuffle_vector(first, undefined, ir.Constant(words, [0] * n))
+        signed = ir.IntType(32)
+        form = ir.FunctionType(VECTOR, [pointers, signed, flags, VECTOR])
+        gather = cgutils.get_or_insert_function(builder.module, form, "llvm.masked.gather.v8i64.v8p0i64")
+
+        def potential(array):  # type: ignore[no-untyped-def]
+            here = builder.bitcast(
+                vector_at(context, builder, signature, arguments, array, 4), words.as_pointer()
+            )
+            offset = builder.shl(
+                builder.zext(builder.load(here, align=4), VECTOR), ir.Constant(VECTOR, [3] * n)
+            )
+            places = builder.inttoptr(builder.add(base, offset), pointers)
+            return builder.call(gather, [places, signed(ALIGNED), all_of, undefined])
+
+        limit = builder.load(vector_at(context, builder, signature, arguments, 3, 4), align=ALIGNED)
+        below = builder.icmp_signed("<", builder.sub(potential(1), potential(2)), limit)
+        mask = ir.IntType(n)
+        return builder.icmp_unsigned("!=", builder.bitcast(below, mask), mask(0))
+
+    word = types.uint64
+    return types.boolean(phi, target, origin, floor, word), generate
+
+
+any_below: Callable[..., Any] = _any_below if PLAIN else _jitted_any_below
+"""Whether one of `LANES` watched hops is below its limit: potentials are gathered in one instruction each."""
 
 
 @inlined
@@ -136,17 +181,21 @@ def follow_potentials(lists, charges, potentials, carrier, r, n):
     phi, target, origin, floor = potentials.phi, potentials.target, potentials.origin, potentials.floor
     bits = lists.setup.entry_shift
     first = n
-    for i in range(potentials.count[0]):
-        if phi[target[i]] - phi[origin[i]] < floor[i]:
-            entry = U(potentials.entry_at[i])
-            if entry >> bits == carrier:
-                continue
-            at = n
-            while at > first and later(lists.touched[at - U1], entry, bits):
-                lists.touched[at] = lists.touched[at - U1]
-                at -= U1
-            lists.touched[at] = entry
-            n += U1
+    count = potentials.count[0]
+    for start in range(U0, count, LANES):
+        if start + LANES <= count and not any_below(phi, target, origin, floor, start):
+            continue
+        for i in range(start, min(start + LANES, count)):
+            if phi[target[i]] - phi[origin[i]] < floor[i]:
+                entry = U(potentials.entry_at[i])
+                if entry >> bits == carrier:
+                    continue
+                at = n
+                while at > first and later(lists.touched[at - U1], entry, bits):
+                    lists.touched[at] = lists.touched[at - U1]
+                    at -= U1
+                lists.touched[at] = entry
+                n += U1
     return n
 
 

@@ -20,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ...jit import inlined
-from ..kernels_shared import LOW32, ROW, U0, U1, U2, U3, U4, U5, U32, U, draw, uniform
+from ..kernels_shared import LOW32, ROW, U0, U1, U2, U3, U32, U, draw, uniform
 from .kernels_coulomb import LANES, add_row, follow_hop, move_charge, move_row
-from .kernels_lists import CLOSED, MARGIN, NEVER, TOP_EXPONENT, is_open, relist, row_and_place
+from .kernels_lists import CLOSED, NEVER, is_open, relist, row_and_place
 from .kernels_null import (
     EXCEEDED,
     MAY,
+    OCCUPANT,
     TARGET,
     barrier_of,
     energies_around,
@@ -65,16 +66,18 @@ class Values(NamedTuple):
         np.ndarray
     )  # (N << shift,) int64: as `CoulombArrays.low`, from above; length 1 where nothing limits it
     near_span: np.ndarray  # (R + 1,) uint64: part of `near` of each row
-    near: (
-        np.ndarray
-    )  # (5 n,) int64: near the target?, offset from a carrier, its occupant, first, last change
+    near: np.ndarray  # (n,) int64: offset from a carrier << 6 | its occupant << 1 | near the target?
+    change_span: np.ndarray  # (n + 1,) uint64: part of `change` of each
+    found: np.ndarray  # (2 most,) uint64: scratch, those with that carrier and where it is
     near_line: np.ndarray  # (n << shift,) int64: what the energy differences of its slots gain
     change: np.ndarray  # (4 m,) int64: slot, what else happens, what barrier shift and table code gain
     own_span: np.ndarray  # (T + 1,) uint64: part of `own` of each type
     own: np.ndarray  # int64: offset to each site in reach
-    own_line: np.ndarray  # (O n << shift,) int64: what its occupants add to energy differences of the slots
+    own_line: (
+        np.ndarray
+    )  # (O n << shift,) int64: what its occupants (0: none) add to energy differences of the slots
     own_constant: np.ndarray  # (T << shift,) int64
-    occupants: np.uint64  # O: species, and what blocks a site
+    occupants: np.uint64  # O: none, species, and what blocks a site
     turning: bool  # whether barriers depend on the surroundings
     left: np.ndarray  # uint64: scratch, see `kernels_coulomb.follow_hop`
 
@@ -86,17 +89,20 @@ def touch_energies(lists, lattice, charges, potentials, values, place, target, r
     shift, n = lists.setup.entry_shift, U0
     width = U1 << shift
     alone = charges.shape.types == 0  # else Coulomb energies come to it before the window is looked at
-    for g in range(values.near_span[r], values.near_span[r + U1]):
-        at = U5 * g
-        site = target if values.near[at] else place
-        there = site - U(values.near[at + U1])
-        if occupant_of(lattice, there) != U(values.near[at + U2]):
-            continue
-        other = U(lists.carrier_at[there])
+    m = U0
+    for g in range(
+        values.near_span[r], values.near_span[r + U1]
+    ):  # half of the sites are empty: without a branch
+        word = values.near[g]
+        there = (target if word & 1 else place) - U(word >> 6)
+        values.found[m], values.found[m | U1] = g, there
+        m += U(occupant_of(lattice, there) == U(word >> 1) & OCCUPANT) << U1
+    for k in range(U0, m, U2):
+        g, other = values.found[k], U(lists.carrier_at[values.found[k | U1]])
         if other == mover:
             continue
         first = other << shift
-        for i in range(U(values.near[at + U3]), U(values.near[at + U4])):
+        for i in range(values.change_span[g], values.change_span[g + U1]):
             k = i << U2
             entry, what = first | U(values.change[k]), values.change[k | U1]
             values.shift[entry] += values.change[k | U2]
@@ -115,7 +121,7 @@ def touch_energies(lists, lattice, charges, potentials, values, place, target, r
         for part in range(U0, width, LANES):
             start = first | part
             beyond = move_row(charges.kept, start, values.near_line, g << shift | part, charges.low)
-            if alone and (beyond or lists.scheme[MARGIN] > 0):
+            if alone and (beyond or lists.scheme.margin > 0):
                 n = touch_block(lists, charges, values, start, n)
         if len(potentials) > 0:  # their limits are those of potentials alone
             for entry in range(first, first + width):
@@ -130,7 +136,7 @@ def touch_block(lists, charges, values, start, n):
     """Touch the open ones of `LANES` entries that are beyond their windows."""
     for entry in range(start, start + LANES):
         beyond = charges.kept[entry] < charges.low[entry]
-        if lists.scheme[MARGIN] > 0:
+        if lists.scheme.margin > 0:
             beyond |= charges.low[entry] != -NO_LIMIT and charges.kept[entry] > values.high[entry]
         if beyond and lists.class_of[entry] != CLOSED:
             lists.touched[n] = entry
@@ -143,15 +149,18 @@ def sum_own(lists, lattice, charges, values, carrier):
     """Energy differences of all hops of one carrier by other carriers in reach, and constants."""
     shift, record = lists.setup.entry_shift, lists.record[carrier << U1]
     place, kind = record & LOW32, (record >> U32) // lists.setup.width
-    first, width = carrier << shift, U1 << shift
+    first, width, total = carrier << shift, U1 << shift, charges.sum
     for i in range(width):
-        charges.kept[first | i] = values.own_constant[kind << shift | i]
+        total[i], total[width | i] = values.own_constant[kind << shift | i], 0
     for part in range(U0, width, LANES):
         for g in range(values.own_span[kind], values.own_span[kind + U1]):
             occupant = occupant_of(lattice, place + U(values.own[g]))
-            if occupant != U0:
-                line = (g * values.occupants + occupant - U1) << shift | part
-                add_row(charges.kept, first | part, values.own_line, line)
+            line = (g * values.occupants + occupant) << shift | part
+            add_row(
+                total, (g & U1) << shift | part, values.own_line, line
+            )  # two sums in turn, see `sum_anew`
+    for i in range(width):
+        charges.kept[first | i] = total[i] + total[width | i]
 
 
 @inlined
@@ -204,7 +213,7 @@ def look_around(lists, charges, potentials, values, carrier, r, n):
     """Touch the open hops that leave their window, as ``carrier`` (whose cell is still the old one) makes hop ``r``."""
     if len(potentials) > 0:
         return follow_potentials(lists, charges, potentials, carrier, r, n)
-    both = lists.scheme[MARGIN] > 0
+    both = lists.scheme.margin > 0
     blocks = follow_hop(charges, carrier, r, values.high, both, values.left)
     move_charge(charges, carrier, r)
     for i in range(blocks):
@@ -227,11 +236,11 @@ def bound_below(lists, energies, r, dE, shift, log_floor):
     wanted = max(log_rate + lists.log_loose, log_floor)
     listed, most = NEVER, NO_RATE
     if wanted > NO_RATE:
-        octave = lists.scheme[TOP_EXPONENT] - np.int64(math.floor(wanted / LN2)) - 1
+        octave = lists.scheme.top_exponent - np.int64(math.floor(wanted / LN2)) - 1
         listed = np.uint16(min(max(octave, 0), len(lists.length) - 1))
         most = wanted
         if not lists.setup.tree:
-            most = LN2 * np.float64(lists.scheme[TOP_EXPONENT] - np.int64(listed))
+            most = LN2 * np.float64(lists.scheme.top_exponent - np.int64(listed))
     width = np.int64(max(0.0, most - log_rate - TINY) * energies.kt / energies.quantum)
     if lists.log_loose > 0.0:
         further = abs(barrier_of(energies, r, dE - 2 * width, shift))
@@ -244,7 +253,7 @@ def bound_below(lists, energies, r, dE, shift, log_floor):
 @inlined
 def bound_within(lists, energies, r, dE, shift):
     """Class of the rate of hop ``r``, and its bound within the margin on either side."""
-    margin, bound = lists.scheme[MARGIN], 0.0
+    margin, bound = lists.scheme.margin, 0.0
     for end in range(-1, 2):
         rate, _ = rate_of(energies, r, dE + end * margin, shift)
         bound = max(bound, rate)
@@ -252,7 +261,7 @@ def bound_within(lists, energies, r, dE, shift):
     if bound == 0.0:
         return NEVER, bound
     _, exponent = math.frexp(bound)
-    octave = lists.scheme[TOP_EXPONENT] - np.int64(exponent)
+    octave = lists.scheme.top_exponent - np.int64(exponent)
     return np.uint16(min(max(octave, 0), len(lists.length) - 1)), bound
 
 
@@ -287,7 +296,7 @@ def renew_energy(lists, lattice, around, values, energies, charges, potentials, 
     listed, bound = CLOSED, 0.0
     charges.low[entry] = -NO_LIMIT
     if is_open(lists, lattice, row, place):
-        carrier, margin = entry >> lists.setup.entry_shift, lists.scheme[MARGIN]
+        carrier, margin = entry >> lists.setup.entry_shift, lists.scheme.margin
         dE = difference(charges, potentials, entry, carrier, r)
         total = entry_shift_total(lists, energies, values, entry, row, place)
         if margin > 0:

@@ -98,12 +98,14 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     flat = n_classes * room <= FLAT_POOL
     chunks = 0 if flat else (room >> 8) + 1
     n_chunks = 0 if flat else chunks + n_classes + 1
-    scheme = np.zeros(7, np.int64)
-    scheme[ko.TOP_EXPONENT] = classes.top_exponent
-    scheme[ko.CHUNKS], scheme[ko.ROOM] = chunks, room
-    scheme[ko.FASTEST], scheme[ko.SLOWEST] = n_classes, -1  # none is used yet
     arrays: dict[str, Any] = {
-        "scheme": scheme,
+        "scheme": ko.Scheme(
+            margin=np.int64(0 if w.monotonic else w.margin),
+            top_exponent=np.int64(classes.top_exponent),
+            chunks=np.uint64(chunks),
+            room=np.uint64(room),
+        ),
+        "used": np.array([0, n_classes, -1]),  # no class is used yet
         "carrier_at": np.full(lattice.halo.n_places, shared.ABSENT, np.uint32),
         "class_of": np.full(entries, ko.CLOSED, np.uint16),
         "where": np.zeros(1 if tree else entries, np.uint32),
@@ -128,11 +130,14 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
         table[:, 0] = chances(rate, np.where(listed < 0, 0.0, classes.bound[listed]), clamped)
         table[:, 1] = known["accept"][1::2]
         table[:, 2] = np.where(listed < 0, int(ko.NEVER), listed)
-        own = {"value": np.zeros(entries, np.int32), "table": table.reshape(-1)}
+        own = {
+            "value": np.zeros(entries, np.int32),
+            "table": table.reshape(-1),
+            "listed": table[:, 2].astype(np.uint16),
+        }
         return arrays | own | _about_ends(lattice)
     several = known["setup"].any_several
     charged = c.surroundings.pair is not None
-    scheme[ko.MARGIN] = 0 if w.monotonic else w.margin
     near = _neighbours(lattice) | _own_sites(lattice)
     if potentials_pay(c, n):
         near["own_constant"] -= _own_potentials(lattice)
@@ -173,6 +178,7 @@ def _about_ends(lattice: CoupledLattice) -> dict[str, Any]:
         "basis": basis.astype(np.uint64).reshape(-1),
         "group_span": np.array(span, np.uint64),
         "group": np.array(group, np.int64).reshape(-1),
+        "found": np.zeros(len(group) + 1, np.uint64),
         "change_slot": np.array(slots, np.uint64),
         "change_entry": np.array(at, np.int64),
         "touched": np.zeros(2 * len(slots) + 1, np.uint64),
@@ -182,7 +188,7 @@ def _about_ends(lattice: CoupledLattice) -> dict[str, Any]:
 def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
     """What each hop changes of others'."""
     t, c = lattice.tables, lattice.coupling
-    near: list[tuple[int, int, int, int, int]] = []
+    near, change_span = list[int](), [0]
     lines: list[IntArray] = []
     change: list[tuple[int, ...]] = []
     span, most = [0], 0
@@ -192,20 +198,23 @@ def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
         real = t.hop[row] != NULL and not t.to_itself[row]
         for one in c.changed(row) if real else ():
             offset = int(lattice.halo.offset(one.cell, ends[one.near_target] - int(t.type_basis[one.kind])))
-            line, first = np.zeros(1 << lattice.bits, np.int64), len(change)
+            line = np.zeros(1 << lattice.bits, np.int64)
             for slot, (what, difference, shift, code) in one.change.items():
                 line[slot] = difference
                 if what != kw.SHIFTS:
                     change.append((slot, what, shift, code))
             occupant = int(t.type_species[one.kind]) + 1
-            near.append((int(one.near_target), offset, occupant, first, len(change)))
+            near.append(offset << 6 | occupant << 1 | int(one.near_target))
+            change_span.append(len(change))
             lines.append(line)
             slots += len(one.change)
         span.append(len(near))
         most = max(most, slots)
     return {
         "near_span": np.array(span, np.uint64),
-        "near": np.array(near, np.int64).reshape(-1),
+        "near": np.array(near, np.int64),
+        "change_span": np.array(change_span, np.uint64),
+        "found": np.zeros(2 * max(np.diff(span), default=0) + 2, np.uint64),
         "near_line": aligned(np.concatenate([np.zeros(0, np.int64), *lines])),
         "change": np.array(change, np.int64).reshape(-1),
         "touched": np.zeros(most + 1, np.uint64),
@@ -230,7 +239,7 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
     own: list[int] = []
     lines: list[IntArray] = []
     constant = np.zeros((t.n_types, width), np.int64)
-    occupants = lattice.occupants - 1  # one of them says that the site is blocked
+    occupants = lattice.occupants  # one of them says that the site is blocked
     span, turning = [0], False
     for kind in range(t.n_types):
         sites: dict[Site, IntArray] = {}
@@ -243,7 +252,7 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
             for site, choices in hops[hop].single.items():
                 line = sites.setdefault(site, np.zeros((occupants, width), np.int64))
                 for species, numbers in choices.items():
-                    line[species, slot] = numbers[0]
+                    line[species + 1, slot] = numbers[0]
         for site, line in sorted(sites.items(), key=lambda x: x[0]):
             if line.any():
                 own.append(int(lattice.halo.offset(site[1], site[0] - int(t.type_basis[kind]))))
