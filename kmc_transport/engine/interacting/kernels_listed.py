@@ -25,15 +25,12 @@ import numpy as np
 from ...jit import inlined, jit_plain
 from ..kernels_sampling import sample
 from ..kernels_shared import (
-    ABSENT,
     ATTEMPTS,
     LOGGED,
     ROW,
     U0,
     U1,
     U2,
-    U3,
-    U32,
     U,
     draw,
     load,
@@ -54,7 +51,7 @@ from .kernels_lists import (
     row_and_place,
     total_weight,
 )
-from .kernels_null import ENERGY, code_around, occupant_of
+from .kernels_null import ENERGY, OCCUPANT, code_around, occupant_of
 from .kernels_windows import (
     SMALLEST,
     cheap_bound,
@@ -70,8 +67,8 @@ RARE = 5000.0
 """A hop that has become slower keeps its class where one hop of that class expects less than one in so many of all
 attempts."""
 
-BY_TARGET = -1
-"""In place of an index into `Around.entry`: the site is the hop's target."""
+BY_TARGET = 1 << 32
+"""Added to the slot of a change where the site is the hop's target."""
 
 ALWAYS = U(0xFFFFFFFFFFFFFFFF)
 
@@ -82,12 +79,12 @@ class Codes(NamedTuple):
     value: np.ndarray  # (N << shift,) int32: code
     basis: np.ndarray  # (2 R,) uint64: basis site of the origin and of the target
     group_span: np.ndarray  # (B + 1,) uint64: part of `group` about each basis site
-    group: (
-        np.ndarray
-    )  # (4 n,) int64: offset to a carrier that this site concerns, its base, first, last change
-    found: np.ndarray  # uint64: scratch, groups with a carrier
-    change_slot: np.ndarray  # uint64
-    change_entry: np.ndarray  # int64: where `Around.entry` has the numbers by occupant, or `BY_TARGET`
+    group: np.ndarray  # (n,) int64: offset to a carrier that this site concerns << 5 | its occupant
+    found: np.ndarray  # (2 most,) uint64: scratch, those with that carrier and where it is
+    change_span: np.ndarray  # (n + 1,) uint64: part of `change` of each
+    change: np.ndarray  # (m,) int64: slot, or `BY_TARGET` more where the site is the hop's target
+    gain: np.ndarray  # (O m,) int32: what the code gains as each occupant (0: none) comes to an empty site
+    occupants: np.uint64  # O
     table: np.ndarray  # (4 n,) uint64: chance to be kept (lowest bit: clamped), energy difference, class
     listed: np.ndarray  # (n,) uint16: the class once more, as a renewed hop needs nothing else
     rate: np.ndarray  # (n,) 1/s
@@ -104,34 +101,30 @@ def touch(lists, lattice, around, codes, place, target, r, species, mover):
     for end in range(U2):
         site = target if end == 0 else place
         basis = codes.basis[r << U1 | (U1 - end)]
-        after = species if end == 0 else U0
-        before = species ^ after
-        # half of the sites are empty: without a branch on each of them
         m = U0
         for g in range(codes.group_span[basis], codes.group_span[basis + U1]):
-            codes.found[m] = g
-            m += U(occupant_of(lattice, site - U(codes.group[g << U2])) != U0)
-        for k in range(m):
-            at = codes.found[k] << U2
-            other = U(lists.carrier_at[site - U(codes.group[at])])
-            if (
-                other == mover
-                or other == U(ABSENT)
-                or lists.record[other << U1] >> U32 != U(codes.group[at | U1])
-            ):
+            word = codes.group[g]
+            there = site - U(word >> 5)
+            codes.found[m], codes.found[m | U1] = g, there  # half of the sites are empty: no branch on each
+            m += U(occupant_of(lattice, there) == U(word) & OCCUPANT) << U1
+        for k in range(U0, m, U2):
+            g, other = codes.found[k], U(lists.carrier_at[codes.found[k | U1]])
+            if other == mover:
                 continue
-            for i in range(U(codes.group[at | U2]), U(codes.group[at | U3])):
-                entry, j = other << shift | codes.change_slot[i], codes.change_entry[i]
+            for i in range(codes.change_span[g], codes.change_span[g + U1]):
+                what = codes.change[i]
+                entry = other << shift | U(what & (BY_TARGET - 1))
                 is_listed = lists.class_of[entry] != CLOSED
-                if j == BY_TARGET:
+                if what >= BY_TARGET:
                     if is_listed:
                         relist(lists, entry, CLOSED, 0.0)
                     elif end == 1:
                         lists.touched[n] = entry
                         n += U1
                 else:
-                    change = np.int32(around.entry[U(j) + after] - around.entry[U(j) + before])
-                    codes.value[entry] += change if is_listed else np.int32(0)
+                    gain = codes.gain[i * codes.occupants + species]
+                    gain = gain if end == 0 else -gain
+                    codes.value[entry] += gain if is_listed else np.int32(0)
                     lists.touched[n] = entry
                     n += U(is_listed)
     return n
@@ -157,24 +150,61 @@ def keep_code(lists, codes, entry, listed, total, rng):
 
 
 @inlined
-def renew_code(lists, lattice, around, codes, entry, own, total):
-    """List an entry of the carrier that has moved (``own``), or a touched one, anew by its code. One that has become
-    slower stays where it is until it is chosen in vain, if that will be rare: many come back before."""
-    anew = own or lists.class_of[entry] == CLOSED  # a closed one among the touched has opened
-    if anew or lists.setup.any_several:
+def find_code(lists, lattice, around, codes, entry, row, place):
+    codes.value[entry] = np.int32(code_around(lists, lattice, around, row, place))
+
+
+@inlined
+def rare_class(lists, total, c):
+    """First class of which one hop expects less than one in `RARE` of all attempts; it was ``c`` a hop ago."""
+    while c > 0 and lists.class_weight[c - 1] * RARE < total:
+        c -= 1
+    while c < len(lists.class_weight) and lists.class_weight[c] * RARE >= total:
+        c += 1
+    return c
+
+
+@inlined
+def moves(lists, codes, entry, rare):
+    """Whether an entry is listed anew. One that has become slower stays where it is until it is chosen in vain, if
+    that will be rare: many come back before."""
+    before, after = U(lists.class_of[entry]), U(codes.listed[codes.value[entry]])
+    stays = (before < after) & (before < U(NEVER)) & (before >= U(rare))
+    return (before != after) & (not stays) | lists.setup.tree
+
+
+@inlined
+def renew_codes(lists, lattice, around, codes, carrier, n, rare):
+    """List the entries of the carrier that has moved, and the ``n`` touched, anew by their codes."""
+    for slot in range(lists.setup.width):
+        entry = carrier << lists.setup.entry_shift | slot
         row, place = row_and_place(lists, entry)
-        if own and not is_open(lists, lattice, row, place):
-            if lists.class_of[entry] != CLOSED:
-                relist(lists, entry, CLOSED, 0.0)
-            return
-        r = row >> ROW
-        if anew or around.term_span[r << U1] != around.term_span[r << U1 | U1]:
-            codes.value[entry] = np.int32(code_around(lists, lattice, around, row, place))
-    code = U(codes.value[entry])
-    before, after = lists.class_of[entry], codes.listed[code]
-    stays = before < after and before < NEVER and lists.class_weight[before] * RARE < total
-    if lists.setup.tree or not stays:
-        relist(lists, entry, after, codes.rate[code])
+        if is_open(lists, lattice, row, place):
+            find_code(lists, lattice, around, codes, entry, row, place)
+            if moves(lists, codes, entry, rare):
+                relist_by_code(lists, codes, entry)
+        elif lists.class_of[entry] != CLOSED:
+            relist(lists, entry, CLOSED, 0.0)
+    m = U0
+    for i in range(n):
+        entry = lists.touched[i]
+        if (
+            lists.class_of[entry] == CLOSED or lists.setup.any_several
+        ):  # has opened, or has more than what it gains
+            row, place = row_and_place(lists, entry)
+            find_code(lists, lattice, around, codes, entry, row, place)
+    for i in range(n):  # most stay: without a branch on each
+        entry = lists.touched[i]
+        lists.touched[m] = entry
+        m += U(moves(lists, codes, entry, rare))
+    for i in range(m):
+        relist_by_code(lists, codes, lists.touched[i])
+
+
+@inlined
+def relist_by_code(lists, codes, entry):
+    code = codes.value[entry]
+    relist(lists, entry, codes.listed[code], codes.rate[code])
 
 
 @jit_plain
@@ -189,7 +219,7 @@ def run_listed(
     """
     rng = load(lists.rng)
     width, shift = lists.setup.width, lists.setup.entry_shift
-    done = attempts = executed = 0
+    done = attempts = executed = rare = 0
     last = U(len(lists.record) >> 1)
     total = total_weight(lists)
     while attempts < most:
@@ -242,12 +272,13 @@ def run_listed(
             sum_own(lists, lattice, charges, values, carrier)
             if charges.shape.types > 0 and len(potentials) == 0:
                 sum_anew(charges, carrier)
-        log_floor = math.log(max(cheap_bound(lists, total), SMALLEST))
-        for i in range(first, width + n):
-            entry, own = carrier << shift | i if i < width else lists.touched[i - width], i < width
-            if len(energies) == 0:
-                renew_code(lists, lattice, around, values, entry, own, total)
-            else:
+        if len(energies) == 0:
+            rare = rare_class(lists, total, rare)
+            renew_codes(lists, lattice, around, values, carrier, n, rare)
+        else:
+            log_floor = math.log(max(cheap_bound(lists, total), SMALLEST))
+            for i in range(first, width + n):
+                entry, own = carrier << shift | i if i < width else lists.touched[i - width], i < width
                 renew_energy(
                     lists, lattice, around, values, energies, charges, potentials, entry, own, log_floor
                 )

@@ -29,8 +29,8 @@ class CoupledLattice:
     """Where carriers that interact sit, and what their hops look at.
 
     empty : (n_places,) byte of each place without carriers, see `halo`. bits : of a slot in an entry.
-    entry_of : by row and site, where `Around.entry` has the numbers of a site; no_entry : of sites that only conditions
-    on several sites know. code_start : (R,) first code of each row among those of all rows.
+    entry_of : by row and site, where `Around.entry` has the numbers of a site, if not conditions on several sites alone
+    know it. code_start : (R,) first code of each row among those of all rows.
 
     Raises ValueError for too many sites or species.
     """
@@ -127,8 +127,6 @@ class CoupledLattice:
             rows[row, int(kn.FIRST)] = (first * stride) | (len(entry) - first) << 32
             rows[row, int(kn.NEXT)] = (int(t.target_type[row]) * t.width) << 32
             rows[row, int(kn.CODE)] = zero[row]
-        self.no_entry = len(entry) * stride  # of sites that only conditions on several sites know
-        entry.append([0] * stride)
         setup = kn.CoupledSetup(
             width=np.uint64(t.width),
             two_draws=t.two_draws,

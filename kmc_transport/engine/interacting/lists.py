@@ -135,7 +135,7 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
             "table": table.reshape(-1),
             "listed": table[:, 2].astype(np.uint16),
         }
-        return arrays | own | _about_ends(lattice)
+        return arrays | own | _about_ends(lattice, known["entry"])
     several = known["setup"].any_several
     charged = c.surroundings.pair is not None
     near = _neighbours(lattice) | _own_sites(lattice)
@@ -156,32 +156,36 @@ def list_arrays(lattice: CoupledLattice, known: dict[str, Any], n: int, tree: bo
     )
 
 
-def _about_ends(lattice: CoupledLattice) -> dict[str, Any]:
-    """Hops of carriers that an end of a hop concerns, by its basis site."""
-    t, c = lattice.tables, lattice.coupling
-    group: list[tuple[int, int, int, int]] = []
-    span, slots, at = [0], list[int](), list[int]()
+def _about_ends(lattice: CoupledLattice, entry: IntArray) -> dict[str, Any]:
+    """Hops of carriers that an end of a hop concerns, by its basis site. entry : `Around.entry`."""
+    t, c, none = lattice.tables, lattice.coupling, np.zeros(lattice.occupants, np.int64)
+    group, span, change, change_span = list[int](), [0], list[int](), [0]
+    gain: list[IntArray] = []
     for b, groups in enumerate(c.reached()):
         for kind, cell, changes in groups:
             offset = int(lattice.halo.offset(cell, b - int(t.type_basis[kind])))
-            group.append((offset, kind * t.width, len(slots), len(slots) + len(changes)))
+            group.append(offset << 5 | int(t.type_species[kind]) + 1)
             for slot, site in changes:
-                slots.append(slot)
                 row = kind * t.width + slot
-                if site == c.target(row) and not t.to_itself[row]:
-                    at.append(kl.BY_TARGET)
-                else:
-                    at.append(lattice.entry_of.get((row, site), lattice.no_entry) + 1)
+                is_target = site == c.target(row) and not t.to_itself[row]
+                at = lattice.entry_of.get((row, site))
+                known = not is_target and at is not None
+                numbers = entry[at + 1 : at + 1 + lattice.occupants] if known and at is not None else none
+                change.append(slot + is_target * kl.BY_TARGET)
+                gain.append(numbers - numbers[0])
+            change_span.append(len(change))
         span.append(len(group))
     basis = np.stack([np.repeat(t.type_basis, t.width), t.type_basis[t.target_type]], 1)
     return {
         "basis": basis.astype(np.uint64).reshape(-1),
         "group_span": np.array(span, np.uint64),
-        "group": np.array(group, np.int64).reshape(-1),
-        "found": np.zeros(len(group) + 1, np.uint64),
-        "change_slot": np.array(slots, np.uint64),
-        "change_entry": np.array(at, np.int64),
-        "touched": np.zeros(2 * len(slots) + 1, np.uint64),
+        "group": np.array(group, np.int64),
+        "found": np.zeros(2 * max(np.diff(span), default=0) + 2, np.uint64),
+        "change_span": np.array(change_span, np.uint64),
+        "change": np.array(change, np.int64),
+        "gain": np.concatenate([none, *gain]).astype(np.int32)[lattice.occupants :],
+        "occupants": np.uint64(lattice.occupants),
+        "touched": np.zeros(2 * len(change) + 1, np.uint64),
     }
 
 
