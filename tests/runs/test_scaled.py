@@ -79,7 +79,7 @@ def test_ion_agrees_with_the_master_equation(result) -> None:
             of(result, f"{name}{end}", field, 0)[index] for end in ("", "_stderr", "_exact")
         )
         assert stderr > 0, name
-        assert abs(value - exact) < 4 * stderr, (name, index)
+        assert abs(value - exact) < 3 * stderr, (name, index)
     assert (
         of(result, "tracer_diffusivity_stderr", 0, 0)[0, 0]
         < 0.1 * of(result, "tracer_diffusivity", 0, 0)[0, 0]

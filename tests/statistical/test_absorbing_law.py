@@ -62,10 +62,10 @@ def test_two_states_in_closed_form() -> None:
     n = 30_000
     for most, seed in ((7.0, 3), (1e4, 4)):
         time, state = exits(PAIR, most, n, seed)
-        assert abs(time.mean() - mean) < 4 * time.std() / np.sqrt(n)
+        assert abs(time.mean() - mean) < 3 * time.std() / np.sqrt(n)
         squares = (time / mean - 1) ** 2
-        assert abs(squares.mean() - 0.99029338) < 4 * squares.std() / np.sqrt(n)
-        assert abs((state == 0).mean() - 0.25558313) < 4 * np.sqrt(0.19 / n)
+        assert abs(squares.mean() - 0.99029338) < 3 * squares.std() / np.sqrt(n)
+        assert abs((state == 0).mean() - 0.25558313) < 3 * np.sqrt(0.19 / n)
 
 
 @pytest.mark.parametrize("most", [0.4, 3.0, 1e3])
@@ -98,7 +98,7 @@ def test_rare_exits(slow: float) -> None:
     n = 20_000
     time, state = exits(chain, 1e14, n, 5)
     assert stats.kstest(time * 2 * slow, "expon").pvalue > 1e-4
-    assert abs((state == 0).mean() - 0.25) < 4 * np.sqrt(0.19 / n)
+    assert abs((state == 0).mean() - 0.25) < 3 * np.sqrt(0.19 / n)
 
 
 def run(model: Model, interval: float, rows: int, seed: int, field: float = 0.0) -> Replica:
@@ -141,15 +141,16 @@ def test_runs_against_enumeration(name: str, field: float) -> None:
             z = np.append(z, (found.mean() - wanted) / (found.std() / np.sqrt(rows)) if wanted[0] else 0.0)
     else:
         z = scores(r, exact, rows)
-    assert np.abs(z).max() < 4
+    assert np.abs(z).max() < 3
 
 
 def test_two_carriers_in_one_chain_of_traps() -> None:
     """Exclusion is part of the configuration: a full trap stops both."""
-    rows = 800
-    r = run(traps(300.0, 3, 2), 0.4, rows, 8)
-    z = scores(r, Enumeration(r.catalog), rows)
-    assert np.abs(z).max() < 4
+    rows, z = 800, []
+    for seed in range(8, 16):
+        r = run(traps(300.0, 3, 2), 0.4, rows, seed)
+        z.append(scores(r, Enumeration(r.catalog), rows))
+    assert np.abs(np.mean(z, axis=0)).max() < 3 / np.sqrt(len(z))
 
 
 def test_sites_after_an_interval() -> None:
@@ -223,6 +224,6 @@ def test_estimates_of_a_bound_pair() -> None:
         if name in found and name in exact:
             z = np.ravel(found[name].z(exact[name]))
             z = z[np.isfinite(z)]
-            assert np.abs(z).max() < 4, name
+            assert np.abs(z).max() < 3, name
             checked += np.count_nonzero(z)
     assert checked >= 8
