@@ -11,9 +11,13 @@ import pytest
 A = 4.2
 """Å, lattice parameter of the rock salt of springs."""
 
+SUPERCELL = np.ones((3, 3), dtype=int) - np.eye(3, dtype=int)
+"""Of the cubic cell: 2 x 2 x 2 primitive cells, 16 atoms. phonopy's search for symmetry takes the time of these tests;
+it grows with the number of operations, eight times as many in 2 x 2 x 2 cubic cells."""
+
 
 def salt(charges: bool = False):  # phonopy's types are not ours
-    """phonopy object of a rock-salt crystal, 2 x 2 x 2 cubic cells, with forces of nearest and next springs."""
+    """phonopy object of a rock-salt crystal in `SUPERCELL`, with forces of nearest and next springs."""
     phonopy = pytest.importorskip("phonopy", reason="phonopy is not installed (extra [phonopy])")
     from phonopy.structure.atoms import PhonopyAtoms
 
@@ -22,7 +26,7 @@ def salt(charges: bool = False):  # phonopy's types are not ours
         symbols=["Mg"] * 4 + ["O"] * 4, cell=np.eye(3) * A, scaled_positions=np.vstack([fcc, fcc + 0.5])
     )
     fcc_axes = [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
-    phonon = phonopy.Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix=fcc_axes, log_level=0)
+    phonon = phonopy.Phonopy(cell, SUPERCELL, primitive_matrix=fcc_axes, log_level=0)
     phonon.generate_displacements(distance=0.01)
     phonon.forces = np.array([forces(s, phonon.supercell) for s in phonon.supercells_with_displacements])
     if charges:
@@ -38,17 +42,18 @@ def salt(charges: bool = False):  # phonopy's types are not ours
 
 
 def forces(displaced, ideal) -> np.ndarray:
-    """(n_atoms, 3) eV/Å: springs along the bonds, 6 eV/Å² to first, 2 eV/Å² to second neighbours."""
+    """(n_atoms, 3) eV/Å: springs along the bonds, 6 eV/Å² to first, 2 eV/Å² to second neighbours and their images."""
     u = displaced.positions - ideal.positions
     frac = ideal.scaled_positions[None] - ideal.scaled_positions[:, None]
-    bonds = (frac - np.rint(frac)) @ ideal.cell
+    images = np.indices((3, 3, 3)).reshape(3, -1).T[:, None, None] - 1
+    bonds = (frac - np.rint(frac) + images) @ ideal.cell
     length = np.linalg.norm(bonds, axis=-1)
     stiffness = np.where(
         np.isclose(length, A / 2), 6.0, np.where(np.isclose(length, A / np.sqrt(2)), 2.0, 0.0)
     )
     direction = bonds / np.where(length, length, 1)[..., None]
-    stretch = np.einsum("ijk,ijk->ij", direction, u[None] - u[:, None])
-    return np.einsum("ij,ijk->ik", stiffness * stretch, direction)
+    stretch = np.einsum("sijk,ijk->sij", direction, u[None] - u[:, None])
+    return np.einsum("sij,sijk->ik", stiffness * stretch, direction)
 
 
 def write_all(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -273,7 +274,7 @@ def test_a_mesh_yaml_whose_parts_are_mixed_is_refused(files: Path, tmp_path: Pat
         "a mesh of 8 x 8 x 8 has 512 points": whole.replace(
             "mesh: [     4,     4,     4", "mesh: [     8,     8,     8"
         ),
-        "too high to be THz": whole.replace("frequency:    ", "frequency: 1000", 1),
+        "too high to be THz": re.sub("frequency: +-?", "frequency: 1000", whole, count=1),
     }
     for match, text in cases.items():
         path.write_text(text)
@@ -328,7 +329,7 @@ def copy_of(files: Path, name: str, folder: Path) -> Path:
 def test_forces_cut_off_are_refused(files: Path, tmp_path: Path) -> None:
     folder = copy_of(files, "sets", tmp_path)
     lines = (folder / "FORCE_SETS").read_text().splitlines(keepends=True)
-    for n in (0, 1, 2, 5, 40, 69, len(lines) - 1):
+    for n in (0, 1, 2, 5, 12, 21, len(lines) - 1):  # 21: the first of two sets
         (folder / "FORCE_SETS").write_text("".join(lines[:n]))
         refused(
             folder / "phonopy_disp.yaml",
@@ -375,7 +376,7 @@ def test_files_of_different_calculations_are_refused(files: Path, tmp_path: Path
     folder = copy_of(files, "sets", tmp_path)
     sets = folder / "FORCE_SETS"
     text = sets.read_text()
-    sets.write_text(text.replace("0.0100000000000000", "0.0300000000000000"))
+    sets.write_text(text.replace("0.0070710678118655", "0.0212132034355965"))
     assert sets.read_text() != text
     refused(folder / "phonopy_disp.yaml", "its displacements are not those")
     lines = text.splitlines(keepends=True)
@@ -389,7 +390,7 @@ def test_files_of_different_calculations_are_refused(files: Path, tmp_path: Path
     constants = copy_of(files, "constants", tmp_path)
     (constants / "FORCE_CONSTANTS").write_text("1 1\n1 1\n" + "1 0 0\n" * 3)
     refused(constants / "phonopy_disp.yaml", "FORCE_CONSTANTS.*not those of this supercell")
-    (constants / "FORCE_CONSTANTS").write_text("64 64\n1 1\n")
+    (constants / "FORCE_CONSTANTS").write_text("16 16\n1 1\n")
     refused(constants / "phonopy_disp.yaml", "FORCE_CONSTANTS.*cannot be read")
     refused(files / "nothing" / "phonopy_disp.yaml", "neither forces nor force constants")
     (folder / "FORCE_CONSTANTS").unlink()

@@ -16,10 +16,9 @@ from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.sources import read_spectrum
 from tests.input.model_inputs import document, hop
-from tests.sources.spectra import forces, salt, write_all
+from tests.sources.spectra import SUPERCELL, A, forces, salt, write_all
 
 BOHR = 0.529177207423948  # as phonopy has it
-A = 4.2
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +42,7 @@ def in_bohr(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scaled_positions=ours.unitcell.scaled_positions,
     )
     fcc = [[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
-    theirs = phonopy.Phonopy(
-        cell, np.eye(3, dtype=int) * 2, primitive_matrix=fcc, calculator="qe", log_level=0
-    )
+    theirs = phonopy.Phonopy(cell, SUPERCELL, primitive_matrix=fcc, calculator="qe", log_level=0)
     theirs.force_constants = ours.force_constants / (13.605699115443999 / BOHR**2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -303,7 +300,7 @@ def test_remedies_that_name_keys_of_the_input_help(files: Path, tmp_path: Path) 
     """States whose primitive cells differ: "say cell: unit"; acoustic modes off zero: "raise acoustic_limit"."""
     phonopy = pytest.importorskip("phonopy")
     ours = salt()
-    whole = phonopy.Phonopy(ours.unitcell, np.eye(3, dtype=int) * 2, primitive_matrix=np.eye(3), log_level=0)
+    whole = phonopy.Phonopy(ours.unitcell, SUPERCELL, primitive_matrix=np.eye(3), log_level=0)
     whole.dataset = ours.dataset
     whole.save(tmp_path / "saddle.yaml", settings={"force_constants": False})
     (tmp_path / "initial.yaml").write_bytes((files / "phonopy_params.yaml").read_bytes())
