@@ -19,7 +19,6 @@ from numba.extending import intrinsic
 
 __all__ = [
     "OPTIONS",
-    "RULE_ARGUMENTS",
     "call_rule",
     "inlined",
     "jit",
@@ -157,9 +156,6 @@ wide_multiply: Callable[..., Any] = _wide_multiply if PLAIN else _jitted_wide_mu
 prefetch: Callable[..., Any] = _prefetch if PLAIN else _jitted_prefetch
 """Tell the cache that ``array[index]`` (1-D, 64-bit numbers) is needed soon; has no other effect."""
 
-
-RULE_ARGUMENTS = 4
-"""Of a compiled barrier rule: energy difference, work, saddle work, pointer to its parameters."""
 
 _PLAIN_RULES: list[Callable[..., Any]] = []
 _COMPILED_RULES: dict[Callable[..., Any], Any] = {}

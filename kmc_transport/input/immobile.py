@@ -15,7 +15,7 @@ from ..model.model import Carrier, Structure, frozen_array
 from .disorder import unit_numbers
 from .document import Document, KeyPath, nearest
 from .placement import Room, build_initial
-from .places import find_place
+from .places import repeated_sites, whole_block
 from .schema.disorder import FrozenInput, GivenSitesInput, RandomSitesInput, SitePatternInput
 from .schema.hops import HopInput
 from .schema.structure import CarrierInput
@@ -30,7 +30,6 @@ SWEEPS, TRIALS = 10_000, 10_000_000
 
 IntArray = npt.NDArray[np.int64]
 
-MAX_LISTED = 5_000_000
 _SPECIES = 4
 """Purpose of the random numbers, beside those of `disorder`."""
 
@@ -254,40 +253,16 @@ def _given_sites(
     path: KeyPath,
 ) -> IntArray | None:
     """Flat sites that the input lists, ascending; None after a problem."""
-    size, block = np.array(supercell), np.array(supercell)
+    block: tuple[int, int, int] | None = supercell
     listed, path = (wish.given, (*path, "given")) if isinstance(wish, GivenSitesInput) else (
         wish.ordered.places, (*path, "ordered", "places"),
     )  # fmt: skip
     if isinstance(wish, SitePatternInput):
-        block = np.array(wish.ordered.block)
-        if np.any(size % block):
-            doc.add(
-                (*path[:-1], "block"),
-                "the supercell does not hold a whole number of blocks",
-                value=block.tolist(),
-                allowed=f"divisors of {list(supercell)}",
-                remedy="change the block or the supercell",
-            )
-            return None
-    corners = np.indices(tuple(size // block)).reshape(3, -1).T * block
-    if len(listed) * len(corners) > MAX_LISTED:
-        doc.add(path, "too many places", allowed=f"at most {MAX_LISTED}")
+        block = whole_block(wish.ordered.block, supercell, doc, (*path[:-1], "block"))
+    if block is None:
         return None
     before, found = len(doc.problems), list[int]()
-    for k, place in enumerate(listed):
-        at = find_place(place, structure, doc, (*path, k))
-        if at is None:
-            continue
-        label = structure.labels[at[0]]
-        if label not in carrier.sites:
-            doc.add(
-                (*path, k),
-                f"the carrier '{carrier.name}' cannot sit on sites '{label}'",
-                allowed=", ".join(carrier.sites),
-            )
-            continue
-        cells = corners + np.array(at[1]) % block
-        mine = np.ravel_multi_index(tuple(cells.T), supercell) * structure.n_sites + at[0]
+    for k, mine in repeated_sites(listed, carrier, structure, supercell, block, doc, path):
         if np.any(taken[mine]) or set(mine.tolist()) & set(found):
             doc.add(
                 (*path, k),

@@ -17,7 +17,7 @@ from ..model.model import Carrier, Model, Structure
 from .boundary import two_phase_sites
 from .composition import text_of
 from .document import Document, KeyPath
-from .places import carrier_named, find_place
+from .places import carrier_named, repeated_sites, whole_block
 from .schema.disorder import GivenSitesInput, SitePatternInput
 from .schema.initial import (
     AnnealedInput,
@@ -29,8 +29,6 @@ from .schema.initial import (
 )
 
 __all__ = ["Room", "build_initial", "check_networks"]
-
-MAX_LISTED = 5_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +79,8 @@ def _pattern(
 ) -> _Pattern | None:
     if isinstance(given, GivenInput | GivenSitesInput):
         return _Pattern(given.given, path, room.supercell)
-    n = given.ordered.block
-    block = (n[0], n[1], n[2])
-    if any(n % b for n, b in zip(room.supercell, block, strict=True)):
-        doc.add(
-            (*path, "block"),
-            "the supercell does not hold a whole number of blocks",
-            value=list(block),
-            allowed=f"divisors of {list(room.supercell)}",
-            remedy="change the block or the supercell",
-        )
+    block = whole_block(given.ordered.block, room.supercell, doc, (*path, "block"))
+    if block is None:
         return None
     return _Pattern(given.ordered.places, (*path, "places"), block)
 
@@ -243,29 +233,9 @@ def _flat(
     species: int, places: Sequence[Any], path: KeyPath, block: tuple[int, int, int], room: Room, doc: Document
 ) -> tuple[int, ...]:
     """Flat sites of a species: places within the block, repeated along the axes."""
-    found: list[int] = []
-    repeats = np.array(room.supercell) // np.array(block)
-    corners = np.indices(tuple(repeats.tolist())).reshape(3, -1).T * np.array(block)
-    if len(places) * len(corners) > MAX_LISTED:
-        doc.add(path, "too many places", allowed=f"at most {MAX_LISTED}")
-        return ()
-    carrier, structure = room.carriers[species], room.structure
-    for k, place in enumerate(places):
-        at = find_place(place, structure, doc, (*path, k))
-        if at is None:
-            continue
-        label = structure.labels[at[0]]
-        if label not in carrier.sites:
-            doc.add(
-                (*path, k),
-                f"the carrier '{carrier.name}' cannot sit on sites '{label}'",
-                allowed=", ".join(carrier.sites),
-            )
-            continue
-        cells = corners + np.array(at[1]) % np.array(block)
-        flat = np.ravel_multi_index(tuple(cells.T), room.supercell) * structure.n_sites + at[0]
-        found += flat.tolist()
-    return tuple(found)
+    carrier = room.carriers[species]
+    each = repeated_sites(places, carrier, room.structure, room.supercell, block, doc, path)
+    return tuple(site for _, sites in each for site in sites.tolist())
 
 
 def _check(sites: Sequence[tuple[int, ...]], carriers: Sequence[Carrier], room: Room, doc: Document) -> bool:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..model.model import Carrier, Structure
 from ..model.network import BondFinder
 from .document import Document, KeyPath, nearest
 from .schema.interactions import CounterInput, MemberInput, PairInput, PlaceInput
 
-__all__ = ["carrier_named", "find_place", "labels_of", "members_of", "window_of"]
+__all__ = [
+    "carrier_named",
+    "find_place",
+    "labels_of",
+    "members_of",
+    "repeated_sites",
+    "whole_block",
+    "window_of",
+]
 
+MAX_LISTED = 5_000_000
 _TOLERANCE = 0.05
 """How far (Å) a position may be off its site."""
 
@@ -121,6 +131,54 @@ def find_place(
         )
         return None
     return sites[given.index], (given.cell[0], given.cell[1], given.cell[2])
+
+
+def whole_block(
+    given: Sequence[int], supercell: tuple[int, int, int], doc: Document, path: KeyPath
+) -> tuple[int, int, int] | None:
+    """The cells of a block; a problem when the supercell does not hold a whole number of them."""
+    block = (given[0], given[1], given[2])
+    if not any(n % b for n, b in zip(supercell, block, strict=True)):
+        return block
+    doc.add(
+        path,
+        "the supercell does not hold a whole number of blocks",
+        value=list(block),
+        allowed=f"divisors of {list(supercell)}",
+        remedy="change the block or the supercell",
+    )
+    return None
+
+
+def repeated_sites(
+    listed: Sequence[PlaceInput | Sequence[float]],
+    carrier: Carrier,
+    structure: Structure,
+    supercell: tuple[int, int, int],
+    block: tuple[int, int, int],
+    doc: Document,
+    path: KeyPath,
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """(number in the list, flat sites) of each place within a block of cells that fills the supercell."""
+    repeats = tuple(n // b for n, b in zip(supercell, block, strict=True))
+    corners = np.indices(repeats).reshape(3, -1).T * np.array(block)
+    if len(listed) * len(corners) > MAX_LISTED:
+        doc.add(path, "too many places", allowed=f"at most {MAX_LISTED}")
+        return
+    for k, place in enumerate(listed):
+        at = find_place(place, structure, doc, (*path, k))
+        if at is None:
+            continue
+        label = structure.labels[at[0]]
+        if label not in carrier.sites:
+            doc.add(
+                (*path, k),
+                f"the carrier '{carrier.name}' cannot sit on sites '{label}'",
+                allowed=", ".join(carrier.sites),
+            )
+            continue
+        cells = corners + np.array(at[1]) % np.array(block)
+        yield k, np.ravel_multi_index(tuple(cells.T), supercell) * structure.n_sites + at[0]
 
 
 def members_of(

@@ -64,40 +64,20 @@ def given_response(given: FieldDipole | FieldEquivalentCharge | FieldMagnitude |
     """Response of the forms that need no files."""
     if given is None or isinstance(given, str):
         return Response(kind=given or "midpoint")
-    hop = None if given.hop is None else np.array(given.hop, dtype=np.float64)
+    kind, dipole, magnitude, told = "dipole", None, None, "saddle dipole as given"
     if isinstance(given, FieldEquivalentCharge):
-        dipole = given.q_eqv * np.array(given.d_ma)
+        kind, dipole = "q_eqv", given.q_eqv * np.array(given.d_ma)
         told = f"saddle dipole from Q_eqv = {given.q_eqv:g} e"
-        return Response(
-            kind="q_eqv",
-            dipole=dipole,
-            magnitude=None,
-            hop=hop,
-            way=None,
-            site=given.from_,
-            tolerance=given.tolerance,
-            log=(told,),
-        )
-    if isinstance(given, FieldMagnitude):
+    elif isinstance(given, FieldMagnitude):
+        kind, magnitude = "magnitude", given.magnitude
         told = f"saddle dipole of {given.magnitude:g} e·Å along the way of the charge"
-        return Response(
-            kind="magnitude",
-            dipole=None,
-            magnitude=given.magnitude,
-            hop=hop,
-            way=None,
-            site=given.from_,
-            tolerance=given.tolerance,
-            log=(told,),
-        )
-    dipole = np.array(given.dipole, dtype=np.float64)
-    told = "saddle dipole as given"
+    else:
+        dipole = np.array(given.dipole, dtype=np.float64)
     return Response(
-        kind="dipole",
+        kind=kind,
         dipole=dipole,
-        magnitude=None,
-        hop=hop,
-        way=None,
+        magnitude=magnitude,
+        hop=None if given.hop is None else np.array(given.hop, dtype=np.float64),
         site=given.from_,
         tolerance=given.tolerance,
         log=(told,),

@@ -70,6 +70,19 @@ class PointProgress:
     relative_error: float | None
 
 
+class _Stop:
+    """Asked by a replica between two chunks: reports, and remembers why to stop."""
+
+    def __init__(self, why: Callable[[], ExitReason | None], report: Callable[[], None]) -> None:
+        self.why, self.report = why, report
+        self.reason: ExitReason | None = None
+
+    def __call__(self) -> bool:
+        self.report()
+        self.reason = self.why()
+        return self.reason is not None
+
+
 class PointSimulation:
     """Replicas of one point, run in rounds; the state between two chunks can be saved and taken up again.
 
@@ -122,19 +135,12 @@ class PointSimulation:
         return self._timed(self._build, should_stop, on_progress)
 
     def _build(self, stop: Callable[[], ExitReason | None], report: Callable[[], None]) -> ExitReason | None:
-        reason: ExitReason | None = None
-
-        def should_stop() -> bool:
-            nonlocal reason
-            report()
-            reason = stop()
-            return reason is not None
-
+        should_stop = _Stop(stop, report)
         while not self.built:
             try:
                 self.replicas.append(self.new_replica(len(self.replicas), should_stop))
             except Stopped:
-                return reason
+                return should_stop.reason
             if self.built:
                 self._first_rows()
         return None
@@ -228,19 +234,13 @@ class PointSimulation:
         """Bring every replica to ``self.rows`` rows, and so that they have about as many when time is up."""
 
         def advance(replica: Replica, watch: Watch, goal: int) -> ExitReason | None:
-            reason: ExitReason | None = None
-
-            def should_stop() -> bool:
-                nonlocal reason
-                report()
-                reason = stop()
-                return reason is not None
-
+            should_stop = _Stop(stop, report)
             on_hops = watch.add if watch and self.stage == "production" else None
             done = replica.advance(max(0, goal - replica.samples), should_stop=should_stop, on_hops=on_hops)
             if done is ExitReason.BLOCKED_LATTICE:
-                self.blocked, reason = True, done
-            return reason
+                self.blocked = True
+                return done
+            return should_stop.reason
 
         run = map if pool is None else pool.map
         first = self.pilots == 0  # the first pilot looks at the same rows whoever runs it

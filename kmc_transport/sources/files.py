@@ -148,14 +148,14 @@ def decode(content: bytes, file: Path, what: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_packed_text(file: Path, what: str, largest: int = LARGEST) -> str:
+def read_packed_text(file: Path, what: str) -> str:
     """The text of a file, unpacked and decoded.
 
     Raises
     ------
     InputError : the file is missing, empty, damaged, too large, no regular file, or not text.
     """
-    return decode(read_content(file, what, largest), file, what)
+    return decode(read_content(file, what), file, what)
 
 
 @contextmanager

@@ -127,15 +127,15 @@ Barrier = Annotated[
     | Annotated[BarrierPair, Tag("pair")]
     | Annotated[BarrierPath, Tag("from_path")]
     | Annotated[BarrierFromRule, Tag("from_rule")],
-    Discriminator(lambda given: keyed(given, {"path": "from_path", "rule": "from_rule"}, "pair")),
+    Discriminator(lambda given: keyed(given, {"path": "from_path", "rule": "from_rule"})),
 ]
 
 
-def keyed(given: object, tags: dict[str, str], otherwise: str) -> str:
-    """Member of a union of one value and several mappings, by a key that tells them apart."""
+def keyed(given: object, tags: dict[str, str]) -> str:
+    """Member of a union of one value, several mappings with a key that tells them apart, and a pair."""
     if not isinstance(given, dict):
         return "value"
-    return next((tag for key, tag in tags.items() if key in given), otherwise)
+    return next((tag for key, tag in tags.items() if key in given), "pair")
 
 
 BARRIER = "Barrier without field, in eV: one number for the forward hop (the reverse follows from the site \

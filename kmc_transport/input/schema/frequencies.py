@@ -133,9 +133,7 @@ AttemptFrequencyInput = Annotated[
     | Annotated[AttemptFromEyring, Tag("from_eyring")],
     Discriminator(
         lambda given: keyed(
-            given,
-            {"koettgen": "from_koettgen", "vineyard": "from_vineyard", "eyring": "from_eyring"},
-            "pair",
+            given, {"koettgen": "from_koettgen", "vineyard": "from_vineyard", "eyring": "from_eyring"}
         )
     ),
 ]
