@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
+
+from .ndarrays import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "TICKS",
@@ -23,10 +24,6 @@ __all__ = [
     "Trajectory",
     "TrajectoryHeader",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class ExitReason(enum.Enum):

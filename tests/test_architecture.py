@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 
 # a file imports its own room and rooms further up in this list, and no others
 ROOMS = [
-    *("_version", "_moved", "records", "errors", "units", "seeds", "arrays"),
+    *("_version", "_moved", "ndarrays", "records", "errors", "units", "seeds", "arrays"),
     *("rules", "sources", "model", "energies", "input", "rates", "exact", "jit"),
     *(
         "engine",

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Problem
+from ..ndarrays import FloatArray
 from ..units import K_B
 
 __all__ = ["ArrheniusFit", "fit_arrhenius"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

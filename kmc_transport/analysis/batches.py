@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray
+
 __all__ = [
     "MIN_BATCHES",
     "autocorrelated",
@@ -17,8 +19,6 @@ __all__ = [
     "replicas_agree",
     "slow_variance",
 ]
-
-FloatArray = npt.NDArray[np.float64]
 
 MIN_BATCHES = 32
 """Fewest batches that still give an error bar worth having (its own uncertainty is then 13 %)."""
@@ -87,7 +87,7 @@ def slow_variance(rows: FloatArray) -> FloatArray:
     return np.divide(extra, mean**2, out=np.zeros_like(extra), where=mean > 0)
 
 
-def replicas_agree(rows: FloatArray, n_replicas: int) -> npt.NDArray[np.bool_]:
+def replicas_agree(rows: FloatArray, n_replicas: int) -> BoolArray:
     """(k,) whether the means of the replicas scatter as their own rows let expect.
 
     rows : (n, k), the replicas one after the other. False where one replica has seen another part of the system

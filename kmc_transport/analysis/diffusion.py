@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray
 from ..records import Tallies
 
 __all__ = ["MARGIN", "Blocks", "block_means", "choose_blocks", "plateau_level", "slopes", "tail"]
-
-FloatArray = npt.NDArray[np.float64]
 
 MARGIN = 2
 """Levels above the first on the plateau that are used: what is too small to be seen there is smaller still."""

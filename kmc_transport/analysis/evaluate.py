@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..errors import Unconverged
 from ..exact.onsager import jump_diffusivity, onsager_matrix, transference_numbers
 from ..model.formula import neutral_unit
+from ..ndarrays import BoolArray, FloatArray
 from ..records import Estimate, Missing, Tallies
 from ..units import ANGSTROM, E_CHARGE, K_B
 from .batches import (
@@ -26,10 +27,6 @@ from .diffusion import Blocks, block_means, choose_blocks, slopes
 from .system import System, single_file_time, slowest_tail, uncorrelated
 
 __all__ = ["Evaluation", "System", "evaluate"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-
 
 _OF_MEANS = ("drift_velocity", "mobility")
 _OF_TRACERS = ("tracer_diffusivity", "correlation_factor")
@@ -244,7 +241,7 @@ def _evaluate(
     mean = slopes(collective.mean(axis=0, keepdims=True), drift_products(velocity.mean(axis=0)[None])[0], lag)
     slowest = slowest_tail(system, np.einsum("laibj,ab->laij", mean[0], np.eye(n_species)), lag)
 
-    def blocks(squares: FloatArray, drift: FloatArray | None, which: npt.NDArray[np.bool_]) -> Blocks:
+    def blocks(squares: FloatArray, drift: FloatArray | None, which: BoolArray) -> Blocks:
         """From (n, levels+1, S, 3) leave-one-out means of squares, of some of the species."""
         first = squares[:, :1] if drift is None else squares[:, :1] - drift[:, None] * lag**2
         short = np.concatenate([free[:, None], first / (2 * lag)], axis=1)[:, :, which]

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..ndarrays import BoolArray, FloatArray
 from ..units import ANGSTROM, K_B
 
 __all__ = ["LAWS", "FieldLawFit", "fit_field_law", "independent_rows", "widest_field_law"]
-
-FloatArray = npt.NDArray[np.float64]
 
 LAWS = ("sinh", "poole-frenkel")
 REFUSED = 1e-3
@@ -261,10 +260,10 @@ def _minimum(law: str, t: FloatArray, e: FloatArray, target: FloatArray, weight:
 
 def independent_rows(
     field: npt.ArrayLike,
-    known: npt.NDArray[np.bool_],
-    drift: npt.NDArray[np.bool_],
-    response: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:
+    known: BoolArray,
+    drift: BoolArray,
+    response: BoolArray,
+) -> BoolArray:
     """Which mobilities do not depend on each other, (n_temperatures, n_fields) as the last three.
 
     field : (n_fields,) V/m. known : there is a value with an error. drift : it is a drift velocity over field alone;

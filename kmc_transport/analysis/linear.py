@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray
 from ..records import Estimate
 from .evaluate import Evaluation
 
 __all__ = ["SMALL_BIAS", "LinearResponse", "combined"]
-
-FloatArray = npt.NDArray[np.float64]
 
 SMALL_BIAS = 0.1
 """Linear response stands alone where the bound of its bias is below this part of the error asked for."""

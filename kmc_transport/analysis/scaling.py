@@ -15,13 +15,11 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray
 from ..records import Estimate, Missing
 from .evaluate import Evaluation, blank, of_species
 
 __all__ = ["Extrapolation", "Fit", "Verdict", "extrapolate", "fit_separations"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 LARGEST_CHANGE = 0.3
 """Change from the smallest to the largest separation, over the value at the largest, that a line in 1/s still follows:

@@ -6,13 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .diffusion import tail
 
 __all__ = ["System", "single_file_time", "slowest_tail", "uncorrelated"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,15 +34,15 @@ class System:
     field: FloatArray
     charge: FloatArray
     volume: float | None
-    hop_carrier: npt.NDArray[np.int64]
+    hop_carrier: IntArray
     hop_vector: FloatArray
-    clamped: npt.NDArray[np.bool_]
+    clamped: BoolArray
     direction: FloatArray
     span: FloatArray
     single_file: FloatArray
-    ordered: npt.NDArray[np.bool_]
+    ordered: BoolArray
     repeat: FloatArray
-    slowed: npt.NDArray[np.bool_] = dataclasses.field(default_factory=lambda: np.zeros(1, np.bool_))
+    slowed: BoolArray = dataclasses.field(default_factory=lambda: np.zeros(1, np.bool_))
 
     @property
     def driven(self) -> bool:

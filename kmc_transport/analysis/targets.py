@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray
 from .batches import MIN_BATCHES
 from .evaluate import Evaluation, System
 
 __all__ = ["TARGETS", "Accuracy", "accuracy", "errors_of_species", "target_name", "wanted"]
-
-FloatArray = npt.NDArray[np.float64]
 
 SMALL_WITHIN = 0.5
 """Of the error asked for: what is left of the error within replicas when the scatter between them limits."""
@@ -126,7 +124,7 @@ def errors_of_species(
 
 def _components(
     evaluation: Evaluation, system: System, name: str, errors: Mapping[str, FloatArray] | None = None
-) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+) -> tuple[FloatArray, FloatArray, BoolArray]:
     """The numbers that the target looks at with their errors, and whether each can be other than zero; flat.
 
     errors : instead of the estimates' own.
@@ -147,7 +145,7 @@ def _components(
     return np.ravel(value), np.ravel(stderr), np.ravel(_possible(system, name))
 
 
-def _possible(system: System, name: str) -> npt.NDArray[np.bool_]:
+def _possible(system: System, name: str) -> BoolArray:
     """Whether each of the numbers that the target looks at can be other than zero."""
     diagonal = np.einsum("aii->ai", system.span) > 0
     diagonal &= ~system.slowed[:, None]
@@ -161,7 +159,7 @@ def _possible(system: System, name: str) -> npt.NDArray[np.bool_]:
     return np.asarray(diagonal.any(axis=0) if name == "charge_diffusivity" else diagonal)
 
 
-def wanted(system: System, name: str) -> npt.NDArray[np.bool_]:
+def wanted(system: System, name: str) -> BoolArray:
     """(S,) whether the target (`target_name`) looks at something of a species that can be other than zero."""
     if name == "charge_diffusivity":
         return np.asarray((system.charge != 0) & (np.einsum("aii->ai", system.span) > 0).any(axis=1))

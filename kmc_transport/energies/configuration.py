@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.model import Model
+from ..ndarrays import FloatArray, IntArray
 from .supercell import Supercell, moved
 from .terms import Charges, PairTable, Terms, terms_of
 
 __all__ = ["ConfigurationEnergy", "WholeEnergy"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 Occupation = npt.NDArray[np.integer]
 
 DENSE_SITES = 3000

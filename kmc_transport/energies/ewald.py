@@ -18,12 +18,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ..ndarrays import FloatArray, IntArray
 from ..units import ANGSTROM, E_CHARGE
 
 __all__ = ["COULOMB", "distances", "ewald_potential", "ewald_terms", "scaled_lattice", "splitting"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 EPSILON_0 = 8.8541878188e-12  # F/m, CODATA 2022
 COULOMB = E_CHARGE / (4 * math.pi * EPSILON_0 * ANGSTROM)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.model import Model
+from ..ndarrays import BoolArray, IntArray
 
 __all__ = [
     "Supercell",
@@ -19,8 +20,6 @@ __all__ = [
     "open_sites",
     "translational",
 ]
-
-IntArray = npt.NDArray[np.int64]
 
 
 class Supercell:
@@ -72,7 +71,7 @@ def charges_interact(model: Model) -> bool:
     return model.interactions is not None and model.interactions.coulomb is not None
 
 
-def open_sites(model: Model, n_cells: int) -> npt.NDArray[np.bool_]:
+def open_sites(model: Model, n_cells: int) -> BoolArray:
     """(S, n_flat) whether a carrier may sit on a site of so many cells."""
     allowed = np.tile(model.allowed_sites, (1, n_cells))
     return allowed if model.closed is None else allowed & ~model.closed

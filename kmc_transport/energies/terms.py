@@ -25,12 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.interactions import Clusters, Coulomb
+from ..ndarrays import FloatArray, IntArray
 from .supercell import Supercell
 
 __all__ = ["QUANTUM", "Charges", "Near", "OnSites", "PairTable", "Products", "Terms", "quantised", "terms_of"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 Occupation = npt.NDArray[np.integer]
 
 QUANTUM = 2.0**-44

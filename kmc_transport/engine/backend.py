@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.interactions import Initial
+from ..ndarrays import FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 from .canonical.initial import initial_configuration
 from .pace import ShouldStop, never
@@ -39,8 +40,6 @@ __all__ = [
     "generator",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 INITIAL, HOPS, ATTEMPTS, TIMES, PILOT = range(5)
 """Purposes of the random streams: last entry of the spawn key."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..ndarrays import FloatArray, IntArray
 from . import kernels_sampling as ks
 from . import kernels_shared as shared
 from .backend import ATTEMPTS, Carriers, Chunk, Counts, HopLog, Start, generator
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from .canonical.anneal import Annealing
 
 __all__ = ["SAVED", "Compiled", "species_cut"]
-
-IntArray = npt.NDArray[np.int64]
 
 SAVED = (
     *("rng", "record", "pending_counts", "events", "pending", "pending_base", "last_base", "home"),
@@ -102,7 +101,7 @@ class Compiled:
         """What else depends on the sample interval."""
         raise NotImplementedError
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64]) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
         """Run the kernel. Returns the samples that are left."""
         raise NotImplementedError
 
@@ -263,7 +262,7 @@ class Compiled:
     def _draw_attempts(self, n_samples: int) -> IntArray:
         return self._attempts.poisson(self._mean_attempts, n_samples)
 
-    def _hop_log(self, log: npt.NDArray[np.float64], made: int, attempts: IntArray) -> HopLog:
+    def _hop_log(self, log: FloatArray, made: int, attempts: IntArray) -> HopLog:
         """What the last call has logged. made : attempts of the first sample before the call."""
         log = log[: self.logged]
         sample, carrier, row = log[:, :3].T.astype(np.int64)
@@ -285,7 +284,7 @@ class Compiled:
         self,
         n_samples: int,
         attempts: IntArray,
-        log: npt.NDArray[np.float64] | None = None,
+        log: FloatArray | None = None,
         *,
         most: int = 0,
         goes_on: bool = False,

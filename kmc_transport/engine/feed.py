@@ -6,16 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import IntArray
 from ..records import TICKS, HopChunk
 from .backend import Backend, Carriers, HopLog
 from .kernels_times import order_statistics
 from .tables import Tables
 
 __all__ = ["MOST_LOGGED", "Feed", "OnHops"]
-
-IntArray = npt.NDArray[np.int64]
 
 OnHops = Callable[[HopChunk], None]
 """Is given chunks of hops."""

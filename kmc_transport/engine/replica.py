@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.interactions import Initial
+from ..ndarrays import FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 from ..records import TICKS, ExitReason, Tallies
 from .backend import TIMES, Chunk, Counts, MakeBackend, Start, generator
@@ -20,9 +20,6 @@ from .rows import ROW_ARRAYS, RawRows, tallies_of
 from .tables import Tables
 
 __all__ = ["Events", "Replica"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 SNAPSHOT_VERSION = 3
 

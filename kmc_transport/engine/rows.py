@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray, IntArray
 from ..records import Tallies
 from .tables import NULL, Tables
 
@@ -29,10 +29,10 @@ class RawRows:
     tracer : (n, L+1, S, 6) xx, yy, zz, yz, xz, xy: in cells where `Tables.integer_steps`, else in Å.
     """
 
-    events: npt.NDArray[np.int64]
-    attempts: npt.NDArray[np.int64]
-    collective: npt.NDArray[np.float64]
-    tracer: npt.NDArray[np.float64]
+    events: IntArray
+    attempts: IntArray
+    collective: FloatArray
+    tracer: FloatArray
 
     @staticmethod
     def empty(n: int, n_table_rows: int, levels: int, n_species: int) -> RawRows:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model.model import Model, frozen_array
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 
 __all__ = ["NULL", "Kinds", "Tables", "alias_table", "build_tables", "kinds_of"]
@@ -38,11 +39,11 @@ class Kinds:
     model: Model
     size: tuple[int, int, int]
     """Cells along each axis."""
-    basis_site: npt.NDArray[np.int64]
+    basis_site: IntArray
     """(B,) index of the basis site in the model's cell."""
-    type_species: npt.NDArray[np.int64]
+    type_species: IntArray
     """(T,)"""
-    type_basis: npt.NDArray[np.int64]
+    type_basis: IntArray
     """(T,) index into `basis_site`."""
 
     @property
@@ -76,40 +77,40 @@ class Tables(Kinds):
     S species, T types, W = width, R = T W rows, B basis sites, L links a site.
     """
 
-    number: npt.NDArray[np.int64]
+    number: IntArray
     """(S,) carriers of each species; carriers are numbered species by species."""
-    bound: npt.NDArray[np.float64]
+    bound: FloatArray
     """(S,) largest total escape rate of the species over its basis sites, 1/s."""
-    centre: npt.NDArray[np.float64]
+    centre: FloatArray
     """(T, 3) charge centre of a carrier of this type in cell (0, 0, 0), Å."""
     width: int
-    n_hops: npt.NDArray[np.int64]
+    n_hops: IntArray
     """(T,) hops of each type; they fill the first slots."""
     threshold: npt.NDArray[np.uint64]
     """(R,) a 64-bit fraction below it keeps the slot, else `alias` is taken."""
-    alias: npt.NDArray[np.int64]
+    alias: IntArray
     """(R,) row"""
-    hop: npt.NDArray[np.int64]
+    hop: IntArray
     """(R,) index into the catalog, or `NULL`."""
-    link: npt.NDArray[np.int64]
+    link: IntArray
     """(R,) column of the neighbour table (0 for null)."""
-    target_type: npt.NDArray[np.int64]
+    target_type: IntArray
     """(R,) type after the hop."""
-    cell: npt.NDArray[np.int64]
+    cell: IntArray
     """(R, 3) cell offset."""
-    vector: npt.NDArray[np.float64]
+    vector: FloatArray
     """(R, 3) Å; 0 for null."""
-    rate: npt.NDArray[np.float64]
+    rate: FloatArray
     """(R,) 1/s; 0 for null."""
-    to_itself: npt.NDArray[np.bool_]
+    to_itself: BoolArray
     """(R,) whether the hop ends on the carrier's own periodic image, which exclusion does not forbid."""
     links: tuple[tuple[tuple[int, tuple[int, int, int]], ...], ...]
     """For each basis site its links: (target basis site, cell offset)."""
     incoming: tuple[tuple[tuple[int, int, int], ...], ...]
     """For each basis site the hops that end there: (link that leads back to the origin, species, slot)."""
-    rate_class: npt.NDArray[np.int64]
+    rate_class: IntArray
     """(R,) class of equal rates, -1 for null."""
-    class_rate: npt.NDArray[np.float64]
+    class_rate: FloatArray
     """(C,) 1/s"""
     two_draws: bool
     """Whether carrier and slot need a random number each."""
@@ -131,7 +132,7 @@ class Tables(Kinds):
         return self.n_cells * self.n_basis
 
     @property
-    def first(self) -> npt.NDArray[np.int64]:
+    def first(self) -> IntArray:
         """(S + 1,) number of the first carrier of each species, and their total."""
         return np.concatenate([[0], np.cumsum(self.number)])
 
@@ -270,7 +271,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
     )
 
 
-def _classes(rate: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], list[float]]:
+def _classes(rate: FloatArray) -> tuple[IntArray, list[float]]:
     """Class of each row and the rate of each class; rates equal within `EQUAL_RATES` share a class."""
     rate_class = np.full(len(rate), -1)
     class_rate: list[float] = []
@@ -284,10 +285,10 @@ def _classes(rate: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], list
 def _centres(
     catalog: RateCatalog,
     types: list[tuple[int, int]],
-    basis_site: npt.NDArray[np.int64],
+    basis_site: IntArray,
     type_of: dict[tuple[int, int], int],
     basis_of: dict[int, int],
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """(T, 3) charge centres such that every hop vector is the difference of two of them.
 
     They are the site positions when these fit; else they are followed along the hops from one site of each

@@ -15,13 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError
+from ..ndarrays import FloatArray, IntArray
 from .elimination import eliminate
 from .gth import DENSE_LIMIT, balance_residual, dense_law, not_connected
 
 __all__ = ["ChainSolution", "connected_components", "solve_chain"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 ELIMINATION_LIMIT = 256
 """Up to this many states the displacements are eliminated together with the states."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.model import frozen_array
+from ..ndarrays import FloatArray
 from ..rates.catalog import RateCatalog
 from .ensemble import stationary_law
 from .solve import MAX_STATES, best_anchor
 from .states import enumerate_states
 
 __all__ = ["pair_probability"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def pair_probability(catalog: RateCatalog, *, max_states: int = MAX_STATES) -> FloatArray:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray, IntArray
 from .gth import dense_rates
 
 __all__ = ["eliminate", "relative_difference"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def eliminate(

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.supercell import depends_on_configuration
 from ..errors import InputError, KmcTransportError
 from ..model.potentials import Difference, solve_potential
+from ..ndarrays import FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 from ..rates.configuration import ConfigurationRates
 from ..units import K_B
@@ -26,9 +26,6 @@ __all__ = [
     "solve_space",
     "stationary_law",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 SAME_ANSWER = 1e-8
 """Classes of states that do not reach each other must agree to this relative accuracy."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.supercell import Supercell, depends_on_configuration
+from ..ndarrays import FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 from ..units import K_B
 from .ensemble import jump_rates, stationary_law
@@ -16,8 +16,6 @@ from .solve import MAX_STATES, best_anchor
 from .states import StateSpace, count_states, enumerate_states
 
 __all__ = ["StationaryFlow", "stationary_flow"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +30,7 @@ class StationaryFlow:
 
     catalog: RateCatalog
     carriers: FloatArray
-    hop: npt.NDArray[np.int64]
+    hop: IntArray
     rate: FloatArray
     difference: FloatArray
     barrier: FloatArray
@@ -41,7 +39,7 @@ class StationaryFlow:
     log_rate: FloatArray
 
     @cached_property
-    def ends(self) -> npt.NDArray[np.int64]:
+    def ends(self) -> IntArray:
         """(2, n) sites of the supercell that each jump leaves and reaches, as the configuration before it has them."""
         cell, net, lattice = self.space.cell, self.catalog.model.network, Supercell(self.catalog.model)
         if self.space.supercell != self.catalog.model.supercell:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import KmcTransportError
+from ..ndarrays import FloatArray, IntArray
 
 __all__ = [
     "DENSE_LIMIT",
@@ -16,9 +17,6 @@ __all__ = [
     "gth_factor",
     "not_connected",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 DENSE_LIMIT = 2000
 """Up to this many states the stationary law may come from dense GTH elimination."""

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import expm
 from scipy.sparse import coo_array, csr_array
 
+from ..ndarrays import FloatArray, IntArray
 from .flow import StationaryFlow
 
 __all__ = ["LAG_STATES", "pairs_within"]
-
-FloatArray = npt.NDArray[np.float64]
 
 LAG_STATES = 250
 """Most configurations whose exponentials are worked out beside a run, in a second or so."""
@@ -51,7 +49,7 @@ def pairs_within(
     return np.array(found)
 
 
-def _summed(state: npt.NDArray[np.int64], weight: FloatArray, events: csr_array, n: int) -> FloatArray:
+def _summed(state: IntArray, weight: FloatArray, events: csr_array, n: int) -> FloatArray:
     """(n, A) events of all jumps that belong to a state."""
     jumps = coo_array((weight, (state, np.arange(len(state)))), shape=(n, len(state)))
     return np.asarray((jumps @ events).toarray())

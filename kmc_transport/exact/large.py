@@ -15,16 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import KmcTransportError
+from ..ndarrays import FloatArray, IntArray
 from .elimination import relative_difference
 from .gth import DENSE_LIMIT, balance_residual, dense_rates, gth_factor, not_connected
 
 __all__ = ["SparseSystem", "corrector_diffusion", "error_bound", "sparse_law"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 BALANCE = 1e-9
 """Largest flux-relative imbalance of a law that is accepted."""

@@ -6,12 +6,10 @@ Plain functions of collective diffusivities, the same for exact ones and for est
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from ..ndarrays import FloatArray, IntArray
 
 __all__ = ["jump_diffusivity", "onsager_matrix", "transference_numbers"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 ROUNDING = 1e-12
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..energies.supercell import depends_on_configuration
 from ..errors import InputError
 from ..model.model import Model, frozen_array
+from ..ndarrays import FloatArray, IntArray
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..rates.configuration import ConfigurationRates
@@ -17,9 +18,6 @@ from ..units import K_B
 from .solve import ALONE, MAX_STATES, ExactTransport, solve_exact
 
 __all__ = ["Sensitivity", "sensitivity"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 STEP = 2e-3
 """Change of ln(rate) for the central differences (this and half of it, extrapolated)."""

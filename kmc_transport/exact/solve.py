@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.supercell import depends_on_configuration, translational
 from ..errors import InputError
 from ..model.model import Model, frozen_array
+from ..ndarrays import FloatArray, IntArray
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..rates.checks import site_function_residual
@@ -20,9 +20,6 @@ from .ensemble import Averages, site_law_of, solve_space
 from .states import count_states, enumerate_states
 
 __all__ = ["ExactTransport", "applies", "best_anchor", "solve_exact"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 MAX_STATES = 20000
 LEAST_WORK = 1e-6

@@ -14,12 +14,10 @@ from ..energies.supercell import list_configurations, open_sites, translational
 from ..errors import TooManyStates
 from ..model.islands import equal_shares, islands
 from ..model.model import Model, frozen_array
+from ..ndarrays import BoolArray, IntArray
 from .chain import connected_components
 
 __all__ = ["StateSpace", "count_states", "enumerate_states"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 COUNT_CEILING = 10**15
 """Counts beyond this are not worked out: a lower bound, 1e18 at most, stands for them."""
@@ -51,7 +49,7 @@ class StateSpace:
     target: IntArray
     hop: IntArray
     cell: IntArray
-    tagged: npt.NDArray[np.bool_]
+    tagged: BoolArray
     component: IntArray
     site_count: IntArray
 
@@ -101,7 +99,7 @@ class StateSpace:
             found |= set(self.component[possible & (there == kind + 1).all(axis=1)].tolist())
         return sorted(found)
 
-    def _shared_equally(self, rows: npt.NDArray[np.int16], among: list[int]) -> npt.NDArray[np.bool_]:
+    def _shared_equally(self, rows: npt.NDArray[np.int16], among: list[int]) -> BoolArray:
         """(n_states,) whether all networks of a species hold as many carriers, for some; no translation changes it."""
         equal, shares = np.ones(self.n_states, np.bool_), equal_shares(self.model, among)
         for a, (share, part) in enumerate(zip(shares, islands(self.model), strict=True)):
@@ -139,7 +137,7 @@ def count_states(
     return total
 
 
-def _blocked(model: Model) -> npt.NDArray[np.bool_] | None:
+def _blocked(model: Model) -> BoolArray | None:
     return model.closed
 
 

@@ -13,6 +13,7 @@ from ..energies.configuration import ConfigurationEnergy
 from ..energies.supercell import list_configurations
 from ..errors import InputError, TooManyStates
 from ..model.model import Model
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 from ..units import K_B
 from .ensemble import log_frequency_weight
@@ -26,9 +27,6 @@ __all__ = [
     "thermodynamic_factor",
     "units_of_difference",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +65,7 @@ class Mixing:
     unit: IntArray
     rest: IntArray
     sites: IntArray
-    shared: npt.NDArray[np.bool_]
+    shared: BoolArray
 
     @classmethod
     def of_model(cls, model: Model, unit: npt.ArrayLike) -> Mixing:
@@ -190,7 +188,7 @@ def thermodynamic_factor(
     )
 
 
-def _unit(composition: Sequence[int] | None, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _unit(composition: Sequence[int] | None, numbers: IntArray) -> IntArray:
     unit = np.array(composition if composition is not None else [1] * (len(numbers) == 1), int)
     if unit.shape != numbers.shape or (unit < 0).any() or not unit.any() or (numbers < unit).any():
         raise InputError(

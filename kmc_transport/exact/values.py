@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..errors import KmcTransportError, TooManyStates
 from ..model.formula import neutral_unit
+from ..ndarrays import FloatArray, IntArray
 from ..rates.build import build_catalog
 from ..rates.catalog import RateCatalog
 from ..units import ANGSTROM, E_CHARGE, K_B
@@ -20,8 +21,6 @@ DIFFERENTIAL_STATES = 500
 """Largest chain that is solved twice more, for the differential mobility."""
 _STEP = 1e-5
 """Step of that: part of the field, or of kT where its work is less."""
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def exact_values(
@@ -80,7 +79,7 @@ def exact_values(
 
 
 def _thermodynamics(
-    catalog: RateCatalog, unit: npt.NDArray[np.int64], jump: FloatArray, max_states: int
+    catalog: RateCatalog, unit: IntArray, jump: FloatArray, max_states: int
 ) -> dict[str, FloatArray]:
     """Of formula units, at all numbers of them; empty when these have too many configurations."""
     try:

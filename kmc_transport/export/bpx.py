@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from ..units import E_CHARGE, K_B
 from .electrode import Electrode, electrode
 from .files import head_lines, write_files
@@ -23,8 +23,6 @@ from .record import TransportRecord
 from .surface import REFUSED, chi2_probability, monotone
 
 __all__ = ["OPTIONS", "Factored", "export_bpx", "factored"]
-
-FloatArray = npt.NDArray[np.float64]
 
 OPTIONS = {
     "base": "BPX file (.json) of the cell, whose diffusivity is replaced; it has to be given",

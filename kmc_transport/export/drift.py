@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis.fieldlaw import LAWS, FieldLawFit, fit_field_law, independent_rows, widest_field_law
 from ..errors import InputError
+from ..ndarrays import BoolArray, FloatArray
 from .record import GridQuantity, TransportRecord
 
 __all__ = ["D_MA", "LAW", "LAW_OR_TABLE", "MAX_FIELD", "DriftData", "drift_data"]
-
-FloatArray = npt.NDArray[np.float64]
 
 LAW = f"law of the mobility in field and temperature: {', '.join(LAWS)}"
 LAW_OR_TABLE = f"{LAW}, or table"
@@ -41,7 +39,7 @@ class DriftData:
     field: FloatArray
     mobility: FloatArray
     stderr: FloatArray
-    independent: npt.NDArray[np.bool_]
+    independent: BoolArray
     classical: bool
     clamped: float | None
     quantity: GridQuantity

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from .drift import DriftData
 
 __all__ = ["DriftTable", "dense_table"]
-
-FloatArray = npt.NDArray[np.float64]
 
 FINE = 5e-4
 """Relative error of the mobility that dense rows may add to the interpolation between simulated points."""

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from ..input.expressions import parse_expression
+from ..ndarrays import FloatArray
 from .record import TransportRecord
 from .surface import FittedSurface, diffusivity_surface
 
 __all__ = ["ELECTRODES", "Electrode", "electrode"]
-
-FloatArray = npt.NDArray[np.float64]
 
 ELECTRODES = ("positive", "negative")
 

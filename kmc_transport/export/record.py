@@ -16,6 +16,7 @@ from ..arrays import ARRAYS, CONDITIONS
 from ..arrays.axes import composition_axes
 from ..errors import InputError, Problem, StoreError
 from ..figures.quantities import quantity as stored_quantity
+from ..ndarrays import BoolArray, FloatArray
 from ..store import average_samples
 from ..units import E_CHARGE
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["GridAxis", "GridQuantity", "TransportRecord", "read_record"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

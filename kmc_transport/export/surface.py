@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from ..analysis import ArrheniusFit, fit_arrhenius
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from .logtable import LogTable
 from .record import GridAxis, GridQuantity, TransportRecord
 
 __all__ = ["REFUSED", "FittedSurface", "chi2_probability", "diffusivity_surface", "fit_surface", "monotone"]
-
-FloatArray = npt.NDArray[np.float64]
 
 REFUSED = 1e-3
 """A law is refused where a true one would have as large a chi squared with less than this probability."""

@@ -9,11 +9,11 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import gammaincc
 
 from ..analysis import fit_arrhenius
 from ..errors import InputError
+from ..ndarrays import BoolArray, FloatArray
 from ..report.display import Units
 from ..report.numbers import format_estimate
 from ..units import K_B
@@ -33,8 +33,6 @@ from .lines import (
 from .quantities import Quantity, axis_unit, quantity
 
 __all__ = ["INVERSE", "chart_against", "chart_map", "choose_axis"]
-
-FloatArray = npt.NDArray[np.float64]
 
 INVERSE = "1/T"
 """The name of the axis 1000/T."""
@@ -137,7 +135,7 @@ def chart_against(
     return Chart(panels=[panel], notes=notes)
 
 
-def _around(lines: Sequence[Line]) -> npt.NDArray[np.bool_]:
+def _around(lines: Sequence[Line]) -> BoolArray:
     """Bins between the first and the last that any of the histograms has something in, and one more on either side."""
     some = np.any([np.nan_to_num(line.value) != 0 for line in lines], axis=0)
     places = np.arange(len(some))
@@ -145,7 +143,7 @@ def _around(lines: Sequence[Line]) -> npt.NDArray[np.bool_]:
     return np.asarray((places >= low - 1) & (places <= high + 1))
 
 
-def _exact(line: Line, x: FloatArray, possible: npt.NDArray[np.bool_]) -> Iterator[Series]:
+def _exact(line: Line, x: FloatArray, possible: BoolArray) -> Iterator[Series]:
     good = np.isfinite(line.exact) & possible
     if good.sum() > 1:
         yield replace(

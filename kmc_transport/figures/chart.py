@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray
 from ..report.display import unit_slug
 
 __all__ = ["Axis", "Chart", "Heat", "Panel", "Series", "chart_rows"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Series:
     shade: float | None = None
     mark: int = 0
     filled: bool = True
-    accurate: npt.NDArray[np.bool_] | None = None
+    accurate: BoolArray | None = None
     where: dict[str, Any] = field(default_factory=dict)
 
 
@@ -72,7 +70,7 @@ class Heat:
     z: FloatArray
     error: FloatArray
     axis: Axis
-    accurate: npt.NDArray[np.bool_]
+    accurate: BoolArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import StoreError
 from .style import MARKERS, PALETTE, STYLE, literal, save_figure
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["plot_comparison"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _MAX_TEMPERATURES = 4
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis import evaluate
 from ..analysis.diffusion import block_means
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from ..records import Tallies
 from ..report.display import Units, shown_unit
 from .chart import Axis, Chart, Panel, Series
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chart_convergence"]
 
-FloatArray = npt.NDArray[np.float64]
 
 _STEPS, _FEWEST = 14, 8
 """Points of the running estimate; rows of the first one, all replicas together."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray
 from .chart import Axis, Chart, Heat, Panel, Series
 from .style import INACCURATE, MARKERS, PALETTE, Size, literal, mark_scale, save_figure
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _DASHES: Any = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _DARKEST = 0.85

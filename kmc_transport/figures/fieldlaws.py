@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis.fieldlaw import LAWS, FieldLawFit, fit_field_law, independent_rows, widest_field_law
 from ..errors import InputError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["FOLLOW_LAWS", "law_lines"]
-
-FloatArray = npt.NDArray[np.float64]
 
 FOLLOW_LAWS = ("mobility", "drift_velocity")
 """Quantities that a law of the field gives."""

@@ -9,9 +9,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arrays import ARRAYS
+from ..ndarrays import BoolArray, FloatArray
 from .chart import Series
 from .quantities import Quantity, axis_unit
 from .style import mark_of
@@ -31,7 +31,6 @@ __all__ = [
     "shade_scale",
 ]
 
-FloatArray = npt.NDArray[np.float64]
 Runs = Sequence[tuple[str, "xarray.Dataset"]]
 
 _MAX_LINES = 10
@@ -52,7 +51,7 @@ class Line:
     value: FloatArray
     stderr: FloatArray
     exact: FloatArray
-    accurate: npt.NDArray[np.bool_]
+    accurate: BoolArray
     number: int = 0
     shade: float | None = None
     hue: int = 0
@@ -71,7 +70,7 @@ class Line:
             out[dim] = coord.item() if hasattr(coord, "item") else coord
         return out
 
-    def series(self, x: FloatArray, keep: npt.NDArray[np.bool_], kind: str) -> Series:
+    def series(self, x: FloatArray, keep: BoolArray, kind: str) -> Series:
         """Those of its points that are kept, at these places of the axis."""
         return Series(
             label=self.label,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray
 from .style import PALETTE, save_figure
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..sources.polarization import DipoleLevel, DipoleTable
 
 __all__ = ["plot_dipole_path"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _STYLE: Any = {
     "font.size": 9.0,

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray
 from .chart import Axis, Chart, Panel, Series
 
 if TYPE_CHECKING:
     from ..rates import RateCatalog
 
 __all__ = ["chart_profile"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _MOST = 8
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arrays import composition_axes
 from ..errors import StoreError
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..store import average_samples
 from .compositions import has_numbers, plot_compositions
 from .style import INACCURATE, MARKERS, PALETTE, STYLE, add_legend, literal, mark_of, mark_scale, save_figure
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["can_draw", "plot_results"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _MAX_FIELDS = 4
 """More fields than this would bury each other in one panel."""
@@ -44,7 +42,7 @@ class _Cell:
     mobility: FloatArray
     mobility_stderr: FloatArray
     mobility_exact: FloatArray
-    accurate: npt.NDArray[np.bool_]
+    accurate: BoolArray
     """(temperature, field) whether the point is as accurate as asked."""
     neutral: bool = False
     """Whether no carrier has a charge: the numbers are then the tracer's diffusivity (cm²/s), not mobilities."""
@@ -208,7 +206,7 @@ def _errorbars(
     x: FloatArray,
     y: FloatArray,
     error: FloatArray,
-    accurate: npt.NDArray[np.bool_],
+    accurate: BoolArray,
     **style: Any,
 ) -> None:
     """|y| with error bars, where there is a number; crosses on those that are not as accurate as asked."""
@@ -248,7 +246,7 @@ def _magnitude_axis(ax: Axes) -> None:
         ax.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
 
 
-def _some(indices: npt.NDArray[np.int64], limit: int) -> npt.NDArray[np.int64]:
+def _some(indices: IntArray, limit: int) -> IntArray:
     """At most ``limit`` of them, evenly spread, the first and the last among them."""
     if len(indices) <= limit:
         return indices
@@ -283,7 +281,7 @@ def _draw_velocity(ax: Axes, cell: _Cell) -> None:
         _velocity_against_field(ax, cell, nonzero)
 
 
-def _against_temperature(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64], *, factor: FloatArray) -> None:
+def _against_temperature(ax: Axes, cell: _Cell, fields: IntArray, *, factor: FloatArray) -> None:
     """Arrhenius plot: colour tells the carrier, marker the field; filled at zero field."""
     x = 1000.0 / cell.temperature
     value, error, exact = cell.mobility * factor, cell.mobility_stderr * factor, cell.mobility_exact * factor
@@ -374,7 +372,7 @@ def _mobility_against_field(ax: Axes, cell: _Cell) -> None:
     add_legend(ax, [*handles, *cell.doubtful], loc="best", title=f"$T$ = {cell.temperature[0]:g} K")
 
 
-def _velocity_against_field(ax: Axes, cell: _Cell, fields: npt.NDArray[np.int64]) -> None:
+def _velocity_against_field(ax: Axes, cell: _Cell, fields: IntArray) -> None:
     """Colour tells the temperature, in grey the markers on the scale; markers and dashes tell the carrier."""
     import matplotlib
     from matplotlib.cm import ScalarMappable

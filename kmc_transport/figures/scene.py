@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from ..model.model import Model
 from ..model.ways import find_ways
+from ..ndarrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["Scene", "make_scene", "supercell_scene"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 MOST_SITES = 4000
 """More would be a grey field."""
@@ -54,7 +51,7 @@ class Scene:
     labels: tuple[str, ...]
     sites: FloatArray
     label: IntArray
-    ghost: npt.NDArray[np.bool_]
+    ghost: BoolArray
     segments: FloatArray
     hop_class: IntArray
     corners: FloatArray

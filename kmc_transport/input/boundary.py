@@ -6,18 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.interactions import Coulomb
 from ..model.model import Carrier, Structure
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .document import Document, KeyPath, nearest
 from .phases import NO_DIPOLE, Cut, Planes, find_cut, open_sites, planar_cut, planes, polar_energy
 from .schema.initial import TwoPhases
 
 __all__ = ["two_phase_sites"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _PATH: KeyPath = ("initial", "two_phase")
 _AXES = {"a": (1, 0, 0), "b": (0, 1, 0), "c": (0, 0, 1)}
@@ -28,7 +25,7 @@ def two_phase_sites(
     carriers: Sequence[Carrier],
     structure: Structure,
     supercell: tuple[int, int, int],
-    closed: npt.NDArray[np.bool_] | None,
+    closed: BoolArray | None,
     coulomb: Coulomb | None,
     doc: Document,
 ) -> tuple[IntArray, ...] | None:
@@ -91,7 +88,7 @@ def _fit(
     carriers: Sequence[Carrier],
     at: Planes,
     structure: Structure,
-    closed: npt.NDArray[np.bool_] | None,
+    closed: BoolArray | None,
     doc: Document,
 ) -> bool:
     """Whether the carriers fill the same part of their sites, none of which they share."""

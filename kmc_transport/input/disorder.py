@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..model.interactions import Disorder
 from ..model.model import Carrier, HopNetwork, Structure, frozen_array
 from ..model.network import is_forward
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .document import Document, KeyPath
 from .places import carrier_named, find_place, labels_of
 from .schema.disorder import BarrierDisorderInput, BlockedInput, DisorderInput, SiteDisorderInput
@@ -23,8 +24,6 @@ from .schema.disorder import BarrierDisorderInput, BlockedInput, DisorderInput, 
 __all__ = ["build_disorder", "check_capacity", "disordered_barriers", "salt_of", "sample", "unit_numbers"]
 
 UIntArray = npt.NDArray[np.uint64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 MAX_BARRIERS = 50_000_000
 _SITE, _BOND, _BLOCK = 1, 2, 3
@@ -66,7 +65,7 @@ def sample(distribution: str, width: float, *words: npt.ArrayLike) -> FloatArray
     return np.asarray(width * np.sqrt(-2 * np.log(first)) * np.cos(2 * math.pi * second))
 
 
-def _cells(supercell: tuple[int, int, int]) -> npt.NDArray[np.int64]:
+def _cells(supercell: tuple[int, int, int]) -> IntArray:
     return np.indices(supercell).reshape(3, -1).T
 
 
@@ -122,7 +121,7 @@ def _site_energies(
     entries: Sequence[SiteDisorderInput],
     carriers: Sequence[Carrier],
     structure: Structure,
-    cells: npt.NDArray[np.int64],
+    cells: IntArray,
     doc: Document,
     path: KeyPath,
 ) -> FloatArray | None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.clusters import Cluster, Contribution, flat_clusters
 from ..energies.cutoff import cut_off_pairs
@@ -15,6 +14,7 @@ from ..energies.ewald import ewald_potential, ewald_terms
 from ..model.interactions import Clusters, Coulomb
 from ..model.model import Carrier, Structure, frozen_array
 from ..model.network import BondFinder
+from ..ndarrays import IntArray
 from .document import Document, KeyPath
 from .pairs import Orbit, cluster_orbits, pair_orbits
 from .schema.interactions import CoulombInput, InteractionsInput
@@ -40,7 +40,7 @@ class Energetics:
     touched: frozenset[int]
 
 
-def visited_sites(carriers: Sequence[Carrier], structure: Structure) -> npt.NDArray[np.int64]:
+def visited_sites(carriers: Sequence[Carrier], structure: Structure) -> IntArray:
     """Sites of the cell that some carrier may occupy."""
     labels = {label for c in carriers for label in c.sites}
     return np.flatnonzero([label in labels for label in structure.labels])

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.interactions import Arrangement, Coulomb, Disorder, Initial
 from ..model.model import Carrier, Structure, frozen_array
+from ..ndarrays import BoolArray, IntArray
 from .disorder import unit_numbers
 from .document import Document, KeyPath, nearest
 from .placement import Room, build_initial
@@ -28,7 +28,6 @@ __all__ = ["hops_of_mobile", "mobile_first", "n_mobile", "places"]
 SWEEPS, TRIALS = 10_000, 10_000_000
 """At most so many sweeps anneal a start that nobody asked for, and up to ten times as many of few carriers."""
 
-IntArray = npt.NDArray[np.int64]
 
 _SPECIES = 4
 """Purpose of the random numbers, beside those of `disorder`."""
@@ -228,7 +227,7 @@ def _random_sites(
     names: tuple[int, ...],
     structure: Structure,
     supercell: tuple[int, int, int],
-    taken: npt.NDArray[np.bool_],
+    taken: BoolArray,
 ) -> IntArray | None:
     """The free sites of the smallest random numbers, functions of site, cell and ``names``: more carriers take the same
     sites and some others."""
@@ -248,7 +247,7 @@ def _given_sites(
     carrier: Carrier,
     structure: Structure,
     supercell: tuple[int, int, int],
-    taken: npt.NDArray[np.bool_],
+    taken: BoolArray,
     doc: Document,
     path: KeyPath,
 ) -> IntArray | None:

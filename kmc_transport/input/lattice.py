@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.spacegroups import Setting
+from ..ndarrays import FloatArray
 from ..sources.cell import lattice_from_parameters
 from .document import Document
 from .schema.structure import LatticeInput
 
 __all__ = ["build_lattice", "lattice_from_parameters"]
-
-FloatArray = npt.NDArray[np.float64]
 
 _AXES = "abc"
 _ANGLES = ("alpha", "beta", "gamma")

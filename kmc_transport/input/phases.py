@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.interactions import Coulomb
 from ..model.model import Carrier, Structure
+from ..ndarrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["NO_DIPOLE", "Cut", "Planes", "find_cut", "open_sites", "planar_cut", "planes", "polar_energy"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 SAME_HEIGHT = 1e-3
 """Å: sites nearer than this along the normal are one layer."""
@@ -78,9 +75,7 @@ class _Fill:
     broken: int
 
 
-def open_sites(
-    carrier: Carrier, structure: Structure, n_cells: int, closed: npt.NDArray[np.bool_] | None
-) -> IntArray:
+def open_sites(carrier: Carrier, structure: Structure, n_cells: int, closed: BoolArray | None) -> IntArray:
     """Flat sites that a carrier may be on."""
     open_ = np.tile(np.isin(structure.labels, carrier.sites), n_cells)
     return np.flatnonzero(open_ if closed is None else open_ & ~closed)
@@ -103,7 +98,7 @@ def planar_cut(
     at: Planes,
     structure: Structure,
     carriers: Sequence[Carrier],
-    closed: npt.NDArray[np.bool_] | None,
+    closed: BoolArray | None,
     start: float,
 ) -> Cut:
     """The cut whose full part begins at a height (plane spacings)."""
@@ -119,7 +114,7 @@ def find_cut(
     at: Planes,
     structure: Structure,
     carriers: Sequence[Carrier],
-    closed: npt.NDArray[np.bool_] | None,
+    closed: BoolArray | None,
     coulomb: Coulomb | None,
     split: str | None,
 ) -> Cut | None:
@@ -199,9 +194,7 @@ class _Layers:
     or, where there is one alone, every other cell.
     """
 
-    def __init__(
-        self, at: Planes, structure: Structure, carrier: Carrier, closed: npt.NDArray[np.bool_] | None
-    ) -> None:
+    def __init__(self, at: Planes, structure: Structure, carrier: Carrier, closed: BoolArray | None) -> None:
         self.count, self.period = carrier.count, at.number
         n = structure.n_sites
         sites = open_sites(carrier, structure, len(at.height) // n, closed)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from ..model.interactions import Coulomb, Disorder, Initial
 from ..model.islands import equal_shares
 from ..model.model import Carrier, Model, Structure
+from ..ndarrays import BoolArray
 from .boundary import two_phase_sites
 from .composition import text_of
 from .document import Document, KeyPath
@@ -48,7 +48,7 @@ class Room:
     coulomb: Coulomb | None
 
     @property
-    def closed(self) -> npt.NDArray[np.bool_] | None:
+    def closed(self) -> BoolArray | None:
         return None if self.disorder is None else self.disorder.blocked
 
 

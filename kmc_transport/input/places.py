@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.model import Carrier, Structure
 from ..model.network import BondFinder
+from ..ndarrays import IntArray
 from .document import Document, KeyPath, nearest
 from .schema.interactions import CounterInput, MemberInput, PairInput, PlaceInput
 
@@ -158,7 +158,7 @@ def repeated_sites(
     block: tuple[int, int, int],
     doc: Document,
     path: KeyPath,
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+) -> Iterator[tuple[int, IntArray]]:
     """(number in the list, flat sites) of each place within a block of cells that fills the supercell."""
     repeats = tuple(n // b for n, b in zip(supercell, block, strict=True))
     corners = np.indices(repeats).reshape(3, -1).T * np.array(block)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.network import Bond, BondClass, BondFinder, reversed_bond
+from ..ndarrays import FloatArray
 from .document import Document, KeyPath
 from .schema.response import ClassicalResponse, FieldDipole, FieldEquivalentCharge, FieldMagnitude
 
@@ -28,8 +28,6 @@ __all__ = [
     "symmetric_part",
     "vector_text",
 ]
-
-FloatArray = npt.NDArray[np.float64]
 
 _SAME = 0.05
 """How far (Å) the hop that a response is given for may be off a hop of the class."""

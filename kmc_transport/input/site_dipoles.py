@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.model import Carrier
 from ..model.network import BondFinder
 from ..model.symmetry import site_images
+from ..ndarrays import FloatArray
 from .document import Document, KeyPath, nearest
 from .hops import HopGroup
 from .response import Centres, response_dipole, symmetric_part, vector_text
@@ -23,9 +23,6 @@ from .saddles import Saddle
 from .schema.structure import CarrierInput
 
 __all__ = ["site_dipoles"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 TOLERANCE = 0.05
 """Largest residual of the solved dipoles, relative to the saddle dipole of the hop; that of `saddle_dipole` too."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..model.model import Carrier, HopClass, Structure
 from ..model.potentials import Difference, solve_potential
+from ..ndarrays import FloatArray
 from ..rules import get_rule
 from .document import Document, KeyPath, nearest
 from .hops import HopGroup
@@ -92,7 +93,7 @@ def site_energies(
     given: Sequence[dict[str, float]],
     hints: Sequence[str],
     doc: Document,
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """(n_carriers, n_sites) energies: given, or from forward and reverse barriers, or 0; NaN where not allowed.
 
     hints : for each carrier, added to the remedy of loops that do not close.
@@ -149,7 +150,7 @@ def _note_derived(
     carrier: Carrier,
     differences: list[Difference],
     free: list[set[int]],
-    energies: npt.NDArray[np.float64],
+    energies: FloatArray,
     labels: npt.NDArray[np.str_],
     doc: Document,
 ) -> None:
@@ -171,7 +172,7 @@ def _note_derived(
 
 def hop_classes(
     groups: Sequence[HopGroup],
-    energies: npt.NDArray[np.float64],
+    energies: FloatArray,
     centres: Centres,
     hints: Sequence[str],
     doc: Document,
@@ -242,7 +243,7 @@ def _alike(a: Saddle, b: Saddle) -> bool:
 
 
 def _barriers(
-    group: HopGroup, saddle: Saddle, name: str, energies: npt.NDArray[np.float64], hint: str, doc: Document
+    group: HopGroup, saddle: Saddle, name: str, energies: FloatArray, hint: str, doc: Document
 ) -> tuple[float, float, float | None] | None:
     """Forward, reverse, uncertainty."""
     if isinstance(saddle.barrier, BarrierPair):

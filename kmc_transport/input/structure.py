@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model import spacegroups
 from ..model.model import Structure, frozen_array
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..sources.cell import FARTHEST, LONGEST, SHORTEST
 from .document import Document, nearest
 from .lattice import build_lattice
@@ -18,9 +18,6 @@ from .structurefile import structure_from_file
 from .symmetry import find_symmetry
 
 __all__ = ["build_structure"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 CLOSEST = 0.1
 """Sites nearer than this (Å) are taken for one site given twice."""
@@ -221,7 +218,7 @@ def _apart(
     lattice: FloatArray,
     labels: list[str],
     frac: FloatArray,
-    periodic: npt.NDArray[np.bool_],
+    periodic: BoolArray,
     doc: Document,
     given: StructureInput,
 ) -> bool:

@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from ..model import spacegroups
+from ..ndarrays import FloatArray, IntArray
 from ..sources.structures.crystals import STRUCTURE_KINDS, Crystal, read_crystal
 from .document import Document, nearest
 from .schema.structure import StructureInput
 
 __all__ = ["structure_from_file"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def structure_from_file(

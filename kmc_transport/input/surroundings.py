@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.clusters import Cluster, local_images, seen_from_target
 from ..errors import InputError
 from ..model.interactions import EnvironmentTable, LocalClusters
 from ..model.model import Carrier, HopNetwork, frozen_array
 from ..model.network import Bond, BondClass, BondFinder
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .document import Document, KeyPath
 from .places import carrier_named, labels_of, members_of, window_of
 from .schema.interactions import CounterInput, ExpansionTerm, SurroundingsInput
@@ -250,10 +250,10 @@ def _table(
 
 
 def _fill(
-    barrier: npt.NDArray[np.float64],
-    listed: npt.NDArray[np.bool_],
+    barrier: FloatArray,
+    listed: BoolArray,
     sizes: Sequence[int],
-    strides: npt.NDArray[np.int64],
+    strides: IntArray,
     rows: dict[tuple[int, ...], float],
     item: Wanted,
     shells: Sequence[tuple[int, list[list[Site]]]],

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.spacegroups import find_operations
 from ..model.symmetry import nearest_sites
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .document import Document
 from .schema.structure import StructureInput
 
 __all__ = ["find_symmetry"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def find_symmetry(
     lattice: FloatArray,
     labels: list[str],
     frac: FloatArray,
-    periodic: npt.NDArray[np.bool_],
+    periodic: BoolArray,
     given: StructureInput,
     doc: Document,
 ) -> tuple[IntArray, FloatArray, str]:
@@ -58,7 +55,7 @@ def _without_wrapping(
     labels: list[str],
     frac: FloatArray,
     lattice: FloatArray,
-    periodic: npt.NDArray[np.bool_],
+    periodic: BoolArray,
     symprec: float,
 ) -> FloatArray | None:
     """Translation with which the operation maps sites on sites without wrapping round an axis that does not repeat.

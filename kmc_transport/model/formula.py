@@ -7,13 +7,15 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from ..ndarrays import IntArray
+
 __all__ = ["neutral_unit"]
 
 LARGEST_UNIT = 12
 """Carriers of a species in a formula unit, at most."""
 
 
-def neutral_unit(charge: npt.ArrayLike, number: npt.ArrayLike) -> npt.NDArray[np.int64] | None:
+def neutral_unit(charge: npt.ArrayLike, number: npt.ArrayLike) -> IntArray | None:
     """(S,) carriers of each species in the smallest unit that can be exchanged: one of a single species, or as many of
     two species as make up a neutral unit, (1, 1) for charges +1 and -1.
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
+from ..ndarrays import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "Arrangement",
@@ -20,10 +19,6 @@ __all__ = [
     "Interactions",
     "LocalClusters",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

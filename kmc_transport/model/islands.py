@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Problem
+from ..ndarrays import BoolArray, IntArray
 from .model import Model
 from .network import Bond, components
 
 __all__ = ["Islands", "bonds_of", "equal_shares", "islands", "replicas_differ"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +163,7 @@ def _not_known(name: str, rival: str) -> Problem:
 
 
 def replicas_differ(
-    model: Model, occupations: Sequence[IntArray], species: IntArray, moved: npt.NDArray[np.bool_]
+    model: Model, occupations: Sequence[IntArray], species: IntArray, moved: BoolArray
 ) -> bool:
     """Whether the replicas differ in what stays as it is: carriers of parts that nothing joins, species without hops.
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..rules import get_rule
 from ..sources.vibrations import AttemptFrequency
 from .acceleration import ReversibleScaling
@@ -33,10 +34,6 @@ __all__ = [
     "Variant",
     "frozen_array",
 ]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 def frozen_array(values: object, dtype: npt.DTypeLike) -> np.ndarray:

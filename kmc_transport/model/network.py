@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
+from ..ndarrays import FloatArray, IntArray
 from .model import Structure
 from .symmetry import site_images
 
@@ -27,8 +27,6 @@ __all__ = [
     "travel_axes",
 ]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 MAX_NEAR, MAX_TRIED = 4_000_000, 100_000_000
 """Images of sites that are looked at for one distance: from one site, and from all."""

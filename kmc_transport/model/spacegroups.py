@@ -13,10 +13,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from ..ndarrays import FloatArray, IntArray
 
 __all__ = ["Setting", "find_operations", "find_setting", "operations", "symbols"]
-
 
 _SYSTEMS = (
     (2, "triclinic"),
@@ -103,7 +103,7 @@ def symbols() -> list[str]:
     return sorted({s.symbol for s in _table().values()})
 
 
-def operations(setting: Setting) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def operations(setting: Setting) -> tuple[IntArray, FloatArray]:
     """(n, 3, 3) rotations and (n, 3) translations of a setting, centring included."""
     import spglib
 
@@ -113,8 +113,8 @@ def operations(setting: Setting) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
 
 
 def find_operations(
-    lattice: npt.NDArray[np.float64], frac: npt.NDArray[np.float64], kinds: list[int], symprec: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], str] | None:
+    lattice: FloatArray, frac: FloatArray, kinds: list[int], symprec: float
+) -> tuple[IntArray, FloatArray, str] | None:
     """Operations that map labelled sites on themselves, and the group's symbol; None when the search fails."""
     import spglib
 

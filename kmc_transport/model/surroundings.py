@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .model import Structure, frozen_array
 
 __all__ = ["SiteShells", "surroundings"]
 
-IntArray = npt.NDArray[np.int64]
 FEW = 20
 """Distances of a pair of sites that are told."""
 EDGE = 1e-6
@@ -32,15 +31,15 @@ class SiteShells:
     site: IntArray
     cell: IntArray
     window: IntArray
-    distance: npt.NDArray[np.float64]
+    distance: FloatArray
     shortest: str
 
 
 def surroundings(
     structure: Structure,
     supercell: tuple[int, int, int],
-    own: npt.NDArray[np.bool_],
-    other: npt.NDArray[np.bool_],
+    own: BoolArray,
+    other: BoolArray,
     windows: Sequence[tuple[float, float]],
 ) -> SiteShells:
     """Sites of a kind around those of another kind, by the distance to their nearest periodic image.

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray, IntArray
 from .model import Structure
 
 __all__ = ["nearest_sites", "site_images"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _MANY = 200
 """Sites of a label from which on a tree finds the nearest one."""

@@ -6,16 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from .islands import islands
 from .model import Model
 from .network import Bond, components
 
 __all__ = ["Ways", "find_ways", "single_file_lengths"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +29,7 @@ class Ways:
 
     span: FloatArray
     single_file: FloatArray
-    ordered: npt.NDArray[np.bool_]
+    ordered: BoolArray
     repeat: FloatArray
 
 

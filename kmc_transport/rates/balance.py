@@ -6,19 +6,17 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.supercell import depends_on_configuration, list_configurations, moved, open_sites
 from ..errors import RateError
 from ..model.model import Model
+from ..ndarrays import IntArray
 from ..units import K_B
 from .catalog import RateCatalog
 from .checks import TOLERANCE, describe_hop
 from .configuration import ConfigurationRates
 
 __all__ = ["check_configurations", "random_configuration"]
-
-IntArray = npt.NDArray[np.int64]
 
 EXHAUSTIVE = 400
 """Up to this many configurations of so many directed hops of the supercell, together, all are looked at."""

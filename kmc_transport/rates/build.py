@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..model.model import HopClass, Model, frozen_array
+from ..ndarrays import FloatArray
 from ..rules import BarrierRule, make_rule
 from ..rules.field import effective_barrier, saddle_dipole
 from ..units import K_B
@@ -17,8 +18,6 @@ from .catalog import RateCatalog
 from .checks import check_catalog
 
 __all__ = ["ZeroFieldRate", "build_catalog", "zero_field_rate"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def build_catalog(model: Model, *, temperature: float, field: npt.ArrayLike = (0.0, 0.0, 0.0)) -> RateCatalog:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.model import Model
+from ..ndarrays import BoolArray, FloatArray
 from ..rules import get_rule
 
 __all__ = ["RateCatalog"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,11 +41,11 @@ class RateCatalog:
     saddle_dipole: FloatArray
     saddle_work: FloatArray
     work: FloatArray
-    clamped: npt.NDArray[np.bool_]
+    clamped: BoolArray
     slowing: FloatArray
 
     @property
-    def classical(self) -> npt.NDArray[np.bool_]:
+    def classical(self) -> BoolArray:
         kinds = np.array([c.response == "classical" for c in self.model.hop_classes])
         return np.asarray(kinds[self.model.network.hop_class])
 

@@ -6,9 +6,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import Problem, RateError
+from ..ndarrays import FloatArray
 from ..units import K_B
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from .catalog import RateCatalog
 
 __all__ = ["check_catalog", "describe_hop", "site_function_residual"]
-
-FloatArray = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-8
 """Largest mismatch of a logarithmic rate ratio, relative to 1 + its size."""

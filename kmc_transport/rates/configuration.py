@@ -7,14 +7,12 @@ import numpy.typing as npt
 
 from ..energies.configuration import ConfigurationEnergy
 from ..energies.supercell import moved
+from ..ndarrays import FloatArray, IntArray
 from ..rules import BarrierRule, Fixed, make_rule
 from ..units import K_B
 from .catalog import RateCatalog
 
 __all__ = ["ConfigurationRates"]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 class ConfigurationRates(ConfigurationEnergy):

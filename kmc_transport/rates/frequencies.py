@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..energies.supercell import depends_on_configuration
+from ..ndarrays import FloatArray, IntArray
 from ..units import K_B
 from .catalog import RateCatalog
 
 __all__ = ["are_alone", "equilibrium_rates"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 MANY = 3000
 """Carriers from which fixed numbers make no difference (a share of about 1/number)."""

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, Problem
+from ..ndarrays import BoolArray, FloatArray
 from ..units import DIMENSIONS, K_B
 
 __all__ = ["Activation", "BarrierRule", "Parameter", "parameter"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class Activation(NamedTuple):
@@ -23,7 +22,7 @@ class Activation(NamedTuple):
 
     energy: FloatArray
     """(n,) eV."""
-    clamped: npt.NDArray[np.bool_]
+    clamped: BoolArray
     """(n,)"""
 
 
@@ -244,9 +243,7 @@ class BarrierRule(ABC):
         """
         return self
 
-    def prefactor(
-        self, temperature: float, attempt_frequency: npt.ArrayLike | None = None
-    ) -> npt.NDArray[np.float64]:
+    def prefactor(self, temperature: float, attempt_frequency: npt.ArrayLike | None = None) -> FloatArray:
         """What multiplies exp(-energy/kT), 1/s: attempt frequency times transmission, or the rule's own.
 
         It depends on the temperature alone, never on dH, so a kernel takes it as a constant.

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, RateError
+from ..ndarrays import FloatArray
 from .base import BarrierRule
 
 __all__ = ["check_rule"]
@@ -60,7 +61,7 @@ def check_rule(
 
     problems = []
 
-    def demand(miss: npt.NDArray[np.float64], what: str) -> None:
+    def demand(miss: FloatArray, what: str) -> None:
         if not np.nanmax(miss, initial=0.0) <= TOLERANCE or np.isnan(miss).any():
             i = int(np.argmax(np.where(np.isnan(miss), np.inf, miss)))
             problems.append(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from ..ndarrays import BoolArray, FloatArray
 
 __all__ = ["effective_barrier", "saddle_dipole"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def saddle_dipole(charge: FloatArray, vector: FloatArray, fraction: FloatArray) -> FloatArray:
@@ -20,7 +19,7 @@ def saddle_dipole(charge: FloatArray, vector: FloatArray, fraction: FloatArray) 
 
 def effective_barrier(
     barrier: FloatArray, reverse_barrier: FloatArray, saddle_work: FloatArray, work: FloatArray
-) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+) -> tuple[FloatArray, BoolArray]:
     """Barrier in the field, eV, and where it was clamped; all arguments (n,) eV.
 
     ``E = max(E0 - W_S, dH, 0)`` with ``dH = E0 - E0' - W``. The reverse hop, treated alike, gets ``E - dH``,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..ndarrays import FloatArray
 from ..units import HBAR, K_B
 from .base import Activation, parameter
 from .marcus import MarcusAdiabatic, TwoState, inverted_region
@@ -46,9 +47,7 @@ class MarcusNonadiabatic(TwoState):
         away = p[0] - abs(dh)  # the lower barrier of the two directions, plus dH for the other one
         return away * away / (4.0 * p[0]) + max(dh, 0.0), False
 
-    def prefactor(
-        self, temperature: float, attempt_frequency: npt.ArrayLike | None = None
-    ) -> npt.NDArray[np.float64]:
+    def prefactor(self, temperature: float, attempt_frequency: npt.ArrayLike | None = None) -> FloatArray:
         """(2 pi/hbar) V² (4 pi lambda kT)^(-1/2), 1/s."""
         self.check_companions(attempt_frequency=attempt_frequency)
         density = 1 / math.sqrt(4 * math.pi * self.reorganisation_energy * K_B * temperature)
@@ -86,9 +85,7 @@ class LandauZener(MarcusAdiabatic):
         source="Newton & Sutin, doi:10.1146/annurev.pc.35.100184.002253",
     )
 
-    def prefactor(
-        self, temperature: float, attempt_frequency: npt.ArrayLike | None = None
-    ) -> npt.NDArray[np.float64]:
+    def prefactor(self, temperature: float, attempt_frequency: npt.ArrayLike | None = None) -> FloatArray:
         """nu kappa, 1/s."""
         self.check_companions(attempt_frequency=attempt_frequency)
         p = crossing_probability(

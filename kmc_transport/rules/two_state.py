@@ -25,11 +25,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from ..ndarrays import BoolArray, FloatArray
 
 __all__ = ["MAX_STEPS", "edge", "two_state_barrier", "two_state_barriers"]
-
-FloatArray = npt.NDArray[np.float64]
 
 MAX_STEPS = 64
 """Bound on Newton steps; a few suffice except where a minimum and the saddle merge."""
@@ -133,7 +132,7 @@ def two_state_barrier(
     return (size + small if dh > 0.0 else small), False
 
 
-def two_state_barriers(dH: FloatArray, p: Sequence[float]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def two_state_barriers(dH: FloatArray, p: Sequence[float]) -> tuple[FloatArray, BoolArray]:
     """`two_state_barrier` for an array of dH (any shape), eV."""
     lam, v, most, last, merge = p
     two_v = 2 * v

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis import System
 from ..analysis.targets import target_name, wanted
 from ..errors import InputError
 from ..model.interactions import Arrangement
 from ..model.model import Model
+from ..ndarrays import FloatArray, IntArray
 from ..rates import RateCatalog, are_alone, build_catalog, equilibrium_rates
 from ..units import K_B
 from .system import system_of_catalog
@@ -20,7 +20,6 @@ from .weak import HOPS_PER_CARRIER, HOPS_WITHOUT_FIELD
 
 __all__ = ["HopFrequencies", "frequencies_at", "hop_frequencies", "prepared"]
 
-FloatArray = npt.NDArray[np.float64]
 
 MOST, MOST_SAMPLED = 6, 4
 """Conditions that are told, and those where configurations have to be sampled for it."""
@@ -42,7 +41,7 @@ class HopFrequencies:
     temperature: float
     field: float
     coordinates: tuple[tuple[str, float], ...]
-    number: npt.NDArray[np.int64]
+    number: IntArray
     rate: FloatArray
     stderr: FloatArray
     sweeps: int

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..model.fingerprint import fingerprint
 from ..model.interactions import Initial
 from ..model.model import Model
+from ..ndarrays import FloatArray
 from ..store import Plan, PointRecord, Shard, point_key
 from .weak import WeakFields
 
 __all__ = ["GridPoint", "grid_points", "model_identity", "of_shard", "plan_of"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

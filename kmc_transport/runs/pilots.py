@@ -11,7 +11,6 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis import TARGETS, target_name
 from ..analysis.targets import errors_of_species, wanted
@@ -20,6 +19,7 @@ from ..engine.pace import Stopped
 from ..input.conditions import ABSORBING, MOST_ABSORBING
 from ..model.islands import islands
 from ..model.model import Model, Sampling
+from ..ndarrays import BoolArray, FloatArray
 from ..rates import build_catalog
 from ..records import ExitReason
 from .chemistry import chemistry
@@ -29,7 +29,6 @@ from .point import FIRST_ROWS, MAX_EVENTS, MAX_UNMOVED, PointSimulation
 
 __all__ = ["Forecast", "Pilot", "forecast"]
 
-FloatArray = npt.NDArray[np.float64]
 
 MOST, SECONDS, LONGEST = 6, 6.0, 2.0
 """Pilots at most, processor seconds of all of them, and of one at most."""
@@ -313,7 +312,7 @@ class _Seen:
                 errors = errors_of_species(found, simulation.system, name, relative, None)
                 self.others[name] = _largest(errors)
 
-    def rare(self, name: str) -> npt.NDArray[np.bool_]:
+    def rare(self, name: str) -> BoolArray:
         """(S,) species of a target whose hops were too few to tell their error by."""
         few = self.hops < FEW_HOPS
         return wanted(self.simulation.system, name) & (few.all() if name == "charge_diffusivity" else few)

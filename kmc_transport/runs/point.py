@@ -28,6 +28,7 @@ from ..engine.pace import ShouldStop, Stopped, never
 from ..errors import Unconverged
 from ..model.islands import replicas_differ
 from ..model.model import Model
+from ..ndarrays import FloatArray
 from ..rates import build_catalog
 from ..records import Estimate, ExitReason, Tallies
 from ..seeds import replica_stream
@@ -376,7 +377,7 @@ class PointSimulation:
         """Whether the energy of the replicas has not fallen since their rows began."""
         return not has_fallen(self.energy, self._energies())
 
-    def _energies(self) -> npt.NDArray[np.float64]:
+    def _energies(self) -> FloatArray:
         """(replicas,) eV; zeros where the carriers do not feel their arrangement."""
         if not depends_on_configuration(self.model):
             return np.zeros(len(self.replicas))
@@ -436,14 +437,8 @@ class PointSimulation:
                 self.evaluation = combined(self.evaluation, self.linear)
             self._evaluated = self._complete
         assert self.evaluation is not None
-        self.last = accuracy(
-            self.evaluation,
-            self.system,
-            s.target,
-            s.relative_error,
-            s.absolute_error,
-            s.min_effective_samples,
-        )
+        goal = s.target, s.relative_error, s.absolute_error, s.min_effective_samples
+        self.last = accuracy(self.evaluation, self.system, *goal)
 
     @property
     def is_evaluated(self) -> bool:

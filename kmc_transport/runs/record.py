@@ -17,6 +17,7 @@ from ..energies.supercell import depends_on_configuration
 from ..engine.canonical.units import UnitThermodynamics
 from ..exact import applies, exact_values, stationary_flow
 from ..model.model import Model
+from ..ndarrays import IntArray
 from ..rates import RateCatalog
 from ..records import ExitReason, Missing, Tallies
 from ..store import PointRecord
@@ -149,7 +150,7 @@ def exact_beside(catalog: RateCatalog, directions: npt.ArrayLike) -> dict[str, A
     return exacts
 
 
-def _missing_weak(zero: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _missing_weak(zero: IntArray) -> IntArray:
     """As `_missing`, of a weak field: what linear response needs is missing in it too."""
     at = {name: i for i, name in enumerate(OBSERVABLES)}
     why = np.array(zero)
@@ -174,7 +175,7 @@ def _memory(simulation: AnyPoint) -> dict[str, Any]:
     return {"memory": square.tolist()}
 
 
-def _missing(simulation: AnyPoint) -> npt.NDArray[np.int64]:
+def _missing(simulation: AnyPoint) -> IntArray:
     """(observables, S) why there is no number (`Missing`)."""
     evaluation, n = simulation.evaluation, len(simulation.model.carriers)
     none = Missing.BLOCKED if simulation.blocked else Missing.NO_ROWS
@@ -197,7 +198,7 @@ def _restless(simulation: AnyPoint) -> int:
     return sum(not r.starts_at_rest for r in simulation.replicas)
 
 
-def _limits(simulation: AnyPoint, by_hop: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _limits(simulation: AnyPoint, by_hop: IntArray) -> dict[str, Any]:
     """Upper limits of what has not been seen once: none of N events with a mean of 3 has a chance of 5 %."""
     system, n = simulation.system, len(simulation.model.carriers)
     number = np.array([c.count for c in simulation.model.carriers], float)
@@ -209,7 +210,7 @@ def _limits(simulation: AnyPoint, by_hop: npt.NDArray[np.int64]) -> dict[str, An
     return {"hop_rate_limit": rate, "diffusivity_limit": 0.5 * rate * (longest * ANGSTROM) ** 2}
 
 
-def _by_class(model: Model, by_hop: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _by_class(model: Model, by_hop: IntArray) -> IntArray:
     return np.bincount(model.network.hop_class, by_hop, len(model.hop_classes)).astype(np.int64)
 
 

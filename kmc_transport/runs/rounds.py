@@ -17,16 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import StoreError
+from ..ndarrays import BoolArray, FloatArray
 from ..records import ExitReason
 from ..store import Pack, write_text
 from ..store.atomic import read_bytes
 
 __all__ = ["RoundPlan", "Standings", "next_targets", "read_plan", "standings_of", "write_plan"]
-
-FloatArray = npt.NDArray[np.float64]
 
 GROWTH = 4.0
 """Largest factor on the hops of a point in one round: what the last round says of its error is itself uncertain."""
@@ -55,7 +53,7 @@ class Standings:
     error: FloatArray
     hops: FloatArray
     history: tuple[tuple[float, ...], ...]
-    open: npt.NDArray[np.bool_]
+    open: BoolArray
     rows: FloatArray = field(default_factory=lambda: np.ones(1))
 
     def __post_init__(self) -> None:

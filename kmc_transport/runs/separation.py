@@ -14,14 +14,12 @@ from ..model.acceleration import ReversibleScaling
 from ..model.interactions import Initial
 from ..model.model import Model
 from ..model.network import components
+from ..ndarrays import BoolArray, FloatArray
 from ..rates import build_catalog
 from ..records import ExitReason, HopChunk
 from ..seeds import replica_stream
 
 __all__ = ["STEPS", "Separation", "measure_separation"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 STEPS = (1.0, 2.0, 4.0)
 """Separations of the runs, over the first one's."""

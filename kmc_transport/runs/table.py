@@ -14,6 +14,7 @@ from ..analysis import fit_arrhenius
 from ..errors import InputError, KmcTransportError
 from ..exact import sensitivity
 from ..model.model import Model
+from ..ndarrays import BoolArray, FloatArray
 from ..store import (
     EmptyTable,
     Failure,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["barrier_error_factor", "failures", "found", "gather", "load_table", "rebuild", "table_of"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def table_of(
@@ -167,7 +166,7 @@ def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.ND
 
 
 def _fits(
-    t: FloatArray, value: FloatArray, stderr: FloatArray, converged: npt.NDArray[np.bool_]
+    t: FloatArray, value: FloatArray, stderr: FloatArray, converged: BoolArray
 ) -> dict[str, npt.NDArray[Any]]:
     """Of (temperature, direction, carrier) arrays; NaN where there are too few numbers."""
     shape = value.shape[1:]

@@ -6,7 +6,6 @@ from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis import SMALL_BIAS, LinearResponse
 from ..energies.supercell import depends_on_configuration
@@ -14,13 +13,13 @@ from ..errors import InputError, KmcTransportError
 from ..exact import solve_exact
 from ..model.acceleration import ReversibleScaling
 from ..model.model import Model, Sampling
+from ..ndarrays import FloatArray
 from ..rates import RateCatalog, build_catalog
 from ..store import PointRecord
 from ..units import ANGSTROM, K_B
 
 __all__ = ["WeakFields", "bias_bound", "good_enough", "linear_response", "weak_record"]
 
-FloatArray = npt.NDArray[np.float64]
 
 HOPS_WITHOUT_FIELD, HOPS_PER_CARRIER = 480.0, 60.0
 """Hops that a run without field takes for a relative error of 1, of all carriers and of each: what has no memory needs

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .records import FloatArray
+from ..ndarrays import FloatArray
 
 __all__ = ["FARTHEST", "LONGEST", "MOST_ATOMS", "SHORTEST", "lattice_from_parameters", "unsound"]
 

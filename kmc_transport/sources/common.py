@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from .files import read_packed_text as read_text
-from .records import FloatArray
 
 __all__ = [
     "AT_REST",

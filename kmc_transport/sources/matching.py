@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
+from ..ndarrays import FloatArray, IntArray
 from .common import UNKNOWN
-from .records import FloatArray
 
 __all__ = ["match_atoms", "wrap"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 def wrap(vectors: FloatArray, cell: FloatArray) -> FloatArray:

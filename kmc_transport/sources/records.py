@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from ..ndarrays import FloatArray
 
 __all__ = ["BornCharges", "MigrationPath", "PolarizationPath", "Snapshot", "Spectrum"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from .common import fail
-from .records import FloatArray
 
 __all__ = ["KPoints", "Settings", "compare_settings", "told_settings"]
 

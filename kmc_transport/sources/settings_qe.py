@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..ndarrays import FloatArray
 from ..units import DIMENSIONS
 from .common import fail, numbers, whole_number
-from .records import FloatArray
 from .settings import KPoints, Settings
 
 __all__ = ["is_pw_output", "pw_energy", "pw_forces", "pw_settings"]

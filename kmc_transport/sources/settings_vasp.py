@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..ndarrays import FloatArray
 from .columns import split_columns
 from .common import fail, whole_number
-from .records import FloatArray
 from .settings import KPoints, Settings
 
 __all__ = [

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ndarrays import FloatArray
 from .columns import split_columns
 from .common import fail, numbers, whole_number
 from .files import read_packed_text
-from .records import FloatArray
 
 __all__ = ["Outcar", "scan_outcar", "scan_outcar_text"]
 

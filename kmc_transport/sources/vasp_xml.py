@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ndarrays import FloatArray
 from .columns import split_columns
 from .common import fail, numbers
-from .records import FloatArray
 
 __all__ = ["last_structure", "parse_vasprun", "parse_xml", "species", "vector"]
 

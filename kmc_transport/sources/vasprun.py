@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..ndarrays import FloatArray
 from .common import fail, numbers, whole_number
 from .files import read_packed_text
-from .records import FloatArray
 from .settings import KPoints, Settings
 from .settings_vasp import (
     DEFAULTS,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arrays import ARRAYS, CATALOG_ARRAYS, attributes
 from ..errors import Problem, StoreError
+from ..ndarrays import FloatArray
 from .arrayfile import read_arrays, reading, write_arrays
 from .atomic import read_bytes, write_text
 from .dataset import Frame, catalog_columns
@@ -50,8 +50,8 @@ class Plan:
     """
 
     keys: tuple[str, ...]
-    temperature: npt.NDArray[np.float64]
-    field: npt.NDArray[np.float64]
+    temperature: FloatArray
+    field: FloatArray
     coordinates: tuple[Mapping[str, float], ...] = ()
 
 
@@ -64,7 +64,7 @@ class EmptyTable:
 
     frame: Frame
     provenance: Provenance
-    error_factor: npt.NDArray[np.float64]
+    error_factor: FloatArray
     catalog: xarray.Dataset
 
 
@@ -72,7 +72,7 @@ def write_frame(
     path: str | Path,
     frame: Frame,
     provenance: Provenance,
-    error_factor: npt.NDArray[np.float64],
+    error_factor: FloatArray,
     catalogs: Sequence[RateCatalog],
 ) -> None:
     """Put the empty table beside the points, so that they can be gathered without the input and its files."""
@@ -90,7 +90,7 @@ def _write_frame(
     path: str | Path,
     frame: Frame,
     provenance: Provenance,
-    error_factor: npt.NDArray[np.float64],
+    error_factor: FloatArray,
     columns: Mapping[str, np.ndarray],
     attrs: Mapping[Any, Any],
 ) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ..arrays import ARRAYS
 from ..errors import DamagedFile, MisplacedFile, Problem, StoreError
 from ..model.model import frozen_array
+from ..ndarrays import FloatArray
 from ..records import Tallies
 from .arrayfile import read_arrays, reading, write_arrays
 from .atomic import owner_file
@@ -29,7 +30,6 @@ from .pack import Pack, pack
 
 __all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
 
-FloatArray = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 _PARTIAL, _SNAPSHOT = "partial point", ".partial.npz"

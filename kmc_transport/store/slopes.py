@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from ..ndarrays import BoolArray, FloatArray
 
 __all__ = ["differential_mobility"]
-
-FloatArray = npt.NDArray[np.float64]
 
 CERTAIN = 3.0
 """Standard errors that a velocity differs from zero by where its logarithm is used."""
@@ -148,7 +147,7 @@ def _variable(
     u: FloatArray,
     y: FloatArray,
     error: FloatArray,
-    use: npt.NDArray[np.bool_],
+    use: BoolArray,
     factor: FloatArray,
     *,
     offset: float = 0.0,

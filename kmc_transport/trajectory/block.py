@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from ..ndarrays import FloatArray, IntArray
 from ..records import EventList
 
 __all__ = ["FrameBlock"]
@@ -18,9 +16,9 @@ class FrameBlock:
 
     first: int
     """Number of the first of them."""
-    positions: npt.NDArray[np.float64]
+    positions: FloatArray
     """(n, N, 3) unwrapped, Å."""
-    occupation: npt.NDArray[np.int64]
+    occupation: IntArray
     """(n, N) site of the supercell."""
     events: EventList | None = None
     """Hops from the frame before the first of them (exclusive) to the last."""

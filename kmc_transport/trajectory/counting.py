@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ..analysis import MIN_BATCHES
 from ..energies.supercell import Supercell, depends_on_configuration
@@ -25,9 +24,6 @@ from ..runs.watch import Watch, watched
 from ..store import PointRecord, Provenance
 
 __all__ = ["count_hops", "counted_record", "model_of"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 SAMPLES = "samples_per_frame"
 """Of the simulation that was recorded; older files do not tell."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import FloatArray, IntArray
 from ..records import EventList, Trajectory, TrajectoryHeader
 from ..store.arrayfile import reading
 from ..store.sealed import refuse_links
@@ -35,7 +35,6 @@ PS = 1e-12
 CHUNK = 2**18
 """Bytes of a chunk of coordinates, about."""
 
-FloatArray = npt.NDArray[np.float64]
 
 EVENT_ARRAYS = ("time", "carrier", "hop", "hop_class", "origin", "target")
 
@@ -250,7 +249,7 @@ def _read(file: Any, frames: slice) -> Trajectory:
     )
 
 
-def _read_events(group: Any, frames: npt.NDArray[np.int64], every: float) -> EventList:
+def _read_events(group: Any, frames: IntArray, every: float) -> EventList:
     time = group["time"]
     first, last = (frames[0], frames[-1]) if len(frames) else (0, 0)
     # in the order of time: two searches, so that a part of a long list costs its own length only

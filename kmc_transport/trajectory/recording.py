@@ -20,6 +20,7 @@ from ..engine.canonical.settle import settled
 from ..errors import InputError, Problem, StoreError
 from ..input import load_model
 from ..model.model import Model
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..rates import RateCatalog, build_catalog
 from ..records import EventList, TrajectoryHeader
 from ..runs.pipeline import model_identity
@@ -31,9 +32,6 @@ from . import FrameBlock, Parts, check_request, write_file, write_host_xyz
 from .counting import SAMPLES
 
 __all__ = ["Recorded", "write_trajectory"]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 ATTEMPTS = 2**18
 """Attempts between two looks at the clock, about; the event list of so many is held in memory."""
@@ -418,7 +416,7 @@ def _check_free(path: Path, overwrite: bool) -> None:
         )  # fmt: skip
 
 
-def _check_host(path: Path, output: Path, immobile: npt.NDArray[np.bool_], overwrite: bool) -> None:
+def _check_host(path: Path, output: Path, immobile: BoolArray, overwrite: bool) -> None:
     if os.path.realpath(path) == os.path.realpath(output):
         raise InputError(
             "is the trajectory itself", key="--host", value=str(path), remedy="choose another name"

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
+from ..ndarrays import BoolArray, FloatArray
 from ..records import TrajectoryHeader
 from .block import FrameBlock
 from .elements import element_of, elements_of, joined
@@ -31,7 +31,7 @@ _ABOUT = (
 )
 
 
-def _cell_text(cell: npt.NDArray[np.float64], periodic: npt.NDArray[np.bool_]) -> str:
+def _cell_text(cell: FloatArray, periodic: BoolArray) -> str:
     numbers = " ".join(f"{x:.12g}" for x in (cell + 0.0).ravel())
     return f'Lattice="{numbers}" pbc="{" ".join("T" if p else "F" for p in periodic)}"'
 
@@ -85,7 +85,7 @@ def write_xyz(
 def write_host_xyz(
     path: Path,
     header: TrajectoryHeader,
-    immobile: npt.NDArray[np.bool_],
+    immobile: BoolArray,
 ) -> int:
     """One frame with the sites (``immobile`` (n_sites,), of each cell) that no carrier visits; their number."""
     h = header

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.analysis import BindingSettings
 from ...model.model import Model
+from ...ndarrays import BoolArray, FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ...units import ANGSTROM, K_B
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Binding"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 DIGITS = 4
 """Decimals, in Å, to which distances of sites are told apart."""
@@ -43,7 +40,7 @@ class _Pair:
     of_a: Links
     of_b: Links
     distance: FloatArray
-    contact: npt.NDArray[np.bool_]
+    contact: BoolArray
     at_random: FloatArray
     free: FloatArray
 

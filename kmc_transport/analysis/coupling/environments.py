@@ -8,10 +8,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.analysis import EnvironmentSettings
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ..observables.base import Observable
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Environments"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

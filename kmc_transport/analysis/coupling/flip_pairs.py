@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...energies.supercell import Supercell
 from ...model.analysis import FlipPairSettings
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ..observables.base import Observable
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OBSERVABLE", "FlipPairs"]
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 FEWEST, MOST = 2**10, 2**20
 """Flips that the ring holds, 40 bytes each. Where windows of lag hold more than the most, they get no numbers."""

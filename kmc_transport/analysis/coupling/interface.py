@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from ...ndarrays import FloatArray
 
 __all__ = ["Interface", "find_interfaces"]
-
-FloatArray = npt.NDArray[np.float64]
 
 CONTRAST = 0.2
 """Difference of two plateaus below which there is one phase."""

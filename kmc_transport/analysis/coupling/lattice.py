@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ...model.model import Model
 from ...model.surroundings import SiteShells, surroundings
+from ...ndarrays import FloatArray, IntArray
 
 __all__ = [
     "Links",
@@ -23,8 +24,6 @@ __all__ = [
     "species_of_carriers",
     "steps_of",
 ]
-
-IntArray = npt.NDArray[np.int64]
 
 
 class Steps(NamedTuple):
@@ -90,7 +89,7 @@ def occupants(model: Model, sites: IntArray) -> IntArray:
     return found
 
 
-def over(a: npt.NDArray[np.float64], b: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+def over(a: FloatArray, b: npt.NDArray[np.generic]) -> FloatArray:
     """a / b; NaN where b is 0."""
     a, b = np.broadcast_arrays(a, b)
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import InputError, Problem
+from ...ndarrays import FloatArray
 from ...records import Estimate
 
 __all__ = ["speed_up"]
-
-FloatArray = npt.NDArray[np.float64]
 
 GRID = ("temperature", "field", "direction_vector")
 

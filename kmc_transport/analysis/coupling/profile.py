@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.analysis import ProfileSettings
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...records import HopChunk
 from ...units import ANGSTROM
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Profile"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 INTERFACES = ("first", "second")
 MAX_STATES = 2000

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...records import HopChunk
 from .base import Observable
 from .occupation import share
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "BarrierHistogram"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 WIDTH = 0.01
 """eV, of a bin; the middles of the bins are whole multiples of it."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import Unconverged
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...records import Estimate, HopChunk
 from ..batches import MIN_BATCHES, autocorrelated, jackknife, of_few_replicas
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["Observable"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class Observable(ABC):

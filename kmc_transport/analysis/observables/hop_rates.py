@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...records import HopChunk
 from .base import Observable
 from .occupation import by_kind, kinds
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "HopRates"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class HopRates(Observable):

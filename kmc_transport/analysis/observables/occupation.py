@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.model import Model
+from ...ndarrays import BoolArray, FloatArray, IntArray
 from ...records import HopChunk
 from .base import Observable
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "Occupation", "by_kind"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def kinds(model: Model) -> list[str]:
@@ -34,7 +31,7 @@ def by_kind(model: Model, values: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _members(model: Model) -> npt.NDArray[np.bool_]:
+def _members(model: Model) -> BoolArray:
     """(n_sites, kinds)"""
     labels = np.array(model.structure.labels)
     return np.stack([labels == kind for kind in kinds(model)], axis=1)

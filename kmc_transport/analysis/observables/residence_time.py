@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...records import HopChunk
 from .occupation import Occupation, by_kind
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from ...exact.flow import StationaryFlow
 
 __all__ = ["OBSERVABLE", "ResidenceTime"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class ResidenceTime(Occupation):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...energies.supercell import depends_on_configuration
+from ...ndarrays import FloatArray, IntArray
 from .. import kernels_sampling as ks
 from ..backend import Backend, Carriers, Chunk, Counts, HopLog, Start
 from ..compiled import SAVED, Compiled
@@ -27,8 +28,6 @@ from . import kernels_stays as kt
 from .kernels_chain import MOST_LEVELS
 
 __all__ = ["Absorbing", "make_absorbing"]
-
-IntArray = npt.NDArray[np.int64]
 
 ENOUGH_STEPS = 2000.0
 """Hops and stays after which it is seen whether stays pay."""
@@ -89,7 +88,7 @@ class Absorbing(Interacting):
             raise ValueError("with absorbing chains, hops within a stay are not made and cannot be listed")
         return super().run(n_samples, work)
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64]) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
         lattice, around, energies = self._tuple(kn.Place), self._tuple(kn.Around), self._tuple(kn.Energies)
         place = self._tuple(kb.Moves), lattice, around, energies, self._tuple(kc.CoulombArrays)
         basins = self["growth"], self._tuple(kb.Basins)

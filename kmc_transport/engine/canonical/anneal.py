@@ -13,6 +13,7 @@ from ...energies.supercell import Supercell
 from ...energies.terms import Charges, terms_of
 from ...model.interactions import Initial
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from ...units import K_B
 from ..pace import Pace, ShouldStop, Stopped, never
 from . import kernels as k
@@ -21,9 +22,6 @@ from .kernels_moves import run_moves
 from .moves import build_moves, networks_of
 
 __all__ = ["Annealing", "LatticeMonteCarlo", "Rung", "anneal", "build_energies", "start_temperature"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 RATIO = 1.25
 """Largest ratio of two temperatures that follow each other."""

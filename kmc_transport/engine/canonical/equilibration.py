@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MIN_SAMPLES", "Equilibration", "autocorrelation_time", "judge"]
+from ...ndarrays import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = ["MIN_SAMPLES", "Equilibration", "autocorrelation_time", "judge"]
 
 MIN_SAMPLES = 64.0
 """Independent samples that the kept part of a series must hold."""

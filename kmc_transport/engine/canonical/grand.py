@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ...ndarrays import FloatArray, IntArray
 from ...records import Estimate
 from ...units import K_B
 from ..pace import ShouldStop, Stopped, never
@@ -16,9 +17,6 @@ from .anneal import LatticeMonteCarlo
 from .equilibration import autocorrelation_time
 
 __all__ = ["Exchange", "NoEstimate", "log_ratio", "number_fluctuations"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 BLOCKS = 32
 """Parts of the series behind the standard errors; fewer while it is short."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ...energies.supercell import charges_interact, depends_on_configuration
+from ...ndarrays import FloatArray, IntArray
 from ...rates import ConfigurationRates
 from ...rates.catalog import RateCatalog
 from ..tables import build_tables
@@ -15,9 +15,6 @@ from .anneal import LatticeMonteCarlo
 from .initial import initial_configuration
 
 __all__ = ["sampled_rates"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 STARTS = 4
 LOOKS, MOST_LOOKS, HOPS_OF_LOOKS = 4, 64, 4000

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.interactions import Initial
 from ...model.islands import equal_shares, islands
+from ...ndarrays import FloatArray, IntArray
 from ...units import K_B
 from ..pace import ShouldStop, never
 from ..tables import Tables, build_tables
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from .anneal import Annealing, LatticeMonteCarlo
 
 __all__ = ["annealed_lattice", "equilibrium_lattice", "initial_configuration", "place_carriers"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 TRIALS = 50
 """Draws of random sites, in each of two orders of species, where networks are to hold equal numbers."""

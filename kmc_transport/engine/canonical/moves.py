@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.islands import islands
 from ...model.model import Model
+from ...ndarrays import FloatArray, IntArray
 from .kernels import CarrierEnergies, Networks
 from .kernels_moves import Moves
 
 __all__ = ["build_moves", "networks_of"]
 
-IntArray = npt.NDArray[np.int64]
 
 HOPS, PAIRS = 0.5, 0.25
 """Shares of the trials that are hops, and shifts of pairs where carriers bind each other."""
@@ -74,7 +73,7 @@ def build_moves(model: Model, energies: CarrierEnergies) -> Moves:
 def _bound(model: Model, e: CarrierEnergies) -> dict[tuple[int, int], IntArray]:
     """(n, 5) cell offset, site and species of the places of partners, of each species and site."""
     mobile, n_sites, size = len(model.carriers), model.structure.n_sites, model.supercell
-    energy: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
+    energy: dict[tuple[int, int], FloatArray] = {}
     for a, s in np.ndindex(len(model.species), n_sites):
         of = energy[a, s] = np.zeros((*size, n_sites, mobile))
         if a >= mobile or not e.allowed[a, s]:

@@ -11,6 +11,7 @@ from ...exact.ensemble import log_frequency_weight
 from ...exact.thermodynamics import Mixing, difference_of_potentials, units_of_difference
 from ...model.interactions import Initial
 from ...model.model import Model
+from ...ndarrays import IntArray
 from ...rates.balance import random_configuration
 from ...rates.catalog import RateCatalog
 from ...records import Estimate
@@ -21,9 +22,6 @@ from .equilibration import judge
 from .grand import Exchange, NoEstimate, log_ratio, number_fluctuations
 
 __all__ = ["UnitThermodynamics", "unit_thermodynamics"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 PATIENCE = 3
 """Further series at the last temperature after annealing: a good one fails the test of equilibrium once in twenty."""

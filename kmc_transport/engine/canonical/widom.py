@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...model.model import Model
+from ...ndarrays import FloatArray
 from ...records import Estimate
 from ...units import K_B
 from . import kernels as k
@@ -16,8 +16,6 @@ from .anneal import LatticeMonteCarlo
 from .equilibration import autocorrelation_time
 
 __all__ = ["ChemicalPotential", "chemical_potential"]
-
-FloatArray = npt.NDArray[np.float64]
 
 RECOUNT = 100
 """Samples between two counts of energy and potential from scratch."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
+from ...ndarrays import FloatArray, IntArray
 from .. import kernels_sampling as ks
 from .. import kernels_shared as shared
 from ..backend import Backend, Carriers, Counts, HopLog, Start
@@ -31,9 +32,6 @@ from .scratch import Scratch
 from .selection import faster
 
 __all__ = ["Interacting"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 LISTED = (
     "used",

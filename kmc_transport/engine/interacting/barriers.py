@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
+from ...ndarrays import FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...rates.configuration import ConfigurationRates
 from ...units import K_B
 
 __all__ = ["Barriers"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class Barriers:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
+from ...ndarrays import FloatArray
 from .coupling import Coupling
 from .kernels_windows import PEAK
 
@@ -34,7 +34,7 @@ SHARE = 0.5
 class RateClasses:
     """Bounds of the classes, falling. ``exact``: all rates of a class are its bound."""
 
-    bound: npt.NDArray[np.float64]
+    bound: FloatArray
     exact: bool
     top_exponent: int
     """The fastest octave holds rates below 2**top_exponent."""

@@ -7,10 +7,10 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
 from ...errors import Problem, RateError
+from ...ndarrays import BoolArray, FloatArray, IntArray
 from ...rates.catalog import RateCatalog
 from ..tables import NULL, Tables, build_tables, kinds_of
 from .barriers import Barriers
@@ -18,9 +18,6 @@ from .kernels_windows import CLOSES, OPENS, SHIFTS, TURNS
 from .surroundings import HopTerms, Site, Surroundings, build_surroundings, nearest
 
 __all__ = ["Coupling", "HopCodes", "Neighbour", "aligned", "couple"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 MOST_CODES = 2**16
 """Codes of all hops together that are tabulated; beyond, rates are computed from energies."""
@@ -48,7 +45,7 @@ class HopCodes:
     """(n,) energy difference, quanta."""
     shift: IntArray
     """(n,) shift of the barrier, quanta."""
-    possible: npt.NDArray[np.bool_]
+    possible: BoolArray
     """(n,) false where the number cannot occur (not all of these are found)."""
 
 
@@ -81,7 +78,7 @@ class Coupling:
     """Of each hop; None where rates are computed from energies."""
     bound: FloatArray
     """(n_hops,) largest rate that can occur, 1/s."""
-    code_rate: tuple[tuple[FloatArray, npt.NDArray[np.bool_]], ...] | None
+    code_rate: tuple[tuple[FloatArray, BoolArray], ...] | None
     """Of each hop: rate of each code and whether it is clamped."""
     sure: bool
     """Whether no rate can exceed its bound. Not so for rules of one's own whose rate rises with the energy difference
@@ -335,7 +332,7 @@ def _number(terms: HopTerms, most: int) -> HopCodes | None:
     return HopCodes(zero=zero, increment=increment, difference=difference, shift=shift, possible=possible)
 
 
-def _rates(barriers: Barriers, hop: int, codes: HopCodes) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def _rates(barriers: Barriers, hop: int, codes: HopCodes) -> tuple[FloatArray, BoolArray]:
     rate, clamped = np.zeros(len(codes.shift)), np.zeros(len(codes.shift), np.bool_)
     for i in np.flatnonzero(codes.possible):
         rate[i], clamped[i] = barriers.one(hop, int(codes.difference[i]), int(codes.shift[i]))

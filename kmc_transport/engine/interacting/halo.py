@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...ndarrays import IntArray
+
 __all__ = ["GHOST", "HAS_GHOSTS", "OCCUPANT", "Halo", "linked"]
 
-IntArray = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 
 PAGE = 16
@@ -40,7 +41,7 @@ class Halo:
     def n_places(self) -> int:
         return int(np.prod(self.padded)) * self.n_basis
 
-    def offset(self, cell: npt.ArrayLike, basis_step: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def offset(self, cell: npt.ArrayLike, basis_step: npt.ArrayLike) -> IntArray:
         """What a step of cells (..., 3) and of the basis site adds to a place."""
         c, p = np.asarray(cell, np.int64), self.padded
         return np.asarray(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ...energies.terms import QUANTUM
 from ...jit import rule_address
+from ...ndarrays import BoolArray, FloatArray, IntArray
 from .. import kernels_shared as shared
 from ..tables import NULL
 from . import kernels_null as kn
@@ -17,9 +18,6 @@ from .halo import GHOST, OCCUPANT, Halo, linked
 from .surroundings import Site
 
 __all__ = ["CoupledLattice", "chances"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 CALL_AHEAD_PLACES = 100_000
 """Places beyond which memory is called for ahead (they do not fit the second-level cache)."""
@@ -235,7 +233,7 @@ class CoupledLattice:
         }
 
 
-def chances(rate: FloatArray, bound: Any, clamped: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+def chances(rate: FloatArray, bound: Any, clamped: BoolArray) -> npt.NDArray[np.uint64]:
     """Chance rate/bound as a number of 2**64, its lowest bit replaced by whether the rate is clamped."""
     share = np.divide(rate, bound, out=np.zeros_like(rate), where=np.asarray(bound) > 0)
     whole = np.where(share >= 1.0, 0.0, share) * 2.0**64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...ndarrays import IntArray
 from .. import kernels_shared as shared
 from ..tables import NULL
 from . import kernels_coulomb as kc
@@ -20,8 +20,6 @@ from .lattice import CoupledLattice, chances
 from .surroundings import Site
 
 __all__ = ["charge_arrays", "list_arrays", "potential_arrays", "potentials_pay"]
-
-IntArray = npt.NDArray[np.int64]
 
 SITES_A_CARRIER = 16
 """Sites for each carrier up to which potentials of all sites cost less than lines for each carrier."""

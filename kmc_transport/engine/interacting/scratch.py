@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ...energies.terms import PAIRS, QUANTUM
+from ...ndarrays import FloatArray, IntArray
 from ..tables import NULL
 from .coupling import Coupling
 from .surroundings import Site
 
 __all__ = ["Scratch"]
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 class Scratch:

@@ -14,13 +14,12 @@ import numpy.typing as npt
 from ...energies.configuration import WholeEnergy
 from ...energies.terms import Terms, quantised
 from ...model.interactions import EnvironmentTable, Interactions, LocalClusters
+from ...ndarrays import BoolArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...rates.configuration import ConfigurationRates
 from ..tables import Kinds
 
 __all__ = ["HopTerms", "Site", "Surroundings", "build_surroundings"]
-
-IntArray = npt.NDArray[np.int64]
 
 Site = tuple[int, tuple[int, int, int]]
 """Basis site and cell relative to the origin of a hop, as near as the periodic supercell allows."""
@@ -83,7 +82,7 @@ class Surroundings:
     """(S, L1, L2, L3, B)"""
     barrier_disorder: IntArray | None
     """(n_hops, L1, L2, L3), by cell of the origin."""
-    blocked: npt.NDArray[np.bool_] | None
+    blocked: BoolArray | None
     """(L1, L2, L3, B)"""
     immobile: npt.NDArray[np.uint8]
     """(L1, L2, L3, B) 0 or the number + 1 of the immobile species that sits there."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...ndarrays import FloatArray, IntArray
 from .. import kernels_sampling as ks
 from .. import kernels_shared as shared
 from ..backend import Backend, Carriers, Start
@@ -28,8 +29,6 @@ from .layouts import (
 from .scratch import WithoutInteractions
 
 __all__ = ["Plain", "make_plain"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 def make_plain(start: Start) -> Backend:
@@ -164,7 +163,7 @@ class Plain(Compiled, WithoutInteractions):
             for node in range(leaves - 1, 0, -1):
                 tree[node] = tree[2 * node] + tree[2 * node + 1]
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: npt.NDArray[np.float64]) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
         """Run the kernel. Returns the samples that are left."""
         tally = self._tuple(ks.Tally)
         if self.algorithm == "null_event":

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
+
+from ...ndarrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from ..backend import Carriers, Counts, HopLog, Start
     from ..tables import Tables
 
 __all__ = ["WithoutInteractions"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class WithoutInteractions(Protocol):

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...ndarrays import FloatArray
 from ..common import fail, library
 from ..files import read_packed_text
 from ..matching import match_atoms, wrap
-from ..records import BornCharges, FloatArray, PolarizationPath
+from ..records import BornCharges, PolarizationPath
 from ..settings import Settings, compare_settings
 from ..settings_vasp import outcar_settings
 from ..vasp_outcar import scan_outcar_text

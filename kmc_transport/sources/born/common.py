@@ -9,8 +9,9 @@ from typing import overload
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..common import fail
-from ..records import BornCharges, FloatArray
+from ..records import BornCharges
 
 __all__ = ["freeze_born", "spread_sum_rule"]
 

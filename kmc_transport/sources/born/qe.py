@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..columns import split_columns
 from ..common import fail, numbers
 from ..files import read_packed_text
-from ..records import BornCharges, FloatArray
+from ..records import BornCharges
 from ..structures.qe import BOHR, bravais_cell, element_of, printed_structure
 from ..vasp_xml import parse_xml
 from .common import freeze_born

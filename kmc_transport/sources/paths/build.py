@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..common import UNKNOWN, RawPath, fail
-from ..records import FloatArray, MigrationPath
+from ..records import MigrationPath
 from .geometry import follow
 from .interpolation import Top, top_of_curve, top_of_hermite, top_of_spline
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..common import RawPath, fail
-from ..records import FloatArray
 
 __all__ = ["Geometry", "follow", "refuse_unequal_images"]
 

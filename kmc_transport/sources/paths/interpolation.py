@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..records import FloatArray
+from ...ndarrays import FloatArray
 
 __all__ = ["Top", "top_of_curve", "top_of_hermite", "top_of_spline"]
 

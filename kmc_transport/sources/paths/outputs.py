@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..common import (
     AT_REST,
     RawPath,
@@ -19,7 +20,6 @@ from ..common import (
     stack,
 )
 from ..files import bare_name, decode, plain_copy, read_content
-from ..records import FloatArray
 from ..settings import Settings, compare_settings
 from ..settings_printed import printed_settings
 from ..settings_qe import is_pw_output, pw_energy, pw_forces, pw_settings

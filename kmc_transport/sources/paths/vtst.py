@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...ndarrays import FloatArray
 from ..common import AT_REST, RawPath, fail, missing_numbers, numbers
-from ..records import FloatArray
 
 __all__ = ["read_vtst"]
 

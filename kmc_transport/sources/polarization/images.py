@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import InputError, Problem
+from ...ndarrays import FloatArray
 from .. import MigrationPath, Snapshot, match_atoms, read_structure
 from ..common import RawPath
 from ..matching import wrap
 from ..paths.geometry import follow
 
 __all__ = ["FEW_ATOMS", "HopImages", "bulk_weights", "hop_images"]
-
-FloatArray = npt.NDArray[np.float64]
 
 FEW_ATOMS = 8
 """With fewer atoms there is no bulk far from the migrating one, and images are not aligned."""

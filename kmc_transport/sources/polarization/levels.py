@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import InputError
+from ...ndarrays import FloatArray
 from .. import BornCharges, PolarizationPath, match_atoms
 from .images import HopImages
 from .table import DipoleLevel, DipoleTable
 from .verdict import judge
 
 __all__ = ["TITLES", "saddle_dipole_levels"]
-
-FloatArray = npt.NDArray[np.float64]
 
 TITLES: dict[str, str] = {
     "berry": "Berry phase",

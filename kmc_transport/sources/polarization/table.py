@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...ndarrays import FloatArray
 from .images import HopImages
 
 __all__ = ["DipoleLevel", "DipoleTable", "Verdict"]
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

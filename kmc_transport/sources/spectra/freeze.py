@@ -12,8 +12,6 @@ from ..records import Spectrum
 
 __all__ = ["HIGHEST_FREQUENCY", "freeze_spectrum", "highest_frequency", "wrong"]
 
-FloatArray = npt.NDArray[np.float64]
-
 HIGHEST_FREQUENCY = 150.0
 """THz; H2, the stiffest bond, vibrates at 132 THz. Above it the numbers have another unit."""
 

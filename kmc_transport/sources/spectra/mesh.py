@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..cell import MOST_ATOMS
-from ..records import FloatArray, Spectrum
+from ..records import Spectrum
 from .freeze import HIGHEST_FREQUENCY, freeze_spectrum, highest_frequency, wrong
 from .phonopy_files import open_hdf5
 from .units import mesh_units

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...ndarrays import FloatArray
 from ..files import plain_copy, read_packed_text
-from ..records import FloatArray
 from .freeze import wrong
 from .phonopy_files import guard, open_hdf5
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...ndarrays import FloatArray
 from ..records import Spectrum
 from .freeze import HIGHEST_FREQUENCY, freeze_spectrum, highest_frequency, wrong
 from .phonopy_files import (
@@ -28,7 +28,6 @@ DEFAULT_LENGTH = 50.0
 """Å; without a mesh, as many points along each axis as make the sampled supercell about this long."""
 _CONSTANTS = ("FORCE_CONSTANTS", "force_constants.hdf5")
 _TOGETHER = "keep the files of one calculation together"
-FloatArray = npt.NDArray[np.float64]
 
 
 def read_force_constants(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ...units import DIMENSIONS
 from ..files import read_packed_text
-from ..records import FloatArray
 from .freeze import wrong
 from .listed import in_thz
 from .phonopy_files import beside

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ..cell import lattice_from_parameters, unsound
 from ..common import fail, library, require_ase
 from ..files import bare_name, plain_copy, read_packed_text
 from ..plain_json import parse_json
-from ..records import FloatArray
 from ..vasp_outcar import scan_outcar_text
 from ..vasp_xml import last_structure, parse_vasprun, species
 from .plain import load_yaml, plain_structure

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...ndarrays import FloatArray
 from ...units import DIMENSIONS
 from ..columns import split_columns
 from ..common import fail, numbers
-from ..records import FloatArray
 
 __all__ = ["BOHR", "bravais_cell", "element_of", "printed_structure"]
 

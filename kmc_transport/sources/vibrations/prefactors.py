@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import InputError
+from ...ndarrays import FloatArray
 from ...units import K_B, H
 from .modes import ModePair, Modes
 
@@ -25,8 +25,6 @@ __all__ = [
     "vineyard",
     "zero_point_difference",
 ]
-
-FloatArray = npt.NDArray[np.float64]
 
 _THZ = 1e12
 FORMS = ("full", "approximate")

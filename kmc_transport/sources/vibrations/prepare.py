@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import InputError, Problem
+from ...ndarrays import FloatArray
 from ..records import Spectrum
 from .modes import ModePair
 from .sides import (
@@ -24,8 +24,6 @@ from .sides import (
 )
 
 __all__ = ["ACOUSTIC_LIMIT", "IMAGINARY", "REACTION_MODE", "prepare_pair", "prepare_pairs"]
-
-FloatArray = npt.NDArray[np.float64]
 
 IMAGINARY = ("raise", "pair-drop", "floor", "abs")
 """What may be done about imaginary modes that are not the reaction mode."""

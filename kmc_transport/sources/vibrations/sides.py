@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import InputError
+from ...ndarrays import BoolArray, FloatArray, IntArray
 from ..records import Spectrum
 from .modes import Modes
 
 __all__ = ["VANISHING", "Side", "describe", "fraction", "listed", "match_qpoints"]
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 VANISHING = 1e-3
 """THz; at or below it a mode counts as unstable, because its partition function diverges."""
@@ -43,7 +40,7 @@ class Side:
     def unstable(self) -> BoolArray:
         return self.kept & (self.nu <= VANISHING)
 
-    def drop_lowest(self, n: npt.NDArray[np.int64]) -> FloatArray:
+    def drop_lowest(self, n: IntArray) -> FloatArray:
         """Leave out the ``n[q]`` lowest of the kept modes at each q; the frequencies that went."""
         rank = np.cumsum(self.kept, axis=1)
         going = self.kept & (rank <= n[:, None])
