@@ -60,15 +60,15 @@ def write_group(group: Any, dataset: xarray.Dataset, scales: dict[str, Any]) -> 
         scale.make_scale(str(dim) if own else f"{_NO_VARIABLE}{size:10}")
         scale.attrs["_Netcdf4Dimid"] = np.int32(len(scales))
         scales[str(dim)] = scale
+    ids = {dim: scales[str(dim)].attrs["_Netcdf4Dimid"] for dim in dataset.dims}
     for name, item in made.items():
-        dims = [scales[str(d)] for d in variables[name].dims]
-        for k, scale in enumerate(dims):
-            if item != scale:
-                item.dims[k].attach_scale(scale)
+        dims = variables[name].dims
+        for k, dim in enumerate(dims):
+            if item != scales[str(dim)]:
+                item.dims[k].attach_scale(scales[str(dim)])
         if dims:
-            numbers = np.array([scale.attrs["_Netcdf4Dimid"] for scale in dims], np.int32)
-            item.attrs["_Netcdf4Coordinates"] = numbers
-            item.attrs["_Netcdf4Dimid"] = numbers[0]
+            item.attrs["_Netcdf4Coordinates"] = np.array([ids[dim] for dim in dims], np.int32)
+            item.attrs["_Netcdf4Dimid"] = ids[dims[0]]
 
 
 def read_group(group: Any) -> xarray.Dataset:
@@ -77,16 +77,25 @@ def read_group(group: Any) -> xarray.Dataset:
     import xarray as xr
 
     def attributes(item: Any) -> dict[str, Any]:
-        every = {k: v for k, v in item.attrs.items() if k not in _BOOKKEEPING}
+        every = {k: item.attrs[k] for k in item.attrs if k not in _BOOKKEEPING}
         return {k: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v for k, v in every.items()}
 
     variables = {}
+    names: dict[Any, str] = {}  # HDF5 looks the name of an object up in the whole file
+
+    def name_of(scale: Any) -> str:
+        if scale.id not in names:
+            names[scale.id] = scale.name.rsplit("/", 1)[-1]
+        return names[scale.id]
+
     for name, item in group.items():
-        if isinstance(item, h5py.Group) or item.attrs.get("NAME", b"").startswith(_NO_VARIABLE.encode()):
+        if isinstance(item, h5py.Group):
+            continue
+        is_scale = item.is_scale
+        if is_scale and item.attrs.get("NAME", b"").startswith(_NO_VARIABLE.encode()):
             continue
         text = h5py.check_string_dtype(item.dtype)
         data = np.asarray(item.asstr()[()]).astype(str) if text else item[()]
-        own = item.is_scale and item.ndim == 1
-        dims = [name] if own else [d[0].name.rsplit("/", 1)[-1] for d in item.dims]
+        dims = [name] if is_scale and item.ndim == 1 else [name_of(d[0]) for d in item.dims]
         variables[name] = xr.Variable(dims, data, attributes(item))
     return xr.decode_cf(xr.Dataset(variables, attrs=attributes(group)))
