@@ -8,8 +8,6 @@ import random
 import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ from kmc_transport.store import (
     write_results,
 )
 from kmc_transport.store.arrayfile import read_arrays, write_arrays
-from tests.processes import HANGS, started
+from tests.disk import small_files
 from tests.runs.sweeps import INPUT as SWEEP
 from tests.runs.sweeps import assert_same_table, change_row
 from tests.runs.sweeps import sweep_model as model_of
@@ -287,16 +285,14 @@ def test_a_damaged_note_of_progress_is_not_shown(copy: Path, content: str) -> No
 
 
 @pytest.mark.parametrize("command", [("run", "a.yaml", "-q", "--no-plot"), ("merge", "a.points")])
-def test_a_full_disk_is_one_message(copy: Path, command: tuple[str, ...]) -> None:
+def test_a_full_disk_is_one_message(
+    copy: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Points fit, the result file does not."""
     before = copy.read_bytes()
-    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
-    code = (
-        limit + "from kmc_transport.__main__ import main; sys.argv[1:] = " + repr(list(command)) + "; main()"
-    )
-    with started([sys.executable, "-c", code], stderr=subprocess.PIPE) as process:
-        _, err = process.communicate(timeout=HANGS)
-    assert process.returncode == 2, err
+    with small_files(30_000):
+        assert call(*command) == 2
+    err = capsys.readouterr().err
     assert "could not be written: File too large" in err
     assert len(err) < 2000
     assert copy.read_bytes() == before

@@ -8,6 +8,7 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import ase.io
@@ -27,6 +28,7 @@ from kmc_transport.seeds import replica_stream
 from kmc_transport.trajectory import recording
 from kmc_transport.trajectory.elements import element_of, elements_of
 from kmc_transport.trajectory.hdf5 import standard_axes
+from tests.disk import small_files
 from tests.reference.networks import LATTICES, T0, chain, lattice_gas, make_model
 from tests.trajectory.cells import two_species
 
@@ -585,40 +587,28 @@ def test_refused(name: str, options: dict, message: str, model: Model, tmp_path:
     ("suffix", "room"), [(".nc", 0), (".nc", 1500), (".nc", 40_000), (".xyz", 1500), (".csv", 40_000)]
 )
 def test_a_full_disk_is_one_message(
-    suffix: str, room: int, made: tuple[Path, Trajectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    suffix: str, room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whenever it fills up; the frames stay, and the same call makes the file when there is room."""
     path = tmp_path / f"a{suffix}"
     given: dict = {"frames": 400, "every": 0.25, "seed": 5}
-    code = FULL.format(root=str(Path(__file__).parents[2]), room=room, path=str(path), given=given)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "could not be written: " in done.stderr
-    assert len(done.stderr) < 2000
+    write_file = recording.write_file
+
+    def without_room(*arguments: Any) -> None:
+        with small_files(room):
+            write_file(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "write_file", without_room)
+        with pytest.raises(StoreError, match="could not be written: ") as caught:
+            write_trajectory(two_species(), path, **given)
+    assert len(str(caught.value)) < 2000
+    assert caught.value.exit_code == 2
     assert not path.exists()
     if room == 0:
         return
     assert open_trajectory(path).n_frames == 400
     assert write_trajectory(two_species(), path, **given).resumed == 400
-
-
-FULL = """
-import resource, sys
-sys.path.insert(0, {root!r})
-from kmc_transport import recording, trajectory
-from kmc_transport.errors import StoreError
-from tests.trajectory.cells import two_species
-real = recording.write_file
-def write_file(*arguments):
-    resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
-    real(*arguments)
-recording.write_file = write_file
-try:
-    recording.write_trajectory(two_species(), {path!r}, **{given!r})
-except StoreError as e:
-    sys.stderr.write(str(e))
-    sys.exit(2)
-"""
 
 
 def test_the_host_is_not_the_trajectory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
