@@ -22,8 +22,8 @@ from ..ndarrays import FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 from .canonical.initial import initial_configuration
 from .pace import ShouldStop, never
-from .rows import RawRows
 from .tables import Tables
+from .tallies import RawTallies
 
 if TYPE_CHECKING:
     from .canonical.anneal import Annealing
@@ -60,7 +60,7 @@ class Carriers(NamedTuple):
 
     cell: IntArray
     """(N,) number of the cell, ``(i L1 + j) L2 + k``."""
-    kind: IntArray
+    types: IntArray
     """(N,) type: species and basis site, see `Tables`."""
 
 
@@ -89,10 +89,10 @@ class Start:
     def place(self, tables: Tables) -> tuple[Carriers, Annealing | None]:
         """Where the carriers start, and how it was annealed. ValueError when the sites do not suffice."""
         random = generator(self.seed, INITIAL)
-        cell, kind, annealing = initial_configuration(
+        cell, types, annealing = initial_configuration(
             tables, self.catalog.temperature, random, self.initial, self.should_stop
         )
-        return Carriers(cell, kind), annealing
+        return Carriers(cell, types), annealing
 
 
 class Counts(NamedTuple):
@@ -139,8 +139,8 @@ class HopLog(NamedTuple):
 class Chunk:
     """What one call of `Backend.run` has done."""
 
-    rows: RawRows
-    """That have been finished."""
+    tallies: RawTallies
+    """Rows that have been finished."""
     samples: int
     """That have come to their end; the one that has begun goes on with the next call."""
     work: float
@@ -185,8 +185,8 @@ class Backend(Protocol):
     def unfinished(self) -> Counts:
         """What the row that is not finished has counted."""
 
-    def take_back(self, row: RawRows, windows: int) -> None:
-        """Make a finished row (the last one, of so many windows) part of the unfinished one."""
+    def take_back(self, last: RawTallies, windows: int) -> None:
+        """Make a finished row of the tallies (the last one, of so many windows) part of the unfinished one."""
 
     def clear(self) -> None:
         """Forget everything tallied; the next sample begins a window."""

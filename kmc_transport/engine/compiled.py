@@ -15,8 +15,8 @@ from . import kernels_sampling as ks
 from . import kernels_shared as shared
 from .backend import ATTEMPTS, Carriers, Chunk, Counts, HopLog, Start, generator
 from .plain.kernels import BATCH
-from .rows import LOG_COLUMNS, RawRows
 from .tables import Tables
+from .tallies import LOG_COLUMNS, RawTallies
 
 if TYPE_CHECKING:
     from .canonical.anneal import Annealing
@@ -76,16 +76,16 @@ class Compiled:
 
     def _put(self, carriers: Carriers) -> None:
         """Let the carriers begin here."""
-        t, (cell, kind) = self.tables, carriers
+        t, (cell, types) = self.tables, carriers
         index = np.stack(np.unravel_index(cell, t.size)) if self.n else np.zeros((3, 0), np.int64)
         self["home"][:] = index
-        base = kind * t.width
-        self["record"][0::2] = self._place(index, kind) | (base.astype(np.uint64) << np.uint64(self.shift))
+        base = types * t.width
+        self["record"][0::2] = self._place(index, types) | (base.astype(np.uint64) << np.uint64(self.shift))
         if not t.integer_steps:
             self["last_base"][:] = base
         self._occupy()
 
-    def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
+    def _place(self, index: IntArray, types: IntArray) -> npt.NDArray[np.uint64]:
         """(N,) places, as records have them, of carriers of some types in cells (3, N)."""
         raise NotImplementedError
 
@@ -234,10 +234,10 @@ class Compiled:
         else:
             work = min(work, max(1, most_logged), LOGGED_HOPS)
             log = np.zeros((work, LOG_COLUMNS))
-        rows = self.execute(n, none, log, most=work)
+        raw = self.execute(n, none, log, most=work)
         done = n - self.unfinished_samples
         hops = None if log is None else self._hop_log(log, 0, none)
-        return Chunk(rows=rows, samples=done, work=self.attempts_made + per_sample * done, hops=hops)
+        return Chunk(tallies=raw, samples=done, work=self.attempts_made + per_sample * done, hops=hops)
 
     def _null_events(self, n: int, work: int, most_logged: int | None, per_sample: int) -> Chunk:
         """So many samples, or where not even one is allowed, a part of one."""
@@ -255,9 +255,9 @@ class Compiled:
         if most_logged is not None and total > most_logged:
             raise ValueError(f"{total} attempts are too many to record at once")
         log = None if most_logged is None else np.zeros((total, LOG_COLUMNS))
-        rows = self.execute(n, attempts, log, goes_on=goes_on)
+        raw = self.execute(n, attempts, log, goes_on=goes_on)
         hops, done = None if log is None else self._hop_log(log, made, of_sample), n - goes_on
-        return Chunk(rows=rows, samples=done, work=total + per_sample * done, hops=hops)
+        return Chunk(tallies=raw, samples=done, work=total + per_sample * done, hops=hops)
 
     def _draw_attempts(self, n_samples: int) -> IntArray:
         return self._attempts.poisson(self._mean_attempts, n_samples)
@@ -288,7 +288,7 @@ class Compiled:
         *,
         most: int = 0,
         goes_on: bool = False,
-    ) -> RawRows:
+    ) -> RawTallies:
         """One call of the kernel: ``n_samples`` samples with (for null events) the given numbers of attempts.
 
         ``log`` (n, LOG_COLUMNS) receives the executed hops, `logged` of them.
@@ -298,18 +298,18 @@ class Compiled:
         """
         clock = self["clock"]
         self._stay_in_range(n_samples, int(attempts.sum()) if self.algorithm == "null_event" else most)
-        rows, out = self._output(n_samples)
+        raw, out = self._output(n_samples)
         buffer = np.zeros((0, LOG_COLUMNS)) if log is None else log
         clock[shared.LOGGED] = 0
         before = self._attempts_in_row
         with np.errstate(over="ignore"):  # only seen when the kernels run as plain Python
             self._most, self._goes_on = most, goes_on
             self.unfinished_samples = int(self._call(n_samples, attempts, out, buffer)) + goes_on
-        self.attempts_made = self._attempts_in_row - before + int(rows.attempts.sum())
+        self.attempts_made = self._attempts_in_row - before + int(raw.attempts.sum())
         if self._may_go_far and self.algorithm != "null_event":
             self._refuse_far(most * self._reach)
         self.logged = int(clock[shared.LOGGED])
-        return rows.head(int(out.finished[0]))
+        return raw.head(int(out.finished[0]))
 
     def _refuse_far(self, step: int) -> None:
         """Raise ValueError before displacements within a window leave 32 bits, or their squares 64."""
@@ -336,20 +336,20 @@ class Compiled:
         if self._narrow and room(home) < 0:
             self._widen()
 
-    def _output(self, n_samples: int) -> tuple[RawRows, ks.Rows]:
+    def _output(self, n_samples: int) -> tuple[RawTallies, ks.Rows]:
         """Rows for the kernels to fill, and the same as they take them."""
         t, levels, clock = self.tables, self.levels, self["clock"]
         windows_per_row = self["plan"].windows_per_row
         begun = int(clock[shared.WINDOW]) * 2**levels + int(clock[shared.SAMPLE])
-        rows = RawRows.empty(
+        raw = RawTallies.empty(
             (begun + n_samples) // (2**levels * windows_per_row), t.n_rows, levels, t.n_species
         )
-        n = len(rows)
-        return rows, ks.Rows(
-            events=rows.events,
-            attempts=rows.attempts,
-            collective=rows.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
-            tracer=rows.tracer.reshape(n, (levels + 1) * 6 * t.n_species),
+        n = len(raw)
+        return raw, ks.Rows(
+            events=raw.events,
+            attempts=raw.attempts,
+            collective=raw.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),
+            tracer=raw.tracer.reshape(n, (levels + 1) * 6 * t.n_species),
             finished=np.zeros(1, int),
         )
 
@@ -369,12 +369,12 @@ class Compiled:
     def _sample(self) -> int:
         return int(self["clock"][shared.SAMPLE])
 
-    def take_back(self, row: RawRows, windows: int) -> None:
+    def take_back(self, last: RawTallies, windows: int) -> None:
         """Make a finished row (the last one) part of the unfinished one."""
-        self["events"][:] += row.events[0]
-        self["collective"][:] += row.collective[0].reshape(-1)
-        self["tracer"][:] += row.tracer[0].reshape(-1)
-        self["clock"][shared.ATTEMPTS] += row.attempts[0]
+        self["events"][:] += last.events[0]
+        self["collective"][:] += last.collective[0].reshape(-1)
+        self["tracer"][:] += last.tracer[0].reshape(-1)
+        self["clock"][shared.ATTEMPTS] += last.attempts[0]
         self["clock"][shared.WINDOW] += windows
 
     def clear(self) -> None:
@@ -382,16 +382,16 @@ class Compiled:
         self._attempts_left = 0
         self._add_waiting(self["home"])
         if not self.tables.integer_steps:
-            self["last_base"][:] = self.kinds() * self.tables.width
+            self["last_base"][:] = self.types() * self.tables.width
         for name in ("events", "collective", "tracer", "clock"):
             self[name][...] = 0
 
     # ---- reading the state
 
     def carriers(self) -> Carriers:
-        return Carriers(self.cells(), self.kinds())
+        return Carriers(self.cells(), self.types())
 
-    def kinds(self) -> IntArray:
+    def types(self) -> IntArray:
         """(N,) type of each carrier."""
         base = self["record"][0::2] >> np.uint64(self.shift)
         return base.astype(np.int64) // self.tables.width

@@ -31,9 +31,9 @@ class Feed:
     def __init__(self, backend: Backend, on_hops: OnHops, key: int = 0) -> None:
         self.backend, self.on_hops, self.key = backend, on_hops, key
         self.now = backend.carriers()
-        t, kind = backend.tables, self.now.kind
+        t, types = backend.tables, self.now.types
         self.carriers = np.zeros((t.n_species, t.model.structure.n_sites), np.int64)
-        np.add.at(self.carriers, (t.type_species[kind], t.basis_site[t.type_basis[kind]]), 1)
+        np.add.at(self.carriers, (t.type_species[types], t.basis_site[t.type_basis[types]]), 1)
 
     def deliver(
         self, hops: HopLog, *, window: int, begin: int, end: int, sample: int, interval: float
@@ -69,7 +69,7 @@ class Feed:
 def sites_of(tables: Tables, carriers: Carriers) -> IntArray:
     """(N,) site of the supercell of each carrier."""
     return (
-        carriers.cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[carriers.kind]]
+        carriers.cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[carriers.types]]
     )
 
 

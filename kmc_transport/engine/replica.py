@@ -16,8 +16,8 @@ from .backend import TIMES, Chunk, Counts, MakeBackend, Start, generator
 from .choice import make_backend
 from .feed import MOST_LOGGED, Feed, OnHops
 from .pace import Pace, ShouldStop, never
-from .rows import ROW_ARRAYS, RawRows, tallies_of
 from .tables import Tables
+from .tallies import TALLY_ARRAYS, RawTallies, tallies_of
 
 __all__ = ["Events", "Replica"]
 
@@ -121,7 +121,7 @@ class Replica:
         self._backend.configure(sample_interval, windows_per_row)
         self.sample_interval, self.windows_per_row = float(sample_interval), int(windows_per_row)
         self._samples = 0
-        self._parts: list[RawRows] = []
+        self._parts: list[RawTallies] = []
         self._in_parts = Counts(0, 0)
 
     # ---- running
@@ -181,9 +181,9 @@ class Replica:
         """One chunk: the only place where the engine goes on, and where chunks end."""
         chunk = self._backend.run(n_samples, work, most_logged=most_logged)
         self._samples += chunk.samples
-        if len(chunk.rows):
-            self._parts.append(chunk.rows)
-            more = _counted(chunk.rows)
+        if len(chunk.tallies):
+            self._parts.append(chunk.tallies)
+            more = _counted(chunk.tallies)
             self._in_parts = Counts(
                 self._in_parts.executed + more.executed, self._in_parts.attempts + more.attempts
             )
@@ -239,16 +239,16 @@ class Replica:
     def tallies(self) -> Tallies:
         """The complete rows since the last `reset`; an unfinished row stays inside."""
         return tallies_of(
-            self._rows(),
+            self._raw(),
             self._tables,
             sample_interval=self.sample_interval,
             windows_per_row=self.windows_per_row,
         )
 
-    def _rows(self) -> RawRows:
+    def _raw(self) -> RawTallies:
         if len(self._parts) != 1:
-            none = RawRows.empty(0, self._tables.n_rows, self.levels, self._tables.n_species)
-            self._parts = [RawRows.concatenate([none, *self._parts])]
+            none = RawTallies.empty(0, self._tables.n_rows, self.levels, self._tables.n_species)
+            self._parts = [RawTallies.concatenate([none, *self._parts])]
         return self._parts[0]
 
     @property
@@ -258,11 +258,11 @@ class Replica:
 
     def coarsen(self) -> None:
         """Rows twice as long from now on; complete ones are added up in pairs, an odd one is continued."""
-        rows = self._rows()
-        even = len(rows) // 2 * 2
-        if len(rows) > even:
-            self._backend.take_back(rows.part(slice(even, None)), self.windows_per_row)
-        self._parts = [rows.head(even).pairs()]
+        raw = self._raw()
+        even = len(raw) // 2 * 2
+        if len(raw) > even:
+            self._backend.take_back(raw.part(slice(even, None)), self.windows_per_row)
+        self._parts = [raw.head(even).pairs()]
         self._in_parts = _counted(self._parts[0])
         self.windows_per_row *= 2
         self._backend.configure(self.sample_interval, self.windows_per_row)
@@ -336,17 +336,17 @@ class Replica:
     @property
     def species(self) -> IntArray:
         """(n_carriers,) species of each carrier."""
-        return self._tables.type_species[self._backend.carriers().kind]
+        return self._tables.type_species[self._backend.carriers().types]
 
     def occupation(self) -> IntArray:
         """(n_carriers,) site of each carrier: ``n_sites * ((i L1 + j) L2 + k) + site of the cell``."""
-        t, (cell, kind) = self._tables, self._backend.carriers()
-        return cell * t.model.structure.n_sites + t.basis_site[t.type_basis[kind]]
+        t, (cell, types) = self._tables, self._backend.carriers()
+        return cell * t.model.structure.n_sites + t.basis_site[t.type_basis[types]]
 
     def positions(self) -> FloatArray:
         """(n_carriers, 3) unwrapped positions of the charge centres, Å."""
-        t, kind = self._tables, self._backend.carriers().kind
-        return t.centre[kind] + self._backend.unwrapped() @ t.model.structure.lattice
+        t, types = self._tables, self._backend.carriers().types
+        return t.centre[types] + self._backend.unwrapped() @ t.model.structure.lattice
 
     def open_rates(self) -> FloatArray:
         """(n_hops,) total rate of the open hops of each kind in the present state, from scratch, 1/s."""
@@ -395,7 +395,7 @@ class Replica:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on bit for bit: numpy arrays, numbers and strings."""
-        rows = self._rows()
+        raw = self._raw()
         return {
             "version": SNAPSHOT_VERSION,
             "algorithm": self.algorithm,
@@ -411,7 +411,7 @@ class Replica:
             "checked_at": self._checked_at,
             "largest_deviation": self.largest_deviation,
             "clamped_before": self._clamped_before.copy(),
-            **{f"rows_{name}": getattr(rows, name).copy() for name in ROW_ARRAYS},
+            **{f"rows_{name}": getattr(raw, name).copy() for name in TALLY_ARRAYS},
             **self._backend.save(),
         }
 
@@ -446,11 +446,11 @@ class Replica:
         replica.initial_note = str(snapshot["initial_note"])
         replica._before = Counts(int(snapshot["executed_before"]), int(snapshot["attempted_before"]))
         replica._times.bit_generator.state = json.loads(str(snapshot["times_stream"]))
-        replica._parts = [RawRows(*(np.array(snapshot[f"rows_{name}"]) for name in ROW_ARRAYS))]
+        replica._parts = [RawTallies(*(np.array(snapshot[f"rows_{name}"]) for name in TALLY_ARRAYS))]
         replica._in_parts = _counted(replica._parts[0])
         return replica
 
 
-def _counted(rows: RawRows) -> Counts:
+def _counted(raw: RawTallies) -> Counts:
     """Executed hops and attempts of complete rows."""
-    return Counts(int(rows.events.sum()), int(rows.attempts.sum()))
+    return Counts(int(raw.events.sum()), int(raw.attempts.sum()))

@@ -20,7 +20,7 @@ from ..model.model import Model, frozen_array
 from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..rates.catalog import RateCatalog
 
-__all__ = ["NULL", "Kinds", "Tables", "alias_table", "build_tables", "kinds_of"]
+__all__ = ["NULL", "Tables", "Types", "alias_table", "build_tables", "types_of"]
 
 NULL = -1
 """Hop index of a slot in which nothing happens."""
@@ -33,7 +33,7 @@ SLOT_RESOLUTION = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Kinds:
+class Types:
     """Where carriers can be: T types, B basis sites that some carrier or immobile species may occupy."""
 
     model: Model
@@ -55,13 +55,13 @@ class Kinds:
         return len(self.basis_site)
 
 
-def kinds_of(model: Model) -> Kinds:
+def types_of(model: Model) -> Types:
     """Types in the order of the carriers, then sites."""
     allowed = np.asarray(model.allowed_sites)
     basis_site = np.flatnonzero(np.any(model.species_sites, axis=0))
     species, site = np.nonzero(allowed)
     a, b, c = map(int, model.supercell)
-    return Kinds(
+    return Types(
         model=model,
         size=(a, b, c),
         basis_site=frozen_array(basis_site, np.int64),
@@ -71,7 +71,7 @@ def kinds_of(model: Model) -> Kinds:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Tables(Kinds):
+class Tables(Types):
     """Everything about the network that does not change while hopping; arrays are read-only.
 
     S species, T types, W = width, R = T W rows, B basis sites, L links a site.
@@ -179,9 +179,9 @@ def build_tables(catalog: RateCatalog) -> Tables:
     """
     model, net = catalog.model, catalog.model.network
     model.require_settled()
-    kinds, n_species = kinds_of(model), len(model.carriers)
-    basis_of = {int(site): b for b, site in enumerate(kinds.basis_site)}
-    types = list(zip(kinds.type_species.tolist(), kinds.type_basis.tolist(), strict=True))
+    found, n_species = types_of(model), len(model.carriers)
+    basis_of = {int(site): b for b, site in enumerate(found.basis_site)}
+    types = list(zip(found.type_species.tolist(), found.type_basis.tolist(), strict=True))
     type_of = {t: k for k, t in enumerate(types)}
 
     hops: list[list[int]] = [[] for _ in types]
@@ -201,7 +201,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
         ),
     )
 
-    links: list[list[tuple[int, tuple[int, int, int]]]] = [[] for _ in kinds.basis_site]
+    links: list[list[tuple[int, tuple[int, int, int]]]] = [[] for _ in found.basis_site]
     n_rows = width * len(types)
     threshold = np.zeros(n_rows, np.uint64)
     alias = np.zeros(n_rows, np.int64)
@@ -232,7 +232,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
             link[row] = links[b].index((target, offset))  # type: ignore[arg-type]
             target_type[row] = type_of[s, target]
             cell[row], vector[row], rate[row] = net.cell[h], net.vector[h], catalog.rate[h]
-            to_itself[row] = target == b and not np.any(net.cell[h] % np.array(kinds.size))
+            to_itself[row] = target == b and not np.any(net.cell[h] % np.array(found.size))
             smallest[s] = min(smallest[s], rate[row] / bound[s])
 
     incoming = tuple(
@@ -242,15 +242,15 @@ def build_tables(catalog: RateCatalog) -> Tables:
             if basis == b
             for h in hops[k]
         )
-        for b in range(kinds.n_basis)
+        for b in range(found.n_basis)
     )
     rate_class, class_rate = _classes(rate)
     number = np.array([c.count for c in model.carriers], np.int64)
     return Tables(
-        **vars(kinds),
+        **vars(found),
         number=frozen_array(number, np.int64),
         bound=frozen_array(bound, np.float64),
-        centre=frozen_array(_centres(catalog, types, kinds.basis_site, type_of, basis_of), np.float64),
+        centre=frozen_array(_centres(catalog, types, found.basis_site, type_of, basis_of), np.float64),
         width=width,
         n_hops=frozen_array([len(hs) for hs in hops], np.int64),
         threshold=frozen_array(threshold, np.uint64),

@@ -125,7 +125,7 @@ def test_codes_and_energies_are_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
         assert r.executed > 20
     np.testing.assert_allclose(
         by_code.open_rates(),
-        Scratch(by_energy._backend.coupling, by_code._backend.cells(), by_code._backend.kinds()).open_rates(),
+        Scratch(by_energy._backend.coupling, by_code._backend.cells(), by_code._backend.types()).open_rates(),
     )
 
 
@@ -161,7 +161,7 @@ def assert_lists(r: Replica) -> None:
     """Each open hop is in a class whose bound is no less than its rate, closed ones in none; the lists are whole."""
     b, t = r._backend, r._tables
     listed, length = b["class_of"], b["length"]
-    anew, closed = Scratch(r._backend.coupling, b.cells(), b.kinds()), np.ones(len(listed), np.bool_)
+    anew, closed = Scratch(r._backend.coupling, b.cells(), b.types()), np.ones(len(listed), np.bool_)
     for row in np.flatnonzero(t.hop != NULL):
         carriers = anew.open_carriers(int(row))
         entry = (carriers << b.bits) | (row % t.width)

@@ -160,30 +160,30 @@ class AbsorbingReference(InteractingReference):
     # ---- configurations
 
     def here(self) -> Configuration:
-        return tuple((tuple(c), k) for c, k in zip(self.cell, self.kind, strict=True))
+        return tuple((tuple(c), k) for c, k in zip(self.cell, self.types, strict=True))
 
     def wrapped(self, state: Configuration) -> Configuration:
         return tuple((self.wrap(c), k) for c, k in state)
 
     def go(self, state: Configuration) -> None:
         """Put the carriers there, without counting a hop."""
-        self.cell, self.kind = [list(c) for c, _ in state], [k for _, k in state]
+        self.cell, self.types = [list(c) for c, _ in state], [k for _, k in state]
         self.at = {self.site(c): c for c in range(len(state))}
 
     def after(self, state: Configuration, entry: tuple[int, int]) -> Configuration:
         carrier, slot = entry
-        cell, kind = state[carrier]
-        row = kind * self.tables.width + slot
+        cell, type_ = state[carrier]
+        row = type_ * self.tables.width + slot
         moved = tuple(x + int(o) for x, o in zip(cell, self.tables.cell[row], strict=True))
         return (*state[:carrier], (moved, int(self.tables.target_type[row])), *state[carrier + 1 :])
 
     def code(self, state: Configuration) -> int:
         """Hash of a configuration."""
         total = 0
-        for carrier, (cell, kind) in enumerate(state):
-            basis = int(self.tables.type_basis[kind])
+        for carrier, (cell, type_) in enumerate(state):
+            basis = int(self.tables.type_basis[type_])
             place = int(self.halo.place(np.array(self.wrap(cell))[:, None], basis)[0])
-            z = ((place | kind * self.tables.width << 32) + (carrier + 1) * 0x9E3779B97F4A7C15) & MASK
+            z = ((place | type_ * self.tables.width << 32) + (carrier + 1) * 0x9E3779B97F4A7C15) & MASK
             z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
             z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
             total += z ^ (z >> 31)
@@ -194,9 +194,9 @@ class AbsorbingReference(InteractingReference):
         back = self.here()
         self.go(state)
         barriers, t, found = self.coupling.barriers, self.tables, {}
-        for carrier, kind in enumerate(self.kind):
+        for carrier, type_ in enumerate(self.types):
             for slot in range(t.width):
-                row, found[carrier, slot] = kind * t.width + slot, (0.0, 0.0, False)
+                row, found[carrier, slot] = type_ * t.width + slot, (0.0, 0.0, False)
                 if t.hop[row] == NULL or not self.may_hop(carrier, row):
                     continue
                 hop, reverse = int(t.hop[row]), int(t.hop[self.reverse[row]])
@@ -328,7 +328,7 @@ class AbsorbingReference(InteractingReference):
             self.remaining -= wait
             self.attempts_in_row += 1
             carrier, slot = list(rates)[pick(list(rates.values()), self.random)]
-            self.hop(carrier, self.kind[carrier] * self.tables.width + slot)
+            self.hop(carrier, self.types[carrier] * self.tables.width + slot)
             self.remember()
 
     def hop(self, carrier: int, row: int) -> None:
@@ -372,14 +372,14 @@ class AbsorbingReference(InteractingReference):
             pairs = math.floor(self.carry[row])
             if pairs > 0:
                 self.carry[row] -= pairs
-                self.row.events[0, row] += pairs
-                self.row.events[0, self.reverse[row]] += pairs
+                self.begun.events[0, row] += pairs
+                self.begun.events[0, self.reverse[row]] += pairs
         ends = lasts and part == left
         self.remaining = 1.0 if ends else max(0.0, left - part)
         if not lasts:
             self.stays, self.again = False, OFTEN - 1
             carrier, slot = b.exits[end][pick([r for _, r in b.exits[end]], self.random)][0]
-            self.hop(carrier, self.kind[carrier] * self.tables.width + slot)
+            self.hop(carrier, self.types[carrier] * self.tables.width + slot)
         return ends
 
     def follow(self, b: Basin, start: int, end: int) -> None:
@@ -397,7 +397,7 @@ class AbsorbingReference(InteractingReference):
             start = before
         for state in reversed(way[: way.index(start)]):
             carrier, slot = parents[state][1]
-            self.count(carrier, self.kind[carrier] * self.tables.width + slot)
+            self.count(carrier, self.types[carrier] * self.tables.width + slot)
 
     def count(self, carrier: int, row: int) -> None:
         self.hop(carrier, row)

@@ -192,7 +192,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
                     fraction = self.random()
                 chosen.append((carrier, *split(fraction, t.width)))
             for i, (carrier, slot, fraction) in enumerate(chosen):
-                row = self.kind[carrier] * t.width + slot
+                row = self.types[carrier] * t.width + slot
                 if fraction >= int(t.threshold[row]):
                     row = int(t.alias[row])
                 if t.hop[row] == NULL or not self.may_hop(carrier, row):
@@ -222,7 +222,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
     # ---- listed hops
 
     def row_of(self, entry: tuple[int, int]) -> int:
-        return self.kind[entry[0]] * self.tables.width + entry[1]
+        return self.types[entry[0]] * self.tables.width + entry[1]
 
     def renew(self, entry: tuple[int, int]) -> None:
         """List an entry by its rate, or by a bound that holds in a window of energy differences."""
@@ -279,7 +279,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
 
     def cheap_bound(self) -> float:
         return (
-            self.attempts / self.interval * (self.limits.floor_share / (len(self.kind) * self.tables.width))
+            self.attempts / self.interval * (self.limits.floor_share / (len(self.types) * self.tables.width))
         )
 
     def weight(self, number: int) -> float:
@@ -305,10 +305,10 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         """Entries of other carriers that a change of ``site`` concerns."""
         cell, basis = site
         found = []
-        for kind, offset, changes in self.reached[basis]:
+        for type_, offset, changes in self.reached[basis]:
             origin = self.wrap([x - o for x, o in zip(cell, offset, strict=True)])
-            other = self.at.get((origin, int(self.tables.type_basis[kind])))
-            if other is not None and other != mover and self.kind[other] == kind:
+            other = self.at.get((origin, int(self.tables.type_basis[type_])))
+            if other is not None and other != mover and self.types[other] == type_:
                 found += [(other, slot) for slot, _ in changes]
         return found
 
@@ -319,9 +319,9 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         for one in self.neighbours[row]:
             end = target if one.near_target else origin
             place = self.wrap([x - o for x, o in zip(end, one.cell, strict=True)])
-            basis = int(self.tables.type_basis[one.kind])
+            basis = int(self.tables.type_basis[one.type])
             other = self.at.get((place, basis))
-            if other is not None and other != mover and self.kind[other] == one.kind:
+            if other is not None and other != mover and self.types[other] == one.type:
                 for slot, (what, *_) in sorted(one.change.items(), key=lambda x: x[1][0] == SHIFTS):
                     yield (other, slot), what
 
@@ -336,7 +336,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
             return []
         found = []
         for first in range(0, self.tables.width, int(LANES)):
-            for carrier in range(len(self.kind)):
+            for carrier in range(len(self.types)):
                 for slot in range(first, min(first + int(LANES), self.tables.width)):
                     entry = (carrier, slot)
                     if carrier != mover and entry in self.open_before and self.beyond(entry):
@@ -353,9 +353,9 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         return total
 
     def sums(self) -> list[float]:
-        leaves = 1 << max(0, len(self.kind) - 1).bit_length()
+        leaves = 1 << max(0, len(self.types) - 1).bit_length()
         tree = [0.0] * (2 * leaves)
-        for carrier in range(len(self.kind)):
+        for carrier in range(len(self.types)):
             for slot in range(self.tables.width):
                 tree[leaves + carrier] += self.bounds.get((carrier, slot), 0.0)
         for node in range(leaves - 1, 0, -1):
@@ -397,7 +397,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
 
     def rejection_free(self, sample: int) -> None:
         """Attempts until the end of the sample interval."""
-        for carrier in [] if self.bounds else range(len(self.kind)):
+        for carrier in [] if self.bounds else range(len(self.types)):
             self.attempts = self.total()
             for slot in range(self.tables.width):
                 self.renew((carrier, slot))

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from kmc_transport.engine.backend import ATTEMPTS, Carriers, Chunk, Counts, HopLog, Start, generator
 from kmc_transport.engine.plain.scratch import WithoutInteractions
-from kmc_transport.engine.rows import RawRows
 from kmc_transport.engine.tables import NULL, Tables
+from kmc_transport.engine.tallies import RawTallies
 
 __all__ = ["Reference", "ReferenceState", "Xoshiro"]
 
@@ -64,16 +64,16 @@ class ReferenceState:
         self.tables, self.start, self.algorithm, self.levels = tables, start, algorithm, start.levels
         self.random: Callable[[], int] = Xoshiro(start.words)  # type: ignore[arg-type]
         self.attempts_stream = generator(start.seed, ATTEMPTS)
-        cell, kind = carriers
-        self.kind = [int(t) for t in kind]
+        cell, types = carriers
+        self.types = [int(t) for t in types]
         self.cell = [[int(x) for x in c] for c in np.array(np.unravel_index(cell, tables.size)).T]
-        self.at = {self.site(c): c for c in range(len(self.kind))}
+        self.at = {self.site(c): c for c in range(len(self.types))}
         self.species = [s for s in range(tables.n_species) for _ in range(int(tables.number[s]))]
         self.log: list[tuple[int, int, int, float, int, int]] = []
-        self.finished: list[RawRows] = []
+        self.finished: list[RawTallies] = []
         self.open_hops: list[list[tuple[int, int]]] = [[] for _ in tables.class_rate]
         if algorithm == "rejection_free":
-            for carrier in range(len(self.kind)):
+            for carrier in range(len(self.types)):
                 self.open_own(carrier)
         self.clear()
 
@@ -84,7 +84,7 @@ class ReferenceState:
 
     def site(self, carrier: int) -> tuple[tuple[int, ...], int]:
         """(wrapped cell, basis site) where the carrier sits."""
-        return self.wrap(self.cell[carrier]), int(self.tables.type_basis[self.kind[carrier]])
+        return self.wrap(self.cell[carrier]), int(self.tables.type_basis[self.types[carrier]])
 
     def target(self, carrier: int, row: int) -> tuple[tuple[int, ...], int]:
         t = self.tables
@@ -99,7 +99,7 @@ class ReferenceState:
         t = self.tables
         del self.at[self.site(carrier)]
         self.cell[carrier] = [x + int(o) for x, o in zip(self.cell[carrier], t.cell[row], strict=True)]
-        self.kind[carrier] = int(t.target_type[row])
+        self.types[carrier] = int(t.target_type[row])
         self.at[self.site(carrier)] = carrier
         for counts in self.counts:
             counts[row] += 1
@@ -125,7 +125,9 @@ class ReferenceState:
             else:
                 self.rejection_free(i)
             self.sample()
-        rows = RawRows.concatenate([RawRows.empty(0, t.n_rows, self.levels, t.n_species), *self.finished])
+        tallies = RawTallies.concatenate(
+            [RawTallies.empty(0, t.n_rows, self.levels, t.n_species), *self.finished]
+        )
         sample, carrier, row, when, *numbers = zip(*self.log, strict=True) if self.log else [()] * 6
         hops = HopLog(
             sample=np.array(sample, int),
@@ -135,7 +137,7 @@ class ReferenceState:
             attempts=attempts,
             numbers=np.array(numbers, int).T,
         )
-        return Chunk(rows=rows, samples=n_samples, work=n_samples, hops=hops)
+        return Chunk(tallies=tallies, samples=n_samples, work=n_samples, hops=hops)
 
     def null_event(self, attempts: int, sample: int) -> None:
         """Uniformisation: every carrier attempts at the rate of its species' fastest site; the rest is null."""
@@ -153,7 +155,7 @@ class ReferenceState:
             if t.two_draws:
                 fraction = self.random()
             slot, fraction = split(fraction, t.width)
-            row = self.kind[carrier] * t.width + slot
+            row = self.types[carrier] * t.width + slot
             if fraction >= int(t.threshold[row]):
                 row = int(t.alias[row])
             if t.hop[row] != NULL and self.may_hop(carrier, row):
@@ -171,7 +173,7 @@ class ReferenceState:
                 return
             remaining -= wait
             carrier, slot = self.choose(tree)
-            row = self.kind[carrier] * self.tables.width + slot
+            row = self.types[carrier] * self.tables.width + slot
             self.execute_rejection_free(carrier, row)
             self.log.append((sample, carrier, row, 1.0 - remaining, 0, 0))
             self.attempts_in_row += 1
@@ -205,8 +207,8 @@ class ReferenceState:
     # ---- lists of open hops: an entry is (carrier, slot)
 
     def rows_of(self, carrier: int) -> range:
-        base = self.kind[carrier] * self.tables.width
-        return range(base, base + int(self.tables.n_hops[self.kind[carrier]]))
+        base = self.types[carrier] * self.tables.width
+        return range(base, base + int(self.tables.n_hops[self.types[carrier]]))
 
     def hops_into(self, site: tuple[tuple[int, ...], int]) -> list[tuple[int, int]]:
         """(carrier, row) of all hops of neighbours that end at ``site``, open or not."""
@@ -216,7 +218,7 @@ class ReferenceState:
             b, offset = t.links[basis][link]
             other = self.at.get((self.wrap([x + o for x, o in zip(cell, offset, strict=True)]), b))
             if other is not None and self.species[other] == species:
-                found.append((other, self.kind[other] * t.width + slot))
+                found.append((other, self.types[other] * t.width + slot))
         return found
 
     def open_own(self, carrier: int) -> None:
@@ -267,16 +269,18 @@ class ReferenceState:
         t = self.tables
         self.sample_number = self.windows = self.attempts_in_row = 0
         self.counts = [[0] * t.n_rows for _ in range(self.levels + 1)]
-        self.origin = [[(tuple(c), a) for c, a in zip(self.cell, self.kind, strict=True)]] * (self.levels + 1)
-        self.row = RawRows.empty(1, t.n_rows, self.levels, t.n_species)
+        self.origin = [[(tuple(c), a) for c, a in zip(self.cell, self.types, strict=True)]] * (
+            self.levels + 1
+        )
+        self.begun = RawTallies.empty(1, t.n_rows, self.levels, t.n_species)
         self.finished = []
 
     def unfinished(self) -> Counts:
-        return Counts(int(self.row.events.sum()) + sum(self.counts[self.levels]), self.attempts_in_row)
+        return Counts(int(self.begun.events.sum()) + sum(self.counts[self.levels]), self.attempts_in_row)
 
-    def take_back(self, row: RawRows, windows: int) -> None:
-        self.row = RawRows.concatenate([self.row, row]).pairs()
-        self.attempts_in_row += int(row.attempts[0])
+    def take_back(self, last: RawTallies, windows: int) -> None:
+        self.begun = RawTallies.concatenate([self.begun, last]).pairs()
+        self.attempts_in_row += int(last.attempts[0])
         self.windows += windows
 
     def sample(self) -> None:
@@ -287,19 +291,19 @@ class ReferenceState:
                 self.tally_collective(level)
                 self.tally_tracer(level)
                 if level == self.levels:
-                    self.row.events[0] += self.counts[level]
+                    self.begun.events[0] += self.counts[level]
                     self.end_window()
                 self.counts[level] = [0] * self.tables.n_rows
-                self.origin[level] = [(tuple(c), a) for c, a in zip(self.cell, self.kind, strict=True)]
+                self.origin[level] = [(tuple(c), a) for c, a in zip(self.cell, self.types, strict=True)]
 
     def end_window(self) -> None:
         self.sample_number = 0
         self.windows += 1
         if self.windows == self.windows_per_row:
-            self.row.attempts[0] = self.attempts_in_row
-            self.finished.append(self.row)
+            self.begun.attempts[0] = self.attempts_in_row
+            self.finished.append(self.begun)
             t = self.tables
-            self.row = RawRows.empty(1, t.n_rows, self.levels, t.n_species)
+            self.begun = RawTallies.empty(1, t.n_rows, self.levels, t.n_species)
             self.windows = self.attempts_in_row = 0
 
     def tally_collective(self, level: int) -> None:
@@ -308,7 +312,7 @@ class ReferenceState:
         for row, n in enumerate(self.counts[level]):
             s = 3 * int(t.type_species[row // t.width])
             total[s : s + 3] += n * t.vector[row]
-        self.row.collective[0, level] += np.outer(total, total)
+        self.begun.collective[0, level] += np.outer(total, total)
 
     def tally_tracer(self, level: int) -> None:
         t = self.tables
@@ -324,21 +328,21 @@ class ReferenceState:
                 if t.integer_steps:
                     x, y, z = u, v, w  # whole numbers: the sums are exact
                 else:
-                    shift = t.centre[self.kind[c]] - t.centre[a]
+                    shift = t.centre[self.types[c]] - t.centre[a]
                     x, y, z = (
                         float(u * lattice[0, i] + v * lattice[1, i] + w * lattice[2, i] + shift[i])
                         for i in range(3)
                     )
                 products = (x * x, y * y, z * z, y * z, x * z, x * y)
                 moments = [m + p for m, p in zip(moments, products, strict=True)]
-            self.row.tracer[0, level, s] += [float(m) for m in moments]
+            self.begun.tracer[0, level, s] += [float(m) for m in moments]
 
     # ---- reading the state
 
     def carriers(self) -> Carriers:
         wrapped = np.array([self.wrap(c) for c in self.cell], np.int64).reshape(-1, 3)
         return Carriers(
-            np.ravel_multi_index(tuple(wrapped.T), self.tables.size), np.array(self.kind, np.int64)
+            np.ravel_multi_index(tuple(wrapped.T), self.tables.size), np.array(self.types, np.int64)
         )
 
     def unwrapped(self) -> IntArray:

@@ -50,9 +50,9 @@ def sampled_rates(catalog: RateCatalog, *, seed: int = 0) -> tuple[FloatArray, F
     found = np.zeros((STARTS, len(model.carriers)))
     for k in range(STARTS):
         rng = np.random.default_rng([seed, k])
-        cell, kind, _ = initial_configuration(tables, catalog.temperature, rng, initial)
-        site = cell * model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
-        species = tables.type_species[kind]
+        cell, types, _ = initial_configuration(tables, catalog.temperature, rng, initial)
+        site = cell * model.structure.n_sites + tables.basis_site[tables.type_basis[types]]
+        species = tables.type_species[types]
         sites = [site[species == a] for a in range(len(model.carriers))]
         lattice = LatticeMonteCarlo(model, sites, rng, within_networks=True)
         for look in range(looks):  # the first one comes after half of the sweeps

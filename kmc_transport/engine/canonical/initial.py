@@ -60,9 +60,9 @@ def annealed_lattice(
     start: float | None = None
     if initial.start_temperature is not None or not pairs:
         start = max(temperature, start_temperature(initial, temperature))
-    cell, kind = _place_each(tables, temperature, start or temperature, rng, initial)
-    site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[kind]]
-    species = tables.type_species[kind]
+    cell, types = _place_each(tables, temperature, start or temperature, rng, initial)
+    site = cell * tables.model.structure.n_sites + tables.basis_site[tables.type_basis[types]]
+    species = tables.type_species[types]
     sites = [site[species == s] for s in range(tables.n_species)]
     every = range(tables.n_species)
     held = [s for s in every if initial.of(s).kind != "annealed"]
@@ -107,7 +107,7 @@ def _place_each(
 def _from_sites(tables: Tables, sites: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     """(cell number, type) of the carriers on the given flat sites of each species."""
     found = [_of_sites(tables, s, own) for s, own in enumerate(sites)]
-    return np.concatenate([cell for cell, _ in found]), np.concatenate([kind for _, kind in found])
+    return np.concatenate([cell for cell, _ in found]), np.concatenate([types for _, types in found])
 
 
 def _of_sites(tables: Tables, species: int, sites: IntArray) -> tuple[IntArray, IntArray]:
@@ -176,10 +176,10 @@ def _place(
     uneven = None if disorder is None else disorder.site_energy
     cells: dict[int, IntArray] = {}
     types: dict[int, IntArray] = {}
-    for s, (cell, kind) in given.items():
-        cells[s], types[s] = cell, kind
+    for s, (cell, own) in given.items():
+        cells[s], types[s] = cell, own
         if taken is not None:
-            taken[cell, tables.type_basis[kind]] = True
+            taken[cell, tables.type_basis[own]] = True
     for s in (s for s in order if s not in given):
         count = int(tables.number[s])
         own = np.flatnonzero(tables.type_species == s)

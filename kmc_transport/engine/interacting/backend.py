@@ -87,15 +87,15 @@ class Interacting(Compiled, KeepsEnergy):
     def _bounds_are_sure(self) -> bool:
         return self.coupling.sure
 
-    def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
-        return self.lattice.halo.place(index, self.tables.type_basis[kind]).astype(np.uint64)
+    def _place(self, index: IntArray, types: IntArray) -> npt.NDArray[np.uint64]:
+        return self.lattice.halo.place(index, self.tables.type_basis[types]).astype(np.uint64)
 
     def _occupy(self) -> None:
         """Put the carriers where their records say they are."""
         t, occupant, (ghost, copied) = self.tables, self["occupant"], self.lattice.ghosts()
         occupant[:] = self.lattice.empty
         places = (self["record"][0::2] & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        occupant[places] |= (t.type_species[self.kinds()] + 1).astype(np.uint8)
+        occupant[places] |= (t.type_species[self.types()] + 1).astype(np.uint8)
         occupant[ghost] = GHOST | (occupant[copied] & OCCUPANT)
         if "carrier_at" in self._arrays:
             self["carrier_at"][:] = shared.ABSENT
@@ -103,7 +103,7 @@ class Interacting(Compiled, KeepsEnergy):
             self["carrier_at"][ghost] = self["carrier_at"][copied]
         if len(self._arrays.get("kind", ())):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
-            self["kind"][:] = self.kinds()
+            self["kind"][:] = self.types()
         if "phi" in self._arrays:
             self._count_potentials()
 
@@ -111,20 +111,20 @@ class Interacting(Compiled, KeepsEnergy):
         """Potentials of the carriers where they are, and the open hops watched."""
         t, pair, cell = self.tables, self.coupling.surroundings.pair, self["cell"].astype(np.int64)
         assert pair is not None
-        (n0, n1, n2), n_types, kind = t.size, t.n_types, self["kind"]
+        (n0, n1, n2), n_types, types = t.size, t.n_types, self["kind"]
         total, twice = np.zeros(pair.shape[1:], np.int64), np.tile(pair, (1, 1, 2, 2, 2))
-        for k, x, y, z in zip(kind, *(n - c for n, c in zip(t.size, cell, strict=True)), strict=True):
+        for k, x, y, z in zip(types, *(n - c for n, c in zip(t.size, cell, strict=True)), strict=True):
             total += twice[k, :, x : x + n0, y : y + n1, z : z + n2]
         phi = self["phi"].reshape(n0 * n1, -1)
         phi[:, : n2 * n_types] = total.transpose(1, 2, 3, 0).reshape(n0 * n1, -1)
         self["spot"][:] = kp.UNWATCHED
         entry = np.flatnonzero(self["class_of"] != ko.CLOSED)
         carrier, at = entry >> self.bits, np.arange(len(entry))
-        row = kind[carrier] * t.width + (entry & (1 << self.bits) - 1)
+        row = types[carrier] * t.width + (entry & (1 << self.bits) - 1)
         here = cell[:, carrier]
         there = (here + self["row_cell"][row].T) % np.array(t.size)[:, None]
         for name, (x, y, z), own in (
-            ("origin", here, kind[carrier]),
+            ("origin", here, types[carrier]),
             ("target", there, self["row_type"][row, 1]),
         ):
             self[name][at] = (x * n1 + y) * phi.shape[1] + z * n_types + own
@@ -197,7 +197,7 @@ class Interacting(Compiled, KeepsEnergy):
         """eV between what is kept up to date for open hops and the same counted anew."""
         if self.algorithm == "null_event" or self["used"][ko.UNLISTED] < self.n:
             return 0.0  # nothing is kept
-        t, anew = self.tables, Scratch(self.coupling, self.cells(), self.kinds())
+        t, anew = self.tables, Scratch(self.coupling, self.cells(), self.types())
         s, most = self.coupling.surroundings, 0
         for row in np.flatnonzero(t.hop != NULL):
             carriers = anew.open_carriers(int(row))

@@ -12,7 +12,7 @@ from ...energies.terms import QUANTUM
 from ...errors import Problem, RateError
 from ...ndarrays import BoolArray, FloatArray, IntArray
 from ...rates.catalog import RateCatalog
-from ..tables import NULL, Tables, build_tables, kinds_of
+from ..tables import NULL, Tables, build_tables, types_of
 from .barriers import Barriers
 from .kernels_windows import CLOSES, OPENS, SHIFTS, TURNS
 from .surroundings import HopTerms, Site, Surroundings, build_surroundings, nearest
@@ -51,13 +51,13 @@ class HopCodes:
 
 @dataclass(eq=False, kw_only=True)
 class Neighbour:
-    """A place where a carrier of type ``kind`` feels a hop; ``cell`` is that of the hop's end less the carrier's.
+    """A place where a carrier of type ``type`` feels a hop; ``cell`` is that of the hop's end less the carrier's.
 
     near_target : which end. change : slot → what happens to that hop of the carrier, and what the energy difference,
     the barrier shift (quanta) and the code of the environment table gain.
     """
 
-    kind: int
+    type: int
     cell: tuple[int, int, int]
     near_target: bool
     change: dict[int, list[int]] = field(default_factory=dict)
@@ -107,10 +107,10 @@ class Coupling:
         assert pair is not None
         found = np.zeros((*pair.shape, 1 << self.entry_bits), np.int64)
         for row in np.flatnonzero(t.hop != NULL):
-            kind, slot = divmod(int(row), t.width)
+            type_, slot = divmod(int(row), t.width)
             back = tuple(-c for c in self.target(int(row))[1])
             ahead = np.roll(pair[:, t.target_type[row]], back, axis=(1, 2, 3))
-            found[:, kind, ..., slot] = ahead - pair[:, kind]
+            found[:, type_, ..., slot] = ahead - pair[:, type_]
         return aligned(found.reshape(-1))
 
     @cached_property
@@ -135,14 +135,14 @@ class Coupling:
             {} for _ in range(t.n_basis)
         ]
         for row in np.flatnonzero(t.hop != NULL):
-            kind, slot = divmod(int(row), t.width)
+            type_, slot = divmod(int(row), t.width)
             sites = {site for condition in self.surroundings.hops[t.hop[row]].terms for site, _ in condition}
             if not t.to_itself[row]:
                 sites.add(self.target(int(row)))
             for site in sorted(sites):
-                found[site[0]].setdefault((site[1], kind), []).append((slot, site))
+                found[site[0]].setdefault((site[1], type_), []).append((slot, site))
         return [
-            [(kind, cell, changes) for (cell, kind), changes in sorted(groups.items(), key=lambda x: x[0])]
+            [(type_, cell, changes) for (cell, type_), changes in sorted(groups.items(), key=lambda x: x[0])]
             for groups in found
         ]
 
@@ -153,11 +153,11 @@ class Coupling:
         ends = ((self.target(row), 1), ((int(t.type_basis[row // t.width]), (0, 0, 0)), -1))
         found: dict[tuple[int, tuple[int, int, int]], Neighbour] = {}
         for (basis, at), sign in ends:
-            for kind, cell, changes in self._reached[basis]:
+            for type_, cell, changes in self._reached[basis]:
                 place = nearest(np.array(at) - np.array(cell), t.size)
-                one = found.setdefault((kind, place), Neighbour(kind=kind, cell=cell, near_target=sign > 0))
+                one = found.setdefault((type_, place), Neighbour(type=type_, cell=cell, near_target=sign > 0))
                 for slot, site in changes:
-                    other = kind * t.width + slot
+                    other = type_ * t.width + slot
                     change = one.change.setdefault(slot, [0, 0, 0, 0])
                     if site == self.target(other) and not t.to_itself[other]:
                         change[0] = CLOSES if sign > 0 else OPENS
@@ -198,7 +198,7 @@ def couple(catalog: RateCatalog) -> Coupling:
     ------
     RateError : a fixed barrier beside energies that depend on the configuration; Coulomb energies beyond memory.
     """
-    surroundings = build_surroundings(catalog, kinds_of(catalog.model))
+    surroundings = build_surroundings(catalog, types_of(catalog.model))
     barriers = Barriers(catalog)
     _check_fixed(catalog, surroundings, barriers)
     codes = code_rate = None

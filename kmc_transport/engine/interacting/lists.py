@@ -160,11 +160,11 @@ def _about_ends(lattice: CoupledLattice, entry: IntArray) -> dict[str, Any]:
     group, span, change, change_span = list[int](), [0], list[int](), [0]
     gain: list[IntArray] = []
     for b, groups in enumerate(c.reached()):
-        for kind, cell, changes in groups:
-            offset = int(lattice.halo.offset(cell, b - int(t.type_basis[kind])))
-            group.append(offset << 5 | int(t.type_species[kind]) + 1)
+        for type_, cell, changes in groups:
+            offset = int(lattice.halo.offset(cell, b - int(t.type_basis[type_])))
+            group.append(offset << 5 | int(t.type_species[type_]) + 1)
             for slot, site in changes:
-                row = kind * t.width + slot
+                row = type_ * t.width + slot
                 is_target = site == c.target(row) and not t.to_itself[row]
                 at = lattice.entry_of.get((row, site))
                 known = not is_target and at is not None
@@ -199,13 +199,13 @@ def _neighbours(lattice: CoupledLattice) -> dict[str, Any]:
         ends = int(t.type_basis[row // t.width]), int(t.type_basis[t.target_type[row]])
         real = t.hop[row] != NULL and not t.to_itself[row]
         for one in c.changed(row) if real else ():
-            offset = int(lattice.halo.offset(one.cell, ends[one.near_target] - int(t.type_basis[one.kind])))
+            offset = int(lattice.halo.offset(one.cell, ends[one.near_target] - int(t.type_basis[one.type])))
             line = np.zeros(1 << lattice.bits, np.int64)
             for slot, (what, difference, shift, code) in one.change.items():
                 line[slot] = difference
                 if what != kw.SHIFTS:
                     change.append((slot, what, shift, code))
-            occupant = int(t.type_species[one.kind]) + 1
+            occupant = int(t.type_species[one.type]) + 1
             near.append(offset << 6 | occupant << 1 | int(one.near_target))
             change_span.append(len(change))
             lines.append(line)
@@ -229,9 +229,9 @@ def _own_potentials(lattice: CoupledLattice) -> IntArray:
     assert pair is not None
     found = np.zeros((t.n_types, 1 << lattice.bits), np.int64)
     for row in np.flatnonzero(t.hop != NULL):
-        kind, slot = divmod(int(row), t.width)
+        type_, slot = divmod(int(row), t.width)
         there = np.mod(c.target(int(row))[1], t.size)
-        found[kind, slot] = pair[kind, t.target_type[row], *there] - pair[kind, kind, 0, 0, 0]
+        found[type_, slot] = pair[type_, t.target_type[row], *there] - pair[type_, type_, 0, 0, 0]
     return found.reshape(-1)
 
 
@@ -243,13 +243,13 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
     constant = np.zeros((t.n_types, width), np.int64)
     occupants = lattice.occupants  # one of them says that the site is blocked
     span, turning = [0], False
-    for kind in range(t.n_types):
+    for type_ in range(t.n_types):
         sites: dict[Site, IntArray] = {}
         for slot in range(t.width):
-            hop = int(t.hop[kind * t.width + slot])
+            hop = int(t.hop[type_ * t.width + slot])
             if hop == NULL:
                 continue
-            constant[kind, slot] = hops[hop].constant[0]
+            constant[type_, slot] = hops[hop].constant[0]
             turning |= len(hops[hop].table) > 1 or any(n[1] or n[2] for n in hops[hop].terms.values())
             for site, choices in hops[hop].single.items():
                 line = sites.setdefault(site, np.zeros((occupants, width), np.int64))
@@ -257,7 +257,7 @@ def _own_sites(lattice: CoupledLattice) -> dict[str, Any]:
                     line[species + 1, slot] = numbers[0]
         for site, line in sorted(sites.items(), key=lambda x: x[0]):
             if line.any():
-                own.append(int(lattice.halo.offset(site[1], site[0] - int(t.type_basis[kind]))))
+                own.append(int(lattice.halo.offset(site[1], site[0] - int(t.type_basis[type_]))))
                 lines.append(line.reshape(-1))
         span.append(len(own))
     return {

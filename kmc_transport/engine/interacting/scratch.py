@@ -14,21 +14,21 @@ __all__ = ["Scratch"]
 
 
 class Scratch:
-    """A configuration: ``cell``, ``kind`` (N,) as in `Replica`."""
+    """A configuration: ``cell``, ``types`` (N,) as in `Replica`."""
 
-    def __init__(self, coupling: Coupling, cell: IntArray, kind: IntArray) -> None:
+    def __init__(self, coupling: Coupling, cell: IntArray, types: IntArray) -> None:
         self.coupling, self.tables = coupling, coupling.tables
         t = self.tables
-        self.cell, self.kind = cell, kind
+        self.cell, self.types = cell, types
         self.index = np.stack(np.unravel_index(cell, t.size)) if len(cell) else np.zeros((3, 0), np.int64)
-        self.species = t.type_species[kind]
+        self.species = t.type_species[types]
         self.occupant = coupling.surroundings.immobile.copy()
-        self.occupant[(*self.index, t.type_basis[kind])] = self.species + 1
+        self.occupant[(*self.index, t.type_basis[types])] = self.species + 1
 
     def energy(self) -> int:
         """Total energy without field, quanta."""
         t = self.tables
-        flat = self.cell * t.model.structure.n_sites + t.basis_site[t.type_basis[self.kind]]
+        flat = self.cell * t.model.structure.n_sites + t.basis_site[t.type_basis[self.types]]
         occupation = t.model.background.astype(np.uint8)
         occupation[flat] = self.species + 1
         return self.coupling.surroundings.energy.energy(occupation)
@@ -53,7 +53,7 @@ class Scratch:
     def open_carriers(self, row: int) -> IntArray:
         """Carriers that may make the hop of ``row``."""
         t = self.tables
-        carriers = np.flatnonzero(self.kind == row // t.width)
+        carriers = np.flatnonzero(self.types == row // t.width)
         if t.to_itself[row]:
             return carriers
         target = self.coupling.target(row)
@@ -95,12 +95,12 @@ class Scratch:
         before, after = row // t.width, int(t.target_type[row])
         found = np.zeros(len(carriers), np.int64)
         size = np.array(t.size).reshape(3, 1, 1)
-        rows = max(1, PAIRS // max(1, len(self.kind)))
+        rows = max(1, PAIRS // max(1, len(self.types)))
         for start in range(0, len(carriers), rows):
             part = carriers[start : start + rows]
             d = (self.index[:, part, None] - self.index[:, None, :]) % size
             e = (d + step.reshape(3, 1, 1)) % size
-            others = self.kind[None, :]
+            others = self.types[None, :]
             change = pair[others, after, e[0], e[1], e[2]] - pair[others, before, d[0], d[1], d[2]]
             change[np.arange(len(part)), part] = 0
             found[start : start + rows] = change.sum(axis=1)

@@ -17,7 +17,7 @@ from ...model.interactions import EnvironmentTable, Interactions, LocalClusters
 from ...ndarrays import BoolArray, IntArray
 from ...rates.catalog import RateCatalog
 from ...rates.configuration import ConfigurationRates
-from ..tables import Kinds
+from ..tables import Types
 
 __all__ = ["HopTerms", "Site", "Surroundings", "build_surroundings"]
 
@@ -110,9 +110,9 @@ def nearest(cell: npt.ArrayLike, size: tuple[int, int, int]) -> tuple[int, int, 
     return a, b, c
 
 
-def build_surroundings(catalog: RateCatalog, kinds: Kinds) -> Surroundings:
-    """Terms of every hop, and the tables of disorder and Coulomb energies; in the types of ``kinds``."""
-    t, model = kinds, kinds.model
+def build_surroundings(catalog: RateCatalog, types: Types) -> Surroundings:
+    """Terms of every hop, and the tables of disorder and Coulomb energies; in the types of ``types``."""
+    t, model = types, types.model
     interactions = model.interactions or Interactions()
     rates = ConfigurationRates(catalog)
     basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
@@ -148,7 +148,7 @@ def _hop(
     interactions: Interactions,
     rates: ConfigurationRates,
     whole: Terms,
-    t: Kinds,
+    t: Types,
     basis_of: dict[int, int],
     hop: int,
     own_images: IntArray,
@@ -221,7 +221,7 @@ def _members(of: EnvironmentTable | LocalClusters, which: slice) -> IntArray:
 
 
 def _sites(
-    members: IntArray, t: Kinds, basis_of: dict[int, int], shift: npt.ArrayLike
+    members: IntArray, t: Types, basis_of: dict[int, int], shift: npt.ArrayLike
 ) -> Iterator[tuple[Site | None, int]]:
     """(site, species) of (n, 5) members, moved by ``shift`` cells; no site where no carrier may sit."""
     for *cell, site, species in members.tolist():

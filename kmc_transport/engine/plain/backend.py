@@ -129,18 +129,18 @@ class Plain(Compiled, WithoutInteractions):
         room = np.full(len(t.class_rate), t.width)
         for s in range(t.n_species):  # any other one has at most so many hops of a class
             most = np.zeros_like(room)
-            for kind in np.flatnonzero(t.type_species == s):
-                own = t.rate_class[kind * t.width : (kind + 1) * t.width]
+            for type_ in np.flatnonzero(t.type_species == s):
+                own = t.rate_class[type_ * t.width : (type_ + 1) * t.width]
                 most = np.maximum(most, np.bincount(own[own >= 0], minlength=len(room)))
             room += most * t.number[s]
         return room
 
-    def _place(self, index: IntArray, kind: IntArray) -> npt.NDArray[np.uint64]:
+    def _place(self, index: IntArray, types: IntArray) -> npt.NDArray[np.uint64]:
         t = self.tables
         if self.layout == "bitset":
-            place = packed(t, [index[0], index[1], (index[2] << basis_bits(t)) + t.type_basis[kind]])
+            place = packed(t, [index[0], index[1], (index[2] << basis_bits(t)) + t.type_basis[types]])
         else:
-            place = np.ravel_multi_index(tuple(index), t.size) * t.n_basis + t.type_basis[kind]
+            place = np.ravel_multi_index(tuple(index), t.size) * t.n_basis + t.type_basis[types]
         return np.asarray(place, np.uint64)
 
     def _occupy(self) -> None:
@@ -148,7 +148,7 @@ class Plain(Compiled, WithoutInteractions):
         if self.algorithm == "rejection_free":
             self["carrier_at"][sites] = np.arange(self.n, dtype=np.uint32)
         elif self.layout == "bitset":
-            number = (self.cells() << basis_bits(self.tables)) + self.tables.type_basis[self.kinds()]
+            number = (self.cells() << basis_bits(self.tables)) + self.tables.type_basis[self.types()]
             np.bitwise_or.at(self["bits"], number >> 6, np.uint64(1) << (number & 63).astype(np.uint64))
         else:
             self["bytes"][sites] = 1
@@ -187,7 +187,7 @@ class Plain(Compiled, WithoutInteractions):
 
     def sites(self) -> IntArray:
         """(N,) engine's site number, cell * B + basis site, of each carrier."""
-        return self.cells() * self.tables.n_basis + self.tables.type_basis[self.kinds()]
+        return self.cells() * self.tables.n_basis + self.tables.type_basis[self.types()]
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """See `Backend.load`."""

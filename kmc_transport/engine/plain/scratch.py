@@ -26,18 +26,18 @@ class WithoutInteractions(Protocol):
 
     def energy(self) -> float:
         """Site energies of the carriers, eV."""
-        t, kind = self.tables, self.carriers().kind
-        energy = np.asarray(t.model.site_energy)[t.type_species[kind], t.basis_site[t.type_basis[kind]]]
+        t, types = self.tables, self.carriers().types
+        energy = np.asarray(t.model.site_energy)[t.type_species[types], t.basis_site[t.type_basis[types]]]
         return float(energy.sum())
 
     def open_rates(self) -> FloatArray:
         """(n_hops,) total rate of the open hops of each kind, 1/s."""
-        t, (cell, kind) = self.tables, self.carriers()
+        t, (cell, types) = self.tables, self.carriers()
         taken = np.zeros(t.n_sites, np.bool_)
-        taken[cell * t.n_basis + t.type_basis[kind]] = True
+        taken[cell * t.n_basis + t.type_basis[types]] = True
         total = np.zeros(t.model.network.n_hops)
-        for a in np.unique(kind).tolist():
-            index = np.unravel_index(cell[kind == a], t.size)
+        for a in np.unique(types).tolist():
+            index = np.unravel_index(cell[types == a], t.size)
             for row in range(a * t.width, a * t.width + int(t.n_hops[a])):
                 target = np.ravel_multi_index(
                     tuple((x + o) % s for x, o, s in zip(index, t.cell[row], t.size, strict=True)), t.size
