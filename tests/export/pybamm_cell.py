@@ -35,22 +35,25 @@ def module(path):
     return found
 
 
-def lfp(diffusivity, kelvin, start=START):
+def lfp(diffusivity, start=START):
     parameters = pybamm.ParameterValues("Prada2013")
     parameters.update(diffusivity)
     top = parameters["Maximum concentration in positive electrode [mol.m-3]"]
     parameters["Initial concentration in positive electrode [mol.m-3]"] = start * top
-    parameters["Ambient temperature [K]"] = parameters["Initial temperature [K]"] = kelvin
     return parameters
 
 
-def discharge(model, parameters, c_rate, points, times=TIMES):
+def discharges(model, parameters, c_rate, points, kelvins=KELVIN, times=TIMES):
+    """(temperature, solution) of a model that is built once."""
+    parameters["Ambient temperature [K]"] = parameters["Initial temperature [K]"] = "[input]"
     var_pts = {"x_n": 10, "x_s": 5, "x_p": 10, "r_n": 10, "r_p": points}
     solver = pybamm.IDAKLUSolver(rtol=1e-8, atol=1e-10)
     simulation = pybamm.Simulation(
         model, parameter_values=parameters, C_rate=c_rate, var_pts=var_pts, solver=solver
     )
-    return simulation.solve([times[0], times[-1]], t_interp=times)
+    for kelvin in kelvins:
+        inputs = {"Ambient temperature [K]": kelvin, "Initial temperature [K]": kelvin}
+        yield kelvin, simulation.solve([times[0], times[-1]], t_interp=times, inputs=inputs)
 
 
 def surface(solution):
@@ -61,7 +64,7 @@ def surface(solution):
 def main(path, cell=None):
     made = module(path)
     out = {"times": TIMES.tolist(), "spm": {}, "dfn": {}, "kelvin": KELVIN}
-    p = lfp(made.parameter_values, 298.15)
+    p = lfp(made.parameter_values)
     out["flux"] = {
         k: float(p[k])
         for k in (
@@ -75,14 +78,12 @@ def main(path, cell=None):
             "Maximum concentration in positive electrode [mol.m-3]",
         )
     }
-    for kelvin in KELVIN:
-        solution = discharge(pybamm.lithium_ion.SPM(), lfp(made.parameter_values, kelvin), 1.0, 80)
+    for kelvin, solution in discharges(pybamm.lithium_ion.SPM(), lfp(made.parameter_values), 1.0, 80):
         made.check(solution)
         out["spm"][str(kelvin)] = surface(solution).tolist()
     if cell is None:
         return out
-    for kelvin in KELVIN:
-        solution = discharge(pybamm.lithium_ion.DFN(), lfp(made.parameter_values, kelvin), 1.0, 60)
+    for kelvin, solution in discharges(pybamm.lithium_ion.DFN(), lfp(made.parameter_values), 1.0, 60):
         made.check(solution)
         out["dfn"][str(kelvin)] = {  # (n_x, n_times)
             "surface": solution["Positive particle surface stoichiometry"].entries.tolist(),
@@ -99,9 +100,8 @@ def main(path, cell=None):
         symbol = made.diffusivity(pybamm.Vector(sto), kelvin * pybamm.Vector(np.ones_like(sto)))
         out["read"]["value"][str(kelvin)] = np.ravel(symbol.evaluate()).tolist()
     # beyond the range in composition: check says so
-    solution = discharge(
-        pybamm.lithium_ion.SPM(), lfp(made.parameter_values, 298.15, 0.01), 1.0, 20, TIMES[:5]
-    )
+    empty = lfp(made.parameter_values, 0.01)
+    ((_, solution),) = discharges(pybamm.lithium_ion.SPM(), empty, 1.0, 20, (298.15,), TIMES[:5])
     try:
         made.check(solution)
         out["beyond"] = ""
@@ -125,12 +125,10 @@ def of_bpx(cell):
         "spm": {},
         "version": parsed.header.bpx,
     }
-    for kelvin in KELVIN:
-        parameters = pybamm.ParameterValues.create_from_bpx(cell)
-        top = parameters["Maximum concentration in positive electrode [mol.m-3]"]
-        parameters["Initial concentration in positive electrode [mol.m-3]"] = START * top
-        parameters["Ambient temperature [K]"] = parameters["Initial temperature [K]"] = kelvin
-        solution = discharge(pybamm.lithium_ion.SPM(), parameters, 1.0, 80)
+    parameters = pybamm.ParameterValues.create_from_bpx(cell)
+    top = parameters["Maximum concentration in positive electrode [mol.m-3]"]
+    parameters["Initial concentration in positive electrode [mol.m-3]"] = START * top
+    for kelvin, solution in discharges(pybamm.lithium_ion.SPM(), parameters, 1.0, 80):
         out["spm"][str(kelvin)] = surface(solution).tolist()
     return out
 
