@@ -29,6 +29,7 @@ class Supercell:
         self.model = model
         self.size = np.array(model.supercell)
         self.n_sites = model.structure.n_sites
+        self._strides = self.n_sites * np.array([self.size[1] * self.size[2], self.size[2], 1])
 
     @cached_property
     def cells(self) -> IntArray:
@@ -41,8 +42,7 @@ class Supercell:
 
     def flat(self, site: npt.ArrayLike, cell: npt.ArrayLike) -> IntArray:
         """Flat number of ``site`` in ``cell`` (..., 3), wrapped into the supercell."""
-        i, j, k = np.moveaxis(np.asarray(cell) % self.size, -1, 0)
-        return np.asarray(((i * self.size[1] + j) * self.size[2] + k) * self.n_sites + site)
+        return np.asarray((np.asarray(cell) % self.size) @ self._strides + site)
 
 
 def moved(occupation: IntArray, origin: int, target: int) -> IntArray:

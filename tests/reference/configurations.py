@@ -8,6 +8,7 @@ from itertools import combinations, product
 
 import numpy as np
 
+from kmc_transport.energies.supercell import moved
 from kmc_transport.model.model import Model
 from kmc_transport.rates.configuration import ConfigurationRates
 
@@ -37,17 +38,13 @@ def jumps(rates: ConfigurationRates, rows: np.ndarray) -> Iterator[tuple[int, in
     number = {row.tobytes(): k for k, row in enumerate(rows)}
     energy, from_scratch = [rates.energy(row) for row in rows], rates.energy
     rates.energy = lambda row: energy[number[row.tobytes()]]  # type: ignore[method-assign]
-    hops = [
-        (hop, cell, *rates.ends(hop, cell))
-        for hop, cell in product(range(rates.model.network.n_hops), rates.cells)
-    ]
-    for k, row in enumerate(rows):
-        for hop, cell, origin, target in hops:
-            if row[origin] and rates.is_open(row, hop, cell):
-                after = row.copy()
-                after[origin] = 0
-                after[target] = row[origin]
-                yield k, number[after.tobytes()], hop, math.exp(log_rate(rates, row, hop, cell))
+    for hop, cell in product(range(rates.model.network.n_hops), rates.cells):
+        origin, target = rates.ends(hop, cell)
+        there = rows[:, origin] == rates.model.network.carrier[hop] + 1
+        for k in np.flatnonzero(there & ((rows[:, target] == 0) | (origin == target))).tolist():
+            if rates.is_open(rows[k], hop, cell):
+                after = moved(rows[k], origin, target)
+                yield k, number[after.tobytes()], hop, math.exp(log_rate(rates, rows[k], hop, cell))
     rates.energy = from_scratch  # type: ignore[method-assign]
 
 

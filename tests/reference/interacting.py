@@ -143,11 +143,9 @@ class InteractingReference(ReferenceState, KeepsEnergy):
     # ---- energies and rates
 
     def occupation(self) -> IntArray:
-        r = self.whole.rates
         full = np.array(self.whole.given.model.background)
-        for carrier, species in enumerate(self.species):
-            cell, basis = self.site(carrier)
-            full[r.flat(int(self.tables.basis_site[basis]), np.array(cell))] = species + 1
+        site = self.tables.basis_site[self.tables.type_basis[self.kind]]
+        full[self.whole.rates.flat(site, self.cell)] = np.array(self.species) + 1
         return full
 
     def may_hop(self, carrier: int, row: int) -> bool:
