@@ -20,6 +20,8 @@ settings.load_profile("house")
 
 # pytest-xdist tells its workers a width of 80 columns; tests of tables say their own
 os.environ.pop("COLUMNS", None)
+# processes that tests start find the package compiled, as they find the kernels, which are kept at the same place
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # nothing here has to outlive a power cut; tests of the order of syncs put their own in place
 os.fsync = lambda fd: None
