@@ -14,6 +14,7 @@ from ..errors import Problem, StoreError
 from ..store import (
     LostConditions,
     Plan,
+    PointRecord,
     PointStore,
     begin_run,
     check_output,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = ["Merged", "merge"]
+
+TOGETHER = 100
+"""Points that are saved at a time."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,13 +117,18 @@ def _gather_files(sources: Sequence[Path], target: Path) -> None:
         for source, plan in zip(sources, plans, strict=True):
             there = PointStore(points_folder(source), owner_mark(first))
             finished, failed = set(there.keys()), set(there.failed_keys())
+            records: dict[str, PointRecord] = {}
             for key in plan.keys:
                 if here.summary(key) is not None:
                     continue
                 if key in finished and (record := there.get(key)) is not None:
-                    here.save(key, record, replace=True)
+                    records[key] = record
+                    if len(records) == TOGETHER:
+                        here.save_all(records)
+                        records = {}
                 elif key in failed and (failure := there.load_failure(key)) is not None:
                     here.save_failure(key, failure)
+            here.save_all(records)
 
 
 def _united_plan(plans: Sequence[Plan]) -> Plan:

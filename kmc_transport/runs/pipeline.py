@@ -386,12 +386,14 @@ class _Work:
         found = ((p.key, self.store.summary(p.key)) for p in self.points if p.key in there)
         return rounds.standings_of((key, pack) for key, pack in found if pack is not None)
 
-    def _end(self, point: GridPoint, outcome: Outcome) -> None:
-        if outcome.failure is not None:
-            self.failures.append(outcome.failure)
-            if self.store is not None:
-                self.store.save_failure(point.key, outcome.failure)
-        elif outcome.record is not None and self.store is not None:
-            self.store.save(point.key, outcome.record, replace=True, keep_partial=outcome.goes_on)
-        elif outcome.record is not None:
-            self.records[point.key] = outcome.record
+    def _end(self, ended: Sequence[tuple[GridPoint, Outcome]]) -> None:
+        records = {point.key: o.record for point, o in ended if o.failure is None and o.record is not None}
+        if self.store is None:
+            self.records |= records
+        else:
+            self.store.save_all(records, keep_partials=[p.key for p, o in ended if o.goes_on])
+        for point, outcome in ended:
+            if outcome.failure is not None:
+                self.failures.append(outcome.failure)
+                if self.store is not None:
+                    self.store.save_failure(point.key, outcome.failure)

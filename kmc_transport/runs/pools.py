@@ -32,6 +32,10 @@ def processors() -> int:
 class Pool(Protocol):
     """What `run_points` needs of whoever simulates."""
 
+    @property
+    def workers(self) -> int:
+        """Points that are simulated at a time."""
+
     def window(self, left: int) -> int:
         """Points to hand over now, of ``left`` that wait, those at work included: enough to keep everybody busy."""
 
@@ -57,12 +61,12 @@ class ThreadPool:
     def __init__(self, job: Job, n: int, n_points: int, report: Callable[[Standing], None]) -> None:
         self._job, self._report = job, report
         self._stopping = threading.Event()
-        self._n = min(n, n_points)
-        self._pool = WorkerThreads(self._n)
+        self.workers = min(n, n_points)
+        self._pool = WorkerThreads(self.workers)
         self._inner = WorkerThreads(n) if n > n_points else None
 
     def window(self, left: int) -> int:
-        return _window(self._n)
+        return _window(self.workers)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         return self._pool.submit(
@@ -101,12 +105,12 @@ class ProcessPool:
     """Processes of this machine: all processors are busy with short points too."""
 
     def __init__(self, job: Job, n: int, report: Callable[[Standing], None]) -> None:
-        self._n, self._quick = n, False
+        self.workers, self._quick = n, False
         self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=can_fork())
 
     def window(self, left: int) -> int:
         self.processes.listen()
-        return AHEAD * self._n if self._quick and left > self._n else self._n
+        return AHEAD * self.workers if self._quick and left > self.workers else self.workers
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         future = self.processes.submit(_in_process, point)
@@ -144,7 +148,7 @@ class AutoPool:
     """Threads at first; processes for the rest when the first points show that they are worth their start."""
 
     def __init__(self, job: Job, n: int, n_points: int, report: Callable[[Standing], None]) -> None:
-        self._job, self._n, self._left, self._report = job, n, n_points, report
+        self._job, self.workers, self._left, self._report = job, n, n_points, report
         self._fork = can_fork()
         self._threads = ThreadPool(job, n, n_points, report)
         self._processes: ProcessPool | None = None
@@ -156,10 +160,10 @@ class AutoPool:
         return self._processes or self._threads
 
     def window(self, left: int) -> int:
-        return self._n if self._learning else self._pool.window(left)
+        return self.workers if self._learning else self._pool.window(left)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
-        if self._learning and len(self._seconds) >= self._n:
+        if self._learning and len(self._seconds) >= self.workers:
             self._decide(min(self._seconds))
         self._left -= 1
         future = self._pool.submit(point)
@@ -169,17 +173,17 @@ class AutoPool:
 
     def _decide(self, seconds: float) -> None:
         """Start processes, or not, or learn more. seconds : what a point takes."""
-        self._learning = len(self._seconds) < LEARN * self._n
-        worth = seconds * self._left > (WORTH_FORK if self._fork else WORTH) * self._n
+        self._learning = len(self._seconds) < LEARN * self.workers
+        worth = seconds * self._left > (WORTH_FORK if self._fork else WORTH) * self.workers
         if seconds > SHORT or not worth:
             return
         self._learning = False
         if self._fork:
             self._threads.drain()
         try:
-            self._processes = ProcessPool(self._job, self._n, self._report)
+            self._processes = ProcessPool(self._job, self.workers, self._report)
         except CannotStart:  # threads will do
-            self._threads = ThreadPool(self._job, self._n, self._left, self._report)
+            self._threads = ThreadPool(self._job, self.workers, self._left, self._report)
 
     def _learn(self, future: Future[Outcome]) -> None:
         if not future.cancelled() and future.exception() is None:
@@ -233,19 +237,23 @@ class ForeignPool:
     def __init__(self, job: Job, executor: Executor, capacity: Callable[[], int] | None = None) -> None:
         self._executor, self._capacity = executor, capacity
         self._block = pickle.dumps(job)
-        self._name = sha256(self._block).hexdigest()
+        self.workersame = sha256(self._block).hexdigest()
         self._stop_file = None if job.folder is None else job.folder / ".stop"
         self._pending: set[Future] = set()
         if self._stop_file is not None:
             self._stop_file.unlink(missing_ok=True)
 
-    def window(self, left: int) -> int:
+    @property
+    def workers(self) -> int:
         if self._capacity is not None:
-            return _window(self._capacity())
-        return _window(int(getattr(self._executor, "_max_workers", 0) or processors()))
+            return self._capacity()
+        return int(getattr(self._executor, "_max_workers", 0) or processors())
+
+    def window(self, left: int) -> int:
+        return _window(self.workers)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
-        future = self._executor.submit(_elsewhere, self._block, self._name, self._stop_file, point)
+        future = self._executor.submit(_elsewhere, self._block, self.workersame, self._stop_file, point)
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
         return future

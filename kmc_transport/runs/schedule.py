@@ -27,7 +27,7 @@ __all__ = ["Progress", "Tracker", "run_points"]
 
 LOST_ATTEMPTS, ATTEMPTS = 3, 2
 """How often a point is tried whose worker dies, and one that ends with an error nobody expected."""
-TICK = 0.2  # s
+TICK, GATHER = 0.2, 0.05  # s
 PATIENCE = 10.0
 """Seconds to wait for points that were told to stop."""
 
@@ -150,10 +150,11 @@ def run_points(
     pool: Pool,
     tracker: Tracker,
     *,
-    on_end: Callable[[GridPoint, Outcome], None],
+    on_end: Callable[[Sequence[tuple[GridPoint, Outcome]]], None],
     on_tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Simulate points in any order; what becomes of each is told to ``on_end``, in this thread.
+    """Simulate points in any order; what becomes of them is told to ``on_end``, in this thread, several at a time where
+    they end in quick succession.
 
     A point whose worker is lost is tried `LOST_ATTEMPTS` times, one that ends with an unexpected error `ATTEMPTS`
     times; then it counts as failed, and the rest goes on. Errors of the store (no space, no permission) and of
@@ -170,32 +171,41 @@ def run_points(
                 future = pool.submit(point)
                 pending[future] = (point, attempt)
                 future.add_done_callback(ended.put)
-            for future in _some(ended) or _forgotten(pending, pool):
+            outcomes = []
+            for future in _some(ended, len(pending) - pool.workers) or _forgotten(pending, pool):
                 if future not in pending:  # was found before it said so
                     continue
-                point, attempt = pending.pop(future)
+                point, attempt = pending[future]
                 outcome = _outcome(future, point, attempt)
                 if outcome is None:
                     queue.append((point, attempt + 1))
-                    continue
-                on_end(point, outcome)
+                    del pending[future]
+                else:
+                    outcomes.append((future, point, outcome))
+            on_end([(point, outcome) for _, point, outcome in outcomes])
+            for future, _, outcome in outcomes:
+                del pending[future]
                 tracker.end(outcome)
             on_tick()
     except BaseException:
         pool.stop()
         for future in pending:
             future.cancel()
-        for future in wait(pending, timeout=PATIENCE).done:  # what was at its end when the sweep was stopped
-            if not future.cancelled() and future.exception() is None:
-                on_end(pending[future][0], future.result())
+        done = wait(pending, timeout=PATIENCE).done  # what was at its end when the sweep was stopped
+        done = {future for future in done if not future.cancelled() and future.exception() is None}
+        on_end([(pending[future][0], future.result()) for future in done])
         raise
 
 
-def _some(ended: SimpleQueue[Future[Outcome]]) -> Sequence[Future[Outcome]]:
-    """What has ended; waits a moment for the first."""
+def _some(ended: SimpleQueue[Future[Outcome]], spare: int) -> Sequence[Future[Outcome]]:
+    """What has ended; waits a moment for the first, and a shorter one for more while ``spare`` points wait for workers:
+    what ends in quick succession is saved at once, and nobody idles meanwhile."""
     found = []
     with suppress(Empty):
         found.append(ended.get(timeout=TICK))
+        until = time.monotonic() + GATHER
+        while len(found) < spare and (left := until - time.monotonic()) > 0:
+            found.append(ended.get(timeout=left))
         while True:
             found.append(ended.get_nowait())
     return found

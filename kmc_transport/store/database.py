@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -130,15 +130,17 @@ class Databases:
                 highest = max([highest, *(v for (v,) in rows if isinstance(v, int))])
         return highest
 
-    def put(self, key: str, rows: dict[str, Pack]) -> None:
-        """Write the rows (by table) of a key into the own database, and nothing else of it there; all or nothing."""
-        version = 1 + max(self._highest(table, key) for table in rows)
+    def put(self, rows: Mapping[str, Mapping[str, Pack]]) -> None:
+        """Write the rows of keys, by key and table, into the own database, and nothing else of them there; all or
+        nothing."""
+        versions = {key: 1 + max(self._highest(table, key) for table in found) for key, found in rows.items()}
         with self._writing() as connection:
-            for table in _TABLES:
-                connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
-            for table, p in rows.items():
-                values = (key, version, p.layout, p.texts, p.data, p.digest(version))
-                connection.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", values)
+            for key, found in rows.items():
+                for table in _TABLES:
+                    connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
+                for table, p in found.items():
+                    values = (key, versions[key], p.layout, p.texts, p.data, p.digest(versions[key]))
+                    connection.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def drop(self, key: str) -> None:
         """Delete what every database holds of a key."""

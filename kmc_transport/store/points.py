@@ -8,7 +8,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
@@ -261,13 +261,24 @@ class PointStore:
                     remedy="load it, or ask to replace it",
                 )
             )
+        self.save_all({key: record}, keep_partials=[key] if keep_partial else [])
+
+    def save_all(self, records: Mapping[str, PointRecord], *, keep_partials: Collection[str] = ()) -> None:
+        """Store finished points by their keys in one go, all or none, in place of what is there of them, and drop
+        their partials."""
+        if not records:
+            return
         self._make_folder()
+        self._rows.put({self._checked(key): self._packed(key, record) for key, record in records.items()})
+        for key in records.keys() - set(keep_partials):
+            self.drop_partial(key)
+
+    def _packed(self, key: str, record: PointRecord) -> dict[str, Pack]:
+        """Rows of a point by their tables."""
         about = {"owner": self.owner, "key": key}
         tallies = pack(_record_tallies(record) | about)
         tallies = dataclasses.replace(tallies, data=zlib.compress(tallies.data, 1))
-        self._rows.put(key, {"points": pack(_record_summary(record) | about), "tallies": tallies})
-        if not keep_partial:
-            self.drop_partial(key)
+        return {"points": pack(_record_summary(record) | about), "tallies": tallies}
 
     def load(self, key: str) -> PointRecord:
         """A finished point. StoreError, naming it, when it is missing or cannot be read; DamagedFile and
@@ -349,7 +360,7 @@ class PointStore:
     def save_failure(self, key: str, failure: Failure) -> None:
         """Note why a point could not be simulated."""
         self._make_folder()
-        self._rows.put(self._checked(key), {"failures": pack(asdict(failure))})
+        self._rows.put({self._checked(key): {"failures": pack(asdict(failure))}})
 
     def load_failure(self, key: str) -> Failure | None:
         """Why a point could not be simulated; None when it could, or the note cannot be read."""

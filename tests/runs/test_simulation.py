@@ -183,9 +183,9 @@ def test_half_a_run_and_the_rest_equal_the_whole(algorithm: str) -> None:
 def test_ctrl_c_keeps_what_was_done(tmp_path: Path, whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = schedule._some, iter(range(10**9))
 
-    def interrupted(ended: Any) -> Any:
-        done = list(real(ended))
-        if next(calls) == 1:
+    def interrupted(ended: Any, spare: int) -> Any:
+        done = list(real(ended, 0))
+        if done and next(calls) == 1:
             raise KeyboardInterrupt
         return done
 

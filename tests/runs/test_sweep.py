@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from loky.process_executor import _ExecutorManagerThread
 from kmc_transport.errors import InputError, KmcTransportError, Problem, StoreError, TooManyStates
 from kmc_transport.records import ExitReason
 from kmc_transport.runs import pipeline as simulation
-from kmc_transport.runs import pools
+from kmc_transport.runs import pools, schedule
 from kmc_transport.runs.grid import GridPoint, grid_points, of_shard
 from kmc_transport.runs.job import Job, Outcome, Standing, simulate_point
 from kmc_transport.runs.pipeline import Progress, run
@@ -297,6 +298,26 @@ def waiting_pid(reports: list[Any]) -> int:
     return int(reports[reports.index("here") - 1])
 
 
+def test_points_in_quick_succession_are_saved_at_once() -> None:
+    """As many as leave every worker busy; one whose workers would idle is not waited for."""
+    ended: SimpleQueue[Any] = SimpleQueue()
+    for k in range(3):
+        ended.put(k)
+    assert schedule._some(ended, 2) == [0, 1, 2]  # what is there is taken in any case
+    ended.put(3)
+    threading.Timer(0.01, ended.put, [4]).start()
+    assert schedule._some(ended, 2) == [3, 4]
+    ended.put(5)
+    later = threading.Timer(0.5, ended.put, [6])
+    later.start()
+    start = time.monotonic()
+    assert schedule._some(ended, 0) == [5]
+    ended.put(7)
+    assert schedule._some(ended, 2) == [7]  # no longer than a moment
+    assert time.monotonic() - start < 0.45
+    later.cancel()
+
+
 def test_a_death_in_the_middle_of_an_answer_is_noticed() -> None:
     pool = WorkerProcesses(1, worker_tasks.prepare, (40,))
     for share in (0.001, 0.5):  # in the length, in the content
@@ -556,6 +577,8 @@ def test_errors_keep_their_problems_on_the_way() -> None:
 class Scripted:
     """A pool that does what a test says: key → list of outcomes (or errors) of its attempts."""
 
+    workers = 4
+
     def __init__(self, script: dict[str, list[Any]]) -> None:
         self.script, self.calls, self.stopped = script, [], False
 
@@ -588,7 +611,7 @@ class Scripted:
 def play(script: dict[str, list[Any]]) -> tuple[Scripted, dict[str, Outcome], Tracker]:
     points = [GridPoint(temperature=300, field=np.zeros(3), key=key) for key in script]
     pool, ends, tracker = Scripted(script), {}, Tracker(points=len(points), kept=0)
-    run_points(points, pool, tracker, on_end=lambda p, o: ends.update({p.key: o}))
+    run_points(points, pool, tracker, on_end=lambda ended: ends.update({p.key: o for p, o in ended}))
     return pool, ends, tracker
 
 
@@ -676,20 +699,25 @@ def test_a_point_is_done_when_the_driver_has_saved_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    real = PointStore.save
+    real = PointStore.save_all
 
-    def save(self: PointStore, key: str, *args: Any, **how: Any) -> None:
-        seen.append((key, os.getpid(), tracker.done))
-        real(self, key, *args, **how)
+    def save_all(self: PointStore, records: dict[str, Any], **how: Any) -> None:
+        seen.extend((key, os.getpid(), tracker.done) for key in records)
+        real(self, records, **how)
+        assert set(records) <= set(self.keys())
 
-    monkeypatch.setattr(PointStore, "save", save)
+    monkeypatch.setattr(PointStore, "save_all", save_all)
     model = sweep_model()
     points, tracker = grid_points(model, 3)[:2], Tracker(points=2, kept=0)
     job, store = Job(model=model, root=3, folder=tmp_path), PointStore(tmp_path)
     pool = pools.ThreadPool(job, 1, 2, tracker.report)
-    run_points(points, pool, tracker, on_end=lambda p, o: store.save(p.key, o.record))
+    run_points(
+        points, pool, tracker, on_end=lambda ended: store.save_all({p.key: o.record for p, o in ended})
+    )
     pool.close()
-    assert seen == [(p.key, os.getpid(), i) for i, p in enumerate(points)]
+    assert [(key, driver) for key, driver, _ in seen] == [(p.key, os.getpid()) for p in points]
+    assert seen[0][2] == 0
+    assert seen[1][2] < 2
     assert all(store.get(p.key) is not None for p in points)
 
 

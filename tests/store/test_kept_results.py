@@ -83,7 +83,7 @@ def call(*arguments: str | Path) -> int:
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, error: type[BaseException] = KeyboardInterrupt) -> None:
-    def stop(_: Any) -> Any:
+    def stop(*_: Any) -> Any:
         raise error("stopped")
 
     monkeypatch.setattr(schedule, "_some", stop)

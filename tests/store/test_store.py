@@ -45,6 +45,7 @@ from kmc_transport.store import (
 )
 from kmc_transport.store.arrayfile import read_arrays, write_arrays
 from kmc_transport.store.atomic import write_parts
+from kmc_transport.store.pack import Pack
 from tests.runs.sweeps import change_row
 from tests.store.results import X, Y, dataset, grid_model, random_tallies, records
 
@@ -182,6 +183,30 @@ def test_array_files_refuse_what_it_cannot_keep(tmp_path: Path) -> None:
         with pytest.raises(TypeError):
             write_arrays(tmp_path / "a.npz", "test", {"x": value})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_points_are_saved_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, record = PointStore(tmp_path), PointRecord(temperature=300, field=[0, 0, 0])
+    keys = [f"{k:016x}" for k in range(3)]
+    store.save_all({})
+    assert list(tmp_path.iterdir()) == []
+    store.save_all(dict.fromkeys(keys[:1], record))
+    with pytest.raises(ValueError, match="not a key"):
+        store.save_all({keys[1]: record, "../evil": record})
+    rows, real = iter(range(4)), Pack.digest
+
+    def digest(self: Pack, version: int) -> bytes:
+        if next(rows) == 3:
+            raise RuntimeError("in the middle")
+        return real(self, version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pack, "digest", digest)
+        with pytest.raises(RuntimeError, match="in the middle"):
+            store.save_all(dict.fromkeys(keys[1:], record))
+    assert store.keys() == keys[:1]
+    store.save_all(dict.fromkeys(keys, record))
+    assert store.keys() == keys
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
