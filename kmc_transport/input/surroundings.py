@@ -115,10 +115,10 @@ def shell_sites(counter: CounterInput, labels: Sequence[str], bond: Bond, finder
         ]
         cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
         lengths = np.linalg.norm((cells[None] + difference[:, None]) @ s.lattice, axis=2)
-        for n, k in zip(*np.nonzero(lengths <= high + 1e-6), strict=True):
-            a, b, c = (int(x) for x in cells[k])
-            site: Site = (int(sites[n]), (a, b, c))
-            distance[site] = min(distance.get(site, math.inf), float(lengths[n, k]))
+        n, k = np.nonzero(lengths <= high + 1e-6)
+        near = zip(sites[n].tolist(), map(tuple, cells[k].tolist()), strict=True)
+        for site, length in zip(near, lengths[n, k].tolist(), strict=True):
+            distance[site] = min(distance.get(site, math.inf), length)
     ends = {(bond[0], (0, 0, 0)), (bond[1], bond[2])}
     return sorted(p for p, r in distance.items() if r >= low - 1e-6 and p not in ends)
 

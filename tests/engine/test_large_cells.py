@@ -14,9 +14,9 @@ from tests.input.model_inputs import document, hop
 
 @pytest.mark.parametrize("periodic", [[True, True, True], [True, True, False]])
 def test_the_tree_finds_the_same_images(periodic: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    n = 5
+    n = 4
     grid = [[i / n, j / n, k / n + 0.1] for i in range(n) for j in range(n) for k in range(n)]
-    structure = {"lattice": {"a": 10.0, "b": 10.0, "c": 11.0}, "periodic": periodic, "sites": {"A": grid}}
+    structure = {"lattice": {"a": 8.0, "b": 8.0, "c": 8.8}, "periodic": periodic, "sites": {"A": grid}}
     text = json.dumps(document(structure, [hop(distance=2.0)], supercell=[2, 2, 2 if periodic[2] else 1]))
     found = []
     for many in (10**6, 10):

@@ -80,8 +80,9 @@ class Plain(Compiled, WithoutInteractions):
             rows[:, int(k.MOVE)] = np.where(t.hop == NULL, 0, move + base).astype(np.uint64)
         else:
             rows[:, int(k.NEXT)] = (t.target_type * t.width) << self.shift
+        first = t.first.tolist()
         incoming = [
-            (link, t.first[s], t.first[s + 1], slot) for entries in t.incoming for link, s, slot in entries
+            (link, first[s], first[s + 1], slot) for entries in t.incoming for link, s, slot in entries
         ]
         start = np.cumsum([0] + [len(x) for x in t.incoming])
         return {
