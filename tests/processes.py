@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["HANGS", "ROOT", "command_line", "started", "wait_until"]
+import pytest
+
+__all__ = ["HANGS", "ROOT", "call", "command_line", "started", "wait_until"]
 
 ROOT = Path(__file__).parents[1]
 HANGS = 300.0
@@ -44,6 +46,15 @@ def started(command: Sequence[str], *, ignored: Sequence[int] = (), **how: Any) 
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def call(*arguments: str | Path) -> int:
+    """Exit code of a command that is run in this process."""
+    from kmc_transport.cli.app import main
+
+    with pytest.raises(SystemExit) as caught:
+        main([str(a) for a in arguments])
+    return int(caught.value.code or 0)
 
 
 def command_line(*arguments: str) -> list[str]:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kmc_transport.cli.app import main
 from kmc_transport.store import open_results
-from tests.processes import HANGS, command_line, started, wait_until
+from tests.processes import HANGS, call, command_line, started, wait_until
 
 INPUTS = Path(__file__).parents[2] / "inputs"
 QUICK = (
@@ -24,12 +23,6 @@ QUICK = (
     .replace("[0, 1e7, 1e8]", "[0, 1e8]")
     .replace("relative_error: 1 %", "relative_error: 5 %")
 )
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(a) for a in arguments])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ import typer.main
 
 import kmc_transport.sources as readers
 import kmc_transport.sources.polarization as polarization
-from kmc_transport.cli.app import app, main
+from kmc_transport.cli.app import app
 from kmc_transport.errors import InputError, Problem
 from kmc_transport.input import input_schema, load_model_text
 from kmc_transport.input.settings import with_settings
 from kmc_transport.rules import rule_names
+from tests.processes import call
 from tests.runs.sweeps import INPUT
 
 PACKAGE = Path(__file__).parents[2] / "kmc_transport"
@@ -352,12 +353,6 @@ def test_a_value_that_is_proposed_is_taken(key: str, wrong: str) -> None:
     proposed = re.search(r"did you mean '([^']+)'|distance: ([\d.]+)", problem.remedy)
     assert proposed, problem.remedy
     load_model_text(with_settings(INPUT, [*ranges, f"{key}={proposed[1] or proposed[2]}"]))
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(a) for a in arguments])
-    return int(caught.value.code or 0)
 
 
 def test_remedies_of_commands(

@@ -28,6 +28,7 @@ def assert_equal(a: Replica, b: Replica) -> None:
         np.testing.assert_array_equal(getattr(a.tallies, name), getattr(b.tallies, name), err_msg=name)
     np.testing.assert_array_equal(a.positions(), b.positions())
     np.testing.assert_array_equal(a.occupation(), b.occupation())
+    np.testing.assert_array_equal(a.clamped_events, b.clamped_events)
     assert (a.executed, a.attempted, a.n_rows) == (b.executed, b.attempted, b.n_rows)
 
 

@@ -21,7 +21,7 @@ from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.sources.vibrations import AttemptFrequency
 from tests.reference.master_equation import all_configurations, group_inverse
-from tests.reference.networks import KT0, LATTICES, T0, chain, lattice_gas, make_model
+from tests.reference.networks import KT0, LATTICES, T0, chain, excluding_species, lattice_gas, make_model
 
 
 def solve(model, field=(0.0, 0.0, 0.0), **kw):
@@ -55,19 +55,8 @@ def derrida(p, q):
 
 
 def asymmetric() -> Model:
-    """Two species that exclude each other, without an inversion centre: v/E has a part that is linear in E."""
-    ring = [(i, (i + 1) % 3, (1 if i == 2 else 0, 0, 0)) for i in range(3)]
-    return make_model(
-        np.diag([3.0, 10, 10]),
-        [[i / 3, 0, 0] for i in range(3)],
-        [[(i, j, c, 1.0 + 0.5 * i) for i, j, c in ring], [(i, j, c, 4.0) for i, j, c in ring]],
-        counts=(1, 2),
-        charges=(1.0, -1.0),
-        supercell=(2, 1, 1),  # two orders of the carriers, which no hop changes: answers that must agree
-        periodic=(True, False, False),
-        site_energy=[[0, KT0, 0], [0, 0, 0.5 * KT0]],
-        saddle_fraction=0.3,
-    )
+    """Without an inversion centre v/E has a part that is linear in E."""
+    return excluding_species(saddle_fraction=0.3)
 
 
 @pytest.mark.parametrize("make", [lambda: chain([1.0, 3.0]), asymmetric, lambda: lattice_gas("square", 3, 3)])

@@ -23,7 +23,8 @@ from kmc_transport.exact.states import enumerate_states
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.units import K_B
-from tests.input.interacting import LAYER, built, chain, kra
+from tests.input.interacting import ION, POLARON, built, chain, kra, layers
+from tests.input.model_inputs import hop
 from tests.reference.configurations import configurations, jumps
 from tests.reference.master_equation import group_inverse
 from tests.reference.rates import log_rate
@@ -34,39 +35,8 @@ MARCUS = {"rule": "marcus_adiabatic", "lambda": 1.0, "V_AB": 0.1}
 
 def layered(**keys):
     """Two ions and one polaron in 3 x 2 cells of a layered crystal; 180 configurations."""
-    return {
-        "structure": LAYER,
-        "supercell": [3, 2, 1],
-        "carriers": {
-            "ion": {"charge": 1, "sites": ["Na"], "count": 2},
-            "polaron": {"charge": -1, "sites": ["M"], "count": 1},
-        },
-        "hops": [
-            {
-                "carrier": "ion",
-                "between": ["Na", "Na"],
-                "distance": 2.9,
-                "barrier": kra(),
-                "attempt_frequency": 5e12,
-            },
-            {
-                "carrier": "polaron",
-                "between": ["M", "M"],
-                "distance": 2.9,
-                "barrier": MARCUS,
-                "attempt_frequency": 1e13,
-            },
-            {
-                "carrier": "polaron",
-                "between": ["M", "M"],
-                "distance": 1.689,
-                "barrier": kra(0.2),
-                "attempt_frequency": 2e13,
-            },
-        ],
-        "conditions": {"temperature": 300},
-        **keys,
-    }
+    across = hop(["M", "M"], carrier="polaron", distance=1.689, barrier=kra(0.2), attempt_frequency=2e13)
+    return layers([3, 2, 1], 2, 1, [ION, POLARON | {"barrier": MARCUS}, across], **keys)
 
 
 ENERGIES = {
@@ -269,20 +239,8 @@ def on_site_pairs(length, energy):
             "polaron": {"charge": -1, "sites": ["B"], "count": 1},
         },
         "hops": [
-            {
-                "carrier": "ion",
-                "between": ["A", "A"],
-                "distance": 3,
-                "barrier": kra(0.3),
-                "attempt_frequency": 1e13,
-            },
-            {
-                "carrier": "polaron",
-                "between": ["B", "B"],
-                "distance": 3,
-                "barrier": kra(0.3),
-                "attempt_frequency": 1e13,
-            },
+            hop(["A", "A"], carrier="ion", distance=3, barrier=kra(0.3)),
+            hop(["B", "B"], carrier="polaron", distance=3, barrier=kra(0.3)),
         ],
         "interactions": {"pairs": [{"between": ["ion", "polaron"], "distance": 2.0, "energy": energy}]},
         "conditions": {"temperature": 300},

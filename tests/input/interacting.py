@@ -11,7 +11,7 @@ from kmc_transport.errors import InputError, Problem
 from kmc_transport.input import load_model_text
 from kmc_transport.model import Model
 from kmc_transport.model.symmetry import site_images
-from tests.input.model_inputs import STRUCTURES
+from tests.input.model_inputs import STRUCTURES, hop
 
 K_B = 8.617333262145179e-05  # eV/K
 
@@ -21,9 +21,51 @@ LAYER = {  # two kinds of sites in a hexagonal cell: like the sodium and transit
     "sites": {"Na": [[0, 0, 0]], "M": [["1/3", "2/3", 0.48]]},
 }
 
+IONS_AND_POLARONS = """
+format: 1
+title: ions and polarons of opposite charge
+structure:
+  lattice: {a: 3, b: 3, c: 6}
+  sites: {Na: [[0, 0, 0]], Mn: [[0.5, 0.5, 0.5]]}
+supercell: [4, 4, 1]
+carriers:
+  ion: {charge: 1, sites: [Na], count: 4}
+  polaron: {charge: -1, sites: [Mn], count: 3}
+hops:
+  - {carrier: ion, between: [Na, Na], distance: 3, barrier: {rule: kra, E_kra: 0.3 eV}, attempt_frequency: 5 THz}
+  - {carrier: polaron, between: [Mn, Mn], distance: 3, barrier: {rule: kra, E_kra: 0.2 eV}, attempt_frequency: 9 THz}
+interactions:
+  coulomb: {permittivity: 20}
+initial: annealed
+conditions:
+  temperature: [900]
+  field: {along: [1, 0, 0], magnitude: 0}
+"""
+
 
 def kra(energy: float = 0.3) -> dict[str, Any]:
     return {"rule": "kra", "E_kra": energy}
+
+
+ION = hop(["Na", "Na"], carrier="ion", distance=2.9, barrier=kra(), attempt_frequency=5e12)
+POLARON = hop(["M", "M"], carrier="polaron", distance=2.9, barrier=kra(0.2))
+
+
+def layers(
+    supercell: list[int], ions: int, polarons: int, hops: list[dict[str, Any]], /, **keys: Any
+) -> dict[str, Any]:
+    """Ions on a triangular layer, polarons on the sites beside it; ``keys`` replace sections."""
+    return {
+        "structure": LAYER,
+        "supercell": supercell,
+        "carriers": {
+            "ion": {"charge": 1, "sites": ["Na"], "count": ions},
+            "polaron": {"charge": -1, "sites": ["M"], "count": polarons},
+        },
+        "hops": hops,
+        "conditions": {"temperature": 300},
+        **keys,
+    }
 
 
 def olivine(**keys: Any) -> dict[str, Any]:
@@ -36,20 +78,8 @@ def olivine(**keys: Any) -> dict[str, Any]:
             "polaron": {"charge": -1, "sites": ["Fe"], "count": 2},
         },
         "hops": [
-            {
-                "carrier": "ion",
-                "between": ["Li", "Li"],
-                "distance": 3.005,
-                "barrier": kra(0.25),
-                "attempt_frequency": 5e12,
-            },
-            {
-                "carrier": "polaron",
-                "between": ["Fe", "Fe"],
-                "distance": 3.8716,
-                "barrier": kra(0.2),
-                "attempt_frequency": 15e12,
-            },
+            hop(["Li", "Li"], carrier="ion", distance=3.005, barrier=kra(0.25), attempt_frequency=5e12),
+            hop(["Fe", "Fe"], carrier="polaron", distance=3.8716, barrier=kra(0.2), attempt_frequency=15e12),
         ],
         "conditions": {"temperature": 400},
         **keys,
@@ -64,15 +94,7 @@ def chain(
         "structure": STRUCTURES["chain"],
         "supercell": [length, 1, 1],
         "carriers": {"p": {"charge": 1, "sites": ["A"], "count": count}},
-        "hops": [
-            {
-                "carrier": "p",
-                "between": ["A", "A"],
-                "distance": 2.665,
-                "barrier": rule or kra(),
-                "attempt_frequency": 1e13,
-            }
-        ],
+        "hops": [hop(["A", "A"], distance=2.665, barrier=rule or kra())],
         "interactions": {"pairs": [{"between": ["p", "p"], "shell": 1, "energy": energy}]},
         "conditions": {"temperature": 300},
         **keys,

@@ -22,6 +22,7 @@ from kmc_transport.input.build import check_memory
 from kmc_transport.input.memory import needed_memory
 from kmc_transport.input.settings import with_settings
 from kmc_transport.rates import build_catalog
+from tests.input.model_inputs import hop
 from tests.runs.sweeps import INPUT
 
 ROOT = Path(__file__).parents[2]
@@ -33,15 +34,7 @@ def cube(**keys: Any) -> dict[str, Any]:
         "structure": {"lattice": {"a": 4, "b": 4, "c": 4}, "sites": {"A": [[0, 0, 0]]}},
         "supercell": [8, 8, 8],
         "carriers": {"p": {"charge": 1, "sites": ["A"], "count": 8}},
-        "hops": [
-            {
-                "carrier": "p",
-                "between": ["A", "A"],
-                "distance": 4,
-                "barrier": {"rule": "kra", "E_kra": 0.3},
-                "attempt_frequency": 1e13,
-            }
-        ],
+        "hops": [hop(["A", "A"], distance=4, barrier={"rule": "kra", "E_kra": 0.3})],
         "conditions": {"temperature": 600},
         **deepcopy(keys),
     }

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kmc_transport.cli.app import main
 from kmc_transport.errors import InputError
 from kmc_transport.input import load_model, load_model_text
 from kmc_transport.model import Model
@@ -23,6 +22,7 @@ from kmc_transport.rules import get_rule, rule_names
 from kmc_transport.store import load_catalog, save_catalog
 from kmc_transport.units import K_B
 from tests.input.model_inputs import STRUCTURES, document, hop
+from tests.processes import call
 from tests.sources import path_fixtures, spectra
 
 CHAIN = STRUCTURES["chain"]
@@ -63,13 +63,6 @@ def refused(load, *args: object, **keys: object) -> str:
     with pytest.raises(InputError) as caught:
         loaded(load, *args, **keys)
     return str(caught.value)
-
-
-def command(*arguments: str) -> int:
-    """Exit code of a command."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(arguments))
-    return int(stop.value.code or 0)
 
 
 def koettgen(form: str = "full", **keys: object) -> dict:
@@ -554,7 +547,7 @@ def test_catalog_command_shows_where_a_rate_comes_from(
 ) -> None:
     job = copper / "copper.yaml"
     job.write_text(json.dumps(copper_input(copper)))
-    assert command("catalog", str(job)) == 0
+    assert call("catalog", str(job)) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for text in (
         "hop.traj: ASE, 7 images",
@@ -563,7 +556,7 @@ def test_catalog_command_shows_where_a_rate_comes_from(
         "barrier from cubic Hermite",
     ):
         assert text in shown
-    assert command("check", str(job)) == 0
+    assert call("check", str(job)) == 0
     shown = capsys.readouterr().out
     assert "The input is sound" in shown
     assert "Koettgen, full" in shown
@@ -594,7 +587,7 @@ def test_catalogs_with_files_and_rules_are_read_back_equal(
     job = copper / "rules.yaml"
     job.write_text(json.dumps(data))
     for suffix in ("csv", "h5"):
-        assert command("catalog", str(job), "-o", str(tmp_path / f"a.{suffix}")) == 0
+        assert call("catalog", str(job), "-o", str(tmp_path / f"a.{suffix}")) == 0
     capsys.readouterr()
     from_csv, from_hdf5 = (load_catalog(tmp_path / f"a.{suffix}") for suffix in ("csv", "h5"))
     equal(from_csv, from_hdf5)
@@ -633,7 +626,7 @@ def test_candidates_are_ranked_and_not_simulated(capsys: pytest.CaptureFixture[s
     )
     job = tmp_path / "job.yaml"
     job.write_text(json.dumps(document("chain", [hop(distance=2.665, saddles=saddles)])))
-    assert command("catalog", str(job), "-T", "298") == 0
+    assert call("catalog", str(job), "-T", "298") == 0
     lines = capsys.readouterr().out.splitlines()
     table = [line for line in lines if any(f" {n} " in line for n in CANDIDATES)]
     assert [next(n for n in CANDIDATES if f" {n} " in line) for line in table] == [
@@ -652,7 +645,7 @@ def test_candidates_that_are_not_simulated_must_be_sound_too(
     saddles = [{"name": "a"}, {"name": "b", "barrier": {"rule": "none_such"}, "use": False}]
     job = tmp_path / "job.yaml"
     job.write_text(json.dumps(document("chain", [hop(distance=2.665, saddles=saddles)])))
-    assert command("check", str(job)) == 2
+    assert call("check", str(job)) == 2
     assert "none_such" in capsys.readouterr().err
 
 
@@ -671,7 +664,7 @@ def test_the_regime_of_a_polaron_is_reported(tmp_path: Path, capsys: pytest.Capt
     assert hop_regimes(chain(), 298.0) == []
     job = tmp_path / "job.yaml"
     job.write_text(json.dumps(document("chain", [hop(distance=2.665, barrier=0.242, polaron=polaron)])))
-    assert command("catalog", str(job)) == 0
+    assert call("catalog", str(job)) == 0
     shown = capsys.readouterr().out
     assert "adiabatic" in shown
     assert "3.596 (derived)" in shown
@@ -694,7 +687,7 @@ def test_a_rule_for_another_regime_warns(tmp_path: Path, capsys: pytest.CaptureF
     job = tmp_path / "job.yaml"
     job.write_text(json.dumps(document("chain", [entry])))
     for name in ("catalog", "check"):
-        assert command(name, str(job)) == 0
+        assert call(name, str(job)) == 0
         shown = " ".join(capsys.readouterr().out.split())
         assert "Warning: p:A-A#1: the rule 'marcus_nonadiabatic' is for non-adiabatic hops" in shown
         assert "landau_zener" in shown

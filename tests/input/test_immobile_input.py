@@ -11,6 +11,7 @@ from kmc_transport.cli.app import main
 from kmc_transport.input import load_model_text
 from kmc_transport.report import carrier_table, composition_tables, summary
 from tests.input.interacting import refused
+from tests.input.model_inputs import hop
 
 CERIA = {
     "format": 1,
@@ -25,13 +26,13 @@ CERIA = {
         "vacancy": {"charge": 2, "sites": ["O"], "count": 2},
     },
     "hops": [
-        {
-            "carrier": "vacancy",
-            "between": ["O", "O"],
-            "distance": 2.7,
-            "barrier": {"rule": "kra", "E_kra": 0.5},
-            "attempt_frequency": 5e12,
-        }
+        hop(
+            ["O", "O"],
+            carrier="vacancy",
+            distance=2.7,
+            barrier={"rule": "kra", "E_kra": 0.5},
+            attempt_frequency=5e12,
+        )
     ],
     "interactions": {"pairs": [{"between": ["vacancy", "samarium"], "shell": 1, "energy": -0.1}]},
     "conditions": {"temperature": 1000},

@@ -15,17 +15,19 @@ from kmc_transport.model.interactions import Interactions
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from tests.input.interacting import (
-    LAYER,
+    ION,
+    POLARON,
     built,
     chain,
     flat_images,
     kra,
+    layers,
     olivine,
     random_occupation,
     refused,
     turned,
 )
-from tests.input.model_inputs import STRUCTURES
+from tests.input.model_inputs import STRUCTURES, hop
 
 PAIRS = [
     {"between": ["ion", "polaron"], "distance": 3.28, "energy": "-0.1 eV"},
@@ -35,33 +37,7 @@ PAIRS = [
 
 
 def layered(**keys):
-    """Ions on a triangular layer, polarons on the sites beside it."""
-    return {
-        "structure": LAYER,
-        "supercell": [4, 4, 2],
-        "carriers": {
-            "ion": {"charge": 1, "sites": ["Na"], "count": 8},
-            "polaron": {"charge": -1, "sites": ["M"], "count": 8},
-        },
-        "hops": [
-            {
-                "carrier": "ion",
-                "between": ["Na", "Na"],
-                "distance": 2.9,
-                "barrier": kra(),
-                "attempt_frequency": 5e12,
-            },
-            {
-                "carrier": "polaron",
-                "between": ["M", "M"],
-                "distance": 2.9,
-                "barrier": kra(0.2),
-                "attempt_frequency": 1e13,
-            },
-        ],
-        "conditions": {"temperature": 300},
-        **keys,
-    }
+    return layers([4, 4, 2], 8, 8, [ION, POLARON], **keys)
 
 
 def gas(structure, label, distance, **keys):
@@ -70,15 +46,7 @@ def gas(structure, label, distance, **keys):
         "structure": STRUCTURES[structure],
         "supercell": [2, 2, 2],
         "carriers": {"p": {"charge": 1, "sites": [label], "count": 6}},
-        "hops": [
-            {
-                "carrier": "p",
-                "between": [label, label],
-                "distance": distance,
-                "barrier": kra(),
-                "attempt_frequency": 1e13,
-            }
-        ],
+        "hops": [hop([label, label], distance=distance, barrier=kra())],
         "conditions": {"temperature": 300},
         **keys,
     }
@@ -134,20 +102,8 @@ def test_pairs_of_equal_length_that_symmetry_does_not_relate():
     structure["sites"]["X"] = [[0.1, 0.5, 0.5]]  # breaks the mirror between the two M
     text = {**text, "structure": structure, "supercell": [3, 3, 3]}
     text["hops"] = [
-        {
-            "carrier": "ion",
-            "between": ["Na", "Na"],
-            "distance": [4.9, 7.1],
-            "barrier": kra(),
-            "attempt_frequency": 1e13,
-        },
-        {
-            "carrier": "polaron",
-            "between": ["M", "M"],
-            "distance": [2.9, 7.1],
-            "barrier": kra(),
-            "attempt_frequency": 1e13,
-        },
+        hop(["Na", "Na"], carrier="ion", distance=[4.9, 7.1], barrier=kra()),
+        hop(["M", "M"], carrier="polaron", distance=[2.9, 7.1], barrier=kra()),
     ]
     entry = {"between": ["ion", "polaron"], "shell": 1}
     (problem,) = refused({**text, "interactions": {"pairs": [{**entry, "energy": -0.1}]}})
@@ -397,11 +353,11 @@ def test_differences_from_what_is_in_reach(supercell):
     count = 0
     for seed in range(3):
         occupation = random_occupation(model, seed)
-        for hop in range(0, model.network.n_hops, 3):
+        for h in range(0, model.network.n_hops, 3):
             for cell in rates.cells:
-                if rates.is_open(occupation, hop, cell):
-                    expected = rates.energy_difference(occupation, hop, cell)
-                    found = rates.change(occupation, *rates.ends(hop, cell))
+                if rates.is_open(occupation, h, cell):
+                    expected = rates.energy_difference(occupation, h, cell)
+                    found = rates.change(occupation, *rates.ends(h, cell))
                     np.testing.assert_allclose(found, expected, atol=1e-10)
                     count += 1
     assert count > 20
@@ -439,10 +395,10 @@ def test_energy_differences_along_a_loop_of_hops_sum_to_zero(seed):
     occupation, total = random_occupation(model, seed), 0.0
     first = occupation.copy()
     for _ in range(6):
-        hop, cell = int(random.integers(model.network.n_hops)), rates.cells[random.integers(len(rates.cells))]
-        if rates.is_open(occupation, hop, cell):
-            total += rates.energy_difference(occupation, hop, cell)
-            origin, target = rates.ends(hop, cell)
+        h, cell = int(random.integers(model.network.n_hops)), rates.cells[random.integers(len(rates.cells))]
+        if rates.is_open(occupation, h, cell):
+            total += rates.energy_difference(occupation, h, cell)
+            origin, target = rates.ends(h, cell)
             occupation[[origin, target]] = occupation[[target, origin]]
     np.testing.assert_allclose(total, rates.energy(occupation) - rates.energy(first), atol=1e-10)
 

@@ -16,36 +16,22 @@ from kmc_transport.rates.balance import check_configurations
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.rules import HeatBath, Metropolis, check_rule, get_rule, make_rule
 from kmc_transport.units import K_B
-from tests.input.interacting import LAYER, built, chain, flat_images, kra, random_occupation, refused, turned
+from tests.input.interacting import (
+    ION,
+    POLARON,
+    built,
+    chain,
+    flat_images,
+    layers,
+    random_occupation,
+    refused,
+    turned,
+)
 
 
 def layered(surroundings, **keys):
-    """Ions on a triangular layer whose barrier depends on the polarons beside it."""
-    ion = {
-        "carrier": "ion",
-        "between": ["Na", "Na"],
-        "distance": 2.9,
-        "barrier": kra(),
-        "attempt_frequency": 5e12,
-    }
-    polaron = {
-        "carrier": "polaron",
-        "between": ["M", "M"],
-        "distance": 2.9,
-        "barrier": kra(0.2),
-        "attempt_frequency": 1e13,
-    }
-    return {
-        "structure": LAYER,
-        "supercell": [3, 3, 2],
-        "carriers": {
-            "ion": {"charge": 1, "sites": ["Na"], "count": 5},
-            "polaron": {"charge": -1, "sites": ["M"], "count": 7},
-        },
-        "hops": [{**ion, "surroundings": surroundings}, polaron],
-        "conditions": {"temperature": 300},
-        **keys,
-    }
+    """The barrier of the ions depends on the polarons beside them."""
+    return layers([3, 3, 2], 5, 7, [ION | {"surroundings": surroundings}, POLARON], **keys)
 
 
 COUNT = [{"carrier": "polaron", "distance": 3.3}, {"carrier": "ion", "distance": 2.6}]
@@ -75,17 +61,17 @@ def test_a_table_by_hand():
     (table,) = model.interactions.environments
     rates = ConfigurationRates(build_catalog(model, temperature=300))
     s, net = model.structure, model.network
-    for hop in np.flatnonzero(net.carrier == 0):
-        members = range(table.start[hop], table.start[hop + 1])
-        middle = (s.frac[net.origin[hop]] + s.frac[net.target[hop]] + net.cell[hop]) / 2
+    for h in np.flatnonzero(net.carrier == 0):
+        members = range(table.start[h], table.start[h + 1])
+        middle = (s.frac[net.origin[h]] + s.frac[net.target[h]] + net.cell[h]) / 2
         away = [np.linalg.norm((s.frac[table.site[m]] + table.cell[m] - middle) @ s.lattice) for m in members]
         assert len(away) == 4
         assert max(away) < 3.3
         occupation = np.zeros(model.n_cells * s.n_sites, int)
-        occupation[rates.ends(hop, [0, 0, 0])[0]] = 1
+        occupation[rates.ends(h, [0, 0, 0])[0]] = 1
         for n, m in enumerate(members):
             expected = 0.3 - 0.01 * n
-            found = rates.log_rate(occupation, hop, [0, 0, 0])
+            found = rates.log_rate(occupation, h, [0, 0, 0])
             np.testing.assert_allclose(found, np.log(5e12) - expected / (K_B * 300), rtol=1e-12)
             occupation[rates.flat(table.site[m], table.cell[m])] = 2
     assert not (np.diff(table.start)[net.carrier == 1]).any()
@@ -157,9 +143,9 @@ def rate_of(rates, occupation, origin, target, species):
     """Summed rates of all hops from one flat site to another."""
     net, total = rates.model.network, 0.0
     site, cell = origin % rates.n_sites, rates.cells[origin // rates.n_sites]
-    for hop in np.flatnonzero((net.origin == site) & (net.carrier == species)):
-        if rates.ends(hop, cell)[1] == target:
-            total += np.exp(rates.log_rate(occupation, int(hop), cell))
+    for h in np.flatnonzero((net.origin == site) & (net.carrier == species)):
+        if rates.ends(h, cell)[1] == target:
+            total += np.exp(rates.log_rate(occupation, int(h), cell))
     return total
 
 
@@ -173,10 +159,10 @@ def test_rates_turn_with_the_configuration():
         occupation = random_occupation(model, seed)
         origin = int(random.choice(np.flatnonzero(occupation == 1)))
         site, cell = origin % rates.n_sites, rates.cells[origin // rates.n_sites]
-        for hop in np.flatnonzero((model.network.origin == site) & (model.network.carrier == 0)):
-            if not rates.is_open(occupation, int(hop), cell):
+        for h in np.flatnonzero((model.network.origin == site) & (model.network.carrier == 0)):
+            if not rates.is_open(occupation, int(h), cell):
                 continue
-            target = rates.ends(int(hop), cell)[1]
+            target = rates.ends(int(h), cell)[1]
             rate = rate_of(rates, occupation, origin, target, 0)
             seen.add(round(np.log(rate), 6))
             for image in images:
@@ -223,8 +209,8 @@ def broken(model, what):
     if what == "table":
         (table,) = model.interactions.environments
         stride = table.stride.copy()
-        hop = int(np.flatnonzero(np.diff(table.start) > 0)[0])
-        stride[table.start[hop]] = 0  # one direction of one hop overlooks a neighbour
+        h = int(np.flatnonzero(np.diff(table.start) > 0)[0])
+        stride[table.start[h]] = 0  # one direction of one h overlooks a neighbour
         tables = (replace(table, stride=frozen_array(stride, np.int64)),)
         return replace(model, interactions=replace(model.interactions, environments=tables))
     if what == "expansion":

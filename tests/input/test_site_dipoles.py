@@ -17,6 +17,7 @@ from kmc_transport.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.checks import site_function_residual
 from kmc_transport.units import K_B
+from tests.input.model_inputs import hop
 
 INPUTS = Path(__file__).parents[2] / "inputs"
 QUARTZ = {
@@ -34,15 +35,9 @@ def quartz(
     classes: object = None,
     barrier: float = 1.0,
 ) -> Model:
-    hop = {
-        "carrier": "V",
-        "between": ["O", "O"],
-        "distance": [2.55, 2.70],
-        "barrier": barrier,
-        "attempt_frequency": 5e12,
-    }
-    hop |= {"field_response": response} if response else {}
-    hop |= {"classes": classes} if classes else {}
+    entry = hop(["O", "O"], carrier="V", distance=[2.55, 2.70], barrier=barrier, attempt_frequency=5e12)
+    entry |= {"field_response": response} if response else {}
+    entry |= {"classes": classes} if classes else {}
     carrier = {"charge": charge, "sites": ["O"], "count": 1}
     carrier |= {"site_dipoles": dipoles} if dipoles is not None else {}
     return load_model_text(
@@ -51,7 +46,7 @@ def quartz(
                 "structure": QUARTZ,
                 "supercell": [3, 3, 3],
                 "carriers": {"V": carrier},
-                "hops": [hop],
+                "hops": [entry],
                 "conditions": {"temperature": [700], "field": {"along": [0, 0, 1], "magnitude": [0, 1e8]}},
             }
         )

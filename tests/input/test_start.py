@@ -15,6 +15,7 @@ from kmc_transport.input.phases import find_cut, planar_cut, planes, polar_energ
 from kmc_transport.model.interactions import Initial
 from kmc_transport.report import carrier_table
 from tests.input.interacting import LAYER, built, kra, olivine, refused
+from tests.input.model_inputs import hop
 
 HALF = {
     "ion": {"charge": 1, "sites": ["Li"], "fraction": 0.5},
@@ -233,14 +234,8 @@ def test_the_search_misses_nothing():
 def test_planes_of_a_hexagonal_cell():
     """Spacings from the metric of the crystal: d = a sqrt(3)/2 for (100), 1/d² = 4/(3 a²) + 1/c² for (101)."""
     ion = {"charge": 1, "sites": ["Na"], "fraction": 0.5}
-    hop = {
-        "carrier": "ion",
-        "between": ["Na", "Na"],
-        "distance": 2.9,
-        "barrier": kra(),
-        "attempt_frequency": 1e12,
-    }
-    layer = {"structure": LAYER, "supercell": [4, 4, 2], "carriers": {"ion": ion}, "hops": [hop],
+    entry = hop(["Na", "Na"], carrier="ion", distance=2.9, barrier=kra(), attempt_frequency=1e12)
+    layer = {"structure": LAYER, "supercell": [4, 4, 2], "carriers": {"ion": ion}, "hops": [entry],
              "conditions": {"temperature": 500}}  # fmt: skip
     model = built(layer)
     for indices, spacing, number in (

@@ -15,6 +15,7 @@ from kmc_transport.input.schema.structure import StructureInput
 from kmc_transport.input.structure import build_structure
 from kmc_transport.model import spacegroups
 from kmc_transport.model.symmetry import site_images
+from tests.input.model_inputs import hop
 
 MGO_CIF = """data_MgO
 _symmetry_space_group_name_H-M 'F m -3 m'
@@ -251,15 +252,7 @@ def test_structure_files_travel_with_the_source(tmp_path):
             "structure": {"file": "MgO.cif"},
             "supercell": [4, 4, 4],
             "carriers": {"v": {"charge": 2, "sites": ["O"], "count": 1}},
-            "hops": [
-                {
-                    "carrier": "v",
-                    "between": ["O", "O"],
-                    "distance": 2.945,
-                    "barrier": 2,
-                    "attempt_frequency": "eyring",
-                }
-            ],
+            "hops": [hop(["O", "O"], carrier="v", distance=2.945, barrier=2, attempt_frequency="eyring")],
             "conditions": {"temperature": 1500},
         }
     )

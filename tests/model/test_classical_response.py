@@ -17,6 +17,7 @@ from kmc_transport.input import load_model, load_model_text
 from kmc_transport.model import classical_model
 from kmc_transport.rates import build_catalog
 from kmc_transport.report import results_table
+from tests.input.model_inputs import hop
 
 INPUTS = Path(__file__).parents[2] / "inputs"
 CHAIN = {
@@ -24,14 +25,13 @@ CHAIN = {
     "supercell": [16, 1, 1],
     "carriers": {"ion": {"charge": 1, "sites": ["A"], "count": 1}},
     "hops": [
-        {
-            "carrier": "ion",
-            "between": ["A", "A"],
-            "distance": 3.0,
-            "barrier": 0.3,
-            "attempt_frequency": 1e13,
-            "classical_response": {"charge": 2, "d_ma": 0.6},
-        }
+        hop(
+            ["A", "A"],
+            carrier="ion",
+            distance=3.0,
+            barrier=0.3,
+            classical_response={"charge": 2, "d_ma": 0.6},
+        )
     ],
     "conditions": {"temperature": [500], "field": {"along": [1, 0, 0], "magnitude": [0, 3e7, 1e8]}},
     "sampling": {"relative_error": 0.02, "seed": 5},

@@ -179,16 +179,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
         for begin in range(0, attempts, batch):
             chosen = []
             for _ in range(min(batch, attempts - begin)):
-                species = 0
-                if t.n_species > 1:
-                    r = self.random()
-                    while species < t.n_species - 1 and r >= int(cut[species]):
-                        species += 1
-                carrier, fraction = split(self.random(), int(t.number[species]))
-                carrier += int(t.first[species])
-                if t.two_draws:
-                    fraction = self.random()
-                chosen.append((carrier, *split(fraction, t.width)))
+                chosen.append(self.chosen(cut))
             for i, (carrier, slot, fraction) in enumerate(chosen):
                 row = self.types[carrier] * t.width + slot
                 if fraction >= int(t.threshold[row]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -178,4 +179,23 @@ def lattice_gas(name: str, size: int, n_carriers: int, *, rate: float = 1.0, **k
         supercell=(size, size, 1 if flat else size),
         periodic=(True, True, not flat),
         **kw,  # type: ignore[arg-type]
+    )
+
+
+def excluding_species(**keys: Any) -> Model:
+    """Ions and polarons of opposite charge on a ring without an inversion centre, each excluding the other.
+
+    They have two orders, which no hop changes: answers that must agree.
+    """
+    ring = [(i, (i + 1) % 3, (1 if i == 2 else 0, 0, 0)) for i in range(3)]
+    return make_model(
+        np.diag([3.0, 10, 10]),
+        [[i / 3, 0, 0] for i in range(3)],
+        [[(i, j, c, 1.0 + 0.5 * i) for i, j, c in ring], [(i, j, c, 4.0) for i, j, c in ring]],
+        counts=(1, 2),
+        charges=(1.0, -1.0),
+        supercell=(2, 1, 1),
+        periodic=(True, False, False),
+        site_energy=[[0, KT0, 0], [0, 0, 0.5 * KT0]],
+        **keys,
     )

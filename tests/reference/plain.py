@@ -145,16 +145,7 @@ class ReferenceState:
         weight = t.number * t.bound
         cut = [x * 2.0**64 for x in np.cumsum(weight) / max(weight.sum(), 1e-300)]
         for attempt in range(attempts):
-            species = 0
-            if t.n_species > 1:
-                r = self.random()
-                while species < t.n_species - 1 and r >= int(cut[species]):
-                    species += 1
-            carrier, fraction = split(self.random(), int(t.number[species]))
-            carrier += int(t.first[species])
-            if t.two_draws:
-                fraction = self.random()
-            slot, fraction = split(fraction, t.width)
+            carrier, slot, fraction = self.chosen(cut)
             row = self.types[carrier] * t.width + slot
             if fraction >= int(t.threshold[row]):
                 row = int(t.alias[row])
@@ -177,6 +168,20 @@ class ReferenceState:
             self.execute_rejection_free(carrier, row)
             self.log.append((sample, carrier, row, 1.0 - remaining, 0, 0))
             self.attempts_in_row += 1
+
+    def chosen(self, cut: list[float]) -> tuple[int, int, int]:
+        """A carrier and a slot of its type, each as often as the others of the species; and what is left of the
+        random number. cut : numbers below which the species is this one or one before."""
+        t, species = self.tables, 0
+        if t.n_species > 1:
+            r = self.random()
+            while species < t.n_species - 1 and r >= int(cut[species]):
+                species += 1
+        carrier, fraction = split(self.random(), int(t.number[species]))
+        carrier += int(t.first[species])
+        if t.two_draws:
+            fraction = self.random()
+        return (carrier, *split(fraction, t.width))
 
     def execute_rejection_free(self, carrier: int, row: int) -> None:
         """Move the carrier and keep the lists of open hops."""

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from kmc_transport import run
-from kmc_transport.cli.app import main
 from kmc_transport.engine import Replica, pace
 from kmc_transport.engine.canonical import anneal
 from kmc_transport.engine.canonical.anneal import LatticeMonteCarlo
@@ -27,6 +26,7 @@ from kmc_transport.records import ExitReason
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.runs.record import make_record
 from tests.input.interacting import built
+from tests.processes import call
 from tests.reference.interacting_models import coulomb, nearest_pairs, with_interactions, with_rule
 from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
 
@@ -325,22 +325,15 @@ def still(tmp_path: Path) -> Path:
     return path
 
 
-def command(*arguments: str) -> int:
-    """Its exit code."""
-    with pytest.raises(SystemExit) as end:
-        main(list(arguments))
-    return int(end.value.code or 0)
-
-
 def test_run_shows_its_table_with_reasons(
     still: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(still.parent)
-    assert command("run", str(still)) == 1
+    assert call("run", str(still)) == 1
     out = capsys.readouterr().out
     assert "[1] the species has not moved: fewer than" in " ".join(out.split())
     assert "Picture: still.png" in out
-    assert command("results", "still.h5", "--json") == 0
+    assert call("results", "still.h5", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["results"]
     frozen = [r for r in rows if r["carrier"] == "ion"]
     assert all(r["mobility_missing"].startswith("the species has not moved") for r in frozen)
@@ -355,7 +348,7 @@ def test_run_without_any_mobility_shows_its_table(
     """Ten hops are too few for anything: no picture, exit code 1, and the reason at each dash."""
     monkeypatch.chdir(still.parent)
     still.write_text(STILL.replace("events: 20000", "relative_error: 1 %, wall_time: 0.001 s"))
-    assert command("run", str(still)) == 1
+    assert call("run", str(still)) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert "polaron" in out
     assert "out of time" in out or "not enough time" in out
@@ -364,12 +357,12 @@ def test_run_without_any_mobility_shows_its_table(
 
 
 def test_check_foretells_what_will_be_missing(still: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("check", str(still)) == 0
+    assert call("check", str(still)) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "no hop joins the 2 parts of the supercell in which polaron moves" in out
     assert "times rarer than that of another carrier" in out
     still.write_text(STILL.replace("distance: 3, barrier: 0.3", "distance: 5, barrier: 0.3"))
-    assert command("check", str(still)) == 0
+    assert call("check", str(still)) == 0
     assert "no hop joins the 4 parts" in " ".join(capsys.readouterr().out.split())
 
 

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmc_transport.cli.app import main
 from kmc_transport.errors import StoreError
 from kmc_transport.runs.grid import model_identity
 from kmc_transport.runs.merge import merge
@@ -38,7 +37,7 @@ from kmc_transport.store import (
     run_is_alive,
 )
 from tests.killing import KINDS, kill_once, start
-from tests.processes import HANGS, started, wait_until
+from tests.processes import HANGS, call, started, wait_until
 from tests.runs.sweeps import INPUT, N_POINTS, assert_same_table, change_row, points_of, sweep_model
 
 
@@ -61,12 +60,6 @@ def copy(finished: Path, tmp_path: Path) -> Path:
     shutil.copy(finished, tmp_path / "a.h5")
     shutil.copytree(points_folder(finished), tmp_path / "a.points")
     return tmp_path / "a.h5"
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(a) for a in arguments])
-    return int(caught.value.code or 0)
 
 
 # killed ------------------------------------------------------------------------------------------------

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+from kmc_transport.errors import InputError
+from kmc_transport.sources import read_path
 
 HARTREE, BOHR = 27.211386245981, 0.529177210544
 MIGRATING = 4
@@ -226,3 +230,11 @@ def write_table(path: Path, images: list[Any]) -> Path:
     rows = [f"{x:.8f}, {e:.6f}" for x, e in zip(along, relative, strict=True)]
     path.write_text("# vacancy hop in Cu\nreaction coordinate [Å], energy [meV]\n" + "\n".join(rows) + "\n")
     return path
+
+
+def refused(source: Any, said: str, **how: Any) -> InputError:
+    """The error with which a path is refused; it says what to do."""
+    with pytest.raises(InputError, match=said) as caught:
+        read_path(source, **how)
+    assert caught.value.problems[0].remedy
+    return caught.value

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kmc_transport.errors import InputError
+from kmc_transport.sources import read_spectrum
+
 A = 4.2
 """Å, lattice parameter of the rock salt of springs."""
 
@@ -127,3 +130,9 @@ def write_vacancy_hop(folder: Path) -> float:
         phonon.forces = np.array(found)
         phonon.save(folder / f"{name}.yaml", settings={"force_constants": False})
     return float(energies[1] - energies[0])
+
+
+def refused(source: object, match: str, **options: object) -> None:
+    with pytest.raises(InputError, match=match) as error:
+        read_spectrum(source, **options)  # type: ignore[arg-type]
+    assert all(p.remedy for p in error.value.problems)

@@ -19,6 +19,7 @@ from kmc_transport.errors import InputError
 from kmc_transport.sources import read_path
 from tests.sources import output_fixtures as out
 from tests.sources import path_fixtures as fx
+from tests.sources.path_fixtures import refused
 
 ENERGIES = [0.0, 0.1, 0.3, 0.4, 0.3, 0.1, 0.0]
 
@@ -40,13 +41,6 @@ def band(folder: Path, **told: Any) -> Path:
 
 def walk(k: int) -> np.ndarray:
     return np.array([[0.0, 0, 0], [0, 3, 0], [2 + 0.4 * k, 0, 3], [3, 3, 3]])
-
-
-def refused(source: Any, said: str, **how: Any) -> InputError:
-    with pytest.raises(InputError, match=said) as caught:
-        read_path(source, **how)
-    assert caught.value.problems[0].remedy
-    return caught.value
 
 
 # --- a band without its ends ----------------------------------------------------------------------------------

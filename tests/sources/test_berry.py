@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from pathlib import Path
@@ -16,11 +15,8 @@ from hypothesis import strategies as st
 from kmc_transport.errors import InputError
 from kmc_transport.sources import Snapshot, berry_path, polarization_path, read_polarization_path
 from tests.sources.polarization_data import SYMBOLS, Hop, hop, write_outcar
+from tests.sources.real import DATA, real_files
 
-DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
-real_files = pytest.mark.skipif(
-    not DATA, reason="KMC_TRANSPORT_TEST_DATA names no folder of files of real codes"
-)
 TIMES = [0.0, 0.1, 0.25, 0.4, 0.5, 0.65, 0.8, 0.9, 1.0]
 
 

@@ -6,7 +6,6 @@ import bz2
 import gzip
 import json
 import lzma
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -18,11 +17,8 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.sources import BornCharges, Snapshot, read_born_charges, spread_sum_rule
 from tests.sources.polarization_data import write_outcar, write_poscar
+from tests.sources.real import DATA, real_files
 
-DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
-real_files = pytest.mark.skipif(
-    not DATA, reason="KMC_TRANSPORT_TEST_DATA names no folder of files of real codes"
-)
 BOHR = 0.529177210544
 
 CELL = np.array([[4.0, 0.0, 0.0], [0.5, 4.4, 0.0], [0.2, 0.3, 5.0]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -19,11 +18,7 @@ from hypothesis import strategies as st
 from kmc_transport.errors import InputError
 from kmc_transport.sources import PATH_KINDS, read_path
 from tests.sources import path_fixtures as fx
-
-DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA", "")
-real_files = pytest.mark.skipif(
-    not DATA, reason="KMC_TRANSPORT_TEST_DATA names no folder of files of real codes"
-)
+from tests.sources.real import DATA, real_files
 
 
 def small_traj(path: Path, energies: list[float], symbols: str = "Cu2Au2", **how: Any) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import os
 import re
 import shutil
 import sys
@@ -17,12 +16,9 @@ import pytest
 from kmc_transport.errors import InputError
 from kmc_transport.sources import Spectrum, read_spectrum
 from kmc_transport.sources.vibrations import koettgen, prepare_pair, zero_point_difference
-from tests.sources.spectra import salt, write_all
+from tests.sources.real import DATA, real_files
+from tests.sources.spectra import refused, salt, write_all
 
-DATA = os.environ.get("KMC_TRANSPORT_TEST_DATA")
-needs_data = pytest.mark.skipif(
-    not DATA, reason="KMC_TRANSPORT_TEST_DATA does not name the folder of real files"
-)
 COMPUTED = [
     "phonopy_params.yaml",
     "constants_inside.yaml",
@@ -42,12 +38,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mean(spectrum: Spectrum) -> np.ndarray:
     """(n_modes,) weighted mean of each branch: the same however symmetry reduced the mesh."""
     return spectrum.weight @ spectrum.frequency
-
-
-def refused(source: object, match: str, **options: object) -> None:
-    with pytest.raises(InputError, match=match) as error:
-        read_spectrum(source, **options)  # type: ignore[arg-type]
-    assert all(p.remedy for p in error.value.problems)
 
 
 # ---- what is read
@@ -401,7 +391,7 @@ def test_files_of_different_calculations_are_refused(files: Path, tmp_path: Path
 # ---- files of real calculations
 
 
-@needs_data
+@real_files
 def test_magnesium_oxide() -> None:
     folder = Path(str(DATA), "phonopy_MgO")
     mesh = read_spectrum(folder / "mesh.hdf5")
@@ -419,7 +409,7 @@ def test_magnesium_oxide() -> None:
     assert mesh.frequency.max() == pytest.approx(19.97, abs=0.1)
 
 
-@needs_data
+@real_files
 def test_silicon_dioxide_at_high_pressure() -> None:
     folder = Path(str(DATA), "phonopy_SiO2_HP")
     got = read_spectrum(folder / "phonopy_disp.yaml", mesh=(2, 2, 2))
@@ -435,7 +425,7 @@ def test_silicon_dioxide_at_high_pressure() -> None:
     assert np.abs(along[0] - along[1]).max() > 0.5  # the charges are anisotropic
 
 
-@needs_data
+@real_files
 def test_real_files_of_two_substances_are_no_hop(tmp_path: Path) -> None:
     oxide, silica = (
         read_spectrum(Path(str(DATA), folder, "phonopy_disp.yaml"), mesh=(2, 2, 2))

@@ -5,25 +5,18 @@ from __future__ import annotations
 import gzip
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from kmc_transport.errors import InputError
 from kmc_transport.sources import read_path
+from tests.sources.path_fixtures import refused
 
 
 def table(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
-
-
-def refused(source: Any, said: str, **how: Any) -> InputError:
-    with pytest.raises(InputError, match=said) as caught:
-        read_path(source, **how)
-    assert caught.value.problems[0].remedy
-    return caught.value
 
 
 @pytest.mark.parametrize(

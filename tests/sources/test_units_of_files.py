@@ -16,7 +16,7 @@ from kmc_transport.errors import InputError
 from kmc_transport.input import load_model_text
 from kmc_transport.sources import read_spectrum
 from tests.input.model_inputs import document, hop
-from tests.sources.spectra import SUPERCELL, A, forces, salt, write_all
+from tests.sources.spectra import SUPERCELL, A, forces, refused, salt, write_all
 
 BOHR = 0.529177207423948  # as phonopy has it
 
@@ -49,12 +49,6 @@ def in_bohr(tmp_path_factory: pytest.TempPathFactory) -> Path:
         theirs.run_mesh([2, 2, 2], is_gamma_center=True).write_yaml(folder / "mesh.yaml")
         theirs.save(folder / "phonopy.yaml", settings={"force_constants": True})
     return folder
-
-
-def refused(source: object, match: str, **options: object) -> None:
-    with pytest.raises(InputError, match=match) as error:
-        read_spectrum(source, **options)  # type: ignore[arg-type]
-    assert all(p.remedy for p in error.value.problems)
 
 
 def volume(spectrum) -> float:

@@ -18,7 +18,7 @@ from kmc_transport.model.model import Model, frozen_array
 from kmc_transport.rates import build_catalog
 from kmc_transport.records import Tallies
 from kmc_transport.runs.system import system_of
-from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.reference.networks import KT0, T0, chain, excluding_species, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 
@@ -63,22 +63,6 @@ def anisotropic(flat: bool) -> Model:
     )
 
 
-def two_species() -> Model:
-    """Ions and polarons of opposite charge on a ring, each excluding the other."""
-    frac = [[i / 3, 0, 0] for i in range(3)]
-    ring = [(i, (i + 1) % 3, (1 if i == 2 else 0, 0, 0)) for i in range(3)]
-    return make_model(
-        np.diag([3.0, 10, 10]),
-        frac,
-        [[(i, j, c, 1.0 + 0.5 * i) for i, j, c in ring], [(i, j, c, 4.0) for i, j, c in ring]],
-        counts=(1, 2),
-        charges=(1.0, -1.0),
-        supercell=(2, 1, 1),
-        periodic=(True, False, False),
-        site_energy=[[0, KT0, 0], [0, 0, 0.5 * KT0]],
-    )
-
-
 CASES: dict[str, tuple[Callable[[], Model], float]] = {
     "biased two-site chain": (lambda: chain([1.0, 3.0], site_energy=[0, KT0]), 2 * FIELD),
     "two-site chain": (lambda: chain([1.0, 3.0], site_energy=[0, KT0]), 0.0),
@@ -100,8 +84,8 @@ CASES: dict[str, tuple[Callable[[], Model], float]] = {
     "lattice gas, field": (lambda: lattice_gas("square", 3, 4), FIELD),
     "ASEP ring": (lambda: chain([1.0], counts=(3,), supercell=(7, 1, 1)), 2 * FIELD),
     "single file": (lambda: chain([1.0], counts=(3,), supercell=(6, 1, 1)), 0.0),
-    "two species": (two_species, 0.0),
-    "two species, field": (two_species, FIELD),
+    "two species": (excluding_species, 0.0),
+    "two species, field": (excluding_species, FIELD),
 }
 
 

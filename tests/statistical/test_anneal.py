@@ -20,6 +20,7 @@ from kmc_transport.model.model import Model
 from kmc_transport.rates import build_catalog
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.units import K_B
+from tests.input.interacting import IONS_AND_POLARONS
 from tests.reference.configurations import configurations, weights
 from tests.reference.networks import KT0, T0, chain, make_model
 
@@ -323,30 +324,8 @@ def test_those_with_few_sites_are_placed_first_if_need_be() -> None:
         initial_configuration(tables, T0, np.random.default_rng(1), Initial())
 
 
-LAYER = """
-format: 1
-title: ions and polarons of opposite charge
-structure:
-  lattice: {a: 3, b: 3, c: 6}
-  sites: {Na: [[0, 0, 0]], Mn: [[0.5, 0.5, 0.5]]}
-supercell: [4, 4, 1]
-carriers:
-  ion: {charge: 1, sites: [Na], count: 4}
-  polaron: {charge: -1, sites: [Mn], count: 3}
-hops:
-  - {carrier: ion, between: [Na, Na], distance: 3, barrier: {rule: kra, E_kra: 0.3 eV}, attempt_frequency: 5 THz}
-  - {carrier: polaron, between: [Mn, Mn], distance: 3, barrier: {rule: kra, E_kra: 0.2 eV}, attempt_frequency: 9 THz}
-interactions:
-  coulomb: {permittivity: 20}
-initial: annealed
-conditions:
-  temperature: [900]
-  field: {along: [1, 0, 0], magnitude: 0}
-"""
-
-
 def test_an_input_with_ewald_sums() -> None:
-    model = load_model_text(LAYER)
+    model = load_model_text(IONS_AND_POLARONS)
     assert model.initial.kind == "annealed"
     catalog = build_catalog(model, temperature=900.0)
     lattice, report = equilibrium_lattice(catalog, seed=1)
@@ -361,7 +340,7 @@ def test_an_input_with_ewald_sums() -> None:
 
 
 def test_hops_stay_in_the_ensemble_of_the_annealing() -> None:
-    catalog = build_catalog(load_model_text(LAYER), temperature=900.0)
+    catalog = build_catalog(load_model_text(IONS_AND_POLARONS), temperature=900.0)
     lattice, _ = equilibrium_lattice(catalog, seed=2)
     swaps = lattice.run(900.0, 8000)
     replica = Replica(catalog, seed=np.random.SeedSequence(5), sample_interval=5e-12)

@@ -24,6 +24,7 @@ from kmc_transport.rates.balance import check_configurations, random_configurati
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.runs.grid import model_identity
 from kmc_transport.runs.pipeline import run
+from tests.input.model_inputs import hop
 
 K_B = 8.617333262145179e-05  # eV/K
 KELVIN = 700.0
@@ -181,14 +182,14 @@ def test_a_carrier_held_still_is_an_immobile_one() -> None:
         "count": len(DOPANTS),
         "arrangement": RING["carriers"]["dopant"]["arrangement"],
     }
-    hop = {
-        "carrier": "dopant",
-        "between": ["M", "M"],
-        "distance": LENGTH,
-        "barrier": {"rule": "kra", "E_kra": 0.1},
-        "attempt_frequency": 1e12,
-    }
-    moving = RING | {"carriers": RING["carriers"] | {"dopant": b}, "hops": [*RING["hops"], hop]}
+    entry = hop(
+        ["M", "M"],
+        carrier="dopant",
+        distance=LENGTH,
+        barrier={"rule": "kra", "E_kra": 0.1},
+        attempt_frequency=1e12,
+    )
+    moving = RING | {"carriers": RING["carriers"] | {"dopant": b}, "hops": [*RING["hops"], entry]}
     free, held = loaded(moving), loaded(moving, freeze=["dopant"])
     assert [c.name for c in free.carriers] == ["dopant", "vacancy"]
     assert free.immobile == ()
@@ -230,15 +231,7 @@ SALT = {
         "ion": {"charge": 1, "sites": ["A"], "count": 3},
         "dopant": {"charge": -1.5, "sites": ["B"], "count": 2, "immobile": True},
     },
-    "hops": [
-        {
-            "carrier": "ion",
-            "between": ["A", "A"],
-            "distance": 4.0,
-            "barrier": {"rule": "kra", "E_kra": 0.3},
-            "attempt_frequency": 1e13,
-        }
-    ],
+    "hops": [hop(["A", "A"], carrier="ion", distance=4.0, barrier={"rule": "kra", "E_kra": 0.3})],
     "interactions": {"coulomb": {"method": "ewald", "permittivity": 12}},
     "conditions": {"temperature": 800},
     "sampling": {"events": 40_000, "seed": 2, "replicas": 2},
@@ -360,10 +353,10 @@ def test_bounds_of_rates_where_sites_of_the_immobile_come_first() -> None:
     bound, rates = couple(catalog).bound, ConfigurationRates(catalog)
     largest = np.zeros(len(bound))
     for row in list_configurations(model, (2,)):
-        for hop in range(len(bound)):
+        for h in range(len(bound)):
             for cell in rates.cells:
-                if rates.is_open(row, hop, cell):
-                    largest[hop] = max(largest[hop], math.exp(rates.log_rate(row, hop, cell)))
+                if rates.is_open(row, h, cell):
+                    largest[h] = max(largest[h], math.exp(rates.log_rate(row, h, cell)))
     assert np.all(largest > 0)
     assert np.all(bound * (1 + 1e-9) >= largest)
     assert np.all(bound < 20 * largest)

@@ -18,6 +18,7 @@ from kmc_transport.report import arrhenius_tables, exact_table, results_table
 from kmc_transport.runs.pipeline import run
 from kmc_transport.store import open_results
 from tests.input.interacting import refused
+from tests.input.model_inputs import hop
 
 K_B = 8.617333262145179e-05  # eV/K
 
@@ -27,13 +28,13 @@ TUNGSTEN = {
     "supercell": [2, 2, 2],
     "carriers": {"hydrogen": {"charge": 0, "sites": ["T"], "count": 1}},
     "hops": [
-        {
-            "carrier": "hydrogen",
-            "between": ["T", "T"],
-            "distance": 1.119,
-            "barrier": "0.440 eV",
-            "attempt_frequency": "1.012e14 Hz",
-        }
+        hop(
+            ["T", "T"],
+            carrier="hydrogen",
+            distance=1.119,
+            barrier="0.440 eV",
+            attempt_frequency="1.012e14 Hz",
+        )
     ],
     "conditions": {
         "temperature": [500, 1000, 2300],

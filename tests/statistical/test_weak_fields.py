@@ -21,7 +21,7 @@ from kmc_transport.runs.grid import grid_points
 from kmc_transport.runs.job import Job, simulate_point
 from kmc_transport.store import PointRecord
 from tests.reference.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
-from tests.reference.networks import KT0, T0, chain, lattice_gas, make_model
+from tests.reference.networks import KT0, T0, chain, excluding_species, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 
@@ -47,21 +47,6 @@ def bound_pair(length: int = 6) -> Model:
     return with_interactions(with_rule(model), clusters=pair)
 
 
-def excluding() -> Model:
-    """Ions and polarons of one channel, without an inversion centre."""
-    ring = [(i, (i + 1) % 3, (1 if i == 2 else 0, 0, 0)) for i in range(3)]
-    return make_model(
-        np.diag([3.0, 10, 10]),
-        [[i / 3, 0, 0] for i in range(3)],
-        [[(i, j, c, 1.0 + 0.5 * i) for i, j, c in ring], [(i, j, c, 4.0) for i, j, c in ring]],
-        counts=(1, 2),
-        charges=(1.0, -1.0),
-        supercell=(2, 1, 1),
-        periodic=(True, False, False),
-        site_energy=[[0, KT0, 0], [0, 0, 0.5 * KT0]],
-    )
-
-
 def attracting() -> Model:
     model = with_rule(chain([1.0], counts=(3,), supercell=(10, 1, 1)))
     return with_interactions(model, clusters=nearest_pairs(-0.1, 1))
@@ -84,7 +69,7 @@ CASES: dict[str, Callable[[], Model]] = {
     "one carrier": lambda: chain([1.0]),
     "slanted": slanted,
     "lattice gas": lambda: lattice_gas("square", 3, 3),
-    "two species, exclusion": excluding,
+    "two species, exclusion": excluding_species,
     "two species, attraction": bound_pair,
 }
 
@@ -137,7 +122,7 @@ def test_both_estimators_together_are_honest() -> None:
     """Where linear response is off by as much as its error is: deviations of many seeds scatter as they should."""
     z, methods = [], set()
     for seed in range(12):
-        model = with_fields(excluding(), np.array([0.15]), relative_error=0.05, seed=seed)
+        model = with_fields(excluding_species(), np.array([0.15]), relative_error=0.05, seed=seed)
         at = run(model).isel(temperature=0, field=0, direction=0, carrier=0)
         methods.add(str(at["mobility_method"].values))
         z.append(float((at["mobility"] - at["mobility_exact"]) / at["mobility_stderr"]))
@@ -156,7 +141,14 @@ def run_without_field(model: Model) -> PointRecord:
 
 @pytest.mark.parametrize(
     "make",
-    [excluding, bound_pair, attracting, slanted, lambda: lattice_gas("square", 3, 8), lambda: bound_pair(12)],
+    [
+        excluding_species,
+        bound_pair,
+        attracting,
+        slanted,
+        lambda: lattice_gas("square", 3, 8),
+        lambda: bound_pair(12),
+    ],
 )
 def test_the_bound_of_the_bias_holds(make: Callable[[], Model], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system itself cannot be solved, one carrier alone, or nothing at all."""

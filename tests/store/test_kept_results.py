@@ -16,7 +16,6 @@ import h5py
 import numpy as np
 import pytest
 
-from kmc_transport.cli.app import main
 from kmc_transport.errors import DamagedFile, StoreError
 from kmc_transport.figures import results, style
 from kmc_transport.figures.results import plot_results
@@ -34,6 +33,7 @@ from kmc_transport.store import (
 )
 from kmc_transport.store.arrayfile import read_arrays, write_arrays
 from tests.disk import small_files
+from tests.processes import call
 from tests.runs.sweeps import INPUT as SWEEP
 from tests.runs.sweeps import assert_same_table, change_row
 from tests.runs.sweeps import sweep_model as model_of
@@ -74,12 +74,6 @@ def alone(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def copy(alone: Path, finished: Path) -> Path:
     shutil.copytree(points_folder(finished), "a.points")
     return alone
-
-
-def call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(a) for a in arguments])
-    return int(caught.value.code or 0)
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, error: type[BaseException] = KeyboardInterrupt) -> None:

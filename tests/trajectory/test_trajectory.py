@@ -29,6 +29,7 @@ from kmc_transport.trajectory import recording
 from kmc_transport.trajectory.elements import element_of, elements_of
 from kmc_transport.trajectory.hdf5 import standard_axes
 from tests.disk import small_files
+from tests.input.interacting import IONS_AND_POLARONS
 from tests.reference.networks import LATTICES, T0, chain, lattice_gas, make_model
 from tests.trajectory.cells import two_species
 
@@ -135,32 +136,9 @@ def check_events(model: Model, t: Trajectory) -> None:
     assert done == len(e)
 
 
-INTERACTING = """
-format: 1
-title: ions and polarons that see each other
-structure:
-  lattice: {a: 3, b: 3, c: 6}
-  sites: {Na: [[0, 0, 0]], Mn: [[0.5, 0.5, 0.5]]}
-supercell: [4, 4, 1]
-carriers:
-  ion: {charge: 1, sites: [Na], count: 4}
-  polaron: {charge: -1, sites: [Mn], count: 3}
-hops:
-  - {carrier: ion, between: [Na, Na], distance: 3, barrier: {rule: kra, E_kra: 0.3 eV}, attempt_frequency: 5 THz}
-  - {carrier: polaron, between: [Mn, Mn], distance: 3, barrier: {rule: kra, E_kra: 0.2 eV}, attempt_frequency: 9 THz}
-interactions:
-  coulomb: {permittivity: 20}
-initial: annealed
-conditions:
-  temperature: [900]
-  field: {along: [1, 0, 0], magnitude: 0}
-sampling: {seed: 2}
-"""
-
-
 @pytest.mark.parametrize("algorithm", ["auto", "rejection_free"])
 def test_interacting_carriers(algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load_model_text(INTERACTING)
+    model = load_model_text(IONS_AND_POLARONS + "sampling: {seed: 2}\n")
     model = replace(model, sampling=replace(model.sampling, algorithm=algorithm))
     options: dict = {"temperature": 900.0, "every": 8e-12, "frames": 40}
     whole = record(model, tmp_path / "a.nc", **options)
