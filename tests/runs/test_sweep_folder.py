@@ -190,7 +190,7 @@ def test_two_drivers_on_one_folder(tmp_path: Path, whole: Any) -> None:
     errors: list[Exception] = []
 
     def second(progress: Any) -> None:
-        if progress.done == 1 and not errors:
+        if 0 < progress.done < N_POINTS and not errors:  # points may be saved several at a time
             assert run_is_alive(path)
             before = points_of(points_folder(path))
             for how in ({}, {"overwrite": True}, {"shard": (1, 2)}):
