@@ -23,6 +23,9 @@ os.environ.pop("COLUMNS", None)
 # processes that tests start find the package compiled, as they find the kernels, which are kept at the same place
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# threads of the linear algebra of several test processes get in one another's way; read as numpy is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # nothing here has to outlive a power cut; tests of the order of syncs put their own in place
 os.fsync = lambda fd: None
 

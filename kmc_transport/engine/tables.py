@@ -235,15 +235,12 @@ def build_tables(catalog: RateCatalog) -> Tables:
             to_itself[row] = target == b and not np.any(net.cell[h] % np.array(found.size))
             smallest[s] = min(smallest[s], rate[row] / bound[s])
 
-    incoming = tuple(
-        tuple(
+    incoming: list[list[tuple[int, int, int]]] = [[] for _ in range(found.n_basis)]
+    for (_, basis), hs in zip(types, hops, strict=True):
+        incoming[basis] += [
             (int(link[row_of_hop[h]]), int(net.carrier[h]), row_of_hop[int(net.reverse[h])] % width)
-            for k, (_, basis) in enumerate(types)
-            if basis == b
-            for h in hops[k]
-        )
-        for b in range(found.n_basis)
-    )
+            for h in hs
+        ]
     rate_class, class_rate = _classes(rate)
     number = np.array([c.count for c in model.carriers], np.int64)
     return Tables(
@@ -263,7 +260,7 @@ def build_tables(catalog: RateCatalog) -> Tables:
         rate=frozen_array(rate, np.float64),
         to_itself=frozen_array(to_itself, np.bool_),
         links=tuple(tuple(x) for x in links),
-        incoming=incoming,
+        incoming=tuple(map(tuple, incoming)),
         rate_class=frozen_array(rate_class, np.int64),
         class_rate=frozen_array(class_rate, np.float64),
         # the fraction left over by the choice among n carriers is a multiple of n / 2**64

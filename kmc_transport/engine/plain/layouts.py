@@ -93,9 +93,13 @@ def neighbour_table(t: Tables) -> npt.NDArray[np.uint32]:
     table = np.empty((*t.size, t.n_basis, n_links(t)), np.uint32)
     table[:] = np.arange(t.n_sites, dtype=np.uint32).reshape(*t.size, t.n_basis, 1)
     axes = [np.arange(s) for s in t.size]
+    by_offset: dict[tuple[int, int, int], list[tuple[int, int, int]]] = {}
     for b, links in enumerate(t.links):
         for column, (target, offset) in enumerate(links):
-            x, y, z = ((a + o) % s for a, o, s in zip(axes, offset, t.size, strict=True))
-            cell = (x[:, None, None] * t.size[1] + y[None, :, None]) * t.size[2] + z[None, None, :]
+            by_offset.setdefault(offset, []).append((b, column, target))
+    for offset, entries in by_offset.items():
+        x, y, z = ((a + o) % s for a, o, s in zip(axes, offset, t.size, strict=True))
+        cell = (x[:, None, None] * t.size[1] + y[None, :, None]) * t.size[2] + z[None, None, :]
+        for b, column, target in entries:
             table[:, :, :, b, column] = cell * t.n_basis + target
     return table.reshape(-1)
