@@ -41,14 +41,14 @@ from kmc_transport.runs.job import Job, simulate_point
 from kmc_transport.runs.pipeline import run
 from kmc_transport.runs.point import PointSimulation
 from kmc_transport.store import (
-    Frame,
+    Outline,
     PointStore,
     Provenance,
     begin_run,
     database,
     owner_mark,
     points_folder,
-    write_frame,
+    write_outline,
     write_plan,
 )
 
@@ -296,7 +296,7 @@ def folder(rounds: int) -> None:
     from kmc_transport.rates import build_catalog
 
     catalogs = [build_catalog(model, temperature=float(t)) for t in conditions.temperature]
-    write_frame(path, Frame.of_model(model), provenance, np.full((1000, 1, 1), np.nan), catalogs)
+    write_outline(path, Outline.of_model(model), provenance, np.full((1000, 1, 1), np.nan), catalogs)
     write_plan(path, plan_of(points))
     store = PointStore(points_folder(path), owner_mark(provenance))
     pattern = simulate_point(Job(model=model, root=3), points[0]).record

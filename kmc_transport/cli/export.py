@@ -78,10 +78,10 @@ def export(
 def _with_provenance(run: Path) -> xarray.Dataset:
     """The table of a run; that of a folder knows where it comes from too."""
     from ..runs.table import load_table
-    from ..store import read_frame, result_path
+    from ..store import read_empty_table, result_path
 
     dataset = load_table(run, on_damaged=say_damaged)
     if "input" in dataset.attrs:
         return dataset
     path = result_path(run) if run.suffix == ".points" else run
-    return dataset.assign_attrs(read_frame(path).provenance.to_attributes())
+    return dataset.assign_attrs(read_empty_table(path).provenance.to_attributes())

@@ -52,7 +52,7 @@ def report(
 
 def provenance_of(run: Path) -> Provenance:
     """Where a run comes from: of its result file, or of its folder of points before there is one."""
-    from ..store import read_frame, read_provenance, result_path
+    from ..store import read_empty_table, read_provenance, result_path
 
     path = result_path(run) if run.suffix == ".points" else run
-    return read_provenance(path) if path.exists() else read_frame(path).provenance
+    return read_provenance(path) if path.exists() else read_empty_table(path).provenance

@@ -24,9 +24,9 @@ At = tuple[int, ...]
 def composition_tables(source: Model | xarray.Dataset) -> list[Table[Any]]:
     """One row for each composition; no table where the input has no axes of composition."""
     if isinstance(source, Model):
-        from ..store import Frame
+        from ..store import Outline
 
-        axes, d = tuple(n for n in source.axes if n != SAMPLE), Frame.of_model(source).coordinates
+        axes, d = tuple(n for n in source.axes if n != SAMPLE), Outline.of_model(source).coordinates
     else:
         axes, d = composition_axes(source), {str(n): v.values for n, v in source.coords.items()}
     return [_table(axes, d)] if axes else []

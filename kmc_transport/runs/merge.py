@@ -22,7 +22,7 @@ from ..store import (
     lock_output,
     owner_mark,
     points_folder,
-    read_frame,
+    read_empty_table,
     read_plan,
     result_path,
     update_results,
@@ -96,7 +96,7 @@ def merge(
 
 
 def _gather_files(sources: Sequence[Path], target: Path) -> None:
-    tables = [read_frame(s) for s in sources]
+    tables = [read_empty_table(s) for s in sources]
     first = tables[0].provenance
     for source, table in zip(sources, tables, strict=True):
         if owner_mark(table.provenance) != owner_mark(first):

@@ -15,7 +15,7 @@ from ..model.model import Model
 from ..rates import RateCatalog
 from ..seeds import draw_root
 from ..store import (
-    Frame,
+    Outline,
     OutputState,
     PointStore,
     Provenance,
@@ -29,7 +29,7 @@ from ..store import (
     refuse_to_lose,
     start_over,
     update_results,
-    write_frame,
+    write_outline,
     write_plan,
 )
 from .grid import GridPoint, grid_points, model_identity, plan_of
@@ -105,28 +105,28 @@ class RunFolder:
         """Note the empty table and the points that are asked for. What the barriers' errors do is known at the end."""
         c = self.model.conditions
         unknown = np.full((len(c.temperature), len(c.direction), len(self.model.carriers)), np.nan)
-        self._write_frame(unknown)
+        self._write_outline(unknown)
         write_plan(self.path, plan_of(points))
 
     def leave(self, dataset: xarray.Dataset) -> None:
         """Write what there is of a run that ends early; a shard leaves its points alone."""
         if self.part is None:
-            self._write_frame(dataset["barrier_error_factor"].values)
+            self._write_outline(dataset["barrier_error_factor"].values)
             self._update(dataset, unfinished=True)
 
     def finish(self, dataset: xarray.Dataset, points: Sequence[GridPoint]) -> xarray.Dataset:
         """Write the result file; of shards, the last one does. The table of the run."""
         factor = dataset["barrier_error_factor"].values
         if np.isfinite(factor).any():
-            self._write_frame(factor)
+            self._write_outline(factor)
         if self.part is None:
             self._update(dataset)
         elif {p.key for p in points} <= set(self.store.keys()):
             dataset, _ = rebuild(self.path)
         return dataset
 
-    def _write_frame(self, factor: np.ndarray) -> None:
-        write_frame(self.path, Frame.of_model(self.model), self.provenance, factor, self.catalogs)
+    def _write_outline(self, factor: np.ndarray) -> None:
+        write_outline(self.path, Outline.of_model(self.model), self.provenance, factor, self.catalogs)
 
     def _update(self, dataset: xarray.Dataset, *, unfinished: bool = False) -> None:
         update_results(

@@ -18,7 +18,7 @@ from ..ndarrays import BoolArray, FloatArray
 from ..store import (
     EmptyTable,
     Failure,
-    Frame,
+    Outline,
     Pack,
     PointRecord,
     PointStore,
@@ -26,7 +26,7 @@ from ..store import (
     open_results,
     owner_mark,
     points_folder,
-    read_frame,
+    read_empty_table,
     read_plan,
     result_path,
     update_results,
@@ -39,7 +39,7 @@ __all__ = ["barrier_error_factor", "failures", "found", "gather", "load_table", 
 
 
 def table_of(
-    model: Model | Frame,
+    model: Model | Outline,
     points: Iterable[PointRecord | Pack],
     *,
     failures: Iterable[Failure] = (),
@@ -50,7 +50,7 @@ def table_of(
     points : records or summaries (see `build_dataset`). error_factor : ``barrier_error_factor``; computed from
     the model when it is None.
     """
-    frame = model if isinstance(model, Frame) else Frame.of_model(model)
+    outline = model if isinstance(model, Outline) else Outline.of_model(model)
     if error_factor is None:
         assert isinstance(model, Model)
     factor = (
@@ -58,12 +58,12 @@ def table_of(
     )
 
     def extra(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        fits = frame.in_each_system(
-            data, lambda one: _arrhenius(frame, one) | _arrhenius_of_rates(frame, one)
+        fits = outline.in_each_system(
+            data, lambda one: _arrhenius(outline, one) | _arrhenius_of_rates(outline, one)
         )
         return {**fits, "barrier_error_factor": factor}
 
-    return build_dataset(frame, points, extra=extra, failures=failures)
+    return build_dataset(outline, points, extra=extra, failures=failures)
 
 
 def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore, EmptyTable]:
@@ -71,10 +71,10 @@ def gather(path: str | Path) -> tuple[xarray.Dataset, PointStore, EmptyTable]:
 
     path : the result file (it need not exist). StoreError when there is no sweep.
     """
-    plan, empty = read_plan(path), read_frame(path)
+    plan, empty = read_plan(path), read_empty_table(path)
     store = PointStore(points_folder(path), owner_mark(empty.provenance))
     dataset = table_of(
-        empty.frame,
+        empty.outline,
         found(store, plan.keys),
         failures=failures(store, plan.keys),
         error_factor=empty.error_factor,
@@ -137,15 +137,17 @@ def barrier_error_factor(model: Model) -> FloatArray:
     return factor
 
 
-def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
+def _arrhenius(outline: Outline, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
     """Arrhenius fits at zero field, for each direction and carrier: of mobility x temperature and of D."""
-    none = np.full((frame.sizes["temperature"], frame.sizes["direction"], frame.sizes["carrier"]), np.nan)
+    none = np.full(
+        (outline.sizes["temperature"], outline.sizes["direction"], outline.sizes["carrier"]), np.nan
+    )
     series = {"arrhenius": (none, none), "diffusivity": (none, none)}
     converged = np.zeros(none.shape[:2], np.bool_)
-    zero = np.flatnonzero(frame.coordinates["field"] == 0)
+    zero = np.flatnonzero(outline.coordinates["field"] == 0)
     if len(zero):
-        at, t = zero[0], frame.coordinates["temperature"][:, None, None]
-        unit = frame.coordinates["direction_vector"]
+        at, t = zero[0], outline.coordinates["temperature"][:, None, None]
+        unit = outline.coordinates["direction_vector"]
         mobility, tracer = (
             [data[f"{name}{s}"][:, at] for s in ("", "_stderr")]
             for name in ("mobility_einstein", "tracer_diffusivity")
@@ -161,7 +163,7 @@ def _arrhenius(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.ND
     return {
         f"{name}_{k}": x
         for name, (value, stderr) in series.items()
-        for k, x in _fits(frame.coordinates["temperature"], value, stderr, converged).items()
+        for k, x in _fits(outline.coordinates["temperature"], value, stderr, converged).items()
     }
 
 
@@ -198,10 +200,10 @@ def _fits(
     return out
 
 
-def _arrhenius_of_rates(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
+def _arrhenius_of_rates(outline: Outline, data: Mapping[str, np.ndarray]) -> dict[str, npt.NDArray[Any]]:
     """Arrhenius fits of hop and flip rates without field, where they were asked for and there are two temperatures."""
     out: dict[str, npt.NDArray[Any]] = {}
-    zero = np.flatnonzero(frame.coordinates["field"] == 0)
+    zero = np.flatnonzero(outline.coordinates["field"] == 0)
     for rate in ("hop_rate", "flip_rate"):
         if rate not in data or not len(zero):
             continue
@@ -211,7 +213,7 @@ def _arrhenius_of_rates(frame: Frame, data: Mapping[str, np.ndarray]) -> dict[st
         for at in np.ndindex(*value.shape[1:]):
             one = (slice(None), *at)
             with contextlib.suppress(InputError):  # too few temperatures
-                fit = fit_arrhenius(frame.coordinates["temperature"], value[one], stderr[one])
+                fit = fit_arrhenius(outline.coordinates["temperature"], value[one], stderr[one])
                 fitted["activation_energy"][at] = fit.activation_energy
                 fitted["prefactor"][at] = fit.prefactor
                 errors["activation_energy"][at] = fit.activation_energy_stderr

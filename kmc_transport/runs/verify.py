@@ -30,7 +30,7 @@ from ..store import (
     owner_mark,
     package_versions,
     points_folder,
-    read_frame,
+    read_empty_table,
     read_plan,
     read_provenance,
     result_path,
@@ -108,7 +108,7 @@ def verify(
     path = result_path(Path(run))
     if path.exists() and not points_folder(path).exists():
         return verify_file(path, repeat=repeat, model=model, draw=draw, on_repeat=on_repeat)
-    empty, plan = read_frame(path), read_plan(path)
+    empty, plan = read_empty_table(path), read_plan(path)
     store = PointStore(points_folder(path), owner_mark(empty.provenance))
     damaged: list[Path] = []
     misplaced: list[Path] = []

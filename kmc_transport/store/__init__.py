@@ -3,16 +3,16 @@
 from .arrayfile import read_arrays, write_arrays
 from .atomic import write_parts, write_text
 from .catalogfile import load_catalog, save_catalog
-from .dataset import Frame, build_dataset, catalog_dataset
+from .dataset import Outline, build_dataset, catalog_dataset
 from .folder import (
     EmptyTable,
     Plan,
     join_tables,
-    read_frame,
+    read_empty_table,
     read_plan,
     read_progress,
     write_empty_table,
-    write_frame,
+    write_outline,
     write_plan,
     write_progress,
 )
@@ -53,8 +53,8 @@ __all__ = [
     "SHEET_MARK",
     "EmptyTable",
     "Failure",
-    "Frame",
     "LostConditions",
+    "Outline",
     "OutputState",
     "Pack",
     "Plan",
@@ -82,7 +82,7 @@ __all__ = [
     "points_folder",
     "read_arrays",
     "read_catalog",
-    "read_frame",
+    "read_empty_table",
     "read_plan",
     "read_progress",
     "read_provenance",
@@ -96,7 +96,7 @@ __all__ = [
     "update_results",
     "write_arrays",
     "write_empty_table",
-    "write_frame",
+    "write_outline",
     "write_parts",
     "write_plan",
     "write_progress",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ..rates.catalog import RateCatalog
 
-__all__ = ["Frame", "build_dataset", "catalog_columns", "catalog_dataset", "field_si"]
+__all__ = ["Outline", "build_dataset", "catalog_columns", "catalog_dataset", "field_si"]
 
 ANGSTROM = 1e-10
 """m."""
@@ -54,7 +54,7 @@ def field_si(field: npt.ArrayLike) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Outline:
     """What a table of results looks like before any point is in it: the grid, the carriers, the classes of hops.
 
     coordinates : name → array, as in the result file (SI). axes : names of the axes of composition, then ``sample``.
@@ -66,7 +66,7 @@ class Frame:
     axes: tuple[str, ...] = ()
 
     @classmethod
-    def of_model(cls, model: Model) -> Frame:
+    def of_model(cls, model: Model) -> Outline:
         from ..analysis.observables import coordinates_of
 
         more = coordinates_of(model.observed, model)
@@ -112,11 +112,11 @@ class Frame:
 class _Grid:
     """Where in the grid of conditions points belong."""
 
-    def __init__(self, frame: Frame) -> None:
-        self.temperature = frame.coordinates["temperature"]
-        self.field = frame.coordinates["field"]  # V/m
-        self.direction = frame.coordinates["direction_vector"]
-        self.axes = {n: np.asarray(frame.coordinates[n], float) for n in frame.axes}
+    def __init__(self, outline: Outline) -> None:
+        self.temperature = outline.coordinates["temperature"]
+        self.field = outline.coordinates["field"]  # V/m
+        self.direction = outline.coordinates["direction_vector"]
+        self.axes = {n: np.asarray(outline.coordinates[n], float) for n in outline.axes}
 
     def system(self, coordinates: Mapping[str, float]) -> tuple[int, ...]:
         """Indices on the axes of composition and samples; StoreError when off them."""
@@ -193,7 +193,7 @@ def _nearest(grid: np.ndarray, values: np.ndarray, rtol: float) -> tuple[np.ndar
 
 
 def build_dataset(
-    model: Model | Frame,
+    model: Model | Outline,
     points: Iterable[PointRecord | Pack],
     *,
     extra: Mapping[str, npt.ArrayLike]
@@ -209,7 +209,7 @@ def build_dataset(
 
     Parameters
     ----------
-    model : or the frame of another dataset.
+    model : or the outline of another dataset.
     points : records, or their summaries from files (`PointStore.summary`), which is faster.
     extra : arrays over the whole grid by name (``arrhenius_activation_energy``, its ``_stderr`` …), or what makes
         them from the arrays of the points.
@@ -223,18 +223,18 @@ def build_dataset(
     """
     import xarray as xr
 
-    frame = model if isinstance(model, Frame) else Frame.of_model(model)
-    if "observable" not in frame.coordinates:  # of an older version
-        frame = replace(frame, coordinates={**_coordinates_of_estimates(), **frame.coordinates})
-    grid, coordinates, sizes = _Grid(frame), frame.coordinates, frame.sizes
+    outline = model if isinstance(model, Outline) else Outline.of_model(model)
+    if "observable" not in outline.coordinates:  # of an older version
+        outline = replace(outline, coordinates={**_coordinates_of_estimates(), **outline.coordinates})
+    grid, coordinates, sizes = _Grid(outline), outline.coordinates, outline.sizes
 
     def empty(spec: ArraySpec) -> np.ndarray:
         dtype, fill = _EMPTY[spec.dtype]
-        return np.full([*frame.shape, *(sizes[d] for d in spec.dims)], fill, dtype)
+        return np.full([*outline.shape, *(sizes[d] for d in spec.dims)], fill, dtype)
 
     data: dict[str, np.ndarray] = {}
     for spec in ARRAYS.values():
-        if spec.origin != "point" or (spec.name in PER_VOLUME and not frame.has_volume):
+        if spec.origin != "point" or (spec.name in PER_VOLUME and not outline.has_volume):
             continue
         if spec.on_request and not set(spec.dims) <= set(sizes):  # not asked for
             continue
@@ -242,7 +242,7 @@ def build_dataset(
     data["complete"] = empty(ARRAYS["complete"])
     for columns in stack_points(points):
         for at, own in grid.by_system(columns):
-            _place(data, at, own, grid, frame, empty)
+            _place(data, at, own, grid, outline, empty)
     for failure in failures:
         with suppress(StoreError):
             t, f, d = grid.places(np.array([failure.temperature]), np.array([failure.field]))
@@ -251,20 +251,20 @@ def build_dataset(
                 data["complete"][here], data["exit_reason"][here], f"failed: {failure.reason}"
             )
 
-    _without_charge(data, coordinates, len(frame.axes))
+    _without_charge(data, coordinates, len(outline.axes))
     more = extra(data) if callable(extra) else extra or {}
     data |= {name: np.asarray(value) for name, value in more.items()}
     if "einstein_deviation" not in data:
-        data |= frame.in_each_system(
+        data |= outline.in_each_system(
             _of_points(data), lambda d: {"einstein_deviation": _einstein_deviation(d, coordinates["field"])}
         )
-    data |= frame.in_each_system(_of_points(data), lambda d: _slopes(d, coordinates["field"]))
+    data |= outline.in_each_system(_of_points(data), lambda d: _slopes(d, coordinates["field"]))
     if {"differential_mobility_exact", "mobility_einstein_exact"} <= set(data):
-        zero, at_zero = coordinates["field"] == 0, (slice(None),) * (len(frame.axes) + 1)
+        zero, at_zero = coordinates["field"] == 0, (slice(None),) * (len(outline.axes) + 1)
         data["differential_mobility_exact"][*at_zero, zero] = data["mobility_einstein_exact"][*at_zero, zero]
     variables = {}
     for name, values in data.items():
-        dims = frame.dims(name)
+        dims = outline.dims(name)
         shape = tuple(len(coordinates[d]) for d in dims)
         if values.shape != shape:
             raise StoreError(Problem("has the wrong shape", name, values.shape, f"{shape}: {dims}"))
@@ -274,10 +274,10 @@ def build_dataset(
     order = {name: i for i, name in enumerate(ARRAYS)}
     variables = dict(sorted(variables.items(), key=lambda item: order[base_name(item[0])]))
     coords = {
-        n: xr.Variable(frame.dims(n), v, axis_attributes(n) if n in frame.axes else attributes(n))
+        n: xr.Variable(outline.dims(n), v, axis_attributes(n) if n in outline.axes else attributes(n))
         for n, v in coordinates.items()
     }
-    return xr.Dataset(variables, coords, {"title": frame.title})
+    return xr.Dataset(variables, coords, {"title": outline.title})
 
 
 def _unknown(name: str) -> ArraySpec:
@@ -349,7 +349,7 @@ def _place(
     at: tuple[int, ...],
     columns: Columns,
     grid: _Grid,
-    frame: Frame,
+    outline: Outline,
     empty: Callable[[ArraySpec], np.ndarray],
 ) -> None:
     """Put points with arrays of the same names and shapes into the arrays of the grid.
@@ -369,10 +369,10 @@ def _place(
             data["complete"][at][t[rows], f[rows], k] = True
     for path, values in arrays.items():
         part, name = path.split("/")
-        if name in PER_VOLUME and not frame.has_volume:
+        if name in PER_VOLUME and not outline.has_volume:
             continue
         spec, full = ARRAYS[name], name + _SUFFIX[part]
-        if spec.on_request and not set(spec.dims) <= set(frame.sizes):
+        if spec.on_request and not set(spec.dims) <= set(outline.sizes):
             continue
         if full not in data:
             data[full] = empty(spec)

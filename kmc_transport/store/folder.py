@@ -16,7 +16,7 @@ from ..errors import Problem, StoreError
 from ..ndarrays import FloatArray
 from .arrayfile import read_arrays, reading, write_arrays
 from .atomic import read_bytes, write_text
-from .dataset import Frame, catalog_columns
+from .dataset import Outline, catalog_columns
 from .output import Shard, points_folder, refuse_old
 from .provenance import Provenance
 
@@ -29,11 +29,11 @@ __all__ = [
     "EmptyTable",
     "Plan",
     "join_tables",
-    "read_frame",
+    "read_empty_table",
     "read_plan",
     "read_progress",
     "write_empty_table",
-    "write_frame",
+    "write_outline",
     "write_plan",
     "write_progress",
 ]
@@ -62,53 +62,53 @@ class EmptyTable:
     error_factor : the array ``barrier_error_factor``. catalog : the hop table (group ``catalog``), may be empty.
     """
 
-    frame: Frame
+    outline: Outline
     provenance: Provenance
     error_factor: FloatArray
     catalog: xarray.Dataset
 
 
-def write_frame(
+def write_outline(
     path: str | Path,
-    frame: Frame,
+    outline: Outline,
     provenance: Provenance,
     error_factor: FloatArray,
     catalogs: Sequence[RateCatalog],
 ) -> None:
     """Put the empty table beside the points, so that they can be gathered without the input and its files."""
     columns, attrs = catalog_columns(catalogs) if catalogs else ({}, {})
-    _write_frame(path, frame, provenance, error_factor, columns, attrs)
+    _write_outline(path, outline, provenance, error_factor, columns, attrs)
 
 
 def write_empty_table(path: str | Path, table: EmptyTable) -> None:
-    """As `write_frame`, from what `read_frame` gave."""
+    """As `write_outline`, from what `read_empty_table` gave."""
     columns = {str(n): v.values for n, v in table.catalog.variables.items()}
-    _write_frame(path, table.frame, table.provenance, table.error_factor, columns, table.catalog.attrs)
+    _write_outline(path, table.outline, table.provenance, table.error_factor, columns, table.catalog.attrs)
 
 
-def _write_frame(
+def _write_outline(
     path: str | Path,
-    frame: Frame,
+    outline: Outline,
     provenance: Provenance,
     error_factor: FloatArray,
     columns: Mapping[str, np.ndarray],
     attrs: Mapping[Any, Any],
 ) -> None:
     content: dict[str, Any] = {
-        "title": frame.title,
-        "has_volume": frame.has_volume,
-        **({"axes": list(frame.axes)} if frame.axes else {}),
+        "title": outline.title,
+        "has_volume": outline.has_volume,
+        **({"axes": list(outline.axes)} if outline.axes else {}),
         "provenance": provenance.to_attributes(),
         "error_factor": error_factor,
         "catalog": {n: v if isinstance(v, str) else np.ravel(v).tolist() for n, v in attrs.items()},
     }
-    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in frame.coordinates.items()}
+    bulk: dict[str, Any] = {f"coordinates/{n}": v for n, v in outline.coordinates.items()}
     bulk |= {f"catalog/{n}": v for n, v in columns.items()}
     write_arrays(points_folder(path) / _FRAME, "frame", content | bulk)
 
 
-def read_frame(path: str | Path) -> EmptyTable:
-    """What `write_frame` wrote. StoreError when it is missing or damaged."""
+def read_empty_table(path: str | Path) -> EmptyTable:
+    """What `write_outline` wrote. StoreError when it is missing or damaged."""
     import xarray as xr
 
     file = points_folder(path) / _FRAME
@@ -123,18 +123,18 @@ def read_frame(path: str | Path) -> EmptyTable:
             spec = CATALOG_ARRAYS[name]
             catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
         axes = tuple(content.get("axes", ()))
-        frame = Frame(str(content["title"]), part("coordinates/"), bool(content["has_volume"]), axes)
+        outline = Outline(str(content["title"]), part("coordinates/"), bool(content["has_volume"]), axes)
         always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.on_request for d in s.dims}
         wanted = [
             n
             for n, s in ARRAYS.items()
             if s.origin == "coordinate" and not s.optional and set(s.dims) <= always
         ]
-        missing = [n for n in wanted if n not in frame.coordinates]
+        missing = [n for n in wanted if n not in outline.coordinates]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
         return EmptyTable(
-            frame, Provenance.from_attributes(content["provenance"]), content["error_factor"], catalog
+            outline, Provenance.from_attributes(content["provenance"]), content["error_factor"], catalog
         )
 
 
@@ -146,27 +146,27 @@ def join_tables(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyT
     import xarray as xr
 
     first = tables[0]
-    axes = first.frame.axes
+    axes = first.outline.axes
     joined = {"temperature", "field", *axes}
     for source, table in zip(sources[1:], tables[1:], strict=True):
-        if table.frame.axes != axes:
+        if table.outline.axes != axes:
             raise StoreError(
-                Problem("has other axes", value=", ".join(table.frame.axes) or "none", file=str(source))
+                Problem("has other axes", value=", ".join(table.outline.axes) or "none", file=str(source))
             )
-        for name, values in first.frame.coordinates.items():
-            if first.frame.dims(name)[:1] != (name,) and set(first.frame.dims(name)) & set(axes):
+        for name, values in first.outline.coordinates.items():
+            if first.outline.dims(name)[:1] != (name,) and set(first.outline.dims(name)) & set(axes):
                 continue  # of the composition: joined below
-            if name not in joined and not np.array_equal(values, table.frame.coordinates.get(name, [])):
+            if name not in joined and not np.array_equal(values, table.outline.coordinates.get(name, [])):
                 raise StoreError(Problem(f"has another {name}", name, file=str(source)))
-    coordinates = dict(first.frame.coordinates)
+    coordinates = dict(first.outline.coordinates)
     for name in joined:
-        unique = list(dict.fromkeys(v for t in tables for v in t.frame.coordinates[name].tolist()))
-        same = all(np.array_equal(t.frame.coordinates[name], coordinates[name]) for t in tables)
+        unique = list(dict.fromkeys(v for t in tables for v in t.outline.coordinates[name].tolist()))
+        same = all(np.array_equal(t.outline.coordinates[name], coordinates[name]) for t in tables)
         coordinates[name] = np.array(unique if same else sorted(unique))
     temperature = coordinates["temperature"].tolist()
     factor = np.full((len(temperature), *first.error_factor.shape[1:]), np.nan)
     for table in tables:
-        rows = [temperature.index(t) for t in table.frame.coordinates["temperature"].tolist()]
+        rows = [temperature.index(t) for t in table.outline.coordinates["temperature"].tolist()]
         factor[rows] = table.error_factor
     catalog = first.catalog
     held = [
@@ -187,24 +187,24 @@ def join_tables(sources: Sequence[Path], tables: Sequence[EmptyTable]) -> EmptyT
             )
         order = [t for t in temperature if t in set(catalog["temperature"].values.tolist())]
         catalog = catalog.isel(temperature=[catalog["temperature"].values.tolist().index(t) for t in order])
-    coordinates |= _joined_by_composition([t.frame for t in tables], coordinates)
-    frame = Frame(first.frame.title, coordinates, first.frame.has_volume, axes)
-    return EmptyTable(frame, first.provenance, factor, catalog)
+    coordinates |= _joined_by_composition([t.outline for t in tables], coordinates)
+    outline = Outline(first.outline.title, coordinates, first.outline.has_volume, axes)
+    return EmptyTable(outline, first.provenance, factor, catalog)
 
 
 def _joined_by_composition(
-    frames: Sequence[Frame], joined: Mapping[str, np.ndarray]
+    outlines: Sequence[Outline], joined: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Coordinates that depend on the composition, on the joined axes; -1 where no frame has the composition."""
+    """Coordinates that depend on the composition, on the joined axes; -1 where no outline has the composition."""
     found: dict[str, np.ndarray] = {}
-    for frame in frames:
-        for name, values in frame.coordinates.items():
-            axes = [d for d in frame.dims(name) if d in frame.axes and d != name]
+    for outline in outlines:
+        for name, values in outline.coordinates.items():
+            axes = [d for d in outline.dims(name) if d in outline.axes and d != name]
             if not axes:
                 continue
             shape = (*(len(joined[d]) for d in axes), *values.shape[len(axes) :])
             target = found.setdefault(name, np.full(shape, -1, values.dtype))
-            rows = [[joined[d].tolist().index(v) for v in frame.coordinates[d].tolist()] for d in axes]
+            rows = [[joined[d].tolist().index(v) for v in outline.coordinates[d].tolist()] for d in axes]
             target[np.ix_(*rows)] = values
     return found
 
