@@ -144,7 +144,7 @@ class InteractingReference(ReferenceState, KeepsEnergy):
 
     def occupation(self) -> IntArray:
         full = np.array(self.whole.given.model.background)
-        site = self.tables.basis_site[self.tables.type_basis[self.kind]]
+        site = self.tables.basis_site[self.tables.type_basis[self.types]]
         full[self.whole.rates.flat(site, self.cell)] = np.array(self.species) + 1
         return full
 
