@@ -176,7 +176,7 @@ def fold_all(hops):
 
 @inlined
 def log_hop(log, entry, sample, carrier, row, when, energy, shift):
-    """A line of the log, see `rows.LOG_COLUMNS`."""
+    """A line of the log, see `tallies.LOG_COLUMNS`."""
     log[entry, 0] = sample
     log[entry, 1] = carrier
     log[entry, 2] = row >> ROW
