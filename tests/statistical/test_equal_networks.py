@@ -22,10 +22,11 @@ from kmc_transport.rates import build_catalog, foretell
 from kmc_transport.rates.configuration import ConfigurationRates
 from kmc_transport.runs.grid import model_identity
 from kmc_transport.runs.point import PointSimulation
+from tests.input.interacting import IONS_AND_POLARONS
 from tests.reference.configurations import configurations, weights
 from tests.reference.networks import KT0, T0, chain, make_model
 from tests.reference.swaps import swaps
-from tests.statistical.test_anneal import LAYER, clusters, coulomb, with_kra
+from tests.statistical.test_anneal import clusters, coulomb, with_kra
 
 pytestmark = pytest.mark.statistical
 
@@ -258,7 +259,7 @@ def test_numbers_that_cannot_be_equal_are_refused() -> None:
         channels("{networks: even}")
     with pytest.raises(InputError, match="networks"):
         channels("{ordered: {block: [1, 1, 1], places: {ion: [[0, 0, 0]]}}, networks: equal}")
-    joined = load_model_text(LAYER.replace("initial: annealed", "initial: {networks: equal}"))
+    joined = load_model_text(IONS_AND_POLARONS.replace("initial: annealed", "initial: {networks: equal}"))
     assert any("initial.networks changes nothing" in note for note in joined.notes)
 
 
