@@ -57,6 +57,9 @@ class Compiled:
     An engine makes them (`_arrays`), calls `_put`, and says where things are: `_place`, `cells`, `_occupy`.
     """
 
+    thrifty: ClassVar[bool] = True
+    """Whether it may keep displacements of many carriers in 16 bits: then no rate exceeds `Tables.bound`."""
+
     acceptance_estimate = float("nan")
     annealing: Annealing | None = None
     saved: ClassVar[tuple[str, ...]] = SAVED
@@ -143,7 +146,7 @@ class Compiled:
             "clock": np.zeros(5, np.int64),
             "batch": np.zeros((3, BATCH), np.uint64),
             "pending_counts": np.zeros((levels, t.n_rows), np.int64),
-            **self._waiting(n >= FEW_CARRIERS and t.n_rows < LONGEST_WAIT and self._bounds_are_sure),
+            **self._waiting(self.thrifty and n >= FEW_CARRIERS and t.n_rows < LONGEST_WAIT),
             "events": np.zeros(t.n_rows, np.int64),
             "collective": np.zeros((levels + 1) * n_total**2),
             "tracer": np.zeros((levels + 1) * t.n_species * 6),
@@ -177,11 +180,6 @@ class Compiled:
             narrow = self[name]
             wide[..., : narrow.shape[-1]] = narrow
             self._arrays[name] = wide
-
-    @property
-    def _bounds_are_sure(self) -> bool:
-        """Whether no rate can exceed `Tables.bound`."""
-        return True
 
     @property
     def _narrow(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmc_transport.engine import Replica, compiled
+from kmc_transport.engine import Replica
 from kmc_transport.engine.choice import make_backend
 from kmc_transport.engine.interacting import classes, coupling, kernels_lists, lists
 from kmc_transport.engine.interacting.scratch import Scratch
@@ -185,7 +185,6 @@ def test_cold_gas(pool: int, exact: int, monkeypatch: pytest.MonkeyPatch) -> Non
     """Strong coupling: hops that have become slower keep their class until they are chosen in vain. Lists with room
     for all hops and made of chunks, classes of one rate and of factors of two: twins equal, nothing lost."""
     monkeypatch.setattr(lists, "FLAT_POOL", pool)
-    monkeypatch.setattr(compiled, "FEW_CARRIERS", 0 if pool else 100)  # displacements in 16 bits, and in 32
     monkeypatch.setattr(classes, "MOST_EXACT", exact)
     model = with_rule(lattice_gas("sc", 6, 60, rate=math.exp(-1 / KT0)), "metropolis")
     model = with_interactions(model, clusters=nearest_pairs(-5 * KT0))

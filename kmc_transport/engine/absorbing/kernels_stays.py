@@ -85,7 +85,7 @@ def hop(moves, lattice, around, energies, charges, carrier, row):
             move_charge(charges, carrier, r)
     record[2 * carrier] = target | moves.rows[row | NEXT]
     record[2 * carrier + 1] += moves.rows[row | STEP]
-    if far(record[2 * carrier + 1]) and moves.held.shape[1] > 0:
+    if far(record[2 * carrier + 1]):
         fold(moves, U(carrier))
     moves.counts[r] += 1
 

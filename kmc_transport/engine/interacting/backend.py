@@ -52,6 +52,7 @@ VALUES = ("value", "shift", "code", "several", "kept", "low", "high")
 class Interacting(Compiled, KeepsEnergy):
     """State of one replica with interactions. words : (4,) stream of the hops, if not that of the start."""
 
+    thrifty = False
     saved: ClassVar[tuple[str, ...]] = (*SAVED, "clamped", "ledger", *LISTED, *VALUES)
 
     def __init__(
@@ -82,10 +83,6 @@ class Interacting(Compiled, KeepsEnergy):
             if potentials_pay(coupling, self.n):
                 self._arrays |= potential_arrays(coupling, self.n)
         self._put(carriers)
-
-    @property
-    def _bounds_are_sure(self) -> bool:
-        return self.coupling.sure
 
     def _place(self, index: IntArray, types: IntArray) -> npt.NDArray[np.uint64]:
         return self.lattice.halo.place(index, self.tables.type_basis[types]).astype(np.uint64)

@@ -80,9 +80,6 @@ class Coupling:
     """(n_hops,) largest rate that can occur, 1/s."""
     code_rate: tuple[tuple[FloatArray, BoolArray], ...] | None
     """Of each hop: rate of each code and whether it is clamped."""
-    sure: bool
-    """Whether no rate can exceed its bound. Not so for rules of one's own whose rate rises with the energy difference
-    somewhere: between the energies at which they were looked at it may be larger."""
 
     @property
     def quantum(self) -> float:
@@ -202,15 +199,14 @@ def couple(catalog: RateCatalog) -> Coupling:
     barriers = Barriers(catalog)
     _check_fixed(catalog, surroundings, barriers)
     codes = code_rate = None
-    sure, s = True, surroundings
+    s = surroundings
     if s.pair is None and s.site_disorder is None and s.barrier_disorder is None:
         codes = _number_all(s)
     if codes is not None:
         code_rate = tuple(_rates(barriers, hop, c) for hop, c in enumerate(codes))
         bound = np.array([r[c.possible].max() for (r, _), c in zip(code_rate, codes, strict=True)])
     else:
-        bounds = [_bound(catalog, s, barriers, hop) for hop in range(len(s.hops))]
-        bound, sure = np.array([b for b, _ in bounds]), all(falls for _, falls in bounds)
+        bound = np.array([_bound(catalog, s, barriers, hop) for hop in range(len(s.hops))])
     tables = build_tables(replace(catalog, rate=bound))
     coupling = Coupling(
         catalog=catalog,
@@ -220,7 +216,6 @@ def couple(catalog: RateCatalog) -> Coupling:
         codes=codes,
         bound=bound,
         code_rate=code_rate,
-        sure=sure,
     )
     if s.pair is not None:
         _check_memory(8 * s.pair.size << coupling.entry_bits, tables)
@@ -339,17 +334,17 @@ def _rates(barriers: Barriers, hop: int, codes: HopCodes) -> tuple[FloatArray, B
     return rate, clamped
 
 
-def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) -> tuple[float, bool]:
-    """Largest rate of a hop: at the ends of its energies' range, or what no activation energy exceeds; and whether that
-    is sure.
+def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) -> float:
+    """Largest rate of a hop: at the ends of its energies' range, or what no activation energy exceeds.
 
     Barriers rise with the energy difference for every rule but in the inverted region; where the rates on a grid
-    do not fall monotonically, the energy of one grid step is allowed for.
+    do not fall monotonically, the energy of one grid step is allowed for. A rule of one's own may exceed that between
+    the energies at which it was looked at.
     """
     highest = float(np.exp(barriers.log_prefactor[hop]))
     net, terms = catalog.model.network, s.hops[hop]
     if s.pair is not None and catalog.model.carriers[int(net.carrier[hop])].charge != 0:
-        return highest, True  # activation energies are not negative
+        return highest  # activation energies are not negative
     least, most = terms.range(0)
     if s.site_disorder is not None:
         site = np.flatnonzero(np.asarray(catalog.model.species_sites).any(axis=0)).tolist()
@@ -364,7 +359,6 @@ def _bound(catalog: RateCatalog, s: Surroundings, barriers: Barriers, hop: int) 
     grid = [least + (most - least) * i // (GRID - 1) for i in range(GRID)]
     rates = [barriers.one(hop, x, shift)[0] for x in grid]
     bound = max(rates)
-    falls = all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(rates))
-    if not falls:
+    if any(later > earlier * (1 + 1e-12) for earlier, later in pairwise(rates)):
         bound *= float(np.exp((most - least) / (GRID - 1) * QUANTUM / barriers.kt))
-    return min(bound, highest), falls
+    return min(bound, highest)

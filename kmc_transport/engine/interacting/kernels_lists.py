@@ -224,7 +224,7 @@ def execute(lists, lattice, carrier, row, place, species):
         put_carrier(lists, lattice, target, carrier, species)
     record[carrier << U1] = target | lists.rows[row | NEXT]
     record[carrier << U1 | U1] += lists.rows[row | STEP]
-    if far(record[carrier << U1 | U1]) and lists.held.shape[1] > 0:
+    if far(record[carrier << U1 | U1]):
         fold(lists, carrier)
     lists.counts[row >> ROW] += 1
     return target

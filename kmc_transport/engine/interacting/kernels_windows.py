@@ -188,8 +188,7 @@ def keep_energy(lists, energies, charges, potentials, values, entry, listed, row
     shift = entry_shift_total(lists, energies, values, entry, row, place)
     rate, clamped = rate_of(energies, r, dE, shift)
     bound = lists.bound_of[entry] if lists.setup.tree else lists.class_bound[listed]
-    # narrow counters of displacements rely on the bound of the row too
-    if rate > bound or (rate > energies.bound[r] and lists.held.shape[1] == 0):
+    if rate > bound:
         lists.ledger[EXCEEDED] = 1
     random, rng = draw(rng)
     return uniform(random) * bound < rate, dE, np.int64(clamped), (dE, shift), rate, rng
