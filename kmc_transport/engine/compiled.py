@@ -104,7 +104,7 @@ class Compiled:
         """What else depends on the sample interval."""
         raise NotImplementedError
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Counted, log: FloatArray) -> int:
         """Run the kernel. Returns the samples that are left."""
         raise NotImplementedError
 
@@ -334,7 +334,7 @@ class Compiled:
         if self._narrow and room(home) < 0:
             self._widen()
 
-    def _output(self, n_samples: int) -> tuple[RawTallies, ks.Rows]:
+    def _output(self, n_samples: int) -> tuple[RawTallies, ks.Counted]:
         """Rows for the kernels to fill, and the same as they take them."""
         t, levels, clock = self.tables, self.levels, self["clock"]
         windows_per_row = self["plan"].windows_per_row
@@ -343,7 +343,7 @@ class Compiled:
             (begun + n_samples) // (2**levels * windows_per_row), t.n_rows, levels, t.n_species
         )
         n = len(raw)
-        return raw, ks.Rows(
+        return raw, ks.Counted(
             events=raw.events,
             attempts=raw.attempts,
             collective=raw.collective.reshape(n, (levels + 1) * 9 * t.n_species**2),

@@ -72,8 +72,8 @@ class Tally(NamedTuple):
     before: np.ndarray  # (BLOCK,) int32: scratch
 
 
-class Rows(NamedTuple):
-    """Finished rows, to be taken over by the caller."""
+class Counted(NamedTuple):
+    """Finished tallies, to be taken over by the caller (`tallies.RawTallies`)."""
 
     events: np.ndarray  # (n, R) int64
     attempts: np.ndarray  # (n,) int64

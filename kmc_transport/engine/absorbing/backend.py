@@ -88,11 +88,11 @@ class Absorbing(Interacting):
             raise ValueError("with absorbing chains, hops within a stay are not made and cannot be listed")
         return super().run(n_samples, work)
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Counted, log: FloatArray) -> int:
         lattice, around, energies = self._tuple(kn.Place), self._tuple(kn.Around), self._tuple(kn.Energies)
-        place = self._tuple(kb.Moves), lattice, around, energies, self._tuple(kc.CoulombArrays)
+        present = self._tuple(kb.Moves), lattice, around, energies, self._tuple(kc.CoulombArrays)
         basins = self["growth"], self._tuple(kb.Basins)
-        left = kt.run_stays(n_samples, self._most, place, basins, self._tuple(ks.Tally), out)
+        left = kt.run_stays(n_samples, self._most, present, basins, self._tuple(ks.Tally), out)
         return int(left)
 
     def check(self) -> float:
@@ -177,7 +177,7 @@ def _growth(n: int, bits: int, n_rows: int) -> dict[str, Any]:
             slowest=np.zeros(m + 1),
             next_=np.zeros(m + 1),
             order=np.zeros(m, np.int64),
-            place=np.zeros(m, np.int64),
+            rank=np.zeros(m, np.int64),
             target=np.zeros(max(m, n << bits), np.int64),
             p=np.zeros((m, m)),
             x=np.zeros(m),

@@ -94,7 +94,7 @@ class Growth(NamedTuple):
     slowest: np.ndarray  # (m + 1,) slowest hop among the first states
     next_: np.ndarray  # (m + 1,) quickest that leads on
     order: np.ndarray  # (m,) int64
-    place: np.ndarray  # (m,) int64: inverse of that
+    rank: np.ndarray  # (m,) int64: inverse of that
     target: np.ndarray  # (N << shift,) int64, m at least: state that a hop leads to
     p: np.ndarray  # (m, m)
     x: np.ndarray  # (m,)
@@ -321,7 +321,7 @@ def make_chain(moves, lattice, growth, n):
         growth.order[at] = i
     speed, leaves = 0.0, False
     for a in range(n):
-        growth.place[growth.order[a]] = a
+        growth.rank[growth.order[a]] = a
         total = 0.0
         for entry in range(growth.rate.shape[1]):
             total += abs(growth.rate[growth.order[a], entry])
@@ -342,7 +342,7 @@ def make_chain(moves, lattice, growth, n):
             if growth.target[entry] < 0:
                 x[a] += k / speed
                 continue
-            p[a, growth.place[growth.target[entry]]] += k / speed
+            p[a, growth.rank[growth.target[entry]]] += k / speed
             carrier = entry >> shift
             row = row_of(moves, growth.words[i, carrier], entry & slots) >> ROW
             row = np.int64(min(row, moves.reverse[row]))
@@ -443,9 +443,9 @@ def keep(moves, lattice, growth, basins, n, groups, speed):
         whole_[w + a] = -1
     whole_[w] = 0
     first, last = 0, 1
-    growth.place[0] = 0
-    while first < last:  # ``place`` is a queue now
-        a = growth.place[first]
+    growth.rank[0] = 0
+    while first < last:  # ``rank`` is a queue now
+        a = growth.rank[first]
         first += 1
         aim(moves, lattice, growth, n, growth.order[a])
         for entry in range(growth.rate.shape[1]):
@@ -453,7 +453,7 @@ def keep(moves, lattice, growth, basins, n, groups, speed):
                 for k in range(n):
                     if growth.order[k] == growth.target[entry] and whole_[w + k] < 0:
                         whole_[w + k], whole_[w + n + k] = a, entry
-                        growth.place[last] = k
+                        growth.rank[last] = k
                         last += 1
     return b
 

@@ -209,12 +209,12 @@ def stay(moves, lattice, around, energies, charges, growth, basins, b, start, ev
 
 
 @jit
-def run_stays(n_samples, most, place, kept, tally, out):
+def run_stays(n_samples, most, present, kept, tally, out):
     """``n_samples`` samples, or until about ``most`` attempts: hops and stays. Returns the number of samples left.
 
-    place : `Moves`, lattice, surroundings, energies and charges. kept : `Growth` and `Basins`.
+    present : `Moves`, lattice, surroundings, energies and charges. kept : `Growth` and `Basins`.
     """
-    moves, lattice, around, energies, charges = place
+    moves, lattice, around, energies, charges = present
     growth, basins = kept
     rng = load(moves.rng)
     done = attempts = 0

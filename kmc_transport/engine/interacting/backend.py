@@ -98,9 +98,9 @@ class Interacting(Compiled, KeepsEnergy):
             self["carrier_at"][:] = shared.ABSENT
             self["carrier_at"][places] = np.arange(self.n, dtype=np.uint32)
             self["carrier_at"][ghost] = self["carrier_at"][copied]
-        if len(self._arrays.get("kind", ())):
+        if len(self._arrays.get("carrier_type", ())):
             self["cell"][:] = np.stack(np.unravel_index(self.cells(), t.size))
-            self["kind"][:] = self.types()
+            self["carrier_type"][:] = self.types()
         if "phi" in self._arrays:
             self._count_potentials()
 
@@ -108,7 +108,7 @@ class Interacting(Compiled, KeepsEnergy):
         """Potentials of the carriers where they are, and the open hops watched."""
         t, pair, cell = self.tables, self.coupling.surroundings.pair, self["cell"].astype(np.int64)
         assert pair is not None
-        (n0, n1, n2), n_types, types = t.size, t.n_types, self["kind"]
+        (n0, n1, n2), n_types, types = t.size, t.n_types, self["carrier_type"]
         total, twice = np.zeros(pair.shape[1:], np.int64), np.tile(pair, (1, 1, 2, 2, 2))
         for k, x, y, z in zip(types, *(n - c for n, c in zip(t.size, cell, strict=True)), strict=True):
             total += twice[k, :, x : x + n0, y : y + n1, z : z + n2]
@@ -138,7 +138,7 @@ class Interacting(Compiled, KeepsEnergy):
         self._arrays["interval"] = float(sample_interval)
         self._arrays["class_weight"] = self["class_bound"] * sample_interval
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Counted, log: FloatArray) -> int:
         coded, left, end = self.coupling.codes is not None, 0, (self._tuple(ks.Tally), out, log)
         lattice, around = self._tuple(kn.Place), self._tuple(kn.Around)
         energies, charges = ((), ()) if coded else (self._tuple(kn.Energies), self._tuple(kc.CoulombArrays))

@@ -292,8 +292,8 @@ def _number(terms: HopTerms, most: int) -> HopCodes | None:
     groups = [list(choices.values()) for choices in terms.single.values()]
     groups += [[numbers] for numbers in terms.several.values()]
     for choices in groups:  # of a site's species one is there at most
-        kinds = {sign(numbers) for numbers in choices}
-        for key, direction in kinds:
+        signs = {sign(numbers) for numbers in choices}
+        for key, direction in signs:
             if key is not None:
                 up.setdefault(key, 0)
                 down.setdefault(key, 0)

@@ -61,7 +61,7 @@ class CoulombArrays(NamedTuple):
     # [1], by the cell of [1] relative to [0]
     gradient: np.ndarray
     cell: np.ndarray  # (3, N) int32: cell of each carrier
-    kind: np.ndarray  # (N,) int32: type
+    carrier_type: np.ndarray  # (N,) int32: type
     row_type: np.ndarray  # (R, 2) int64: type before and after
     row_cell: np.ndarray  # (R, 3) int64: cell step
     kept: np.ndarray  # (N W',) int64: energy difference of each entry, short-range energies included
@@ -184,22 +184,28 @@ def move_charge(charges, carrier, r):
     charges.cell[0, carrier], charges.cell[1, carrier], charges.cell[2, carrier] = stepped(
         charges, r, x, y, z
     )
-    charges.kind[carrier] = charges.row_type[r, 1]
+    charges.carrier_type[carrier] = charges.row_type[r, 1]
 
 
 @inlined
-def lines(charges, line, kind, x, y, z, onto):
-    """Number of the line of the table that each carrier has with one of type ``kind`` in a cell: what that one adds to
-    each, or what each adds to it (``onto``). In 32 bits, of which the processor takes most at a time."""
+def lines(charges, line, carrier_type, x, y, z, onto):
+    """Number of the line of the table that each carrier has with one of type ``carrier_type`` in a cell: what that one
+    adds to each, or what each adds to it (``onto``). In 32 bits, of which the processor takes most at a time."""
     shape = charges.shape
     n0, n1, n2 = np.int32(shape.cells_a), np.int32(shape.cells_b), np.int32(shape.cells_c)
-    cell0, cell1, cell2, kinds = charges.cell[0], charges.cell[1], charges.cell[2], charges.kind
-    x0, y0, z0, own, n_types = np.int32(x), np.int32(y), np.int32(z), np.int32(kind), np.int32(shape.types)
-    for i in range(len(kinds)):
+    cell0, cell1, cell2, types = charges.cell[0], charges.cell[1], charges.cell[2], charges.carrier_type
+    x0, y0, z0, own, n_types = (
+        np.int32(x),
+        np.int32(y),
+        np.int32(z),
+        np.int32(carrier_type),
+        np.int32(shape.types),
+    )
+    for i in range(len(types)):
         dx, dy, dz = cell0[i] - x0, cell1[i] - y0, cell2[i] - z0
-        pair = own * n_types + kinds[i]
+        pair = own * n_types + types[i]
         if onto:
-            dx, dy, dz, pair = -dx, -dy, -dz, kinds[i] * n_types + own
+            dx, dy, dz, pair = -dx, -dy, -dz, types[i] * n_types + own
         dx += n0 if dx < 0 else np.int32(0)
         dy += n1 if dy < 0 else np.int32(0)
         dz += n2 if dz < 0 else np.int32(0)
@@ -212,11 +218,13 @@ def sum_anew(charges, carrier):
     x, y, z = cell_of(charges, carrier)
     line, total, bits = charges.line[0], charges.sum, charges.shape.slot_bits
     width = U1 << bits
-    lines(charges, line, charges.kind[carrier], x, y, z, True)
+    lines(charges, line, charges.carrier_type[carrier], x, y, z, True)
     for i in range(U0, width + width):
         total[i] = 0
     for part in range(U0, width, LANES):
-        for i in range(U(len(charges.kind))):  # two sums in turn: the next does not wait for the one before
+        for i in range(
+            U(len(charges.carrier_type))
+        ):  # two sums in turn: the next does not wait for the one before
             add_row(total, (i & U1) << bits | part, charges.gradient, (U(line[i]) << bits) + part)
     own = U(line[carrier]) << bits
     for i in range(width):
@@ -229,7 +237,7 @@ def change_anew(charges, carrier, r, slot):
     x, y, z = cell_of(charges, carrier)
     line, total = charges.line[0], 0
     lines(charges, line, charges.row_type[r, 0], x, y, z, True)
-    for i in range(U(len(charges.kind))):
+    for i in range(U(len(charges.carrier_type))):
         if i != carrier:
             total += charges.gradient[(U(line[i]) << charges.shape.slot_bits) + slot]
     return total
@@ -247,7 +255,7 @@ def follow_hop(charges, carrier, r, high, both, left):
     lines(charges, gained, charges.row_type[r, 1], x, y, z, False)
     n = 0
     for part in range(U0, U1 << bits, LANES):
-        for i in range(U(len(charges.kind))):
+        for i in range(U(len(charges.carrier_type))):
             at, a, b = i << bits | part, (U(lost[i]) << bits) + part, (U(gained[i]) << bits) + part
             beyond = shift_row(charges.kept, at, charges.gradient, a, b, charges.low)
             if both and not beyond:

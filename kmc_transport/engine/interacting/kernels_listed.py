@@ -10,9 +10,9 @@ was listed. Or by a binary tree of the carriers' rates. A refused hop advances t
 
 As in `kernels_null`, a hop's rate follows from a code, or from energies (`kernels_windows`).
 
-Invariants, between two attempts: an entry is in the list of ``class_of`` once, at the place that ``where`` tells; open
-hops have a class (or `NEVER`), closed ones `CLOSED`; the bound of an entry's class is no less than its rate. Axes and
-words: `kernels_shared` and `kernels_null`.
+Invariants, between two attempts: an entry is in the list of ``class_of`` once, at the position that ``where`` tells;
+open hops have a class (or `NEVER`), closed ones `CLOSED`; the bound of an entry's class is no less than its rate. Axes
+and words: `kernels_shared` and `kernels_null`.
 """
 
 from __future__ import annotations

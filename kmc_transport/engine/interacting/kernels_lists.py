@@ -66,7 +66,7 @@ class Listed(NamedTuple):
     carrier_at: np.ndarray  # (n_places,) uint32, or ABSENT; copies included
     touched: np.ndarray  # uint64: entries to be renewed
     class_of: np.ndarray  # (N << shift,) uint16
-    where: np.ndarray  # (N << shift,) uint32: place in the class
+    where: np.ndarray  # (N << shift,) uint32: position in the list of its class
     pool: np.ndarray  # (C room,) uint32: entries by class; or chunks of 256 entries
     directory: np.ndarray  # (C chunks,) uint32: chunks of each class
     free: np.ndarray  # uint32: unused chunks
@@ -83,7 +83,7 @@ class Listed(NamedTuple):
 
 
 @inlined
-def pool_place(lists, c, n):
+def pool_position(lists, c, n):
     """Where the pool holds number ``n`` of class ``c``."""
     scheme = lists.scheme
     if scheme.chunks == U0:
@@ -100,7 +100,7 @@ def list_add(lists, entry, c):
     if chunks != U0 and n & CHUNK_MASK == U0:
         lists.free_count[0] -= U1
         lists.directory[U(c) * chunks + (n >> U8)] = lists.free[lists.free_count[0]]
-    lists.pool[pool_place(lists, c, n)] = np.uint32(entry)
+    lists.pool[pool_position(lists, c, n)] = np.uint32(entry)
     lists.where[entry] = np.uint32(n)
     lists.length[c] = n + U1
 
@@ -108,11 +108,11 @@ def list_add(lists, entry, c):
 @inlined
 def list_remove(lists, entry, c):
     """The last one of the list fills the gap."""
-    n, place = lists.length[c] - U1, U(lists.where[entry])
-    end = pool_place(lists, c, n)
+    n, position = lists.length[c] - U1, U(lists.where[entry])
+    end = pool_position(lists, c, n)
     last = lists.pool[end]
-    lists.pool[pool_place(lists, c, place)] = last
-    lists.where[U(last)] = np.uint32(place)
+    lists.pool[pool_position(lists, c, position)] = last
+    lists.where[U(last)] = np.uint32(position)
     lists.length[c] = n
     if lists.scheme.chunks != U0 and n & CHUNK_MASK == U0:
         lists.free[lists.free_count[0]] = np.uint32(end >> U8)
@@ -199,8 +199,8 @@ def choose_entry(lists, total, rng):
             if x < weight:
                 break
             x -= weight
-    place, _ = wide_multiply(r2, lists.length[c])
-    return U(lists.pool[pool_place(lists, c, place)]), c, rng
+    position, _ = wide_multiply(r2, lists.length[c])
+    return U(lists.pool[pool_position(lists, c, position)]), c, rng
 
 
 @inlined

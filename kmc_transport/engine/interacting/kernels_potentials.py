@@ -113,10 +113,10 @@ any_below: Callable[..., Any] = _any_below if PLAIN else _jitted_any_below
 
 
 @inlined
-def site_of(charges, potentials, kind, x, y, z):
+def site_of(charges, potentials, carrier_type, x, y, z):
     """Number of a site in `Potentials.phi`."""
     shape = charges.shape
-    return (x * shape.cells_b + y) * np.int64(potentials.row) + z * shape.types + kind
+    return (x * shape.cells_b + y) * np.int64(potentials.row) + z * shape.types + carrier_type
 
 
 @inlined

@@ -148,12 +148,12 @@ def touch_block(lists, charges, values, start, n):
 def sum_own(lists, lattice, charges, values, carrier):
     """Energy differences of all hops of one carrier by other carriers in reach, and constants."""
     shift, record = lists.setup.entry_shift, lists.record[carrier << U1]
-    place, kind = record & LOW32, (record >> U32) // lists.setup.width
+    place, carrier_type = record & LOW32, (record >> U32) // lists.setup.width
     first, width, total = carrier << shift, U1 << shift, charges.sum
     for i in range(width):
-        total[i], total[width | i] = values.own_constant[kind << shift | i], 0
+        total[i], total[width | i] = values.own_constant[carrier_type << shift | i], 0
     for part in range(U0, width, LANES):
-        for g in range(values.own_span[kind], values.own_span[kind + U1]):
+        for g in range(values.own_span[carrier_type], values.own_span[carrier_type + U1]):
             occupant = occupant_of(lattice, place + U(values.own[g]))
             line = (g * values.occupants + occupant) << shift | part
             add_row(

@@ -76,7 +76,7 @@ def charge_arrays(coupling: Coupling, n: int, listed: bool) -> dict[str, Any]:
         if pair is None or (listed and potentials_pay(coupling, n_all))
         else coupling.gradient,
         "cell": np.zeros((3, n), np.int32),
-        "kind": np.zeros(n, np.int32),
+        "carrier_type": np.zeros(n, np.int32),
         "row_type": row_type,
         "row_cell": row_cell,
         "kept": aligned(np.zeros(entries, np.int64)),

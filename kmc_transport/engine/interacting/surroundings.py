@@ -118,7 +118,7 @@ def build_surroundings(catalog: RateCatalog, types: Types) -> Surroundings:
     basis_of = {int(site): b for b, site in enumerate(t.basis_site)}
     energy = WholeEnergy(model)
     terms, table = energy.terms, energy.pair_table
-    # the kinds of carriers of a pair table are the types
+    # carriers of a pair table are told apart by their types
     pair, own = (None, np.zeros(t.n_types, np.int64)) if table is None else (table.pair, table.images)
     hops = [_hop(interactions, rates, terms, t, basis_of, hop, own) for hop in range(model.network.n_hops)]
     site_disorder = barrier_disorder = blocked = None
@@ -184,10 +184,10 @@ def _hop(
 
     if origin != target:
         alone = whole.sites.value[species]
-        kind = {
+        type_of = {
             (int(s), int(b)): k for k, (s, b) in enumerate(zip(t.type_species, t.type_basis, strict=True))
         }
-        images = own_images[kind[species, target[0]]] - own_images[kind[species, origin[0]]]
+        images = own_images[type_of[species, target[0]]] - own_images[type_of[species, origin[0]]]
         add(frozenset(), int(alone[net.target[hop]] - alone[net.origin[hop]] + images))
         if whole.clusters is not None:
             for here, empty, sign in ((origin, target, -1), (target, origin, 1)):

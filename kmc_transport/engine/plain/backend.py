@@ -164,7 +164,7 @@ class Plain(Compiled, WithoutInteractions):
             for node in range(leaves - 1, 0, -1):
                 tree[node] = tree[2 * node] + tree[2 * node + 1]
 
-    def _call(self, n_samples: int, attempts: IntArray, out: ks.Rows, log: FloatArray) -> int:
+    def _call(self, n_samples: int, attempts: IntArray, out: ks.Counted, log: FloatArray) -> int:
         """Run the kernel. Returns the samples that are left."""
         tally = self._tuple(ks.Tally)
         if self.algorithm == "null_event":
