@@ -102,7 +102,7 @@ class Replica:
         self._times = generator(seed, TIMES)
         self.annealing = self._backend.annealing
         self.initial_note = "" if self.annealing is None else str(self.annealing)
-        self._checked_at = 0
+        self._checked_at, self._until_check = 0, 0.0
         self.largest_deviation = 0.0
         self._clamped_before: IntArray = np.zeros(len(catalog.rate), np.int64)
         self._before = Counts(0, 0)
@@ -145,8 +145,9 @@ class Replica:
             if should_stop():
                 return ExitReason.INTERRUPTED
             self._pace.start()
-            self._pace.end(self._run_fed(goal - self._samples, self._pace.work, feed))
-            self._check_sometimes()
+            work = self._run_fed(goal - self._samples, self._pace.work, feed)
+            self._pace.end(work)
+            self._check_sometimes(work)
         return ExitReason.DONE
 
     def _run_fed(self, n_samples: int, work: int, feed: Feed | None) -> float:
@@ -189,12 +190,15 @@ class Replica:
             )
         return chunk
 
-    def _check_sometimes(self) -> None:
+    def _check_sometimes(self, work: float) -> None:
         """Every `CHECK_HOPS` hops, compare what is kept up to date with the same counted anew."""
-        executed = self.executed
-        if executed - self._checked_at >= max(CHECK_HOPS, 100 * self.n_carriers):
-            self._checked_at = executed
-            self.check()
+        self._until_check -= work  # hops are no more than that, and counting them takes its time
+        if self._until_check <= 0:
+            executed, least = self.executed, max(CHECK_HOPS, 100 * self.n_carriers)
+            if executed - self._checked_at >= least:
+                self._checked_at = executed
+                self.check()
+            self._until_check = float(least - (executed - self._checked_at))
 
     def check(self) -> float:
         """Count energies and rates of the present state anew and compare them with those kept up to date.
@@ -323,6 +327,16 @@ class Replica:
     def executed_since_reset(self) -> int:
         """Hops executed since the last `reset`."""
         return self.executed - self._before.executed
+
+    @property
+    def executed_in_rows(self) -> int:
+        """Hops executed in the complete rows since the last `reset`."""
+        return self._in_parts.executed
+
+    @property
+    def row_time(self) -> float:
+        """Simulated time of one row, s."""
+        return self.sample_interval * 2**self.levels * self.windows_per_row
 
     @property
     def attempted(self) -> int:

@@ -53,6 +53,8 @@ LONGER = 4.0
 MAX_PILOTS = 10
 MOMENT = 0.1
 """Seconds between two replicas' turns, about."""
+BETWEEN_REPORTS = 0.02
+"""Seconds: counting hops takes its time too."""
 ROUNDS_OF_POOL = 4
 """Parts of a round after which threads wait for one another."""
 MAX_EVENTS, MAX_UNMOVED = 1e11, 1e9
@@ -209,7 +211,7 @@ class PointSimulation:
         on_progress: Callable[[PointProgress], None] | None,
     ) -> ExitReason | None:
         """Do some work, which asks now and then why it should stop, and adds its time to `seconds`."""
-        start, before = time.monotonic(), self.seconds
+        start, before, due = time.monotonic(), self.seconds, 0.0
 
         def stop() -> ExitReason | None:
             self.seconds = before + time.monotonic() - start
@@ -219,7 +221,10 @@ class PointSimulation:
             return ExitReason.TIME_LIMIT if limit is not None and self.seconds > limit else None
 
         def report() -> None:
-            if on_progress is not None:
+            nonlocal due
+            now = time.monotonic()
+            if on_progress is not None and now >= due:
+                due = now + BETWEEN_REPORTS
                 on_progress(self.progress())
 
         reason = work(stop, report)
@@ -351,16 +356,15 @@ class PointSimulation:
 
     def _rows_asked(self) -> float:
         """Rows per replica that make up the length asked, by the hops counted so far; inf where none is asked."""
-        s, tallies = self.sampling, self.tallies()
-        hops, rows = sum(int(t.events.sum()) for t in tallies), tallies[0].n_rows
-        by_events = math.inf if s.events is None or not hops else s.events * rows / hops
-        by_time = math.inf if s.time is None else s.time / tallies[0].row_time
+        s, first = self.sampling, self.replicas[0]
+        hops = sum(r.executed_in_rows for r in self.replicas)
+        by_events = math.inf if s.events is None or not hops else s.events * first.n_rows / hops
+        by_time = math.inf if s.time is None else s.time / first.row_time
         return min(by_events, by_time)
 
     def _longest_interval(self) -> float:
         """Sample interval of which the length asked holds enough rows, s."""
-        row = self.tallies()[0].row_time
-        return self._rows_asked() * row / (FIXED_ROWS * 2 ** self.replicas[0].levels)
+        return self._rows_asked() * self.replicas[0].row_time / (FIXED_ROWS * 2 ** self.replicas[0].levels)
 
     def _on_the_way(self, asked: float) -> float:
         """Half of the rows that are missing, since hops are not equally frequent in all rows."""
