@@ -11,22 +11,50 @@ from kmc_transport.exact import exact_values
 from kmc_transport.model.model import Model, Sampling
 from kmc_transport.records import ExitReason
 from kmc_transport.runs.point import PointSimulation
-from tests.reference.networks import KT0, T0, chain, lattice_gas
+from tests.reference.networks import KT0, T0, lattice_gas, make_model
 
 pytestmark = pytest.mark.statistical
 
-SEEDS = 300
-HOPS = {"fluctuations": 8.0, "drift": 4.0}
-"""Least number of hops between two samples. A drift takes 256 to be economical; with 4 and eight times the error the
-same number of rows is asked for, and a row of 2,000 hops still outlives the memory of a chain of two sites, one of
-4,000 that of a small gas."""
+SEEDS = 150
+"""Each gives two values that know nothing of one another: of two carriers, or along two axes. 300 intervals."""
+HOPS = {"fluctuations": 8.0, "drift": 8.0}
+"""Least number of hops between two samples. A drift takes 256 to be economical; with 8 and eight times the error about
+as many rows are asked for, and a row of 2,000 hops still outlives the memory of a chain of two sites, one of 4,000
+that of a small gas."""
 T_95 = 1.98  # of Student's t with the 64 to 400 batches of these runs
+
+
+def two_chains() -> Model:
+    """A carrier on each of two chains of two sites that have nothing to do with one another."""
+    edges = [
+        [(2 * k, 2 * k + 1, (0, 0, 0), 1.0), (2 * k + 1, 2 * k, (1, 0, 0), 3.0)]  # along x
+        for k in range(2)
+    ]
+    return make_model(
+        np.diag([2.0, 10.0, 10.0]),
+        [[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0]],
+        edges,
+        counts=(1, 1),
+        periodic=(True, False, False),
+        site_energy=[0, KT0, 0, KT0],
+        allowed=[[1, 1, 0, 0], [0, 0, 1, 1]],
+    )
+
+
+def along_axes(tensor: np.ndarray) -> np.ndarray:
+    """xx and yy."""
+    return np.diagonal(tensor.reshape(3, 3))[:2]
+
+
+def of_carriers(velocity: np.ndarray) -> np.ndarray:
+    """Along x."""
+    return velocity[:, 0]
 
 
 @pytest.mark.parametrize(
     ("model", "field", "target", "relative_error"),
     [
-        (chain([1.0, 3.0], site_energy=[0, KT0]), 0.1 * KT0, "drift_velocity", 0.064),
+        (two_chains(), 0.1 * KT0, "drift_velocity", 0.064),
         (lattice_gas("square", 3, 4), 0.0, "tracer_diffusivity", 0.03),
         (lattice_gas("square", 3, 4), 0.0, "charge_diffusivity", 0.06),
     ],
@@ -38,17 +66,23 @@ def test_coverage(
     monkeypatch.setattr("kmc_transport.runs.point.HOPS_OF_ALL", HOPS)
     sampling = Sampling(target=target, relative_error=relative_error, seed=0)
     model = dataclasses.replace(model, sampling=sampling)
-    covered, rounds = [], set()
+    pair = of_carriers if target == "drift_velocity" else along_axes
+    found, rounds = [], set()
     exact = None
     for seed in range(SEEDS):
         point = PointSimulation(model, T0, [field, 0, 0], root=seed)
         assert point.run() is ExitReason.ACCURACY_REACHED
         if exact is None:
-            exact = float(exact_values(point.catalog, model.conditions.direction)[target].ravel()[0])
+            exact = pair(exact_values(point.catalog, model.conditions.direction)[target])
         assert point.evaluation is not None
         estimate = point.evaluation.require(target)
-        value, stderr = float(estimate.value.ravel()[0]), float(estimate.stderr.ravel()[0])
-        covered.append(abs(value - exact) < T_95 * stderr)
+        found.append((pair(estimate.value) - exact) / pair(estimate.stderr))
         rounds.add(point.rows * point.windows_per_row)
     assert len(rounds) > 3  # the rule did stop runs at different lengths
-    assert 0.92 <= np.mean(covered) <= 0.98
+    z = np.abs(found)
+    assert 0.92 <= np.mean(z < T_95) <= 0.98
+    # negative controls: error bars a fifth too small, or half as large again
+    assert np.mean(z / 0.8 < T_95) < 0.92
+    assert np.mean(z / 1.5 < T_95) > 0.98
+    # the two are independent: 300 intervals, not 150
+    assert abs(np.corrcoef(np.transpose(found))[0, 1]) < 4 / SEEDS**0.5
