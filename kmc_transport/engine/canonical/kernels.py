@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...jit import jit, part
+from ...jit import inlined, jit, jit_plain
 
 __all__ = [
     "CarrierEnergies",
@@ -66,7 +66,7 @@ class Networks(NamedTuple):
     site: np.ndarray
 
 
-@part
+@inlined
 def _at(e, i, j, k, row):  # type: ignore[no-untyped-def]
     """Site that a row of ``pair`` or ``member`` names, seen from cell (i, j, k)."""
     x, y, z = i + row[0], j + row[1], k + row[2]
@@ -79,7 +79,7 @@ def _at(e, i, j, k, row):  # type: ignore[no-untyped-def]
     return ((x * e.size[1] + y) * e.size[2] + z) * e.site.shape[1] + row[3]
 
 
-@part
+@inlined
 def _short(e, occ, x, a):  # type: ignore[no-untyped-def]
     """Energy of species ``a`` on site ``x`` with all others as they are, electrostatics apart."""
     n_sites = e.site.shape[1]
@@ -107,7 +107,7 @@ def _short(e, occ, x, a):  # type: ignore[no-untyped-def]
     return energy
 
 
-@part
+@inlined
 def _phi(e, x, y):  # type: ignore[no-untyped-def]
     """Potential on site ``y`` of a unit charge on site ``x``."""
     n_sites = e.site.shape[1]
@@ -124,7 +124,7 @@ def _phi(e, x, y):  # type: ignore[no-untyped-def]
     return e.phi[x % n_sites, y % n_sites, i, j, k]
 
 
-@part
+@inlined
 def _add_charge(e, potential, x, q):  # type: ignore[no-untyped-def]
     """Add the potential of a charge ``q`` on site ``x``, along rows of cells that lie in one piece."""
     n_sites, n2 = e.site.shape[1], e.size[2]
@@ -142,7 +142,7 @@ def _add_charge(e, potential, x, q):  # type: ignore[no-untyped-def]
                     row[k] += q * source[k]
 
 
-@part
+@inlined
 def _felt(e, potential, x):  # type: ignore[no-untyped-def]
     """Potential on site ``x``."""
     n_sites = e.site.shape[1]
@@ -152,7 +152,7 @@ def _felt(e, potential, x):  # type: ignore[no-untyped-def]
     ]
 
 
-@part
+@inlined
 def _place(e, occ, x, a):  # type: ignore[no-untyped-def]
     """Put ``a`` (-1: nothing) on the empty site ``x``; the energy it brings, electrostatics apart."""
     if a < 0:
@@ -162,7 +162,7 @@ def _place(e, occ, x, a):  # type: ignore[no-untyped-def]
     return energy
 
 
-@part
+@inlined
 def _take(e, occ, x):  # type: ignore[no-untyped-def]
     """Empty the site ``x``; the energy that goes with it."""
     a = occ[x] - 1
@@ -172,7 +172,7 @@ def _take(e, occ, x):  # type: ignore[no-untyped-def]
     return _short(e, occ, x, a)
 
 
-@part
+@inlined
 def _swap(e, occ, potential, x, y):  # type: ignore[no-untyped-def]
     """Swap what sits on ``x`` and ``y``; the energy difference. The potential stays as it is."""
     a, b = occ[x] - 1, occ[y] - 1
@@ -190,7 +190,7 @@ def _swap(e, occ, potential, x, y):  # type: ignore[no-untyped-def]
     return difference
 
 
-@jit
+@jit_plain
 def swap_difference(e, occ, potential, x, y):  # type: ignore[no-untyped-def]
     """Energy difference of a swap, eV, which is not made."""
     difference = _swap(e, occ, potential, x, y)
@@ -200,7 +200,7 @@ def swap_difference(e, occ, potential, x, y):  # type: ignore[no-untyped-def]
     return difference
 
 
-@jit
+@jit_plain
 def fill_potential(e, occ, potential):  # type: ignore[no-untyped-def]
     """Potential of all charges, from scratch."""
     potential[...] = 0.0
@@ -223,7 +223,7 @@ def total_energy(e, occ, potential):  # type: ignore[no-untyped-def]
     return energy
 
 
-@part
+@inlined
 def _try_swap(e, occ, potential, x, y, gain, beta, draw):  # type: ignore[no-untyped-def]
     """Swap the carrier on ``x`` with what sits on ``y`` by Metropolis' rule; whether it was done, the difference.
 
@@ -244,7 +244,7 @@ def _try_swap(e, occ, potential, x, y, gain, beta, draw):  # type: ignore[no-unt
     return False, difference
 
 
-@jit
+@jit_plain
 def run_trials(e, occ, potential, site_of, species_of, free, several, beta, draws, energies, energy):  # type: ignore[no-untyped-def]
     """Trials with the random numbers ``draws`` (n, 4); n / len(energies) trials make a sweep.
 
@@ -322,7 +322,7 @@ def run_trials_within(e, occ, potential, site_of, species_of, networks, beta, dr
     return energy, possible, accepted
 
 
-@part
+@inlined
 def _with_charge(e, potential, x, a, sign):  # type: ignore[no-untyped-def]
     """Electrostatic energy of ``a`` put on site ``x`` (sign +1), or that goes with it (-1, it is in the potential)."""
     if not e.phi.shape[2]:
@@ -331,7 +331,7 @@ def _with_charge(e, potential, x, a, sign):  # type: ignore[no-untyped-def]
     return q * _felt(e, potential, x) + sign * 0.5 * q * q * e.phi[s, s, 0, 0, 0]
 
 
-@jit
+@jit_plain
 def exchange_trials(  # type: ignore[no-untyped-def]
     e,
     occ,
@@ -406,7 +406,7 @@ def exchange_trials(  # type: ignore[no-untyped-def]
     return rung, energy
 
 
-@jit
+@jit_plain
 def insertion_sum(e, occ, potential, a, sites, beta):  # type: ignore[no-untyped-def]
     """Sum over the free ones of ``sites`` of exp(-dE beta), dE the energy of one more carrier of ``a`` there."""
     total, n_sites, q = 0.0, e.site.shape[1], e.charge[a]
@@ -419,7 +419,7 @@ def insertion_sum(e, occ, potential, a, sites, beta):  # type: ignore[no-untyped
     return total
 
 
-@jit
+@jit_plain
 def removal_sum(e, occ, potential, a, site_of, beta):  # type: ignore[no-untyped-def]
     """Sum over carriers on ``site_of`` (all of species ``a``) of exp(+dE beta), dE the energy that goes with each."""
     total, n_sites, q = 0.0, e.site.shape[1], e.charge[a]
