@@ -125,7 +125,7 @@ def _arrhenius_fits(record: TransportRecord, found: list[GridQuantity]) -> Itera
                 law="arrhenius",
                 of=ACTIVATED[q.name],
                 formula="sign * exp(log_prefactor - activation_energy/(k T))",
-                sign=float(np.sign(one.value[used][0])),
+                sign=float(fit.sign),
                 parameters={
                     "activation_energy": ("eV", fit.activation_energy),
                     "log_prefactor": (f"ln({q.unit}{' K' * (q.name == 'mobility')})", fit.log_prefactor),
@@ -134,7 +134,7 @@ def _arrhenius_fits(record: TransportRecord, found: list[GridQuantity]) -> Itera
                 chi2=fit.chi2,
                 degrees_of_freedom=dof,
                 p_value=chi2_probability(fit.chi2, dof),
-                worst_residual=float(np.abs(model / np.abs(one.value * factor)[used] - 1).max()),
+                worst_residual=float(np.abs(model / (fit.sign * one.value * factor)[used] - 1).max()),
                 ranges={"temperature": _range(t[used]), "field": [0.0, 0.0]},
             )
 

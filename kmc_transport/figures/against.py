@@ -179,7 +179,10 @@ def _fitted(line: Line, what: str, temperature: FloatArray, first: Quantity) -> 
     if not activated or driven or not one_sign or len(np.unique(temperature[good])) < 3:
         return []
     factor = temperature if what in _ACTIVATED else np.ones_like(temperature)
-    found = fit_arrhenius(temperature[good], (line.value * factor)[good], (line.stderr * factor)[good])
+    try:
+        found = fit_arrhenius(temperature[good], (line.value * factor)[good], (line.stderr * factor)[good])
+    except InputError:  # nothing but noise
+        return []
     along = np.linspace(1 / temperature[good].max(), 1 / temperature[good].min(), 60)
     fitted = np.array([math.exp(found.log_prefactor - found.activation_energy * b / K_B) for b in along])
     if what in _ACTIVATED:

@@ -186,13 +186,12 @@ def _fits(
         try:
             fit = fit_arrhenius(t, value[:, d, a], stderr[:, d, a])
         except InputError:
-            continue  # too few temperatures, or no transport along this direction
+            continue  # too few temperatures, nothing but noise, or no transport along this direction
         used = np.isfinite(value[:, d, a]) & (stderr[:, d, a] > 0)
         inaccurate[d, a] = int((used & ~converged[:, d]).sum())
-        sign = np.sign(np.nansum(value[:, d, a]))
         out["activation_energy"][d, a] = fit.activation_energy
         out["activation_energy_stderr"][d, a] = fit.activation_energy_stderr
-        out["prefactor"][d, a] = sign * fit.prefactor
+        out["prefactor"][d, a] = fit.sign * fit.prefactor
         out["prefactor_stderr"][d, a] = fit.prefactor_stderr
         out["covariance"][d, a] = fit.covariance[0, 1]
         if fit.points > 2:
@@ -212,7 +211,7 @@ def _arrhenius_of_rates(outline: Outline, data: Mapping[str, np.ndarray]) -> dic
         errors = {n: np.full(value.shape[1:], np.nan) for n in fitted}
         for at in np.ndindex(*value.shape[1:]):
             one = (slice(None), *at)
-            with contextlib.suppress(InputError):  # too few temperatures
+            with contextlib.suppress(InputError):  # too few temperatures, nothing but noise
                 fit = fit_arrhenius(outline.coordinates["temperature"], value[one], stderr[one])
                 fitted["activation_energy"][at] = fit.activation_energy
                 fitted["prefactor"][at] = fit.prefactor

@@ -102,6 +102,8 @@ def test_the_fit_gives_the_energy_that_went_in() -> None:
     assert "0.30000" in fit.label
     assert fit.y[-1] == pytest.approx(1e4 * float(truth[0]), rel=1e-4)
     assert "curved" not in fit.label
+    data["mobility_einstein_stderr"] = 3 * data["mobility_einstein"]
+    assert not of_kind(chart_against([("a", data)], "mobility"), "fit")  # noise: any energy would do
 
 
 def test_drift_velocity_against_field_for_all_temperatures() -> None:
