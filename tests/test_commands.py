@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from kmc_transport.cli.app import app
+from kmc_transport.cli.app import parser
 
 ROOT = Path(__file__).parent.parent
 TEXTS = sorted(
@@ -59,7 +58,7 @@ SCRIPTS = [(program.split()[1], arguments) for program, arguments in CASES if pr
 
 def parse(arguments: tuple[str, ...]) -> None:
     """Parse a command of the program as far as one can without its files; an error of the parser when it is none."""
-    group = typer.main.get_command(app)
+    group = parser()
     with group.make_context("kmc-transport", list(arguments)) as context:
         name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
         command.make_parser(type(context)(command, info_name=name)).parse_args(rest)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import cache
 from typing import Annotated, Literal
 
 import typer
+import typer.core
+import typer.main
 
 from ..errors import InputError, KmcTransportError, Problem
 from .analyze import analyze
@@ -25,7 +28,7 @@ from .terminal import finish, tell
 from .terminal import print_plain as print
 from .trajectory import trajectory
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "parser"]
 
 FRAMED = 80
 """Columns of the terminal from which the help of commands has frames."""
@@ -68,9 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point; turns errors of this package and of the system into one screen of text and an exit code."""
     try:
         _check_arguments(sys.argv[1:] if arguments is None else arguments)
-        app.rich_markup_mode = _markup(sys.argv[1:] if arguments is None else arguments)
+        program = parser(_markup(sys.argv[1:] if arguments is None else arguments))
         try:
-            app(args=arguments)
+            program(args=arguments)
         finally:
             finish()
     except KmcTransportError as e:
@@ -99,6 +102,15 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
         sys.exit(2)
+
+
+@cache
+def parser(markup: Literal["rich"] | None = "rich") -> typer.core.TyperGroup:
+    """All commands with their options; Typer would read them off the functions again at every call."""
+    app.rich_markup_mode = markup
+    made = typer.main.get_command(app)
+    assert isinstance(made, typer.core.TyperGroup)
+    return made
 
 
 def _markup(arguments: list[str]) -> Literal["rich"] | None:

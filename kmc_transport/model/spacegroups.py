@@ -121,11 +121,11 @@ def find_operations(
     cell: Any = (lattice, frac, kinds)
     try:
         with quiet_spglib():
-            data: Any = spglib.get_symmetry(cell, symprec=symprec)
-            symbol: Any = spglib.get_spacegroup(cell, symprec=symprec)
+            found: Any = spglib.get_symmetry_dataset(cell, symprec=symprec)
+        if found is None:
+            return None
+        data = found if isinstance(found, dict) else vars(found)  # a dictionary before spglib 2.5
+        symbol = f"{data['international']} ({data['number']})"
     except Exception:  # SpglibError of newer versions; older ones return None
         return None
-    if data is None:
-        return None
-    name = str(symbol) if symbol else ""
-    return np.asarray(data["rotations"], np.int64), np.asarray(data["translations"], float), name
+    return np.asarray(data["rotations"], np.int64), np.asarray(data["translations"], float), symbol

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 import kmc_transport.sources as readers
 import kmc_transport.sources.polarization as polarization
-from kmc_transport.cli.app import app
+from kmc_transport.cli.app import parser
 from kmc_transport.errors import InputError, Problem
 from kmc_transport.input import input_schema, load_model_text
 from kmc_transport.input.settings import with_settings
@@ -78,7 +77,7 @@ def remedies() -> tuple[tuple[str, str], ...]:
 
 @cache
 def options() -> frozenset[str]:
-    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    commands = parser().commands.values()
     return frozenset(o for c in commands for p in c.params for o in (*p.opts, *p.secondary_opts))
 
 
@@ -134,7 +133,7 @@ def names_in(text: str) -> set[str]:
 
 
 def test_options_and_commands_exist() -> None:
-    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands = set(parser().commands)
     missing = [
         (place, word) for place, text in remedies() for word in {*OPTION.findall(text)} - options() - FOREIGN
     ]
