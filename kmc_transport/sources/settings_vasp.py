@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,8 @@ def outcar_run(file: Path, text: str) -> Run:
     found = summaries[-1]
     # what is printed after the last summary belongs to a step that never ended, but for the forces along the band
     upto = text[: found.end()]
-    free, tangent = _last(_FREE, upto), _last(_TANGENT, text)
+    free = _last(_FREE, upto, "free  energy")
+    tangent = _last(_TANGENT, text, "NEB: projections", "tangential force")
     header = _header(text)
     entropy = None if free is None else finite(file, free) - finite(file, found[1])
     settings = replace(
@@ -160,9 +162,19 @@ def outcar_settings(file: Path, text: str) -> Settings:
     )
 
 
-def _last(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.findall(text)
-    return found[-1] if found else None
+def _backwards(pattern: re.Pattern[str], text: str, *words: str) -> Iterator[re.Match[str]]:
+    """Matches from the last one on, each of which begins with one of these words.
+
+    An OUTCAR is long, and a search for plain words is a hundred times quicker than one for a pattern.
+    """
+    at = len(text)
+    while (at := max(text.rfind(word, 0, at) for word in words)) >= 0:
+        if found := pattern.match(text, at):
+            yield found
+
+
+def _last(pattern: re.Pattern[str], text: str, *words: str) -> str | None:
+    return next((found[1] for found in _backwards(pattern, text, *words)), None)
 
 
 def _header(text: str) -> str:
@@ -175,7 +187,7 @@ def _header(text: str) -> str:
 
 def _tag(header: str, name: str) -> str | None:
     """The last value of a tag: that in use stands after that of the INCAR."""
-    return _last(re.compile(rf"(?<![A-Z_]){name}\s*=\s*([^\s;]+)"), header)
+    return _last(re.compile(rf"(?<![A-Z_]){name}\s*=\s*([^\s;]+)"), header, name)
 
 
 def _values(text: str) -> dict[str, Any]:
@@ -195,7 +207,7 @@ def _values(text: str) -> dict[str, Any]:
     titles = {" ".join(t.split()) for t in re.findall(r"TITEL\s*=\s*(\S[^\n]*)", header)}
     values["pseudopotentials"] = sorted(titles) or None
     exchange = _tag(header, "LEXCH")
-    gga = _last(re.compile(r"(?<![A-Z_])GGA\s*=\s*(\S+)"), header)
+    gga = _last(re.compile(r"(?<![A-Z_])GGA\s*=\s*(\S+)"), header, "GGA")
     values["functional"] = functional_of(gga, _LEXCH.get(exchange or "", exchange), sorted(titles))
     meta = [m.upper() for m in re.findall(r"METAGGA\s*=\s*(\S+)", header)]
     values["METAGGA"] = next((m for m in meta if m not in ("F", "--", "NONE", ".FALSE.")), "none")
@@ -219,9 +231,11 @@ def _hubbard(header: str) -> str:
     """All of LDA+U in one text; its block is missing where there is none."""
     told = []
     for name in _LDAU:
-        if found := re.findall(rf"(?<![A-Z_]){name}\s*=((?:[ \t]+-?[\d.]+)+)", header):
-            told.append(f"{name} = " + " ".join(f"{float(x):g}" for x in found[-1].split()))
-    switched_off = re.search(r"(?<![A-Z_])LDAU\s*=\s*\.?F", header) and "LDA+U is selected" not in header
+        pattern = re.compile(rf"(?<![A-Z_]){name}\s*=((?:[ \t]+-?[\d.]+)+)")
+        if found := _last(pattern, header, name):
+            told.append(f"{name} = " + " ".join(f"{float(x):g}" for x in found.split()))
+    off = _backwards(re.compile(r"(?<![A-Z_])LDAU\s*=\s*\.?F"), header, "LDAU")
+    switched_off = "LDA+U is selected" not in header and any(off)
     return "none" if switched_off or not told else ", ".join(told)
 
 
@@ -257,9 +271,8 @@ def _kpoints(header: str) -> KPoints | None:
 
 def _electronic_doubts(upto: str, header: str) -> list[str]:
     limit = whole_number(_tag(header, "NELM"))
-    ended, step = "", 0
-    for found in _LOOP.finditer(upto):
-        ended, step = found[1] or "", whole_number(found[2]) or step
+    last = next(_backwards(_LOOP, upto, "aborting loop", "Iteration"), None)
+    ended, step = (last[1] or "", whole_number(last[2])) if last else ("", 0)
     at_limit = not ended and step >= limit > 0
     if at_limit or ended not in ("", "because EDIFF is reached"):
         return [NOT_SELF_CONSISTENT]
