@@ -44,7 +44,8 @@ def match_atoms(
     """
     n = len(positions)
     theirs = tuple(other_symbols) if other_symbols is not None else tuple(symbols)
-    if len(other_positions) != n or sorted(theirs) != sorted(symbols):
+    same = theirs == tuple(symbols)
+    if len(other_positions) != n or not (same or sorted(theirs) == sorted(symbols)):
         raise InputError(
             f"{what} does not have the same atoms",
             value=_formula(theirs),
@@ -53,7 +54,6 @@ def match_atoms(
         )
     plain = np.arange(n)
     best: IntArray = plain
-    same = theirs == tuple(symbols)
     moved = wrap(np.asarray(other_positions) - positions, cell)
     if same and np.linalg.norm(moved, axis=1).max() < 0.5:
         return plain, moved

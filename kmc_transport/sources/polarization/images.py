@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,13 @@ class HopImages:
         """(3,) displacement of the migrating atom to the saddle, Å."""
         return self.displacement[self.saddle, self.migrating_atom]
 
-    @property
+    @cached_property
     def bulk(self) -> FloatArray | None:
         """(n_atoms,) weights of the bulk far from the saddle, on which images are aligned; None in a small cell."""
-        return bulk_weights(self.positions[0], self.cell, self.positions[self.saddle, self.migrating_atom])
+        weight = bulk_weights(self.positions[0], self.cell, self.positions[self.saddle, self.migrating_atom])
+        if weight is not None:
+            weight.flags.writeable = False
+        return weight
 
     @property
     def coordinate(self) -> FloatArray:
