@@ -29,7 +29,8 @@ class Supercell:
         self.model = model
         self.size = np.array(model.supercell)
         self.n_sites = model.structure.n_sites
-        self._strides = self.n_sites * np.array([self.size[1] * self.size[2], self.size[2], 1])
+        self._apart = np.array([self.size[1] * self.size[2], self.size[2], 1])  # numbers of next cells
+        self._strides = self.n_sites * self._apart
 
     @cached_property
     def cells(self) -> IntArray:
@@ -38,7 +39,7 @@ class Supercell:
 
     def cell_of(self, number: npt.ArrayLike) -> IntArray:
         """(..., 3) cells of these numbers."""
-        return np.stack(np.unravel_index(np.asarray(number), self.model.supercell), axis=-1)
+        return np.asarray(np.asarray(number)[..., None] // self._apart % self.size)
 
     def flat(self, site: npt.ArrayLike, cell: npt.ArrayLike) -> IntArray:
         """Flat number of ``site`` in ``cell`` (..., 3), wrapped into the supercell."""

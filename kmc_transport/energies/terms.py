@@ -17,8 +17,9 @@ numbers are exact, so that energies kept up to date hop by hop never drift from 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import pairwise
+from operator import and_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,18 +95,34 @@ class Products:
     ) -> None:
         self.cell, self.clusters, self.value, self._near = cell, clusters, value, near
 
-    def count(self, c: int, rows: Occupation) -> Any:
-        """(...) how many copies of cluster ``c`` configurations (..., n_flat) hold."""
-        k = self.clusters
-        grid = rows.reshape(*rows.shape[:-1], *self.cell.size, self.cell.n_sites)
-        there = np.ones(grid.shape[:-1], np.bool_)
-        for m in range(k.start[c], k.start[c + 1]):
-            at = np.roll(grid[..., k.site[m]], tuple((-k.cell[m]).tolist()), axis=(-3, -2, -1))
-            there &= at == k.species[m] + 1
-        return there.sum(axis=(-3, -2, -1))
+    def counts(self, rows: Occupation, which: IntArray) -> list[IntArray]:
+        """Of each of the clusters ``which``: (...) how many copies of it configurations (..., n_flat) hold."""
+        k, (a, b, c) = self.clusters, self.cell.size.tolist()
+        (x, y, z), begin = self._border
+        grid = rows.reshape(*rows.shape[:-1], a, b, c, self.cell.n_sites)
+        grid = grid[..., x[:, None, None], y[:, None], z, :]
+        member = list(zip(begin, k.site.tolist(), (k.species + 1).tolist(), strict=True))
+        start = k.start.tolist()
+
+        def number(copies: list[Any]) -> Any:
+            there = [grid[..., i : i + a, j : j + b, m : m + c, s] == who for (i, j, m), s, who in copies]
+            return reduce(and_, there).sum(axis=(-3, -2, -1))
+
+        return [number(member[start[n] : start[n + 1]]) for n in which.tolist()]
+
+    @cached_property
+    def _border(self) -> tuple[list[IntArray], list[list[int]]]:
+        """Cells along each axis, going on beyond the end as far as a copy reaches, so that none is cut by the seam;
+        (n_members, 3) where in these the members of the first copy lie."""
+        size = self.cell.size
+        begin = (self.clusters.cell + size // 2) % size - size // 2  # nearest image: little is copied
+        begin -= begin.min(axis=0)
+        ends = (size + begin.max(axis=0)).tolist()
+        return [np.arange(end) % n for end, n in zip(ends, size, strict=True)], begin.tolist()
 
     def energy(self, occupation: Occupation) -> float:
-        return sum(x * int(self.count(c, occupation)) for c, x in enumerate(self.value.tolist()))
+        found = self.counts(occupation, np.arange(len(self.value)))
+        return sum(x * int(n) for x, n in zip(self.value.tolist(), found, strict=True))
 
     def add_to(self, own: FloatArray, pairs: FloatArray) -> None:
         k, n, cell = self.clusters, own.shape[1], self.cell
@@ -119,8 +136,9 @@ class Products:
 
     def rest(self, rows: Occupation) -> FloatArray:
         energy = np.zeros(len(rows))
-        for c in np.flatnonzero(self._size != 2):
-            energy += self.value[c] * self.count(int(c), rows)
+        others = np.flatnonzero(self._size != 2)
+        for c, n in zip(others, self.counts(rows, others), strict=True):
+            energy += self.value[c] * n
         return energy
 
     def of_carrier(self, occupation: Occupation, flat: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
@@ -109,12 +110,15 @@ def _cases(
         every = _all_configurations(model)
         if every is not None:
             for occupation in every:
-                for hop in range(net.n_hops):
-                    for cell in rates.cells:
-                        if rates.is_open(occupation, hop, cell):
-                            yield occupation, hop, cell
+                for hop, cell in rates.open_hops(occupation).tolist():
+                    yield occupation, hop, rates.cells[cell]
             return
         samples = SAMPLES
+
+    @cache
+    def hops_from(site: int, species: int) -> list[int]:
+        return np.flatnonzero((net.origin == site) & (net.carrier == species)).tolist()
+
     for start in range(0, samples, SAMPLES):
         found = random_configuration(model, random)
         if found is None:
@@ -122,11 +126,10 @@ def _cases(
         places = np.flatnonzero(found)
         for _ in range(min(SAMPLES, samples - start)):
             for _ in range(200):  # a carrier, then one of its hops
-                flat = int(random.choice(places))
-                site, cell = flat % rates.n_sites, rates.cell_of(flat // rates.n_sites)
-                hops = np.flatnonzero((net.origin == site) & (net.carrier == found[flat] - 1))
-                if len(hops):
-                    hop = int(random.choice(hops))
+                flat = int(places[random.integers(len(places))])
+                hops = hops_from(flat % rates.n_sites, int(found[flat]) - 1)
+                if hops:
+                    hop, cell = hops[random.integers(len(hops))], rates.cell_of(flat // rates.n_sites)
                     if rates.is_open(found, hop, cell):
                         yield found, hop, cell
                         break

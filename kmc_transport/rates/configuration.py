@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
 from ..energies.configuration import ConfigurationEnergy
 from ..energies.supercell import moved
-from ..ndarrays import FloatArray, IntArray
+from ..ndarrays import BoolArray, FloatArray, IntArray
 from ..rules import BarrierRule, Fixed, make_rule
 from ..units import K_B
 from .catalog import RateCatalog
@@ -48,11 +50,28 @@ class ConfigurationRates(ConfigurationEnergy):
     def is_open(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> bool:
         """Whether a carrier of the hop's species sits at its origin and the target is free (or its own image)."""
         origin, target = self.ends(hop, cell)
-        blocked = self.model.disorder is not None and self.model.disorder.blocked is not None
-        if blocked and self.model.disorder.blocked[target]:  # type: ignore[union-attr, index]
+        if self._blocked is not None and self._blocked[target]:
             return False
         here = occupation[origin] == self.model.network.carrier[hop] + 1
         return bool(here and (origin == target or occupation[target] == 0))
+
+    def open_hops(self, occupation: IntArray) -> IntArray:
+        """(n, 2) directed hop and number of the cell that it starts in of every hop that `is_open`, in this order."""
+        origin, target = self._every_end
+        there = occupation[origin] == self.model.network.carrier[:, None] + 1
+        there &= (origin == target) | (occupation[target] == 0)
+        return np.argwhere(there if self._blocked is None else there & ~self._blocked[target])
+
+    @cached_property
+    def _blocked(self) -> BoolArray | None:
+        return None if self.model.disorder is None else self.model.disorder.blocked
+
+    @cached_property
+    def _every_end(self) -> tuple[IntArray, IntArray]:
+        """(n_hops, n_cells) flat origin and target of each directed hop from each cell."""
+        net = self.model.network
+        origin, target, step = (x[:, None] for x in (net.origin, net.target, net.cell))
+        return self.flat(origin, self.cells), self.flat(target, self.cells + step)
 
     def energy_difference(self, occupation: IntArray, hop: int, cell: npt.ArrayLike) -> float:
         """dE of the hop, eV: energy after less energy before, both from scratch."""

@@ -151,7 +151,7 @@ class Coupling:
         found: dict[tuple[int, tuple[int, int, int]], Neighbour] = {}
         for (basis, at), sign in ends:
             for type_, cell, changes in self._reached[basis]:
-                place = nearest(np.array(at) - np.array(cell), t.size)
+                place = nearest([x - y for x, y in zip(at, cell, strict=True)], t.size)
                 one = found.setdefault((type_, place), Neighbour(type=type_, cell=cell, near_target=sign > 0))
                 for slot, site in changes:
                     other = type_ * t.width + slot
@@ -183,8 +183,13 @@ class Coupling:
 
     def target(self, row: int) -> Site:
         """Where a row's hop ends, as near as the periodic supercell allows."""
+        return self._targets[row]
+
+    @cached_property
+    def _targets(self) -> list[Site]:
         t = self.tables
-        return int(t.type_basis[t.target_type[row]]), nearest(t.cell[row], t.size)
+        basis, cells = t.type_basis[t.target_type].tolist(), t.cell.tolist()
+        return [(b, nearest(cell, t.size)) for b, cell in zip(basis, cells, strict=True)]
 
 
 @lru_cache(maxsize=4)

@@ -5,7 +5,7 @@ The terms of the energy are those of `kmc_transport.energies.terms`, in units of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,10 +104,10 @@ class Surroundings:
         return none and not any(hop.terms for hop in self.hops)
 
 
-def nearest(cell: npt.ArrayLike, size: tuple[int, int, int]) -> tuple[int, int, int]:
+def nearest(cell: Sequence[int], size: tuple[int, int, int]) -> tuple[int, int, int]:
     """The smallest of a cell offset's periodic images."""
-    a, b, c = ((int(x) + s // 2) % s - s // 2 for x, s in zip(np.asarray(cell), size, strict=True))
-    return a, b, c
+    (i, j, k), (a, b, c) = cell, size
+    return (i + a // 2) % a - a // 2, (j + b // 2) % b - b // 2, (k + c // 2) % c - c // 2
 
 
 def build_surroundings(catalog: RateCatalog, types: Types) -> Surroundings:
@@ -156,7 +156,7 @@ def _hop(
     model, net = t.model, t.model.network
     species = int(net.carrier[hop])
     origin: Site = (basis_of[int(net.origin[hop])], (0, 0, 0))
-    target: Site = (basis_of[int(net.target[hop])], nearest(net.cell[hop], t.size))
+    target: Site = (basis_of[int(net.target[hop])], nearest(net.cell[hop].tolist(), t.size))
     allowed = np.asarray(model.species_sites)
 
     def condition(
@@ -221,10 +221,10 @@ def _members(of: EnvironmentTable | LocalClusters, which: slice) -> IntArray:
 
 
 def _sites(
-    members: IntArray, t: Types, basis_of: dict[int, int], shift: npt.ArrayLike
+    members: IntArray, t: Types, basis_of: dict[int, int], shift: tuple[int, int, int]
 ) -> Iterator[tuple[Site | None, int]]:
     """(site, species) of (n, 5) members, moved by ``shift`` cells; no site where no carrier may sit."""
     for *cell, site, species in members.tolist():
         basis = basis_of.get(site)
-        place = nearest(np.array(cell) + np.asarray(shift), t.size)
+        place = nearest([x + y for x, y in zip(cell, shift, strict=True)], t.size)
         yield (None if basis is None else (basis, place)), species
