@@ -116,7 +116,7 @@ def boltzmann(model: Model, temperature: float) -> tuple[np.ndarray, np.ndarray,
     """Configurations, their energies and probabilities."""
     plain = ConfigurationRates(build_catalog(model, temperature=temperature))
     states = configurations(model)
-    energy = np.array([plain.energy(s) for s in states])
+    energy = plain.energies(states)
     return states, energy, weights(energy, K_B * temperature)
 
 
@@ -512,7 +512,7 @@ def test_widom_with_two_species_and_coulomb() -> None:
             carriers=(model.carriers[0], replace(model.carriers[1], count=2 + change)),
         )
         plain = ConfigurationRates(build_catalog(other, temperature=T0))
-        return math.log(sum(math.exp(-plain.energy(s) / KT0) for s in configurations(other)))
+        return math.log(np.exp(-plain.energies(configurations(other)) / KT0).sum())
 
     less, same, more = (log_sum(change) for change in (-1, 0, 1))
     lattice = placed(model, np.random.default_rng(6))

@@ -32,7 +32,7 @@ def test_the_others_find_equilibrium_round_those_held(equal: bool) -> None:
     states = configurations(model)
     plain = ConfigurationRates(build_catalog(model, temperature=T0))
     kept = tuple(np.flatnonzero(states[len(states) // 3] == 1).tolist())
-    p = weights(np.array([plain.energy(s) for s in states]), KT0)
+    p = weights(plain.energies(states), KT0)
     there = np.array([(s == 1).nonzero()[0].tolist() == list(kept) for s in states])
     exact = (p[there] / p[there].sum()) @ (states[there] == 2)
     free = p @ (states == 2)

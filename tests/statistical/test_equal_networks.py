@@ -97,7 +97,7 @@ def test_trials_are_those_of_the_plain_code(seed: int) -> None:
 def deviations(model: Model, states: np.ndarray, sweeps: int, seed: int) -> np.ndarray:
     """Energy and occupations against ``states`` with their Boltzmann weights, in standard errors."""
     plain = ConfigurationRates(build_catalog(model, temperature=T0))
-    energy = np.array([plain.energy(s) for s in states])
+    energy = plain.energies(np.array(states))
     p = weights(energy, KT0)
     lattice = lattice_of(model, seed)
     lattice.run(T0, 100)
