@@ -6,34 +6,55 @@ arrays; here it is a tenth. Tests compare both ways.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .attributes import get_attributes, link_dimensions, link_users, set_attributes
+
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["read_group", "write_group"]
+__all__ = ["read_group", "write_groups"]
 
-_BOOKKEEPING = {
-    "CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties",
-}  # fmt: skip
-"""Attributes that are not the user's."""
-_NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
+_UNUSED = {"REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties"}
+"""Attributes for other readers."""
+_SCALE = b"DIMENSION_SCALE"
+_NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable."
 _COMPRESS_FROM = 2**16  # bytes
 
 
-def write_group(group: Any, dataset: xarray.Dataset, scales: dict[str, Any]) -> None:
-    """Write a dataset into an empty group of an open file.
+@dataclass(eq=False, kw_only=True)
+class _Scale:
+    """A dimension: its HDF5 dataset, its number, and the datasets that have it, each with the dimension's place."""
 
-    scales : dimensions of the groups above, name to HDF5 dataset; those that this group adds are put in. Every array
-    that is no text has a checksum.
+    item: Any
+    number: np.int32
+    users: list[tuple[Any, int]] = field(default_factory=list)
+
+
+def write_groups(file: Any, groups: Mapping[str | None, xarray.Dataset]) -> None:
+    """Write datasets, each into its group (None: the root), into an empty file open with ``track_order``.
+
+    A group shares the dimensions of the ones before it. Every array that is no text has a checksum.
     """
+    scales: list[_Scale] = []
+    for name, dataset in groups.items():
+        _write_group(file if name is None else file.create_group(name, track_order=True), dataset, scales)
+    for scale in scales:
+        if scale.users:
+            link_users(scale.item, scale.users)
+
+
+def _write_group(group: Any, dataset: xarray.Dataset, scales: list[_Scale]) -> None:
+    """scales : of the groups before; those that this group adds are put in."""
     import h5py
     from xarray.conventions import encode_cf_variable, encode_dataset_coordinates
 
     variables, attributes = encode_dataset_coordinates(dataset)
-    group.attrs.update(attributes)
+    set_attributes(group, attributes)
     made = {}
     for name, variable in variables.items():
         # CF: a coordinate has no missing values
@@ -49,53 +70,67 @@ def write_group(group: Any, dataset: xarray.Dataset, scales: dict[str, Any]) -> 
             if data.nbytes > _COMPRESS_FROM and name not in dataset.coords:
                 how |= {"compression": "gzip", "compression_opts": 2, "shuffle": True}
         item = made[name] = group.create_dataset(name, data=data, track_order=True, **how)
-        if fill is not None:
-            item.attrs["_FillValue"] = np.array([fill], data.dtype)
-        item.attrs.update(attrs)
+        fills = {} if fill is None else {"_FillValue": np.array([fill], data.dtype)}
+        set_attributes(item, fills | attrs)
+    known = {scale.item.name.rsplit("/", 1)[-1]: scale for scale in scales}
     for dim, size in dataset.sizes.items():
-        if dim in scales and scales[dim].shape == (size,):
+        if dim in known and known[dim].item.shape == (size,):
             continue
         own = dim in made
-        scale = made[dim] if own else group.create_dataset(dim, (size,), ">f4", track_order=True)
-        scale.make_scale(str(dim) if own else f"{_NO_VARIABLE}{size:10}")
-        scale.attrs["_Netcdf4Dimid"] = np.int32(len(scales))
-        scales[str(dim)] = scale
-    ids = {dim: scales[str(dim)].attrs["_Netcdf4Dimid"] for dim in dataset.dims}
+        item = made[dim] if own else group.create_dataset(dim, (size,), ">f4", track_order=True)
+        item.make_scale(str(dim) if own else f"{_NO_VARIABLE.decode()}{size:10}")
+        known[dim] = _Scale(item=item, number=np.int32(len(scales)))
+        scales.append(known[dim])
+        set_attributes(item, {"_Netcdf4Dimid": known[dim].number})
     for name, item in made.items():
-        dims = variables[name].dims
-        for k, dim in enumerate(dims):
-            if item != scales[str(dim)]:
-                item.dims[k].attach_scale(scales[str(dim)])
-        if dims:
-            item.attrs["_Netcdf4Coordinates"] = np.array([ids[dim] for dim in dims], np.int32)
-            item.attrs["_Netcdf4Dimid"] = ids[dims[0]]
+        theirs = [known[dim] for dim in variables[name].dims]
+        if not theirs:
+            continue
+        if item is not theirs[0].item:
+            for k, scale in enumerate(theirs):
+                scale.users.append((item, k))
+            link_dimensions(item, [scale.item for scale in theirs])
+        set_attributes(item, {"_Netcdf4Coordinates": np.array([scale.number for scale in theirs], np.int32)})
+        if item is not theirs[0].item:
+            set_attributes(item, {"_Netcdf4Dimid": theirs[0].number})
 
 
-def read_group(group: Any) -> xarray.Dataset:
-    """A group of an open file in memory, as `xarray.load_dataset` gives it."""
+def read_group(group: Any, only: Collection[str] | None = None) -> xarray.Dataset:
+    """A group of an open file in memory, as `xarray.load_dataset` gives it; ``only`` : names of the wanted arrays."""
     import h5py
     import xarray as xr
-
-    def attributes(item: Any) -> dict[str, Any]:
-        every = {k: item.attrs[k] for k in item.attrs if k not in _BOOKKEEPING}
-        return {k: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v for k, v in every.items()}
+    from h5py import h5d, h5i, h5o, h5r
 
     variables = {}
     names: dict[Any, str] = {}  # HDF5 looks the name of an object up in the whole file
 
-    def name_of(scale: Any) -> str:
-        if scale.id not in names:
-            names[scale.id] = scale.name.rsplit("/", 1)[-1]
-        return names[scale.id]
+    def name_of(reference: Any) -> str:
+        scale = h5r.dereference(reference, group.id)
+        if scale not in names:
+            names[scale] = h5i.get_name(scale).decode().rsplit("/", 1)[-1]
+        return names[scale]
 
-    for name, item in group.items():
-        if isinstance(item, h5py.Group):
+    for name in group:
+        if only is not None and name not in only:
             continue
-        is_scale = item.is_scale
-        if is_scale and item.attrs.get("NAME", b"").startswith(_NO_VARIABLE.encode()):
+        here = h5o.open(group.id, name.encode())
+        if not isinstance(here, h5d.DatasetID):
+            continue
+        item = h5py.Dataset(here)
+        attributes = get_attributes(item, _UNUSED)
+        scales = attributes.pop("DIMENSION_LIST", ())
+        is_scale = attributes.pop("CLASS", None) == _SCALE
+        if is_scale and attributes.pop("NAME", b"").startswith(_NO_VARIABLE):
             continue
         text = h5py.check_string_dtype(item.dtype)
         data = np.asarray(item.asstr()[()]).astype(str) if text else item[()]
-        dims = [name] if is_scale and item.ndim == 1 else [name_of(d[0]) for d in item.dims]
-        variables[name] = xr.Variable(dims, data, attributes(item))
-    return xr.decode_cf(xr.Dataset(variables, attrs=attributes(group)))
+        dims = [name] if is_scale and data.ndim == 1 else [name_of(references[0]) for references in scales]
+        variables[name] = xr.Variable(dims, data, _single(attributes))
+    return xr.decode_cf(xr.Dataset(variables, attrs=_single(get_attributes(group, _UNUSED))))
+
+
+def _single(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """netCDF has no numbers but lists of them."""
+    return {
+        k: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v for k, v in attributes.items()
+    }

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import DamagedFile, Problem
 from .atomic import read_bytes, write_parts
-from .netcdf import write_group
+from .netcdf import write_groups
 
 if TYPE_CHECKING:
     import xarray
@@ -46,10 +46,7 @@ def _in_memory(groups: Mapping[str | None, xarray.Dataset]) -> bytes:
     with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
         made = f"version=2,h5py={h5py.__version__},hdf5={h5py.version.hdf5_version}"
         file.attrs["_NCProperties"] = np.array(made.encode(), f"S{len(made)}")
-        scales: dict[str, Any] = {}
-        for name, dataset in groups.items():
-            group = file if name is None else file.create_group(name, track_order=True)
-            write_group(group, dataset, scales)
+        write_groups(file, groups)
     return buffer.getvalue()
 
 
@@ -72,23 +69,26 @@ def read_sealed(path: str | os.PathLike[str]) -> tuple[bytes, bool]:
 
 def refuse_links(group: Any) -> None:
     """ValueError where an open HDF5 file (or group) leads elsewhere: other files, other names, virtual datasets."""
-    import h5py
+    from h5py import h5d, h5g, h5l, h5o
 
     seen: set[Any] = set()
 
     def look(group: Any, where: str) -> None:
-        for name in group:
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise ValueError(f"{where}{name} is a link to another place, which a result has not")
-            there = group[name]
-            if isinstance(there, h5py.Group):
-                if there.id in seen:
-                    raise ValueError(f"{where}{name} contains itself")
-                seen.add(there.id)
-                look(there, f"{where}{name}/")
-            elif isinstance(there, h5py.Dataset) and (there.is_virtual or there.external):
-                raise ValueError(f"{where}{name} takes its numbers from another file")
+        seen.add(group)
+        links: list[tuple[bytes, int]] = []
+        group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
+        for name, kind in links:
+            place = where + name.decode("utf-8", "surrogateescape")
+            if kind != h5l.TYPE_HARD:
+                raise ValueError(f"{place} is a link to another place, which a result has not")
+            there = h5o.open(group, name)
+            if isinstance(there, h5g.GroupID):
+                if there in seen:
+                    raise ValueError(f"{place} contains itself")
+                look(there, f"{place}/")
+            elif isinstance(there, h5d.DatasetID):
+                how = there.get_create_plist()
+                if how.get_layout() == h5d.VIRTUAL or how.get_external_count():
+                    raise ValueError(f"{place} takes its numbers from another file")
 
-    seen.add(group.id)
-    look(group, "")
+    look(group.id, "")
