@@ -1,5 +1,7 @@
-"""Attributes of HDF5 objects by h5py's low-level calls: a result file has nearly a thousand, most of them texts, and the
-mapping ``item.attrs`` takes two to four times as long for each."""
+"""Attributes of HDF5 objects by h5py's low-level calls: a result file has nearly a thousand, most of them texts.
+
+The mapping ``item.attrs`` takes two to four times as long for each.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def get_attributes(item: Any, without: Collection[str] = ()) -> dict[str, Any]:
             continue
         value = np.empty(shape, dtype)
         attribute.read(value, _text_types()[1] if text else None)
-        content = value if shape else value[()]
+        content: Any = value if shape else value[()]
         found[name] = content.decode("utf-8", "surrogateescape") if text else content
     return found
 

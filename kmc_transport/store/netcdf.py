@@ -131,6 +131,4 @@ def read_group(group: Any, only: Collection[str] | None = None) -> xarray.Datase
 
 def _single(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """netCDF has no numbers but lists of them."""
-    return {
-        k: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v for k, v in attributes.items()
-    }
+    return {k: v[0] if isinstance(v, np.ndarray) and v.shape == (1,) else v for k, v in attributes.items()}
