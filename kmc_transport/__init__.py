@@ -5,8 +5,8 @@ Internal units: eV, Å, s, K, e. Results are in SI. The names below load their m
 
 # no other module of the standard library: the command line first takes the working folder off the path
 import sys
-from importlib import import_module
 
+from ._lazy import lazily
 from ._moved import Moved
 from ._version import __version__
 
@@ -57,10 +57,7 @@ if TYPE_CHECKING:
     from .trajectory.recording import write_trajectory
 
 
-def __getattr__(name: str) -> object:
-    if name in _WHERE:
-        return getattr(import_module(f".{_WHERE[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _WHERE)
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "kmc_transport"
 
 # a file imports its own room and rooms further up in this list, and no others
 ROOMS = [
-    *("_version", "_moved", "ndarrays", "records", "errors", "units", "seeds", "arrays"),
+    *("_version", "_lazy", "_moved", "ndarrays", "records", "errors", "units", "seeds", "arrays"),
     *("rules", "sources", "model", "energies", "input", "rates", "exact", "jit"),
     *(
         "engine",
@@ -197,13 +197,26 @@ def test_importing_the_package_is_light() -> None:
     assert modules_after("import kmc_transport") & (HEAVY | {"numpy", "pydantic"}) == set()
 
 
-def test_check_leaves_the_compiler_and_the_file_libraries_alone() -> None:
-    chain = PACKAGE.parent / "inputs" / "namn3o7.yaml"
+CHAIN = str(PACKAGE.parent / "inputs" / "namn3o7.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "spared"),
+    [
+        (["check", CHAIN], 0, HEAVY - {"scipy"}),
+        (["exact", CHAIN], 0, HEAVY - {"scipy"}),
+        (["run", "not-there.yaml"], 2, HEAVY | {"numpy"}),
+        (["run", CHAIN, "--set", "hops.0.barier=1"], 2, HEAVY),
+    ],
+)
+def test_commands_leave_alone_what_they_do_not_need(words: list[str], code: int, spared: set[str]) -> None:
+    """Errors come before the compiler and the libraries of files are loaded."""
     loaded = modules_after(
-        "from kmc_transport.cli.app import main\ntry:\n"
-        f"    main(['check', {str(chain)!r}])\nexcept SystemExit as e:\n    assert not e.code"
+        "import contextlib, io\nfrom kmc_transport.cli.app import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n    try:\n"
+        f"        main({words!r})\n    except SystemExit as e:\n        assert (e.code or 0) == {code}, e.code"
     )
-    assert loaded & (HEAVY - {"scipy"}) == set()
+    assert loaded & spared == set()
 
 
 def positional(path: Path, records: set[str]) -> list[str]:

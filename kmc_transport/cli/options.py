@@ -135,15 +135,16 @@ def one_system(model: Model, where: list[str] | None) -> Model:
 
 
 def load(path: Path, classical: bool = False, settings: list[str] | None = None) -> Model:
-    from ..input import load_model, load_model_text
     from ..input.document import read_text
+
+    text = read_text(path)  # a file that is not there is told before anything heavy is loaded
+    from ..input import load_model_text
     from ..input.settings import with_settings
     from ..model import classical_model
 
     if settings:
-        model = load_model_text(with_settings(read_text(path), settings), str(path), path.parent)
-    else:
-        model = load_model(path)
+        text = with_settings(text, settings)
+    model = load_model_text(text, str(path), path.parent)
     return classical_model(model) if classical else model
 
 

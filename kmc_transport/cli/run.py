@@ -71,15 +71,11 @@ def run(
 
     Running it again goes on where it was stopped, or does nothing when all is there.
     """
-    from ..engine.canonical.settle import settled
-
-    model = settled(load(input, classical, settings))
+    model = load(input, classical, settings)
     target = output or Path(f"{input.stem}-classical.h5" if classical else f"{input.stem}.h5")
     check_target(target)
-    picture = target.with_suffix(".png")
-    from ..runs.pipeline import run as simulate
+    part, picture = _shard(shard), target.with_suffix(".png")
     from ..store import check_free, points_folder, read_provenance
-    from .live import Live
 
     if plot:
         check_free(
@@ -89,7 +85,11 @@ def run(
     if target.exists() and not folder.exists() and not overwrite:
         read_provenance(target)  # another's file is refused
         tell(f"{folder} is gone: all points are simulated again; {target} stays until they are done")
-    part = _shard(shard)
+    from ..engine.canonical.settle import settled
+    from ..runs.pipeline import run as simulate
+    from .live import Live
+
+    model = settled(model)
     try:
         interruptible()
         with stopped_by_signals(), Live(quiet or as_json) as live:

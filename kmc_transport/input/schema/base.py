@@ -256,4 +256,6 @@ def exactly_one(*keys: str) -> ConfigDict:
 class Section(BaseModel):
     """Base: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+    model_config = ConfigDict(
+        extra="forbid", defer_build=True, frozen=True, validate_by_alias=True, validate_by_name=False
+    )
