@@ -38,6 +38,8 @@ __all__ = [
 
 Condition = tuple[float, ...]
 """Temperature in K, field vector in V/m, then composition and sample, rounded: what tells rows of results apart."""
+_TELLING = ("complete", "temperature", "field", "direction_vector")
+"""Arrays that it is made of, axes apart."""
 
 
 class LostConditions(StoreError):
@@ -57,7 +59,7 @@ def condition(
 
 def finished_conditions(path: str | Path) -> set[Condition]:
     """Those of a result file; StoreError when it cannot be read."""
-    return _finished(open_results(path))
+    return _finished(open_results(path, only=_TELLING))
 
 
 def finished_rows(dataset: xarray.Dataset) -> dict[Condition, tuple[int, ...]]:

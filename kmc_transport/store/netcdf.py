@@ -96,7 +96,10 @@ def _write_group(group: Any, dataset: xarray.Dataset, scales: list[_Scale]) -> N
 
 
 def read_group(group: Any, only: Collection[str] | None = None) -> xarray.Dataset:
-    """A group of an open file in memory, as `xarray.load_dataset` gives it; ``only`` : names of the wanted arrays."""
+    """A group of an open file in memory, as `xarray.load_dataset` gives it.
+
+    only : names of the wanted arrays, KeyError where one is missing; the coordinates along their dimensions come too.
+    """
     import h5py
     import xarray as xr
     from h5py import h5d, h5i, h5o, h5r
@@ -110,9 +113,8 @@ def read_group(group: Any, only: Collection[str] | None = None) -> xarray.Datase
             names[scale] = h5i.get_name(scale).decode().rsplit("/", 1)[-1]
         return names[scale]
 
-    for name in group:
-        if only is not None and name not in only:
-            continue
+    wanted = list(group if only is None else only)
+    for name in wanted:
         here = h5o.open(group.id, name.encode())
         if not isinstance(here, h5d.DatasetID):
             continue
@@ -126,6 +128,7 @@ def read_group(group: Any, only: Collection[str] | None = None) -> xarray.Datase
         data = np.asarray(item.asstr()[()]).astype(str) if text else item[()]
         dims = [name] if is_scale and data.ndim == 1 else [name_of(references[0]) for references in scales]
         variables[name] = xr.Variable(dims, data, _single(attributes))
+        wanted += [dim for dim in dims if dim not in wanted and dim in group]  # the loop goes on with them
     return xr.decode_cf(xr.Dataset(variables, attrs=_single(get_attributes(group, _UNUSED))))
 
 

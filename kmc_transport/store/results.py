@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +75,13 @@ def write_results(
     write_sealed(path, groups)
 
 
-def _open(path: str | Path, *groups: str | None) -> tuple[dict[str, Any], list[xarray.Dataset]]:
-    """Attributes of the root, and the datasets of some groups (empty where there is none), in memory."""
+def _open(
+    path: str | Path, *groups: str | None, only: Collection[str] | None = None
+) -> tuple[dict[str, Any], list[xarray.Dataset]]:
+    """Attributes of the root, and the datasets of some groups (empty where there is none), in memory.
+
+    only : arrays that are wanted; a file without a checksum is read as a whole, which finds damage.
+    """
     import h5py
     import xarray as xr
 
@@ -108,7 +113,8 @@ def _open(path: str | Path, *groups: str | None) -> tuple[dict[str, Any], list[x
             )
         _check_version(name, int(np.ravel(attrs[FORMAT])[0]), sealed)  # netCDF holds numbers as lists of one
         refuse_links(file)
-        return attrs, [read_group(file[g or "/"]) if g is None or g in file else xr.Dataset() for g in groups]
+        only = only if sealed else None
+        return attrs, [read_group(file[g or "/"], only) if g is None or g in file else xr.Dataset() for g in groups]
 
 
 def _check_version(name: str, version: int, sealed: bool) -> None:
@@ -127,12 +133,14 @@ def _check_version(name: str, version: int, sealed: bool) -> None:
         raise ValueError("its checksum is missing: it is cut off, or another program has changed it")
 
 
-def open_results(path: str | Path) -> xarray.Dataset:
+def open_results(path: str | Path, *, only: Collection[str] | None = None) -> xarray.Dataset:
     """The result file as a dataset in memory (the file is closed); names: `kmc_transport.arrays.ARRAYS`.
+
+    only : arrays that are wanted, with the coordinates along their dimensions; default all, which takes longer.
 
     Raises StoreError when the file is missing, damaged, not ours or too new.
     """
-    dataset = _open(path, None)[1][0]
+    dataset = _open(path, None, only=only)[1][0]
     named = [n for n in dataset.variables if n in ARRAYS and _is_coordinate(str(n))]
     return dataset.set_coords([*axes_of(dataset), *named])
 

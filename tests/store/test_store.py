@@ -563,6 +563,11 @@ def test_result_file_opens_everywhere(tmp_path: Path) -> None:
         assert same(back[name].values, data[name].values), name
         assert back[name].dims == data[name].dims
 
+    part = open_results(path, only=["mobility", "complete"])
+    assert set(part.variables) == {"mobility", "complete", "temperature", "field", "direction", "carrier"}
+    assert all(part[name].identical(back[name].reset_coords(drop=True)) for name in ("complete", "temperature"))
+    assert same(part["mobility"].values, back["mobility"].values)
+
     with xr.open_datatree(path, engine="h5netcdf") as tree:
         assert tree["catalog"]["carrier_name"].dims == ("hop",)
     table = read_catalog(path)
