@@ -114,7 +114,9 @@ def _open(
         _check_version(name, int(np.ravel(attrs[FORMAT])[0]), sealed)  # netCDF holds numbers as lists of one
         refuse_links(file)
         only = only if sealed else None
-        return attrs, [read_group(file[g or "/"], only) if g is None or g in file else xr.Dataset() for g in groups]
+        return attrs, [
+            read_group(file[g or "/"], only) if g is None or g in file else xr.Dataset() for g in groups
+        ]
 
 
 def _check_version(name: str, version: int, sealed: bool) -> None:

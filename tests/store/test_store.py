@@ -565,7 +565,9 @@ def test_result_file_opens_everywhere(tmp_path: Path) -> None:
 
     part = open_results(path, only=["mobility", "complete"])
     assert set(part.variables) == {"mobility", "complete", "temperature", "field", "direction", "carrier"}
-    assert all(part[name].identical(back[name].reset_coords(drop=True)) for name in ("complete", "temperature"))
+    assert all(
+        part[name].identical(back[name].reset_coords(drop=True)) for name in ("complete", "temperature")
+    )
     assert same(part["mobility"].values, back["mobility"].values)
 
     with xr.open_datatree(path, engine="h5netcdf") as tree:
