@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ INPUTS = Path(__file__).parents[2] / "inputs" / "lifepo4"
 pytestmark = pytest.mark.statistical
 
 
+@cache
 def shipped(name: str, *settings: str) -> Model:
     return load_model_text(with_settings((INPUTS / name).read_text(encoding="utf-8"), list(settings)))
 
