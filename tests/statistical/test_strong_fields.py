@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,13 @@ INPUTS = Path(__file__).parents[2] / "inputs"
 FIELDS = np.array([0, 1e7, 1e8, 3e8, 5e8, 1e9])  # V/m
 
 
+@cache
+def shipped(name: str) -> Model:
+    return load_model(INPUTS / f"{name}.yaml")
+
+
 def model(name: str, temperature: float = 500) -> Model:
-    full = load_model(INPUTS / f"{name}.yaml")
+    full = shipped(name)
     c = full.conditions
     return replace(
         full,
@@ -34,9 +40,9 @@ def model(name: str, temperature: float = 500) -> Model:
 
 @pytest.mark.parametrize("classical", [False, True])
 @pytest.mark.parametrize("name", ["mgo_vacancy", "sio2_oxygen_vacancy", "sio2_oxygen_interstitial"])
-def test_drift_velocity_is_exact_at_every_field(name: str, classical: bool, tmp_path: Path) -> None:
+def test_drift_velocity_is_exact_at_every_field(name: str, classical: bool) -> None:
     given = model(name)
-    data = run(classical_model(given) if classical else given, output=tmp_path / "run.h5")
+    data = run(classical_model(given) if classical else given)
     assert bool(data["converged"].all())
     v, s, exact = (data[f"drift_velocity{x}"].values[0, 1:, 0, 0] for x in ("", "_stderr", "_exact"))
     moving = s > 0
@@ -70,14 +76,14 @@ def test_drift_velocity_is_exact_at_every_field(name: str, classical: bool, tmp_
         assert np.abs((tensor - exact_tensor)[error > 0] / error[error > 0]).max() < 4
 
 
-def test_differential_mobility_follows_the_exact_slope(tmp_path: Path) -> None:
+def test_differential_mobility_follows_the_exact_slope() -> None:
     """Between neighbouring fields of a fine grid; negative where clamping lets the velocity fall."""
     fields = np.concatenate([[0], np.geomspace(1e8, 4e8, 9)])
     given = model("mgo_vacancy")
     given = replace(
         given, conditions=replace(given.conditions, field=frozen_array(fields * 1e-10, np.float64))
     )
-    data = run(given, output=tmp_path / "run.h5")
+    data = run(given)
     slope, error, exact = (
         data[f"differential_mobility{x}"].values[0, :, 0, 0] for x in ("", "_stderr", "_exact")
     )
@@ -87,8 +93,8 @@ def test_differential_mobility_follows_the_exact_slope(tmp_path: Path) -> None:
     assert exact[-1] > 1.5 * data["mobility_exact"].values[0, -1, 0, 0]  # the law is convex
 
 
-def test_clamped_hops_are_counted_class_by_class_and_told(tmp_path: Path) -> None:
-    data = run(model("sio2_oxygen_interstitial"), output=tmp_path / "run.h5")
+def test_clamped_hops_are_counted_class_by_class_and_told() -> None:
+    data = run(model("sio2_oxygen_interstitial"))
     clamped, executed = (data[f"{x}_hops_by_class"].values[0, :, 0] for x in ("clamped", "executed"))
     assert np.all(clamped <= executed)
     assert np.all(clamped[:3] == 0)
@@ -108,13 +114,13 @@ def test_clamped_hops_are_counted_class_by_class_and_told(tmp_path: Path) -> Non
     assert "in doubt by more than kT/10" in notes
 
 
-def test_a_wrong_saddle_is_caught(tmp_path: Path) -> None:
+def test_a_wrong_saddle_is_caught() -> None:
     """Negative control: 10 % more saddle dipole is within sight at strong field, and unseen in a weak one."""
     given = model("mgo_vacancy")
     c = given.hop_classes[0]
     half = 0.55 * given.carriers[0].charge * given.network.vector[0]
     wrong = replace(given, hop_classes=(replace(c, saddle_dipole=tuple(half), response="dipole"),))
-    data, other = (run(m, output=tmp_path / f"{k}.h5") for k, m in enumerate((given, wrong)))
+    data, other = (run(m) for m in (given, wrong))
     v, s = (data[f"drift_velocity{x}"].values[0, :, 0, 0] for x in ("", "_stderr"))
     exact = other["drift_velocity_exact"].values[0, :, 0, 0]
     z = np.divide(v - exact, s, out=np.zeros_like(v), where=s > 0)
