@@ -60,6 +60,7 @@ class Exchange:
         basis = lattice.open_sites % lattice.model.structure.n_sites
         own = [lattice.open_sites[lattice.energies.allowed[a][basis]] for a in range(len(self.unit))]
         self.first, self.own = np.cumsum([0, *map(len, own)]), np.concatenate(own)
+        self._most = max(map(len, own))
         number, there = self._number, self.unit > 0
         self.units = int((number[there] // self.unit[there]).min())
         """Units at the start."""
@@ -79,7 +80,7 @@ class Exchange:
     def _round(self, bias: FloatArray, tally: FloatArray) -> None:
         """Some exchanges, and a trial move of every carrier."""
         lattice, number = self.lattice, self._number
-        listed = np.zeros((len(self.unit), int(np.diff(self.first).max())), np.int64)
+        listed = np.zeros((len(self.unit), self._most), np.int64)
         for a in range(len(self.unit)):
             listed[a, : number[a]] = lattice.site_of[lattice.species_of == a]
         self.rung, lattice.energy = k.exchange_trials(
