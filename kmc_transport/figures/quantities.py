@@ -43,14 +43,14 @@ class Quantity:
 
 def drawable(dataset: xarray.Dataset) -> list[str]:
     """Names of the arrays of a run that can be drawn: numbers, not errors and not coordinates."""
-    return [
-        str(n)
-        for n, v in dataset.data_vars.items()
-        if base_name(str(n)) == n
-        and v.dtype.kind in "fiu"
-        and v.dims
-        and n not in ("missing", "restless_starts")
-    ]
+    return [str(n) for n in dataset.data_vars if _is_drawable(dataset, str(n))]
+
+
+def _is_drawable(dataset: xarray.Dataset, name: str) -> bool:
+    if name not in dataset.data_vars or base_name(name) != name or name in ("missing", "restless_starts"):
+        return False
+    variable = dataset.variables[name]
+    return variable.dtype.kind in "fiu" and bool(variable.dims)
 
 
 def select(dataset: xarray.Dataset, at: Mapping[str, list[str]]) -> xarray.Dataset:
@@ -104,7 +104,7 @@ def quantity(
     frozen disorder has the larger of its scatter and its samples' errors. Raises InputError for a name that cannot be
     drawn.
     """
-    if name not in drawable(dataset):
+    if not _is_drawable(dataset, name):
         raise InputError(
             "cannot be drawn: the run has no such numbers",
             key="--what",
