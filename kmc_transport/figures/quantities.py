@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -111,68 +111,77 @@ def quantity(
             value=name,
             allowed=", ".join([*others, *drawable(dataset)]),
         )
+    from xarray import DataArray
+
     dataset, source = average_samples(dataset), _FROM_MOBILITY.get(name, name)
-    parts: dict[str, Any] = {}
+    # variables of one dataset lie on the same coordinates, which need not be compared at each step
+    field = dataset.variables["field"]
+    parts: dict[str, xarray.Variable] = {}
     for part in _PARTS:
         array = _one(dataset, source + part)
         if array is None:
             array = parts[""] * np.nan
         elif source in _WEAK and "field" in array.dims:
             weak = _one(dataset, _WEAK[source] + part)
-            array = array if weak is None else array.where(dataset["field"] > 0, weak)
-        parts[part] = array * dataset["field"] if source != name else array
+            array = array if weak is None else array.where(field > 0, weak)
+        parts[part] = array * field if source != name else array
     if source != name:  # no drift without field
-        parts = {part: array.where(dataset["field"] > 0) for part, array in parts.items()}
+        parts = {part: array.where(field > 0) for part, array in parts.items()}
     dims = parts[""].dims
-    accurate = dataset["converged"]
+    accurate = dataset.variables["converged"]
     if "complete" in dataset and "temperature" in dims:
-        complete = dataset["complete"]
+        complete = dataset.variables["complete"]
         complete = complete.any([d for d in complete.dims if d not in dims])
         parts = {part: array.where(complete) for part, array in parts.items()}
-    attributes = dataset[name].attrs
+    attributes = dataset.variables[name].attrs
     unit = shown_unit(str(attributes.get("units", "1")), asked)
     gone = [d for d in accurate.dims if d not in dims]
+    coordinates = {key: c for key, c in dataset.coords.items() if set(c.dims) <= set(dims)}
+
+    def placed(variable: xarray.Variable) -> xarray.DataArray:
+        return DataArray(variable.values, coordinates, variable.dims)
+
     return Quantity(
         name=name,
         label=str(attributes.get("long_name", name)),
         unit=unit,
-        value=unit.of(parts[""]),
-        stderr=unit.error(parts["_stderr"].transpose(*dims)),
-        exact=unit.of(parts["_exact"].transpose(*dims)),
-        accurate=(accurate.all(gone) | (parts[""] != parts[""])).transpose(*dims),
+        value=unit.of(placed(parts[""])),
+        stderr=unit.error(placed(parts["_stderr"].transpose(*dims))),
+        exact=unit.of(placed(parts["_exact"].transpose(*dims))),
+        accurate=placed((accurate.all(gone) | (parts[""] != parts[""])).transpose(*dims)),
     )
 
 
-def _one(dataset: xarray.Dataset, name: str) -> xarray.DataArray | None:
+def _one(dataset: xarray.Dataset, name: str) -> xarray.Variable | None:
     """An array without its inner dimensions; None where the run has none."""
-    if name not in dataset:
+    if name not in dataset.variables:
         return None
-    array = dataset[name].astype(float)
+    array = dataset.variables[name].astype(float)
     if "carrier_2" in array.dims:
         if array.sizes["carrier_2"] == 1:
-            array = array.isel(carrier_2=0, drop=True)
+            array = array.isel(carrier_2=0)
         else:
-            same = dataset["carrier"] == dataset["carrier_2"]
+            same = dataset.variables["carrier"] == dataset.variables["carrier_2"]
             array = array.where(same, 0.0).sum("carrier_2", skipna=False)
     for axis in ("axis", "axis_2"):
         if axis in array.dims:
-            array = _along(dataset, array, axis)
+            array = _along(dataset, array, axis, name)
     return array
 
 
-def _along(dataset: xarray.Dataset, array: xarray.DataArray, axis: str) -> xarray.DataArray:
+def _along(dataset: xarray.Dataset, array: xarray.Variable, axis: str, name: str) -> xarray.Variable:
     """Component along the direction of the field; errors of the components are added up, an upper bound."""
     if array.sizes[axis] == 1:
-        return array.isel({axis: 0}, drop=True)
-    unit = (
-        dataset["direction_vector"].rename({"axis": axis}) if axis != "axis" else dataset["direction_vector"]
-    )
-    if base_name(str(array.name)) in _RATIOS:
+        return array.isel({axis: 0})
+    vector = dataset.variables["direction_vector"]
+    unit = vector.copy(deep=False)
+    unit.dims = tuple(axis if d == "axis" else d for d in vector.dims)
+    if base_name(name) in _RATIOS:
         unit = (abs(unit) > 1 - 1e-9).astype(float).where((abs(unit) > 1 - 1e-9).any(axis))
-    elif str(array.name).endswith(("_stderr", "_err")):
+    elif name.endswith(("_stderr", "_err")):
         unit = abs(unit)
-    component: Any = (array * unit).where(unit != 0, 0.0).sum(axis, skipna=False)
-    return component.rename(array.name)
+    component: xarray.Variable = (array * unit).where(unit != 0, 0.0).sum(axis, skipna=False)
+    return component
 
 
 _RATIOS = {s.name for s in ARRAYS.values() if "axis" in s.dims and s.unit == "1" and s.origin != "coordinate"}
