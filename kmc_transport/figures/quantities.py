@@ -111,8 +111,6 @@ def quantity(
             value=name,
             allowed=", ".join([*others, *drawable(dataset)]),
         )
-    from xarray import DataArray
-
     dataset, source = average_samples(dataset), _FROM_MOBILITY.get(name, name)
     # variables of one dataset lie on the same coordinates, which need not be compared at each step
     field = dataset.variables["field"]
@@ -136,19 +134,20 @@ def quantity(
     attributes = dataset.variables[name].attrs
     unit = shown_unit(str(attributes.get("units", "1")), asked)
     gone = [d for d in accurate.dims if d not in dims]
-    coordinates = {key: c for key, c in dataset.coords.items() if set(c.dims) <= set(dims)}
-
-    def placed(variable: xarray.Variable) -> xarray.DataArray:
-        return DataArray(variable.values, coordinates, variable.dims)
-
+    shown = dataset.coords.to_dataset().assign(
+        value=parts[""],
+        stderr=parts["_stderr"].transpose(*dims),
+        exact=parts["_exact"].transpose(*dims),
+        accurate=(accurate.all(gone) | (parts[""] != parts[""])).transpose(*dims),
+    )
     return Quantity(
         name=name,
         label=str(attributes.get("long_name", name)),
         unit=unit,
-        value=unit.of(placed(parts[""])),
-        stderr=unit.error(placed(parts["_stderr"].transpose(*dims))),
-        exact=unit.of(placed(parts["_exact"].transpose(*dims))),
-        accurate=placed((accurate.all(gone) | (parts[""] != parts[""])).transpose(*dims)),
+        value=unit.of(shown["value"]),
+        stderr=unit.error(shown["stderr"]),
+        exact=unit.of(shown["exact"]),
+        accurate=shown["accurate"],
     )
 
 

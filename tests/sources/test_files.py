@@ -63,10 +63,10 @@ def test_what_unpacks_to_much_is_refused_without_memory(
     tmp_path: Path, ending: str, pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"a.{ending}"
-    path.write_bytes(pack(b"0" * (40 << 20)))
-    assert len(files.read_packed_text(path, "a test file")) == 40 << 20  # the control
-    monkeypatch.setattr(files, "_USUAL", 20 << 20)
-    assert in_child(lambda: refused(path, "too large"), memory=24 << 20) == ""
+    path.write_bytes(pack(b"0" * (20 << 20)))
+    assert len(files.read_packed_text(path, "a test file")) == 20 << 20  # the control
+    monkeypatch.setattr(files, "_USUAL", 10 << 20)
+    assert in_child(lambda: refused(path, "too large"), memory=12 << 20) == ""
 
 
 def test_large_files_are_refused(tmp_path: Path) -> None:
