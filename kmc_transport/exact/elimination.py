@@ -82,12 +82,13 @@ def _reduce(
             diffusion += 0.5 * (loop * (pi[:k] * back)) @ loop.T
         np.fill_diagonal(new, 0.0)
         total = old + new
-        share = np.divide(new, total, out=np.zeros_like(total), where=total > 0)
+        share = np.divide(new, np.where(total > 0, total, 1.0), out=new)  # nothing of nothing
         path -= mean[:, :k, :k]
         weight = (pi[:k, None] * old * share).reshape(-1)
         flat = path.reshape(dim, k * k)
         diffusion += 0.5 * (flat * weight) @ flat.T
-        mean[:, :k, :k] += path * share
+        path *= share
+        mean[:, :k, :k] += path
         a[:k, :k] = total
     return diffusion
 
