@@ -26,6 +26,9 @@ PACKAGE = Path(__file__).parents[2] / "kmc_transport"
 HELPERS = {"fail", "wrong", "refuse", "_wrong", "_fail", "_refuse"}
 """Functions of the package that make a `Problem` of (file, message, remedy)."""
 
+MAKERS = re.compile(rf"\bremedy=|\b(Problem|{'|'.join(sorted(HELPERS))})\(")
+"""Stands in every file that gives a remedy; the others need not be parsed."""
+
 # ---- what the sources say
 
 
@@ -50,7 +53,10 @@ def remedies() -> tuple[tuple[str, str], ...]:
     """(module, text) of every remedy in the package."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        source = path.read_text(encoding="utf-8")
+        if not MAKERS.search(source):
+            continue
+        tree = ast.parse(source)
         constants = {
             target.id: text_of(node.value)
             for node in tree.body
