@@ -33,7 +33,7 @@ conditions:
   samples: 3
   temperature: [300, 500]
   composition: {x: [0.1, 0.4]}
-sampling: {relative_error: 20 %, min_effective_samples: 32, seed: 3, replicas: 2}
+sampling: {events: 50000, seed: 3, replicas: 2}
 """
 
 
