@@ -49,22 +49,28 @@ def get_attributes(item: Any, without: Collection[str] = ()) -> dict[str, Any]:
 
 
 def link_dimensions(item: Any, scales: Sequence[Any]) -> None:
-    """Note at a dataset which dimension scale each of its dimensions has, as ``item.dims[k].attach_scale`` does."""
+    """Note at a dataset which dimension scale each of its dimensions has, as ``item.dims[k].attach_scale`` does.
+
+    scales : references to them.
+    """
     import h5py
 
     references = np.empty(len(scales), h5py.vlen_dtype(h5py.ref_dtype))
     for k, scale in enumerate(scales):
-        references[k] = np.array([scale.ref], h5py.ref_dtype)
+        references[k] = np.array([scale], h5py.ref_dtype)
     _write(item, "DIMENSION_LIST", references)
 
 
 def link_users(scale: Any, users: Sequence[tuple[Any, int]]) -> None:
     """Note at a dimension scale all datasets that have it, each with the place of the dimension: the other half of
-    `link_dimensions`, which ``attach_scale`` writes anew for each of them."""
+    `link_dimensions`, which ``attach_scale`` writes anew for each of them.
+
+    users : references and places.
+    """
     import h5py
 
     layout = np.dtype([("dataset", h5py.ref_dtype), ("dimension", np.uint32)], align=True)
-    _write(scale, "REFERENCE_LIST", np.array([(item.ref, k) for item, k in users], layout))
+    _write(scale, "REFERENCE_LIST", np.array(users, layout))
 
 
 def _write(item: Any, name: str, value: np.ndarray, stored: Any = None, given: Any = None) -> None:

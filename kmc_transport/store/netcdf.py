@@ -28,9 +28,10 @@ _COMPRESS_FROM = 2**16  # bytes
 
 @dataclass(eq=False, kw_only=True)
 class _Scale:
-    """A dimension: its HDF5 dataset, its number, and the datasets that have it, each with the dimension's place."""
+    """A dimension: its HDF5 dataset, reference and number, and references to those that have it, with its place."""
 
     item: Any
+    reference: Any
     number: np.int32
     users: list[tuple[Any, int]] = field(default_factory=list)
 
@@ -79,7 +80,7 @@ def _write_group(group: Any, dataset: xarray.Dataset, scales: list[_Scale]) -> N
         own = dim in made
         item = made[dim] if own else group.create_dataset(dim, (size,), ">f4", track_order=True)
         item.make_scale(str(dim) if own else f"{_NO_VARIABLE.decode()}{size:10}")
-        known[dim] = _Scale(item=item, number=np.int32(len(scales)))
+        known[dim] = _Scale(item=item, reference=item.ref, number=np.int32(len(scales)))
         scales.append(known[dim])
         set_attributes(item, {"_Netcdf4Dimid": known[dim].number})
     for name, item in made.items():
@@ -87,9 +88,10 @@ def _write_group(group: Any, dataset: xarray.Dataset, scales: list[_Scale]) -> N
         if not theirs:
             continue
         if item is not theirs[0].item:
+            reference = item.ref
             for k, scale in enumerate(theirs):
-                scale.users.append((item, k))
-            link_dimensions(item, [scale.item for scale in theirs])
+                scale.users.append((reference, k))
+            link_dimensions(item, [scale.reference for scale in theirs])
         set_attributes(item, {"_Netcdf4Coordinates": np.array([scale.number for scale in theirs], np.int32)})
         if item is not theirs[0].item:
             set_attributes(item, {"_Netcdf4Dimid": theirs[0].number})
