@@ -551,7 +551,10 @@ def test_result_file_opens_everywhere(tmp_path: Path) -> None:
         assert file["exit_reason"][0, 0, 0] == b"accuracy reached"
         assert file.attrs["input"] == "title: µ\n"
         assert same(file["mobility"][()], data["mobility"].values)
-        for name, variable in data.variables.items():  # HDF5 looks both ways, from the array and from the scale
+        for (
+            name,
+            variable,
+        ) in data.variables.items():  # HDF5 looks both ways, from the array and from the scale
             for k, dim in enumerate(variable.dims if variable.dims != (name,) else ()):
                 assert h5py.h5ds.is_attached(file[name].id, file[dim].id, k), (name, dim)
         assert h5py.h5ds.is_attached(file["catalog/log_rate"].id, file["temperature"].id, 0)
