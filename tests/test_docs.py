@@ -252,6 +252,17 @@ def test_dead_links_are_noticed(tmp_path: Path) -> None:
     assert dead_links(page) == ["page.md: none.md", "page.md: page.md#three"]
 
 
+def repeated_headings(text: str) -> list[str]:
+    """Main headings that a page has more than once: something was merged twice."""
+    found = re.findall(r"^##? .*$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return sorted({h for h in found if found.count(h) > 1})
+
+
+def test_no_page_has_a_part_twice() -> None:
+    assert {p.name: repeated_headings(p.read_text()) for p in PAGES if repeated_headings(p.read_text())} == {}
+    assert repeated_headings("## A\n## B\n```\n## B\n```\n## A\n") == ["## A"]
+
+
 def test_every_page_is_on_the_map() -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     linked = {(DOCS / target.partition("#")[0]).resolve() for target in LINK.findall(index)}
