@@ -237,7 +237,7 @@ class ForeignPool:
     def __init__(self, job: Job, executor: Executor, capacity: Callable[[], int] | None = None) -> None:
         self._executor, self._capacity = executor, capacity
         self._block = pickle.dumps(job)
-        self.workersame = sha256(self._block).hexdigest()
+        self._name = sha256(self._block).hexdigest()
         self._stop_file = None if job.folder is None else job.folder / ".stop"
         self._pending: set[Future] = set()
         if self._stop_file is not None:
@@ -253,7 +253,7 @@ class ForeignPool:
         return _window(self.workers)
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
-        future = self._executor.submit(_elsewhere, self._block, self.workersame, self._stop_file, point)
+        future = self._executor.submit(_elsewhere, self._block, self._name, self._stop_file, point)
         self._pending.add(future)
         future.add_done_callback(self._pending.discard)
         return future
