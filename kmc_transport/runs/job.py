@@ -17,7 +17,7 @@ from ..model.model import Model
 from ..rates import build_catalog
 from ..records import ExitReason
 from ..seeds import system_root
-from ..store import Failure, PointRecord, PointStore
+from ..store import Failure, PackedPoint, PointRecord, PointStore, pack_point
 from .chemistry import chemistry
 from .grid import GridPoint
 from .point import PointProgress
@@ -82,11 +82,12 @@ class Standing:
     coordinates: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
     """How the work on a point ended: done (with its record), failed, or stopped.
 
-    goes_on : a longer limit or the next round takes it up again from its last segment.
+    packed : stands for the record where that is on its way from another process into the folder of points. goes_on : a
+    longer limit or the next round takes it up again from its last segment.
     """
 
     standing: Standing
@@ -94,6 +95,13 @@ class Outcome:
     failure: Failure | None = None
     stopped: bool = False
     goes_on: bool = False
+    packed: PackedPoint | None = None
+
+    def pack(self, job: Job) -> Outcome:
+        """For the way to the driver, where that will only save the record."""
+        if job.folder is None or self.record is None:
+            return self
+        return replace(self, record=None, packed=pack_point(self.record, self.standing.key, job.owner))
 
 
 def simulate_point(
@@ -136,7 +144,7 @@ def simulate_point(
 
     nothing = PointProgress(0, 0.0, None, None)
     if should_stop():
-        return Outcome(standing(nothing), stopped=True)
+        return Outcome(standing=standing(nothing), stopped=True)
     store = job.store()
     model, root = job.system(point)
     try:
@@ -147,7 +155,7 @@ def simulate_point(
             if linear is not None and good_enough(linear, model.sampling):
                 weak = weak_field_record(catalog, point.without_field, linear, point.zero)
                 end = standing(nothing, str(weak.values["exit_reason"]), bool(weak.values["converged"]))
-                return Outcome(end, weak)
+                return Outcome(standing=end, record=weak)
         if model.sampling.table_error is not None:
             linear = None  # rounds would weight it with the error of another round
         state = None if store is None else store.load_partial(point.key)
@@ -160,9 +168,9 @@ def simulate_point(
             reason=_one_line(e),
             coordinates=dict(point.coordinates),
         )
-        return Outcome(standing(nothing, "failed"), failure=failure)
+        return Outcome(standing=standing(nothing, "failed"), failure=failure)
     if stopped is ExitReason.INTERRUPTED:
-        return Outcome(standing(simulation.progress()), stopped=True)
+        return Outcome(standing=standing(simulation.progress()), stopped=True)
     reason = ExitReason.INTERRUPTED
     reached = min(
         reached, max(1, len(point.targets)) - 1
@@ -189,14 +197,14 @@ def simulate_point(
             if reason is ExitReason.INTERRUPTED:
                 save_state()
                 if should_stop():
-                    return Outcome(standing(simulation.progress()), stopped=True)
+                    return Outcome(standing=standing(simulation.progress()), stopped=True)
         if reason is not ExitReason.ACCURACY_REACHED:
             break
     try:
         thermodynamics = chemistry(simulation, root, should_stop)
     except Stopped:
         save_state()
-        return Outcome(standing(simulation.progress()), stopped=True)
+        return Outcome(standing=standing(simulation.progress()), stopped=True)
     record = make_record(model, simulation, reason, job.root, thermodynamics)
     if point.targets:
         record = replace(record, meta={**record.meta, "targets": list(point.targets)})
@@ -207,7 +215,7 @@ def simulate_point(
     )
     if goes_on:
         save_state(len(point.targets) if reason is ExitReason.ACCURACY_REACHED else number)
-    return Outcome(end, record, goes_on=goes_on)
+    return Outcome(standing=end, record=record, goes_on=goes_on)
 
 
 def _simulation(

@@ -387,11 +387,11 @@ class _Work:
         return rounds.standings_of((key, pack) for key, pack in found if pack is not None)
 
     def _end(self, ended: Sequence[tuple[GridPoint, Outcome]]) -> None:
-        records = {point.key: o.record for point, o in ended if o.failure is None and o.record is not None}
         if self.store is None:
-            self.records |= records
+            self.records |= {point.key: o.record for point, o in ended if o.record is not None}
         else:
-            self.store.save_all(records, keep_partials=[p.key for p, o in ended if o.goes_on])
+            new = {point.key: found for point, o in ended if (found := o.packed or o.record) is not None}
+            self.store.save_all(new, keep_partials=[p.key for p, o in ended if o.goes_on])
         for point, outcome in ended:
             if outcome.failure is not None:
                 self.failures.append(outcome.failure)

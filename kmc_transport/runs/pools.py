@@ -225,7 +225,7 @@ def _set_up(job: Job, should_stop: Callable[[], bool], report: Callable[[Standin
 
 def _in_process(point: GridPoint) -> Outcome:
     job, should_stop, report = _here["job"]
-    return simulate_point(job, point, should_stop=should_stop, report=report)
+    return simulate_point(job, point, should_stop=should_stop, report=report).pack(job)
 
 
 class ForeignPool:
@@ -290,7 +290,7 @@ def _elsewhere(block: bytes, name: str, stop_file: Path | None, point: GridPoint
             looked, found = time.monotonic(), stop_file.exists()
         return found
 
-    return simulate_point(_jobs[name], point, should_stop=should_stop)
+    return simulate_point(_jobs[name], point, should_stop=should_stop).pack(_jobs[name])
 
 
 def warm_up(job: Job, points: Sequence[GridPoint]) -> None:

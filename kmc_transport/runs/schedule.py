@@ -258,4 +258,4 @@ def _outcome(future: Future[Outcome], point: GridPoint, attempt: int) -> Outcome
         exit_reason="failed",
         coordinates=point.coordinates,
     )
-    return Outcome(standing, failure=failure)
+    return Outcome(standing=standing, failure=failure)

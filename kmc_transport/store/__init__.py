@@ -39,7 +39,7 @@ from .output import (
     start_over,
 )
 from .pack import Pack
-from .points import Failure, PointRecord, PointStore, point_key
+from .points import Failure, PackedPoint, PointRecord, PointStore, pack_point, point_key
 from .provenance import Provenance, package_versions
 from .results import open_results, read_catalog, read_provenance, write_results
 from .samples import FROM_SAMPLES, FROM_SAMPLING, average_samples
@@ -57,6 +57,7 @@ __all__ = [
     "Outline",
     "OutputState",
     "Pack",
+    "PackedPoint",
     "Plan",
     "PointRecord",
     "PointStore",
@@ -77,6 +78,7 @@ __all__ = [
     "lock_output",
     "open_results",
     "owner_mark",
+    "pack_point",
     "package_versions",
     "point_key",
     "points_folder",

@@ -28,7 +28,16 @@ from .atomic import owner_file
 from .database import Databases
 from .pack import Pack, pack
 
-__all__ = ["Columns", "Failure", "PointRecord", "PointStore", "point_key", "stack_points"]
+__all__ = [
+    "Columns",
+    "Failure",
+    "PackedPoint",
+    "PointRecord",
+    "PointStore",
+    "pack_point",
+    "point_key",
+    "stack_points",
+]
 
 T = TypeVar("T")
 
@@ -143,6 +152,22 @@ def _record_from(content: Mapping[str, Any]) -> PointRecord:
         meta=content["meta"],
         tallies=tuple(Tallies(**{n: frozen(v) for n, v in t.items()}) for t in tallies),
     )
+
+
+@dataclass(frozen=True)
+class PackedPoint:
+    """A finished point as its rows in a database: quick to send from a worker to the driver, and to save there."""
+
+    summary: Pack
+    tallies: Pack  # compressed
+
+
+def pack_point(record: PointRecord, key: str, owner: str = "") -> PackedPoint:
+    """key, owner : of the `PointStore` that is to hold it."""
+    about = {"owner": owner, "key": key}
+    tallies = pack(_record_tallies(record) | about)
+    tallies = dataclasses.replace(tallies, data=zlib.compress(tallies.data, 1))
+    return PackedPoint(pack(_record_summary(record) | about), tallies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,22 +288,21 @@ class PointStore:
             )
         self.save_all({key: record}, keep_partials=[key] if keep_partial else [])
 
-    def save_all(self, records: Mapping[str, PointRecord], *, keep_partials: Collection[str] = ()) -> None:
+    def save_all(
+        self, records: Mapping[str, PointRecord | PackedPoint], *, keep_partials: Collection[str] = ()
+    ) -> None:
         """Store finished points by their keys in one go, all or none, in place of what is there of them, and drop
-        their partials."""
+        their partials. What is packed already must be so for this owner."""
         if not records:
             return
         self._make_folder()
-        self._rows.put({self._checked(key): self._packed(key, record) for key, record in records.items()})
+        rows = {}
+        for key, record in records.items():
+            packed = pack_point(record, key, self.owner) if isinstance(record, PointRecord) else record
+            rows[self._checked(key)] = {"points": packed.summary, "tallies": packed.tallies}
+        self._rows.put(rows)
         for key in records.keys() - set(keep_partials):
             self.drop_partial(key)
-
-    def _packed(self, key: str, record: PointRecord) -> dict[str, Pack]:
-        """Rows of a point by their tables."""
-        about = {"owner": self.owner, "key": key}
-        tallies = pack(_record_tallies(record) | about)
-        tallies = dataclasses.replace(tallies, data=zlib.compress(tallies.data, 1))
-        return {"points": pack(_record_summary(record) | about), "tallies": tallies}
 
     def load(self, key: str) -> PointRecord:
         """A finished point. StoreError, naming it, when it is missing or cannot be read; DamagedFile and

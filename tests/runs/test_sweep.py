@@ -594,7 +594,7 @@ class Scripted:
         else:
             future.set_result(
                 Outcome(
-                    Standing(
+                    standing=Standing(
                         key=point.key, temperature=300, field=(0, 0, 0), events=5, seconds=0.1, converged=True
                     )
                 )
@@ -812,7 +812,7 @@ def test_time_left_is_what_the_rate_says() -> None:
     for k in range(4):
         tracker.end(
             Outcome(
-                Standing(
+                standing=Standing(
                     key=f"{k}",
                     temperature=300,
                     field=(0, 0, 0),
