@@ -12,9 +12,9 @@ The *ideal* of ``efficiency``: the processor time of the points, simulated one a
 process (nothing saved, nothing handed over), shared evenly by two processors. "Of ideal" is that over the wall time of
 the sweep, from when the points are known until the last one is on disk, start of workers included. "Of two bare loops"
 puts two such loops at once, in processes that know nothing of one another, in place of the ideal: where two processors
-share a core, caches or a power budget, nobody can have more. "Of what was to be had" divides the processor time of the
-points by what the sweep used (saving, handing over and start of workers included) and what both processors idled
-meanwhile: the neighbours' share is left out, so that it holds on a busy machine too.
+share a core, caches or a power budget, nobody can have more. "Went into points" is counted within the sweep itself: the
+processor time of the points, over twice the wall time of the sweep. A bare loop before and after it may have found
+another machine; this figure has not, so it is the one to compare.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from kmc_transport.input import load_model_text
 from kmc_transport.model import Model
 from kmc_transport.runs import job as job_module
+from kmc_transport.runs import pools
 from kmc_transport.runs.grid import grid_points, model_identity, plan_of
 from kmc_transport.runs.job import Job, simulate_point
 from kmc_transport.runs.pipeline import run
@@ -217,22 +219,46 @@ def efficiency(rounds: int) -> None:
     events = events_for(MILLISECONDS / 1e3, carriers)
     model = model_of(n, events, carriers=carriers)
     for kind in ("processes", None, "threads"):
-        shares = []
+        shares, times = [], []
         for _ in range(rounds):
             before, two = bare(model, 100)[1], two_at_once(n, events, carriers)
-            sweep = swept(model, executor=kind, workers=2)
+            with counted_points() as seconds:
+                sweep = swept(model, executor=kind, workers=2)
             two = (two + two_at_once(n, events, carriers)) / 2
-            each = (before + bare(model, 100)[1]) / 2
-            ideal = n * each / 2
-            shares.append((ideal / sweep.wall, two / sweep.wall, 2 * ideal / (sweep.cpu + sweep.idle)))
-        beyond = 1e3 * (sweep.cpu / n - each)
-        every = ", ".join(f"{100 * best:.0f}" for best, _, _ in shares)
-        best, of_two, of_available = np.max(shares, axis=0)[0], *np.median(shares, axis=0)[1:]
-        print(
-            f"{kind or 'by itself':>10}: {100 * best:5.1f} % of ideal ({every}); medians: {100 * of_two:.1f} % of two "
-            f"bare loops, {100 * of_available:.1f} % of what was to be had (points of {1e3 * each:.1f} ms, "
-            f"{beyond:.2f} ms of the processor beyond)"
+            ideal = n * (before + bare(model, 100)[1]) / 4
+            shares.append((ideal / sweep.wall, two / sweep.wall, seconds.value / (2 * sweep.wall)))
+            times.append((2 * ideal, seconds.value, sweep.cpu - seconds.value, sweep.idle))
+        of_ideal, of_two, points = (
+            ", ".join(f"{100 * s:.0f}" for s in sorted(of)) for of in zip(*shares, strict=True)
         )
+        alone, within, beyond, idle_time = 1e3 / n * np.median(times, axis=0)
+        print(
+            f"{kind or 'by itself':>10}: {points} % went into points; {of_ideal} % of ideal, {of_two} % of two bare "
+            f"loops (medians: a point {alone:.1f} ms in a bare loop, {within:.1f} in the sweep, {beyond:.2f} of the "
+            f"processors beyond, {idle_time:.2f} idle)"
+        )
+
+
+@contextmanager
+def counted_points() -> Iterator[Any]:
+    """Processor seconds of the points of a sweep, by threads and by workers that are forked; nan by others."""
+    real, seconds = pools.simulate_point, multiprocessing.get_context("fork").Value("d", 0.0)
+
+    def counted(*args: Any, **how: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return real(*args, **how)
+        finally:
+            with seconds.get_lock():
+                seconds.value += time.thread_time() - start
+
+    pools.simulate_point = counted
+    try:
+        yield seconds
+    finally:
+        pools.simulate_point = real
+        if seconds.value == 0.0:
+            seconds.value = float("nan")
 
 
 def two_at_once(n: int, events: int, carriers: int) -> float:

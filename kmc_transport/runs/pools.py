@@ -96,21 +96,25 @@ class ThreadPool:
             self._inner.shutdown(cancel_futures=True)
 
 
-QUICK, AHEAD = 0.5, 3
-"""Where points take less than this (s), a process has so many at hand, so that it never waits for the next; not where
-few are left, which another process might do sooner."""
+QUICK, AHEAD, MOST_AHEAD = 0.5, 0.1, 8
+"""Where points take less than the first (s), a process has some at hand beside the one at work, for about the second
+(s), so that it never waits, and several are handed over at once; fewer where few are left, which another process might
+do sooner."""
+LISTEN_EVERY = 0.1
+"""Seconds between two looks at what the processes report."""
 
 
 class ProcessPool:
     """Processes of this machine: all processors are busy with short points too."""
 
     def __init__(self, job: Job, n: int, report: Callable[[Standing], None]) -> None:
-        self.workers, self._quick = n, False
+        self.workers, self._at_hand, self._listened = n, 1, 0.0
         self.processes = WorkerProcesses(n, _set_up, (job,), report, fork=can_fork())
 
     def window(self, left: int) -> int:
-        self.processes.listen()
-        return AHEAD * self.workers if self._quick and left > self.workers else self.workers
+        if time.monotonic() - self._listened > LISTEN_EVERY:
+            self.check()
+        return self.workers * max(1, min(self._at_hand, left // self.workers))
 
     def submit(self, point: GridPoint) -> Future[Outcome]:
         future = self.processes.submit(_in_process, point)
@@ -118,10 +122,13 @@ class ProcessPool:
         return future
 
     def _learn(self, future: Future[Outcome]) -> None:
-        self._quick = future.exception() is None and future.result().standing.seconds < QUICK
+        seconds = QUICK if future.exception() is not None else future.result().standing.seconds
+        ahead = min(MOST_AHEAD, max(1, int(AHEAD / max(seconds, 1e-6))))
+        self._at_hand = 1 + ahead if seconds < QUICK else 1
 
     def check(self) -> None:
         """A death is told by the point that it costs; how far the points are, is heard here."""
+        self._listened = time.monotonic()
         self.processes.listen()
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ ends.
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import multiprocessing.util
 import os
@@ -62,24 +63,39 @@ def can_fork() -> bool:
 
 @dataclass(eq=False)
 class _Task:
-    """What was submitted, and loky's future of it."""
+    """What was submitted. alone : it was part of a call that failed as a whole; nobody knows whose fault it was."""
 
     future: Future
     call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-    inner: Future | None = None
+    alone: bool = False
+
+
+_CALLS = 2
+"""Calls that a process has at hand: one at work, and one for the moment when that ends."""
 
 
 class _Worker:
-    """One process, started with its first task and again when it has died; its tasks, the oldest is at work."""
+    """One process, started with its first task and again when it has died.
+
+    Tasks that come while it has its calls at hand wait, and then go together in one call: handing over and answering
+    costs about a millisecond of the processors, whatever is in it.
+    """
 
     def __init__(self, set_up: bytes) -> None:
-        self.tasks: deque[_Task] = deque()
         self.pipe: Connection | None = None
+        self._calls: list[tuple[Future, list[_Task]]] = []  # the first one is at work
+        self._waiting: deque[_Task] = deque()  # those that go alone first
         self._set_up = set_up
         self._executor: Any = None  # of loky
         self._process: Any = None
         self._told = self._closed = False
-        self._lock = threading.RLock()  # callbacks of finished tasks may come at once
+        self._lock = threading.RLock()  # callbacks of finished calls may come at once
+
+    @property
+    def tasks(self) -> list[_Task]:
+        """All that are not done."""
+        with self._lock:
+            return [task for _, tasks in self._calls for task in tasks] + list(self._waiting)
 
     def start(self, *, fork: bool = False) -> None:
         """CannotStart where the system allows no more."""
@@ -107,63 +123,76 @@ class _Worker:
             self.stop()
 
     def take(self, task: _Task) -> None:
-        fn, args, kwargs = task.call
+        """CannotStart as `start`."""
         with self._lock:
             if self._executor is None:
                 self.start()
-            assert self._executor is not None
+            self._waiting.append(task)
             try:
-                task.inner = self._executor.submit(_run, fn, args, kwargs)
-            except BrokenProcessPool:
-                if not self.tasks:  # it died while it had nothing to do
-                    self._executor = None
-                    return self.take(task)
-                task.inner = None  # those before it are about to be told
-            self.tasks.append(task)
-        if task.inner is not None:
-            task.inner.add_done_callback(lambda inner: self._ended(task, inner))
+                self._hand_over()
+            except CannotStart:
+                self._waiting.remove(task)
+                raise
 
-    def _ended(self, task: _Task, inner: Future) -> None:
+    def _hand_over(self, at_most: float = _CALLS) -> None:
+        while self._waiting and len(self._calls) < at_most:
+            tasks = [self._waiting.popleft()]
+            while self._waiting and not tasks[0].alone:
+                tasks.append(self._waiting.popleft())
+            try:
+                inner = self._executor.submit(_run_all, [task.call for task in tasks])
+            except BrokenProcessPool:
+                self._waiting.extendleft(reversed(tasks))
+                if self._calls:  # they are about to be told
+                    return
+                self.start()  # it died while it had nothing to do
+            else:
+                self._calls.append((inner, tasks))
+                inner.add_done_callback(self._ended)
+
+    def _ended(self, inner: Future) -> None:
         error = inner.exception()
         with self._lock:
-            if inner is not task.inner:  # handed out again meanwhile
+            index = next((i for i, (call, _) in enumerate(self._calls) if call is inner), None)
+            if index is None:  # handed out again meanwhile
                 return
-            if _is_death(error):
-                first, *others = self.tasks
-                self.tasks.clear()
+            dead, process = _is_death(error), self._process
+            _, tasks = self._calls.pop(0 if dead else index)
+            if dead:
+                self._waiting.extendleft(reversed([task for _, others in self._calls for task in others]))
+                self._calls.clear()
                 self._executor = None
+            if error is not None and len(tasks) > 1 and not self._closed:
+                for task in tasks:
+                    task.alone = True
+                self._waiting.extendleft(reversed(tasks))
+                tasks = []
+            if self._executor is not None:
+                self._hand_over()
+        for k, task in enumerate(tasks):
+            failure, value = (error, None) if error is not None else inner.result()[k]
+            if failure is None:
+                task.future.set_result(value)
             else:
-                self.tasks.remove(task)
-        if error is None:
-            task.future.set_result(inner.result())
-        elif not _is_death(error):
-            task.future.set_exception(error)
-        else:
-            first.future.set_exception(self._how_it_died())
-            self._take_again(others, error)
+                task.future.set_exception(_how_it_died(process) if dead else failure)
+        if dead:
+            self._begin_again(error)
 
-    def _how_it_died(self) -> KmcTransportError:
-        self._process.join(PATIENCE)
-        code = self._process.exitcode
-        if code == _NO_THREAD:
-            return CannotStart("a thread of a worker process", "the system allows no more")
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else str(-code)
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            return WorkerLost(f"the worker process was ended by {name}{hint}")
-        return WorkerLost(f"the worker process ended by itself, with code {code}")
-
-    def _take_again(self, tasks: list[_Task], error: BaseException) -> None:
-        """Those that waited behind the one whose process died."""
-        for task in tasks:
-            task.inner = None
-        for task in tasks:
+    def _begin_again(self, error: BaseException | None) -> None:
+        """With what the dead process was not at."""
+        refused: tuple[BaseException | None, list[_Task]] = (None, [])
+        with self._lock:
             try:
                 if self._closed:
-                    raise error
-                self.take(task)
+                    raise error or AssertionError
+                if self._waiting and self._executor is None:
+                    self.start()
+                    self._hand_over()
             except (CannotStart, BrokenExecutor) as e:
-                task.future.set_exception(e)
+                refused = e, list(self._waiting)
+                self._waiting.clear()
+        for task in refused[1]:
+            task.future.set_exception(refused[0])
 
     def stop(self) -> None:
         self._told = True
@@ -177,7 +206,10 @@ class _Worker:
                 yield self.pipe.recv()
 
     def shutdown(self, *, wait: bool, kill: bool) -> None:
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            if self._executor is not None:
+                self._hand_over(math.inf)
         if self._executor is not None:
             self._executor.shutdown(wait=wait, kill_workers=kill)
 
@@ -255,6 +287,18 @@ class WorkerProcesses(Executor):
                 task.future.exception(max(0.0, end - time.monotonic()) if cancel_futures else None)
         for worker in self._workers:
             worker.shutdown(wait=wait, kill=cancel_futures and bool(worker.tasks))
+
+
+def _how_it_died(process: Any) -> KmcTransportError:
+    process.join(PATIENCE)
+    code = process.exitcode
+    if code == _NO_THREAD:
+        return CannotStart("a thread of a worker process", "the system allows no more")
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else str(-code)
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return WorkerLost(f"the worker process was ended by {name}{hint}")
+    return WorkerLost(f"the worker process ended by itself, with code {code}")
 
 
 def _is_death(error: BaseException | None) -> bool:
@@ -351,15 +395,26 @@ def _listen(pipe: Connection) -> None:
     os._exit(1)
 
 
-def _run(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _run_all(
+    calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]],
+) -> list[tuple[Any, Any]]:
+    """For each call its error, or None, and its value."""
+    return [_run(*call) for call in calls]
+
+
+def _run(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    from loky.process_executor import _ExceptionWithTraceback
+
     with _at_work:
-        if _broken:
-            raise _broken[0]
         try:
-            return fn(*args, **kwargs)
+            if _broken:
+                raise _broken[0]
+            return None, fn(*args, **kwargs)
         except BaseException as e:
             try:
                 pickle.loads(pickle.dumps(e))
             except Exception:  # it cannot travel
-                raise RuntimeError(f"{type(e).__name__}: {e}") from e
-            raise
+                error = RuntimeError(f"{type(e).__name__}: {e}")
+                error.__cause__ = e
+                return _ExceptionWithTraceback(error), None
+            return _ExceptionWithTraceback(e), None

@@ -172,7 +172,7 @@ def run_points(
                 pending[future] = (point, attempt)
                 future.add_done_callback(ended.put)
             outcomes = []
-            for future in _some(ended, len(pending) - pool.workers) or _forgotten(pending, pool):
+            for future in _some(ended, (len(pending) - pool.workers) // 2) or _forgotten(pending, pool):
                 if future not in pending:  # was found before it said so
                     continue
                 point, attempt = pending[future]
@@ -198,8 +198,8 @@ def run_points(
 
 
 def _some(ended: SimpleQueue[Future[Outcome]], spare: int) -> Sequence[Future[Outcome]]:
-    """What has ended; waits a moment for the first, and a shorter one for more while ``spare`` points wait for workers:
-    what ends in quick succession is saved at once, and nobody idles meanwhile."""
+    """What has ended; waits a moment for the first, and a shorter one for more up to ``spare``, when all workers have
+    work still: what ends in quick succession is saved at once, and nobody idles meanwhile."""
     found = []
     with suppress(Empty):
         found.append(ended.get(timeout=TICK))

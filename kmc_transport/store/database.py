@@ -10,8 +10,9 @@ import os
 import re
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
@@ -121,10 +122,10 @@ class Databases:
                     found.append((row[0] if isinstance(row[0], int) else -1, name, _intact(row)))
         return [(name, row) for _, name, row in sorted(found, key=lambda r: r[:2], reverse=True)]
 
-    def _highest(self, table: str, key: str) -> int:
+    def _highest(self, names: Iterable[str], tables: Iterable[str], key: str) -> int:
         """Version of a key; 0 where it is not."""
         highest = 0
-        for name in self.names():
+        for name, table in product(names, tables):
             with self._reading(name):
                 rows = self._connection(name).execute(f"SELECT version FROM {table} WHERE key = ?", (key,))
                 highest = max([highest, *(v for (v,) in rows if isinstance(v, int))])
@@ -133,7 +134,8 @@ class Databases:
     def put(self, rows: Mapping[str, Mapping[str, Pack]]) -> None:
         """Write the rows of keys, by key and table, into the own database, and nothing else of them there; all or
         nothing."""
-        versions = {key: 1 + max(self._highest(table, key) for table in found) for key, found in rows.items()}
+        names = self.names()
+        versions = {key: 1 + self._highest(names, found, key) for key, found in rows.items()}
         with self._writing() as connection:
             for key, found in rows.items():
                 for table in _TABLES:

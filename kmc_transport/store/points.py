@@ -369,7 +369,8 @@ class PointStore:
 
     def drop_partial(self, key: str) -> None:
         """Delete the snapshot of a point, if there is one."""
-        self.partial_path(key).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._name}/{self._checked(key)}{_SNAPSHOT}")
 
     def discard(self, key: str) -> None:
         """Delete a finished point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -341,6 +342,43 @@ def test_tasks_that_wait_behind_a_dying_one_are_not_lost() -> None:
     pool.shutdown()
 
 
+def test_tasks_that_go_together_are_told_apart() -> None:
+    """What comes while a process is busy goes in one call; each task has its own end all the same."""
+    pool = WorkerProcesses(1, worker_tasks.prepare, (40,))
+    pool.submit(worker_tasks.add, 0).result()
+    rests = [pool.submit(worker_tasks.rest, 0.2) for _ in range(2)]
+    bad = [
+        (worker_tasks.fail, TooManyStates, "a test"),
+        (worker_tasks.fail_with_a_lock, RuntimeError, "two words"),
+    ]
+    together = [pool.submit(worker_tasks.add, 1), *(pool.submit(task) for task, _, _ in bad)]
+    together.append(pool.submit(worker_tasks.add, 2))
+    assert [len(tasks) for _, tasks in pool._workers[0]._calls] == [1, 1]
+    assert len(pool._workers[0]._waiting) == 4
+    assert [together[k].result(timeout=HANGS)[0] for k in (0, 3)] == [41, 42]
+    for future, (task, kind, said) in zip(together[1:3], bad, strict=True):
+        with pytest.raises(kind, match=said) as caught:
+            future.result()
+        assert f"in {task.__name__}" in str(caught.value.__cause__)
+    # what fails as a whole is done again one by one: who cannot travel is found, and so is who dies
+    for culprit, arguments, kind in (
+        (worker_tasks.no_memory_for_the_answer, (), MemoryError),
+        (worker_tasks.add, (threading.Lock(),), pickle.PicklingError),
+        (worker_tasks.die, (-9,), WorkerLost),
+    ):
+        rests = [pool.submit(worker_tasks.rest, 0.1) for _ in range(2)]
+        before = [pool.submit(worker_tasks.add, k) for k in range(3)]
+        wrong = pool.submit(culprit, *arguments)
+        after = [pool.submit(worker_tasks.add, k) for k in range(3, 6)]
+        assert len(pool._workers[0]._waiting) == 7
+        assert [f.result(timeout=HANGS)[0] for f in [*before, *after]] == list(range(40, 46))
+        assert isinstance(wrong.exception(timeout=HANGS), kind), culprit
+    rests += [pool.submit(worker_tasks.rest, 0.05) for _ in range(5)]
+    pool.shutdown(wait=False)
+    assert len({f.result(timeout=HANGS) for f in rests}) == 2  # one process before the death, one after
+    assert pool._workers[0].tasks == []
+
+
 FORKED = """
 import os, sys
 from multiprocessing import active_children
@@ -389,6 +427,7 @@ def test_forked_workers(tmp_path: Path) -> None:
 
 WITHOUT_GUARD = """
 import os
+import pickle
 print("begins", flush=True)
 from kmc_transport.runs.processes import WorkerProcesses
 from tests.runs import worker_tasks as t
@@ -442,6 +481,7 @@ def test_a_worker_ends_with_its_driver(tmp_path: Path) -> None:
 
 DEAF = """
 import os
+import pickle
 from kmc_transport.runs import processes
 from tests.runs import worker_tasks as t
 processes.PATIENCE = 0.5

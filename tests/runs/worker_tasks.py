@@ -26,6 +26,11 @@ def add(x: int) -> tuple[int, int]:
     return x + int(_state["value"]), os.getpid()
 
 
+def rest(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def die(code: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL) if code < 0 else os._exit(code)
 
