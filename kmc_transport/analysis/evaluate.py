@@ -131,10 +131,6 @@ class Evaluation:
             return "the carriers' memory is longer than the longest block"
         return "" if self.consistent else "the replicas contradict each other, all are too short"
 
-    def trusted(self, name: str) -> bool:
-        """Whether the statistics behind an estimate are strong enough."""
-        return not self.doubt(name)
-
     def require(self, name: str) -> Estimate:
         """The estimate, or `Unconverged` (holding it) when the statistics behind it are too weak."""
         estimate, doubt = self.estimates[name], self.doubt(name)

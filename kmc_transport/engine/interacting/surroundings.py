@@ -97,12 +97,6 @@ class Surroundings:
                     most = np.maximum(most, np.abs(cell))
         return int(most[0]), int(most[1]), int(most[2])
 
-    @property
-    def static(self) -> bool:
-        """Whether rates depend on the hop alone (sites may still be blocked)."""
-        none = self.pair is None and self.site_disorder is None and self.barrier_disorder is None
-        return none and not any(hop.terms for hop in self.hops)
-
 
 def nearest(cell: Sequence[int], size: tuple[int, int, int]) -> tuple[int, int, int]:
     """The smallest of a cell offset's periodic images."""
