@@ -70,8 +70,8 @@ class _Task:
     alone: bool = False
 
 
-_CALLS = 2
-"""Calls that a process has at hand: one at work, and one for the moment when that ends."""
+_CALLS, _TOGETHER = 2, 16
+"""Calls that a process has at hand: one at work, and one for the moment when that ends; and most tasks of a call."""
 
 
 class _Worker:
@@ -110,7 +110,9 @@ class _Worker:
             )
             with _signals_held():
                 executor.submit(_nothing)
-            (self._process,) = executor._processes.values()
+            self._process = [*executor._processes.values(), None][
+                0
+            ]  # None: dead already, loky's submit says so
             # else who dies in the middle of an answer is waited for: the pipe would have an end that lives
             executor._result_queue._writer.close()
         except (OSError, RuntimeError) as e:
@@ -130,14 +132,15 @@ class _Worker:
             self._waiting.append(task)
             try:
                 self._hand_over()
-            except CannotStart:
-                self._waiting.remove(task)
+            except Exception:
+                with suppress(ValueError):  # it went, and another did not
+                    self._waiting.remove(task)
                 raise
 
     def _hand_over(self, at_most: float = _CALLS) -> None:
         while self._waiting and len(self._calls) < at_most:
             tasks = [self._waiting.popleft()]
-            while self._waiting and not tasks[0].alone:
+            while self._waiting and not tasks[0].alone and len(tasks) < _TOGETHER:
                 tasks.append(self._waiting.popleft())
             try:
                 inner = self._executor.submit(_run_all, [task.call for task in tasks])
@@ -145,7 +148,11 @@ class _Worker:
                 self._waiting.extendleft(reversed(tasks))
                 if self._calls:  # they are about to be told
                     return
+                self._executor = None
                 self.start()  # it died while it had nothing to do
+            except BaseException:  # the interpreter ends
+                self._waiting.extendleft(reversed(tasks))
+                raise
             else:
                 self._calls.append((inner, tasks))
                 inner.add_done_callback(self._ended)
@@ -158,7 +165,8 @@ class _Worker:
                 return
             dead, process = _is_death(error), self._process
             _, tasks = self._calls.pop(0 if dead else index)
-            if dead:
+            gone = isinstance(error, BrokenExecutor)  # whatever the reason, loky ends the process
+            if gone:
                 self._waiting.extendleft(reversed([task for _, others in self._calls for task in others]))
                 self._calls.clear()
                 self._executor = None
@@ -167,28 +175,33 @@ class _Worker:
                     task.alone = True
                 self._waiting.extendleft(reversed(tasks))
                 tasks = []
-            if self._executor is not None:
-                self._hand_over()
+        if not gone:
+            self._go_on(error)
+        elif not dead and process is not None:  # loky ends it too, but after this
+            from loky.backend.utils import kill_process_tree
+
+            kill_process_tree(process)
         for k, task in enumerate(tasks):
             failure, value = (error, None) if error is not None else inner.result()[k]
             if failure is None:
                 task.future.set_result(value)
             else:
                 task.future.set_exception(_how_it_died(process) if dead else failure)
-        if dead:
-            self._begin_again(error)
+        if gone:
+            self._go_on(error)
 
-    def _begin_again(self, error: BaseException | None) -> None:
-        """With what the dead process was not at."""
+    def _go_on(self, error: BaseException | None) -> None:
+        """With what waits, in a new process where this one is gone; what cannot be handed over is told so."""
         refused: tuple[BaseException | None, list[_Task]] = (None, [])
         with self._lock:
             try:
-                if self._closed:
-                    raise error or AssertionError
                 if self._waiting and self._executor is None:
+                    if self._closed:
+                        raise error or AssertionError
                     self.start()
+                if self._executor is not None:
                     self._hand_over()
-            except (CannotStart, BrokenExecutor) as e:
+            except Exception as e:
                 refused = e, list(self._waiting)
                 self._waiting.clear()
         for task in refused[1]:
@@ -201,17 +214,21 @@ class _Worker:
                 self.pipe.send(None)
 
     def messages(self) -> Iterator[Any]:
+        pipe = self.pipe  # another takes its place when the process has died
         with suppress(EOFError, OSError):
-            while self.pipe is not None and self.pipe.poll():
-                yield self.pipe.recv()
+            while pipe is not None and pipe.poll():
+                yield pipe.recv()
 
     def shutdown(self, *, wait: bool, kill: bool) -> None:
         with self._lock:
             self._closed = True
+            for task in self._waiting:
+                task.alone = True  # nobody can do it again
             if self._executor is not None:
                 self._hand_over(math.inf)
-        if self._executor is not None:
-            self._executor.shutdown(wait=wait, kill_workers=kill)
+            executor = self._executor
+        if executor is not None:
+            executor.shutdown(wait=wait, kill_workers=kill)
 
 
 class WorkerProcesses(Executor):
@@ -255,14 +272,17 @@ class WorkerProcesses(Executor):
             raise RuntimeError("the workers are shut down")
         task = _Task(Future(), (fn, args, kwargs))
         task.future.set_running_or_notify_cancel()  # it may begin at once: too late to cancel it
+        candidates = list(self._workers)
         while True:
-            worker = min(self._workers, key=lambda w: len(w.tasks))
+            worker = min(candidates, key=lambda w: len(w.tasks))
             try:
                 worker.take(task)
             except CannotStart:
-                if len(self._workers) == 1:
+                candidates.remove(worker)
+                if not candidates:
                     raise
-                self._workers.remove(worker)
+                if not worker.tasks:
+                    self._workers.remove(worker)
             else:
                 return task.future
 

@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,12 +28,13 @@ from loky.process_executor import _ExecutorManagerThread
 from kmc_transport.errors import InputError, KmcTransportError, Problem, StoreError, TooManyStates
 from kmc_transport.records import ExitReason
 from kmc_transport.runs import pipeline as simulation
-from kmc_transport.runs import pools, schedule
+from kmc_transport.runs import pools, processes, schedule
 from kmc_transport.runs.grid import GridPoint, grid_points, of_shard
 from kmc_transport.runs.job import Job, Outcome, Standing, simulate_point
 from kmc_transport.runs.pipeline import Progress, run
 from kmc_transport.runs.processes import WorkerLost, WorkerProcesses, can_fork
 from kmc_transport.runs.schedule import Tracker, run_points
+from kmc_transport.runs.threads import CannotStart
 from kmc_transport.store import PointStore, open_results, points_folder, read_status
 from tests.processes import HANGS, ROOT, started, wait_until
 from tests.runs import worker_tasks
@@ -364,6 +366,7 @@ def test_tasks_that_go_together_are_told_apart() -> None:
     for culprit, arguments, kind in (
         (worker_tasks.no_memory_for_the_answer, (), MemoryError),
         (worker_tasks.add, (threading.Lock(),), pickle.PicklingError),
+        (worker_tasks.unreadable_answer, (), BrokenExecutor),
         (worker_tasks.die, (-9,), WorkerLost),
     ):
         rests = [pool.submit(worker_tasks.rest, 0.1) for _ in range(2)]
@@ -377,6 +380,55 @@ def test_tasks_that_go_together_are_told_apart() -> None:
     pool.shutdown(wait=False)
     assert len({f.result(timeout=HANGS) for f in rests}) == 2  # one process before the death, one after
     assert pool._workers[0].tasks == []
+
+
+def test_no_task_is_forgotten_where_no_other_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerProcesses(1, worker_tasks.prepare, (40,))
+    pool.submit(worker_tasks.add, 0).result()
+
+    def start(self: Any, **how: Any) -> None:
+        raise CannotStart("a worker process", "no memory")
+
+    for culprit in (
+        worker_tasks.unreadable_answer,
+        worker_tasks.no_memory_for_the_answer,
+        partial(worker_tasks.die, 3),
+    ):
+        resting = pool.submit(worker_tasks.rest, 0.1)
+        with monkeypatch.context() as patch:
+            patch.setattr(processes._Worker, "start", start)
+            wrong = pool.submit(culprit)
+            others = [pool.submit(worker_tasks.add, k) for k in range(3)]
+            assert resting.result(timeout=HANGS)
+            assert wrong.exception(timeout=HANGS)
+            for future in others:
+                error = future.exception(timeout=HANGS)
+                assert error is None or isinstance(error, CannotStart)
+        assert pool.submit(worker_tasks.add, 1).result(timeout=HANGS)[0] == 41
+    pool.shutdown()
+
+
+def test_whoever_listens_does_not_wait_for_the_next_process() -> None:
+    """One that takes the place of a dead one says nothing for a while."""
+    worker = processes._Worker(b"")
+
+    class Closed:
+        def poll(self) -> bool:
+            worker.pipe = Silent()  # by another thread
+            return True
+
+        def recv(self) -> None:
+            raise EOFError
+
+    class Silent:
+        def poll(self) -> bool:
+            return False
+
+        def recv(self) -> None:
+            raise AssertionError("waits for ever")
+
+    worker.pipe = Closed()
+    assert list(worker.messages()) == []
 
 
 FORKED = """

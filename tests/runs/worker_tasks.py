@@ -99,3 +99,12 @@ class _NoMemory:
 
 def no_memory_for_the_answer() -> _NoMemory:
     return _NoMemory()
+
+
+class _Unreadable:
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def unreadable_answer() -> _Unreadable:
+    return _Unreadable()
