@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -54,19 +55,25 @@ def _sound_parts(data: dict[str, Any], bad: list[KeyPath]) -> dict[str, Any]:
     bad_hops = {loc[1] for loc in bad if loc[:1] == ("hops",) and len(loc) > 1}
     parts: dict[str, Any] = {}
     for name, info in Input.model_fields.items():
+        annotation: Any = info.annotation
         if name == "hops" and isinstance(data.get(name), list) and bad_hops:
-            adapter = TypeAdapter(get_args(_bare(info.annotation))[0])
+            each = _adapter(get_args(_bare(annotation))[0])
             parts[name] = [
-                None if i in bad_hops else adapter.validate_python(hop) for i, hop in enumerate(data[name])
+                None if i in bad_hops else each.validate_python(hop) for i, hop in enumerate(data[name])
             ]
         elif name in bad_sections:
             continue
         elif name in data:
-            annotation: Any = info.annotation
-            parts[name] = TypeAdapter(annotation).validate_python(data[name])
+            parts[name] = _adapter(annotation).validate_python(data[name])
         elif not info.is_required():
             parts[name] = info.get_default(call_default_factory=True, validated_data={})
     return parts
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """What checks values of this type, built once: building takes longer than checking."""
+    return TypeAdapter(annotation)
 
 
 def _bare(annotation: Any) -> Any:
