@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import pickle
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar
 
 import numba
@@ -14,7 +18,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
+from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
 __all__ = [
@@ -55,26 +61,53 @@ def jit(function: F, **more: Any) -> F:
     try:
         compiled = numba.njit(cache=True, **OPTIONS, **more)(function)
         if not PLAIN:
-            file = compiled._cache._cache_file
-            file._version = (file._version, _sources())
-            file.__class__ = _KernelFiles
+            _keep(compiled._cache)
     except (AttributeError, RuntimeError):
         return numba.njit(**OPTIONS, **more)(function)
     return compiled
 
 
 class _KernelFiles(IndexDataCacheFile):
-    """Machine code on disk, in a file named by its signature.
+    """Machine code on disk, each signature in a file of its own, which begins with what it was compiled from.
 
-    numba numbers the files: of two processes that compile a kernel for two signatures at once, one then finds the other
-    one's machine code under its own signature.
+    numba numbers the files and keeps an index of them: of two processes that compile a kernel for two signatures at
+    once, one then finds the other one's machine code under its own signature, or nothing, and compiles anew.
     """
 
     def save(self, key: Any, data: Any) -> None:
-        digest = int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:6], "big")
-        name = self._data_name(digest)
-        self._save_data(name, data)
-        self._save_index(self._load_index() | {key: name})
+        with self._open_for_write(self._path(key)) as file:
+            file.write(pickle.dumps((self._version, self._source_stamp)) + self._dump((key, data)))
+
+    def load(self, key: Any) -> Any:
+        try:
+            with open(self._path(key), "rb") as file:
+                if pickle.load(file) != (self._version, self._source_stamp):
+                    return None
+                found, data = pickle.load(file)
+        except (FileNotFoundError, EOFError, pickle.UnpicklingError):  # or damaged: compiled anew
+            return None
+        return data if found == key else None
+
+    def _path(self, key: Any) -> str:
+        digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        return f"{self._index_path.removesuffix('nbi')}{digest}.code"
+
+
+class _KernelCache(FunctionCache):
+    """Loads machine code without what numba needs to compile, which takes a process longer than all kernels that it
+    loads."""
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(signature, context)
+
+
+def _keep(cache: Any, *more: Any) -> None:
+    """Let a cache of numba's work as those above, and know what its machine code depends on, with ``more`` of it."""
+    file = cache._cache_file
+    file._version = (file._version, _sources(), *more)
+    file.__class__, cache.__class__ = _KernelFiles, _KernelCache
 
 
 def jit_plain(function: F) -> F:
@@ -85,6 +118,7 @@ def jit_plain(function: F) -> F:
     return jit(function, **UNCOUNTED)
 
 
+@cache
 def _sources() -> str:
     """Digest of this file and of all kernel files."""
     digest = hashlib.sha256()
@@ -163,7 +197,7 @@ _one_at_a_time = threading.Lock()
 
 
 def rule_address(scalar: Callable[..., tuple[float, bool]]) -> int:
-    """Where kernels find a barrier rule's `scalar`: the address of its machine code, compiled once a process.
+    """Where kernels find a barrier rule's `scalar`: the address of its machine code, kept on disk.
 
     A kernel that calls rules by their addresses need not be compiled anew for each of them.
     """
@@ -177,16 +211,40 @@ def rule_address(scalar: Callable[..., tuple[float, bool]]) -> int:
 
 def _compiled_rule(scalar: Callable[..., tuple[float, bool]]) -> int:
     if scalar not in _COMPILED_RULES:
-        inner = numba.njit(**OPTIONS)(scalar)
+        inner = numba.njit(forceinline=True, **OPTIONS)(scalar)
         double = types.float64
 
         def rule(difference, work, saddle_work, pointer):  # type: ignore[no-untyped-def]
             energy, clamped = inner(difference, work, saddle_work, numba.carray(pointer, (16,)))
             return math.copysign(energy, -1.0 if clamped else 1.0)
 
-        signature = double(double, double, double, types.CPointer(double))
-        _COMPILED_RULES[scalar] = numba.cfunc(signature, **OPTIONS)(rule)
+        depends = _depends_on(scalar)
+        digest = hashlib.sha256(repr((scalar.__code__.co_code, scalar.__code__.co_consts, depends)).encode())
+        # machine code is found by its name, that which other processes have compiled too
+        rule.__module__ = scalar.__module__
+        rule.__qualname__ = f"{scalar.__qualname__}.rule_{digest.hexdigest()[:16]}"
+        arguments = (double, double, double, types.CPointer(double))
+        compiled: Any = CFunc(rule, (arguments, double), {}, OPTIONS)
+        if depends is not None:
+            with suppress(AttributeError, RuntimeError):  # as in `jit`
+                kept = FunctionCache(scalar)
+                _keep(kept, depends)
+                compiled._cache = kept
+        compiled.compile()
+        _COMPILED_RULES[scalar] = compiled
     return int(_COMPILED_RULES[scalar].address)
+
+
+def _depends_on(scalar: Callable[..., tuple[float, bool]]) -> tuple[tuple[str, float], ...] | None:
+    """Numbers from outside that a function's arithmetic takes. None where it takes more than these and `math`: then
+    nobody can tell from its file whether it has changed."""
+    code = scalar.__code__
+    if scalar.__closure__ or any(isinstance(x, CodeType) for x in code.co_consts):
+        return None
+    used = [(name, scalar.__globals__[name]) for name in code.co_names if name in scalar.__globals__]
+    numbers = tuple((name, x) for name, x in used if isinstance(x, int | float))
+    rest = [x for _, x in used if not isinstance(x, int | float)]
+    return numbers if all(x is math or getattr(x, "__module__", "") == "math" for x in rest) else None
 
 
 def _call_rule(

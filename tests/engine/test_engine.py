@@ -1,10 +1,14 @@
 """The replica: chunks, snapshots, layouts, tallies, blocked lattices, limits."""
 
+import ctypes
 import pickle
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -425,44 +429,90 @@ def test_bytes_a_site() -> None:
     assert is_narrow(r)
 
 
+@pytest.mark.skipif(accelerate.PLAIN, reason="nothing is compiled")
 def test_cache_of_another_version_is_not_read() -> None:
     """Kernels on disk may name classes that are gone: another version of the sources must not read on."""
-    from kmc_transport.jit import PLAIN, jit
 
     def double(x: int) -> int:
         return 2 * x
 
-    compiled = jit(double)
-    if not PLAIN:
-        index = Path(compiled._cache._cache_file._index_path)  # type: ignore[attr-defined]
-        index.parent.mkdir(exist_ok=True)
-        index.write_bytes(pickle.dumps(numba.__version__) + b"what cannot be unpickled")
-    assert compiled(3) == 6
+    def hits() -> int:
+        compiled: Any = accelerate.jit(double)
+        assert compiled(3) == 6
+        return sum(compiled.stats.cache_hits.values())
+
+    hits()
+    file = accelerate.jit(double)._cache._cache_file  # type: ignore[attr-defined]
+    (path,) = Path(file._cache_path).glob(f"{Path(file._index_path).stem}.*.code")
+    assert hits() == 1
+    gone = b"cno_such_module\nGone\n."
+    path.write_bytes(pickle.dumps((numba.__version__, file._source_stamp)) + gone)
+    assert hits() == 0
+    path.write_bytes(pickle.dumps((file._version, file._source_stamp)) + gone)
+    with pytest.raises(ModuleNotFoundError):
+        hits()
+    path.write_bytes(path.read_bytes()[: -len(gone)])  # damaged
+    assert (hits(), hits()) == (0, 1)
 
 
+@pytest.mark.skipif(accelerate.PLAIN, reason="nothing is compiled")
 def test_processes_that_compile_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For two signatures, both from an empty index: none finds the machine code of the other one."""
-    from kmc_transport.jit import PLAIN, jit
-
-    if PLAIN:
-        pytest.skip("nothing is compiled")
+    """For two signatures, neither knowing of the other one: each is kept, and found under its own signature."""
 
     def half(x: float) -> float:
         return x / 2
 
-    first, second, third = jit(half), jit(half), jit(half)
-    files = [c._cache._cache_file for c in (first, second)]  # type: ignore[attr-defined]
-    for file in files:  # neither sees what the other one saves
-        monkeypatch.setattr(file, "_load_index", dict)
+    first, second, third = (cast(Any, accelerate.jit(half)) for _ in range(3))
+    for kernel in (first, second):
+        monkeypatch.setattr(kernel._cache._cache_file, "load", lambda key: None)
     assert first(np.ones(3)).tolist() == [0.5] * 3
     assert second(3) == 1.5
-    index = third._cache._cache_file._load_index()  # type: ignore[attr-defined]
-    names = set(index.values())
-    saved = {p.name for p in Path(files[0]._cache_path).glob(f"*{half.__qualname__.split('.')[-1]}*.nbc")}
-    assert len(saved) >= 2
-    assert names < saved
     assert third(4) == 2.0
     assert third(np.ones(2)).tolist() == [0.5, 0.5]
+    assert sum(third.stats.cache_hits.values()) == 2
+
+
+STEEPNESS = 2.0
+
+
+def steep(dE: float, work: float, saddle_work: float, p: Sequence[float]) -> tuple[float, bool]:
+    return max(p[0] + STEEPNESS * (dE - work), 0.0), dE < 0.0
+
+
+def flat(dE: float, work: float, saddle_work: float, p: Sequence[float]) -> tuple[float, bool]:
+    return max(p[0], dE - work, 0.0), False
+
+
+@pytest.mark.skipif(accelerate.PLAIN, reason="nothing is compiled")
+def test_rules_are_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process finds the machine code of each rule, unless a number that the rule takes has changed."""
+    kind = ctypes.CFUNCTYPE(*[ctypes.c_double] * 4, ctypes.POINTER(ctypes.c_double))
+
+    def both() -> tuple[list[float], list[int]]:
+        monkeypatch.setattr(accelerate, "_COMPILED_RULES", {})  # as in another process
+        p = (ctypes.c_double * 16)(0.25)
+        called = [kind(accelerate.rule_address(scalar))(0.5, 0.1, 0.0, p) for scalar in (steep, flat)]
+        return called, [kept._cache_hits for kept in accelerate._COMPILED_RULES.values()]
+
+    both()
+    found, hits = both()
+    assert found == [0.25 + 2.0 * 0.4, 0.4]
+    assert hits == [1, 1]
+    monkeypatch.setattr(sys.modules[__name__], "STEEPNESS", 3.0)
+    found, hits = both()
+    assert found == [0.25 + 3.0 * 0.4, 0.4]
+    assert hits == [0, 1]
+
+    def with_closure(dE: float, work: float, saddle_work: float, p: Sequence[float]) -> tuple[float, bool]:
+        return found[0], False
+
+    def with_call(dE: float, work: float, saddle_work: float, p: Sequence[float]) -> tuple[float, bool]:
+        return flat(dE, work, saddle_work, p)
+
+    assert accelerate._depends_on(steep) == (("STEEPNESS", 3.0),)
+    assert accelerate._depends_on(flat) == ()
+    assert accelerate._depends_on(with_closure) is None
+    assert accelerate._depends_on(with_call) is None
 
 
 def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

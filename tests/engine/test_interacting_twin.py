@@ -38,6 +38,9 @@ def assert_same_run(kernel: Replica, twin: Replica) -> None:
     assert kernel.advance(5) is twin.advance(5)
     assert_equal(kernel, twin)
     kernel.check()
+    # arrays that are not in one piece would have the kernel compiled once more
+    arrays = [a for a in kernel._backend._arrays.values() if isinstance(a, np.ndarray)]
+    assert all(a.flags.c_contiguous for a in arrays)
     if kernel.algorithm != "null_event":
         assert_lists(kernel)
     assert abs(kernel.energy_drift) < 1e-12

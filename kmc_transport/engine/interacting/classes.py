@@ -54,7 +54,7 @@ def rate_classes(coupling: Coupling) -> RateClasses:
         fastest = PEAK * float(np.exp(coupling.barriers.log_prefactor).max(initial=1e-300))
     else:
         rate = np.concatenate([np.zeros(0), *(r for r, _ in coupling.code_rate)])
-        different = np.unique(rate[rate > 0])[::-1]
+        different = np.unique(rate[rate > 0])[::-1].copy()  # as octaves are: one kernel for both
         if len(different) <= MOST_EXACT:
             return RateClasses(different if len(different) else np.ones(1), True, 0)
         fastest = float(different[0])
