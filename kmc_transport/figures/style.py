@@ -25,6 +25,7 @@ __all__ = [
     "Size",
     "add_legend",
     "check_picture",
+    "file_of",
     "literal",
     "mark_of",
     "mark_scale",
@@ -154,8 +155,26 @@ def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool
 
     check_picture(path, overwrite=overwrite)
     kind = Path(path).suffix[1:].lower()
-    image = io.BytesIO()
     field, text = PICTURE_MARK[kind]
     with matplotlib.rc_context(_EDITABLE):
-        figure.savefig(image, dpi=dpi, format=kind, metadata={field: text})
-    write_parts(os.path.realpath(path), [image.getvalue()])
+        image = file_of(figure, kind, {field: text}, dpi)
+    write_parts(os.path.realpath(path), [image])
+
+
+def file_of(figure: Figure, kind: str, metadata: dict[str, Any], dpi: float) -> bytes:
+    """What a file of this format holds of the figure.
+
+    ``figure.savefig`` draws twice, the first time unseen for the sake of layouts that need it. A constrained layout
+    is made at the beginning of every drawing.
+    """
+    from matplotlib.backend_bases import get_registered_canvas_class
+
+    before, own = figure.canvas, figure.dpi
+    image = io.BytesIO()
+    try:
+        figure.dpi = dpi
+        getattr(get_registered_canvas_class(kind)(figure), f"print_{kind}")(image, metadata=metadata)
+    finally:
+        figure.dpi = own
+        figure.set_canvas(before)
+    return image.getvalue()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING, Any
+
+from .style import file_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,11 +21,9 @@ def svg_of(figure: Figure, name: str, label: str) -> str:
     """A picture as an SVG element: its names do not meet those of others on the page, its text stays text."""
     import matplotlib
 
-    out = io.StringIO()
     editable: Any = {"svg.fonttype": "none", "svg.hashsalt": name}
     with matplotlib.rc_context(editable):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
+        text = file_of(figure, "svg", {"Date": None, "Creator": None}, figure.dpi).decode()
     text = text[text.index("<svg") :]
 
     def own(match: re.Match[str]) -> str:
