@@ -164,17 +164,22 @@ def save_figure(figure: Figure, path: str | Path, dpi: float, *, overwrite: bool
 def file_of(figure: Figure, kind: str, metadata: dict[str, Any], dpi: float) -> bytes:
     """What a file of this format holds of the figure.
 
-    ``figure.savefig`` draws twice, the first time unseen for the sake of layouts that need it. A constrained layout
-    is made at the beginning of every drawing.
+    ``figure.savefig`` draws a figure with a layout twice, the first time unseen; the layout itself is enough.
     """
     from matplotlib.backend_bases import get_registered_canvas_class
 
-    before, own = figure.canvas, figure.dpi
+    before, own, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
     image = io.BytesIO()
     try:
+        canvas: Any = get_registered_canvas_class(kind)(figure)
         figure.dpi = dpi
-        getattr(get_registered_canvas_class(kind)(figure), f"print_{kind}")(image, metadata=metadata)
+        if layout is not None:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        figure.dpi = dpi  # vector formats change it while the layout measures texts
+        getattr(canvas, f"print_{kind}")(image, metadata=metadata)
     finally:
         figure.dpi = own
+        figure.set_layout_engine(layout or "none")
         figure.set_canvas(before)
     return image.getvalue()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import xarray
@@ -19,8 +21,9 @@ from kmc_transport.figures.einstein import chart_einstein
 from kmc_transport.figures.measured import add_measured
 from kmc_transport.figures.profile import chart_profile
 from kmc_transport.figures.quantities import drawable, quantity, select
-from kmc_transport.figures.style import MARKERS, Size, mark_of, parse_size
+from kmc_transport.figures.style import MARKERS, Size, file_of, mark_of, parse_size
 from kmc_transport.report.display import ask_units
+from kmc_transport.store import PICTURE_MARK
 from kmc_transport.units import K_B
 from tests.figures.boxes import overlaps
 from tests.store.results import X, Y, dataset
@@ -63,6 +66,19 @@ def _profile() -> Chart:
 )
 def test_nothing_covers_anything_else(name: str, size: str) -> None:
     assert overlaps(draw(CHARTS[name](), size=parse_size(size))) == []
+
+
+@pytest.mark.parametrize("kind", PICTURE_MARK)
+def test_files_are_those_of_matplotlib(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the byte, though matplotlib draws everything twice; and the figure stays as it was."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    said, expected = {PICTURE_MARK[kind][0]: "a"}, io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "a", "svg.fonttype": "none"}):
+        draw(CHARTS["map"]()).savefig(expected, format=kind, dpi=50, metadata=said)
+        figure = draw(CHARTS["map"]())
+        before = figure.canvas, figure.dpi, figure.get_layout_engine()
+        assert file_of(figure, kind, said, 50) == expected.getvalue()
+    assert (figure.canvas, figure.dpi, figure.get_layout_engine()) == before
 
 
 def test_an_overlap_is_seen() -> None:
