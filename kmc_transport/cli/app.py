@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from copy import copy
 from functools import cache
 from typing import Annotated, Literal
 
@@ -45,7 +46,7 @@ app = typer.Typer(
     "130 interrupted (Ctrl-C, SIGTERM or SIGHUP; what was done is saved).",
 )
 
-for _command in (
+_COMMANDS = (
     run,
     check,
     catalog,
@@ -63,15 +64,18 @@ for _command in (
     polarization,
     new,
     schema,
-):
+)
+for _command in _COMMANDS:
     app.command()(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; turns errors of this package and of the system into one screen of text and an exit code."""
     try:
-        _check_arguments(sys.argv[1:] if arguments is None else arguments)
-        program = parser(_markup(sys.argv[1:] if arguments is None else arguments))
+        given = sys.argv[1:] if arguments is None else arguments
+        _check_arguments(given)
+        called = next((c.__name__ for c in _COMMANDS if given[:1] == [c.__name__]), None)
+        program = parser(_markup(given), called)
         try:
             program(args=arguments)
         finally:
@@ -105,10 +109,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @cache
-def parser(markup: Literal["rich"] | None = "rich") -> typer.core.TyperGroup:
-    """All commands with their options; Typer would read them off the functions again at every call."""
+def parser(markup: Literal["rich"] | None = "rich", command: str | None = None) -> typer.core.TyperGroup:
+    """All commands with their options, or one; Typer takes as long to read the others off their functions.
+
+    Cached, since it would read them again at every call.
+    """
     app.rich_markup_mode = markup
-    made = typer.main.get_command(app)
+    chosen = copy(app)
+    if command is not None:
+        chosen.registered_commands = [
+            c for c in app.registered_commands if c.callback is not None and c.callback.__name__ == command
+        ]
+    made = typer.main.get_command(chosen)
     assert isinstance(made, typer.core.TyperGroup)
     return made
 
