@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,12 @@ it grows with the number of operations, eight times as many in 2 x 2 x 2 cubic c
 
 
 def salt(charges: bool = False):  # phonopy's types are not ours
-    """phonopy object of a rock-salt crystal in `SUPERCELL`, with forces of nearest and next springs."""
+    """phonopy object of a rock-salt crystal in `SUPERCELL`, with forces of nearest and next springs; one's own."""
+    return deepcopy(_salt(charges))
+
+
+@cache
+def _salt(charges: bool):
     phonopy = pytest.importorskip("phonopy", reason="phonopy is not installed (extra [phonopy])")
     from phonopy.structure.atoms import PhonopyAtoms
 
