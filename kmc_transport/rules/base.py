@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
@@ -201,6 +202,7 @@ class BarrierRule(ABC):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"
 
     @classmethod
+    @cache
     def parameters(cls) -> tuple[Parameter, ...]:
         """Parameters in the order of their declaration, those of base classes first."""
         found: dict[str, Parameter] = {}

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...jit import inlined, part
+from ...jit import inlined, part, spliced
 from ..interacting.kernels_coulomb import move_charge
 from ..interacting.kernels_lists import is_open
 from ..interacting.kernels_null import MAY, NEXT, STEP, TARGET, put, rate_anew, real
@@ -458,7 +458,7 @@ def keep(moves, lattice, growth, basins, n, groups, speed):
     return b
 
 
-@part
+@spliced
 def build(moves, lattice, around, energies, charges, growth, basins):
     """Find the basin of the present configuration and keep it. Returns its number, -1 where there is none that pays."""
     found = grow(moves, lattice, around, energies, charges, growth)

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from ...jit import jit, part
+from ...jit import jit_plain, part, spliced
 from ..interacting.kernels_coulomb import move_charge
 from ..interacting.kernels_null import ENERGY, MAY, NEXT, STEP, TARGET, put, rate_anew, real
 from ..interacting.kernels_null import occupant_of as occupant
@@ -106,7 +106,7 @@ def remember(moves):
         memory[STAYS], memory[AGAIN] = 1, 0
 
 
-@part
+@spliced
 def find(moves, lattice, around, energies, charges, growth, basins):
     """Basin and state of the present configuration; without one, be patient before the next try."""
     b, state = known(moves.record, basins)
@@ -124,7 +124,7 @@ def find(moves, lattice, around, energies, charges, growth, basins):
     return b, state
 
 
-@part
+@spliced
 def follow(moves, lattice, around, energies, charges, basins, b, start, end):
     """Make the hops of the path from one state of a basin to another."""
     d, whole, shift = basins.directory[b], basins.whole, np.int64(moves.setup.entry_shift)
@@ -155,7 +155,7 @@ def follow(moves, lattice, around, energies, charges, basins, b, start, end):
         start = below
 
 
-@part
+@spliced
 def stay(moves, lattice, around, energies, charges, growth, basins, b, start, events, rng):
     """A whole stay, or as much of it as lies in this sample. Returns whether the sample ended before it did."""
     d, numbers, whole = basins.directory[b], basins.floats, basins.whole
@@ -208,7 +208,7 @@ def stay(moves, lattice, around, energies, charges, growth, basins, b, start, ev
     return ends, rng
 
 
-@jit
+@jit_plain
 def run_stays(n_samples, most, present, kept, tally, out):
     """``n_samples`` samples, or until about ``most`` attempts: hops and stays. Returns the number of samples left.
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...jit import inlined, jit, jit_plain, part, prefetch, wide_multiply
+from ...jit import inlined, jit_plain, part, prefetch, wide_multiply
 from ..kernels_sampling import end_attempts, sample
 from ..kernels_shared import (
     ABSENT,
@@ -298,7 +298,7 @@ def update_own_hops(lists, carrier, base_before):
             set_open(lists, entry, before, after)
 
 
-@jit
+@jit_plain
 def list_open_hops(lists):
     """Fill the empty lists, carrier by carrier."""
     for carrier in range(U(len(lists.record) >> 1)):
@@ -319,7 +319,7 @@ def update_hops_into(lists, site, base, carrier, opened):
             set_open(lists, U(other) << shift | slot, before, after)
 
 
-@jit
+@jit_plain
 def run_rejection_free(n_samples, most, lists, tally, out, log):
     """``n_samples`` samples; the time to the next one is kept in units of the interval.
 
