@@ -118,10 +118,11 @@ def read_empty_table(path: str | Path) -> EmptyTable:
         return {n.removeprefix(prefix): np.asarray(v) for n, v in content.items() if n.startswith(prefix)}
 
     with reading(file):
-        catalog = xr.Dataset(attrs=content["catalog"])
-        for name, values in part("catalog/").items():
-            spec = CATALOG_ARRAYS[name]
-            catalog[name] = xr.Variable(spec.dims, values, attributes(name, CATALOG_ARRAYS))
+        columns = {
+            name: xr.Variable(CATALOG_ARRAYS[name].dims, values, attributes(name, CATALOG_ARRAYS))
+            for name, values in part("catalog/").items()
+        }
+        catalog = xr.Dataset(columns, attrs=content["catalog"])
         axes = tuple(content.get("axes", ()))
         outline = Outline(str(content["title"]), part("coordinates/"), bool(content["has_volume"]), axes)
         always = {d for s in ARRAYS.values() if s.origin != "coordinate" and not s.on_request for d in s.dims}

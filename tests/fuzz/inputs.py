@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ SECONDS = 5.0
 MEMORY = 1 << 30
 
 
+@cache
 def sources() -> list[tuple[bytes, Any]]:
     """(bytes, data) of the inputs that mutants are made of."""
     found = []
