@@ -6,7 +6,7 @@ The mapping ``item.attrs`` takes two to four times as long for each.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,9 @@ __all__ = ["get_attributes", "link_dimensions", "link_users", "set_attributes"]
 
 def set_attributes(item: Any, attributes: Mapping[str, Any]) -> None:
     """Write attributes that an open group or dataset has not yet; of the same types as ``item.attrs`` writes them."""
-    import h5py
-
     for name, value in attributes.items():
         if isinstance(value, str):
-            _write(item, name, np.array(value, h5py.string_dtype()), *_text_types())
+            _write(item, name, np.array(value, object), *_text_types())
         elif np.asarray(value).dtype.kind in "biuf":
             _write(item, name, np.asarray(value))
         else:
@@ -75,11 +73,19 @@ def link_users(scale: Any, users: Sequence[tuple[Any, int]]) -> None:
 
 def _write(item: Any, name: str, value: np.ndarray, stored: Any = None, given: Any = None) -> None:
     """stored, given : HDF5 types in the file and in memory, where they are known."""
-    from h5py import h5a, h5s, h5t
+    from h5py import h5a, h5t
 
-    space = h5s.create_simple(value.shape) if value.shape else h5s.create(h5s.SCALAR)
     stored = stored or h5t.py_create(value.dtype, logical=True)
-    h5a.create(item.id, name.encode(), stored, space).write(value, given or h5t.py_create(value.dtype))
+    given = given or h5t.py_create(value.dtype)
+    h5a.create(item.id, name.encode(), stored, _space(value.shape)).write(value, given)
+
+
+@lru_cache(64)
+def _space(shape: tuple[int, ...]) -> Any:
+    """HDF5 space of an attribute of this shape; there are few of them."""
+    from h5py import h5s
+
+    return h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
 
 
 @cache
