@@ -19,7 +19,7 @@ from kmc_transport.exact import exact_values
 from kmc_transport.records import ExitReason
 from kmc_transport.runs.point import PointSimulation
 from tests.reference.networks import T0
-from tests.reference.tails import FLAT, SLOW, Case
+from tests.reference.tails import FLAT, SLOW, SMALL, Case
 
 NO_FIELD = [0.0, 0.0, 0.0]
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--only", default="")
     asked = parser.parse_args()
-    for case in (*SLOW, *FLAT):
+    for case in (*SLOW, *SMALL, *FLAT):
         if asked.only in case.name:
             print(f"{case.name:34}{study(case, asked.seeds)}", flush=True)
 

@@ -11,7 +11,7 @@ from kmc_transport.model.model import Model, Sampling
 from tests.reference.interacting_models import clusters, nearest_pairs, with_interactions, with_rule
 from tests.reference.networks import BARRIER, KT0, chain, lattice_gas, make_model
 
-__all__ = ["FLAT", "QUICK", "SLOW", "Case"]
+__all__ = ["FLAT", "QUICK", "SLOW", "SMALL", "Case"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,17 @@ SLOW = (
     Case("slow rearrangement, 6 cells", lambda: rearrangement(6, 0.05, 3.0), "mobility", 0.05),
     Case("attracting gas, 4 x 4", lambda: attracting_gas(4, 4, 2.0), "tracer_diffusivity", 0.03),
 )
+
+SMALL = tuple(
+    Case(
+        f"random barriers, {n} sites, seed {seed}",
+        lambda n=n, seed=seed: random_barriers(n, 5.8, seed),
+        "mobility",
+        0.1,
+    )
+    for n, seed in ((20, 5), (20, 1), (12, 1))
+)
+"""Small rings, where the rule still leaves a bias (docs/theory/observables.md)."""
 
 FLAT = (
     Case("free chain", lambda: chain([1.0]), "mobility", 0.03),
