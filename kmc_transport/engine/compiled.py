@@ -263,9 +263,8 @@ class Compiled:
     def _hop_log(self, log: FloatArray, made: int, attempts: IntArray) -> HopLog:
         """What the last call has logged. made : attempts of the first sample before the call."""
         log = log[: self.logged]
-        sample, carrier, row = log[:, :3].T.astype(
-            np.int64, order="C"
-        )  # each in one piece, as kernels expect
+        # each in one piece, as kernels expect
+        sample, carrier, row = log[:, :3].T.astype(np.int64, order="C")
         when = log[:, 3].copy()
         when[sample == 0] += made
         numbers = log[:, 4:].astype(np.int64)

@@ -110,9 +110,8 @@ class _Worker:
             )
             with _signals_held():
                 executor.submit(_nothing)
-            self._process = [*executor._processes.values(), None][
-                0
-            ]  # None: dead already, loky's submit says so
+            # none: it is dead already, and loky says so at the next call
+            self._process = next(iter(executor._processes.values()), None)
             # else who dies in the middle of an answer is waited for: the pipe would have an end that lives
             executor._result_queue._writer.close()
         except (OSError, RuntimeError) as e:
